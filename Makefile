@@ -1,0 +1,83 @@
+# Needs Debian 12's python3 and make; everything else is fetched on first use. `make help` lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# The lock names every package, so pip has nothing to resolve.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+# Each pytest worker starts its own servers; two fit two cores. PYTEST_WORKERS=0 runs in one process.
+PYTEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe
+
+.DEFAULT_GOAL := help
+.PHONY: help demo ui test test-slow lint lock bench clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/runtime.stamp  ## make a sample CRM, run a night on it, show what happened
+	$(BIN)/lifecycle demo
+
+ui: .venv/runtime.stamp  ## open Dagster's UI on this machine only
+	@mkdir -p .dagster
+	DAGSTER_HOME=$$PWD/.dagster $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+
+test: .venv/dev.stamp  ## run the tests against real servers
+	@sh tests/install_servers.sh
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+test-slow: .venv/dev.stamp  ## run the tests that take minutes
+	@sh tests/install_servers.sh
+	$(BIN)/pytest -m slow $(PYTEST_ARGS) || [ $$? = 5 ]  # 5: there is no slow test
+
+lint: .venv/dev.stamp  ## check style, types and which module imports which; runs all four, fails if one does
+	@failed=; for check in "ruff check" "ruff format --check" mypy lint-imports; do \
+	    echo "== $$check"; $(BIN)/$$check || failed="$$failed [$$check]"; \
+	done; if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
+
+bench: .venv/dev.stamp  ## run the performance comparisons
+	@for file in bench/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+lock: .venv/python.stamp  ## compile requirements.txt and requirements-dev.txt anew from pyproject.toml
+	$(PYTHON) -m venv --clear .venv/lock
+	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5'
+	CUSTOM_COMPILE_COMMAND="make lock" .venv/lock/bin/pip-compile $(SETTINGS_OF_PIP_COMPILE) \
+	    --upgrade --output-file requirements.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" .venv/lock/bin/pip-compile $(SETTINGS_OF_PIP_COMPILE) \
+	    --upgrade --all-extras --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	@rm -rf .venv/lock
+	@! grep -nE '://|file:/|^-|@ |/(opt|home|root|tmp|work)/' requirements.txt requirements-dev.txt || { echo "a lock names a place; remove it" >&2; exit 1; }
+
+clean:  ## remove what these targets made
+	rm -rf .venv .dagster demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find lifecycle assets tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian keeps ensurepip, without which `python3 -m venv` fails half-way, in a package of its own.
+.venv/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "$(PYTHON) is missing or older than Python 3.11." >&2; \
+	      echo "Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        echo "Installing Debian's python3-venv ..."; \
+	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
+	    else \
+	        echo "$(PYTHON) cannot make virtual environments: its ensurepip module is missing." >&2; \
+	        echo "As root run: apt-get install python3-venv    then run make again." >&2; exit 1; \
+	    fi
+	@echo "Making .venv ..."
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/runtime.stamp: requirements.txt pyproject.toml | .venv/python.stamp
+	@echo "Installing what requirements.txt names (once) ..."
+	@$(PIP_INSTALL) -r requirements.txt
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+# The development lock holds the runtime lock whole, so it serves both stamps.
+.venv/dev.stamp: requirements-dev.txt requirements.txt pyproject.toml | .venv/python.stamp
+	@echo "Installing what requirements-dev.txt names (once) ..."
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@$(PIP_INSTALL) --editable .
+	@touch .venv/runtime.stamp $@

@@ -1,0 +1,40 @@
+"""Checks that read the archive and the record again. A check reports; what is safe is decided in the purge."""
+
+import dagster as dg
+
+from assets import report
+from assets.nightly import archived_calls, deletion_record
+from assets.partitions import cohort_of, cohorts
+from assets.resources import LifecycleResource, night_tag, said_plainly
+from lifecycle.errors import ProofError
+from lifecycle.steps.cohort import manifests_of, open_cohort
+from lifecycle.steps.reconcile import reconcile
+from lifecycle.steps.verify import verify
+
+
+@dg.asset_check(asset=archived_calls, partitions_def=cohorts, blocking=True)
+def archive_matches_manifest(
+    context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
+) -> dg.AssetCheckResult:
+    """Every batch of the cohort, read back whole, is what its manifest promises."""
+    with said_plainly():
+        opened = lifecycle.open()
+        manifests = manifests_of(opened, open_cohort(opened, *cohort_of(context), night_tag(context)))
+        try:
+            batches = [verify(opened.store, key, opened.now()) for key in manifests]
+        except ProofError as error:
+            return dg.AssetCheckResult(passed=False, description=str(error))
+    return dg.AssetCheckResult(passed=True, metadata={"batches": len(batches), "manifests": list(manifests)})
+
+
+@dg.asset_check(asset=deletion_record, partitions_def=cohorts)
+def every_archived_call_is_live_or_recorded(
+    context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
+) -> dg.AssetCheckResult:
+    """No archived call left the CRM without a record, and no recorded call is back."""
+    with said_plainly():
+        try:
+            result = reconcile(lifecycle.open(), *cohort_of(context))
+        except ProofError as error:
+            return dg.AssetCheckResult(passed=False, description=str(error))
+    return dg.AssetCheckResult(passed=not result.vanished and not result.returned, metadata=report.reconciled(result))

@@ -1,0 +1,18 @@
+"""The code location: everything Dagster knows of call-lifecycle."""
+
+import dagster as dg
+
+from assets.automation import cohort, cohorts_sensor, nightly, nightly_schedule
+from assets.checks import archive_matches_manifest, every_archived_call_is_live_or_recorded
+from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
+from assets.resources import LifecycleResource
+
+defs = dg.Definitions(
+    assets=[disposition_plan, archived_calls, purged_calls, deletion_record],
+    asset_checks=[archive_matches_manifest, every_archived_call_is_live_or_recorded],
+    jobs=[nightly, cohort],
+    schedules=[nightly_schedule()],
+    sensors=[cohorts_sensor],
+    resources={"lifecycle": LifecycleResource()},
+    executor=dg.in_process_executor,
+)

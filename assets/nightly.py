@@ -1,0 +1,132 @@
+"""The story of a night as assets: disposition_plan, then archived_calls → purged_calls → deletion_record a cohort."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from assets import report
+from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
+from assets.resources import LifecycleResource, night_tag, run_of, said_plainly
+from lifecycle.policy.plan import Plan
+from lifecycle.steps.archive import archive_cohort
+from lifecycle.steps.cohort import going_cohorts, let_through, open_cohort
+from lifecycle.steps.context import night_of
+from lifecycle.steps.plan import Survey, plan_night
+from lifecycle.steps.purge import purge_cohort
+from lifecycle.steps.seal import seal
+
+_AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+_OWNERS = ["team:records"]
+_PLAN_CHECKS = {
+    "policies_are_lawful": "Every policy file can be relied on; the industries of those that cannot are kept.",
+    "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
+    "brake_not_tripped": "No plan waits for a person.",
+    "nothing_overdue": "No call has been due for more than a week.",
+}
+
+
+class NightConfig(dg.Config):
+    """What to ask of a night by hand; the schedule asks nothing."""
+
+    as_of: str | None = Field(default=None, description="The night, as a date; default: the latest that has begun.")
+    industry: str | None = Field(default=None, description="Plan one industry only.")
+    accept_plan: list[str] = Field(
+        default=[],
+        description="Digests of plans that wait. Exactly these go through: their calls will be deleted.",
+    )
+
+
+@dg.asset(
+    group_name="nightly",
+    kinds={"python"},
+    owners=_OWNERS,
+    retry_policy=_AGAIN,
+    check_specs=[dg.AssetCheckSpec(name, asset="disposition_plan", description=d) for name, d in _PLAN_CHECKS.items()],
+    freshness_policy=dg.FreshnessPolicy.cron(
+        deadline_cron="0 6 * * *", lower_bound_delta=timedelta(hours=6), timezone="UTC"
+    ),
+)
+def disposition_plan(
+    context: dg.AssetExecutionContext, config: NightConfig, lifecycle: LifecycleResource
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """What may go tonight, industry by industry: every call's disposition, the plan, and whether its brake tripped."""
+    with said_plainly():
+        opened, run = lifecycle.open(), run_of(context)
+        night = night_of(opened, date.fromisoformat(config.as_of) if config.as_of else None)
+        survey, plans = plan_night(opened, night, run, config.industry)
+        let_through(opened, plans, config.accept_plan, run)
+        going = going_cohorts(opened, plans)
+    context.instance.add_dynamic_partitions(str(industries.name), list(plans))
+    return dg.MaterializeResult(
+        metadata=report.planned(survey, plans, going), check_results=_plan_checks(survey, plans)
+    )
+
+
+def _plan_checks(survey: Survey, plans: dict[str, Plan]) -> list[dg.AssetCheckResult]:
+    found: dict[str, dict[str, Any]] = {
+        "policies_are_lawful": dict(survey.broken),
+        "no_unscheduled_industry": dict(survey.unscheduled),
+        "brake_not_tripped": {p.industry: "; ".join(p.waits_for) for p in plans.values() if p.waits_for},
+        "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
+    }
+    return [
+        dg.AssetCheckResult(
+            passed=not problems,
+            check_name=name,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"found": dg.MetadataValue.json(problems)},
+        )
+        for name, problems in found.items()
+    ]
+
+
+@dg.asset(
+    deps=[disposition_plan],
+    partitions_def=cohorts,
+    backfill_policy=one_cohort_a_run,
+    group_name="nightly",
+    kinds={"parquet"},
+    owners=_OWNERS,
+    retry_policy=_AGAIN,
+)
+def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The cohort's due calls, copied to Parquet with every row that belongs to them, each object read back."""
+    with said_plainly():
+        opened = lifecycle.open()
+        cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
+        return dg.MaterializeResult(metadata=report.archived(cohort, archive_cohort(opened, cohort, run_of(context))))
+
+
+@dg.asset(
+    deps=[archived_calls],
+    partitions_def=cohorts,
+    backfill_policy=one_cohort_a_run,
+    group_name="nightly",
+    kinds={"sql"},
+    owners=_OWNERS,
+    pool="crm_delete",
+)
+def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Calls deleted from the CRM, each still due and equal to its archived copy at that moment. Never retried alone."""
+    with said_plainly():
+        opened = lifecycle.open()
+        cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
+        return dg.MaterializeResult(metadata=report.purged(cohort, purge_cohort(opened, cohort, run_of(context))))
+
+
+@dg.asset(
+    deps=[purged_calls],
+    partitions_def=cohorts,
+    backfill_policy=one_cohort_a_run,
+    group_name="nightly",
+    kinds={"json"},
+    owners=_OWNERS,
+    retry_policy=_AGAIN,
+    pool="deletion_record",
+)
+def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One record for each purged call, in the store: which, when, by which rule, by which run, archived where."""
+    with said_plainly():
+        return dg.MaterializeResult(metadata=report.recorded(seal(lifecycle.open())))

@@ -1,0 +1,118 @@
+"""What came back from a step, as metadata a person reads in the UI: counts, digests, keys. No content of any call."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from lifecycle.ledger.entries import DELETIONS
+from lifecycle.policy.plan import Plan
+from lifecycle.steps.archive import Archived
+from lifecycle.steps.cohort import CohortPlan
+from lifecycle.steps.plan import Survey
+from lifecycle.steps.purge import Purged
+from lifecycle.steps.reconcile import Reconciled
+from lifecycle.steps.seal import Sealed
+
+Metadata = dict[str, Any]
+_SHOWN = 20
+
+
+def table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dg.MetadataValue[Any]:
+    """A Markdown table."""
+    lines = [columns, tuple("---" for _ in columns), *rows]
+    return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
+
+
+def planned(survey: Survey, plans: Mapping[str, Plan], going: list[list[str]]) -> Metadata:
+    """The night over all industries. `going`: the cohorts to run now."""
+    rows = [
+        (p.industry, p.live, p.due, _counts(p.dispositions), p.oldest_trigger or "-", "; ".join(p.waits_for) or "-")
+        for p in plans.values()
+    ]
+    schedules = {p.industry: p.schedule.sha256 for p in plans.values()}
+    commits = sorted({str(p.schedule.git_commit) for p in plans.values()})
+    return {
+        "night": survey.as_of.isoformat(),
+        "calls_live": sum(p.live for p in plans.values()),
+        "calls_due": sum(p.due for p in plans.values()),
+        "calls_unscheduled": sum(survey.unscheduled.values()),
+        "plans": table(("industry", "live", "due", "dispositions", "oldest due", "waits for"), rows),
+        "plan_sha256": {p.industry: p.sha256 for p in plans.values()},
+        "schedule_sha256": schedules,
+        "git_commit": ", ".join(commits) or "-",
+        "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
+        "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
+        "broken_files": table(("file", "reason"), sorted(survey.broken.items())),
+        "unscheduled": table(("industry in the CRM", "calls"), sorted(survey.unscheduled.items())),
+    }
+
+
+def archived(cohort: CohortPlan, result: Archived) -> Metadata:
+    """One cohort's archive."""
+    what = [("calls archived", result.calls), ("batches", len(result.manifests)), ("bytes", result.bytes)]
+    return {
+        **_cohort(cohort),
+        "calls": result.calls,
+        "bytes": result.bytes,
+        "manifests": result.manifests,
+        **_set_aside(result.set_aside),
+        "summary": table(("what", "how much"), what),
+    }
+
+
+def purged(cohort: CohortPlan, result: Purged) -> Metadata:
+    """One cohort's purge."""
+    what = [("calls", result.calls), *(row for row in result.rows.items() if row[0] != "calls" and row[1])]
+    return {
+        **_cohort(cohort),
+        "calls": result.calls,
+        "calls_purged_before": result.before,
+        "rows": sum(result.rows.values()),
+        "manifests": result.manifests,
+        **_set_aside(result.set_aside),
+        "summary": table(("deleted from", "rows"), what),
+    }
+
+
+def recorded(result: Sealed) -> Metadata:
+    """The records this run sealed."""
+    return {
+        "records": result.records,
+        "objects": result.keys,
+        "summary": table(
+            ("what", "how much"), [("records", result.records), (f"objects in {DELETIONS}", len(result.keys))]
+        ),
+    }
+
+
+def reconciled(result: Reconciled) -> Metadata:
+    """A cohort's archive against the CRM and the record."""
+    names = ("batches", "archived", "recorded", "live")
+    counts = {name: getattr(result, name) for name in names}
+    return {**counts, "vanished": result.vanished[:_SHOWN], "returned": result.returned[:_SHOWN]}
+
+
+def _cohort(cohort: CohortPlan) -> Metadata:
+    plan = cohort.plan
+    return {
+        "night": plan.night.isoformat(),
+        "industry": plan.industry,
+        "cutoff": cohort.cutoff,
+        "dispositions": dict(plan.dispositions),
+        "oldest_trigger": str(plan.oldest_trigger),
+        "plan_sha256": plan.sha256,
+        "schedule_sha256": plan.schedule.sha256,
+        "git_commit": str(plan.schedule.git_commit),
+        "policies_dirty": str(plan.schedule.git_dirty),
+        "plan_run_id": plan.run_id,
+    }
+
+
+def _set_aside(calls: Mapping[Any, str]) -> Metadata:
+    rows = [(key, reason) for key, reason in list(calls.items())[:_SHOWN]]
+    return {"calls_set_aside": len(calls), "set_aside": table(("call", "why it stayed"), rows)}
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -1,0 +1,60 @@
+"""What Dagster hands to an asset: the lifecycle, opened in the run from the environment; and whose run it is."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from lifecycle.errors import LifecycleError, OutsideError
+from lifecycle.settings import read_settings
+from lifecycle.steps.context import Lifecycle, Progress, Run
+
+NIGHT_TAG, PLAN_TAG, ACTOR_TAG = "lifecycle/night", "lifecycle/plan", "lifecycle/actor"
+
+
+class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens CRM, store and policies from LIFECYCLE_… when a run asks, never when definitions load."""
+
+    def open(self) -> Lifecycle:
+        """A lifecycle with the wall clock: the place where the product learns what time it is."""
+        return Lifecycle(read_settings(), lambda: datetime.now(UTC), _PROGRESS[-1])
+
+
+_PROGRESS: list[Progress] = [lambda _what, _done, _of: None]
+
+
+@contextmanager
+def progress_to(progress: Progress) -> Iterator[None]:
+    """Report progress of runs in this process to a terminal for a while."""
+    _PROGRESS.append(progress)
+    try:
+        yield
+    finally:
+        _PROGRESS.pop()
+
+
+def run_of(context: dg.AssetExecutionContext) -> Run:
+    """The run, and who asked for it: a person named on the command line, a schedule, a sensor, or someone in the UI."""
+    tags: Mapping[str, str] = context.run.tags
+    asked = [
+        f"{kind} {tags[f'dagster/{kind}_name']}" for kind in ("schedule", "sensor") if f"dagster/{kind}_name" in tags
+    ]
+    return Run(context.run_id, tags.get(ACTOR_TAG) or next(iter(asked), "launched by hand in Dagster"))
+
+
+def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date | None:
+    """The night a cohort run belongs to; None means the newest that planned it."""
+    text = context.run.tags.get(NIGHT_TAG)
+    return date.fromisoformat(text) if text else None
+
+
+@contextmanager
+def said_plainly() -> Iterator[None]:
+    """Turn our errors into Dagster failures with their own words; only what lies outside is worth a retry."""
+    try:
+        yield
+    except LifecycleError as error:
+        name = type(error).__name__
+        retry = isinstance(error, OutsideError)
+        raise dg.Failure(f"{name}: {error}", metadata={"exit_code": error.exit_code}, allow_retries=retry) from error

@@ -1,0 +1,87 @@
+"""Where a batch lies in the store, and how it gets there and back: Parquet objects first, the manifest last, once."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+import pyarrow as pa
+
+from lifecycle.archive.objects import ObjectStore, Stored
+from lifecycle.archive.parquet import fetch_table, put_table
+from lifecycle.errors import CompletenessError, FixityError
+from lifecycle.evidence.comparison import differences
+from lifecycle.evidence.manifest import ArchivedObject, Manifest
+
+MANIFEST = "manifest.json"
+ARCHIVE = "archive/"
+
+
+def cohort_prefix(industry: str, cutoff: str) -> str:
+    """The folder of a cohort's batches, in the partition spelling that Parquet readers know."""
+    return f"{ARCHIVE}industry={industry}/cutoff={cutoff}/"
+
+
+def put_batch(store: ObjectStore, folder: str, tables: Mapping[str, pa.Table]) -> tuple[ArchivedObject, ...]:
+    """Write the non-empty tables of one batch, read each back whole and compare. Raises ProofError.
+
+    What is written here does not count until a manifest names it.
+    """
+    written = []
+    for name, table in tables.items():
+        if table.num_rows:
+            stored = put_table(store, f"{folder}{name}.parquet", table)
+            if differences({name: table}, {name: fetch_table(store, stored)}):
+                raise FixityError(f"{stored.key}: what was read back is not what was written. Nothing was purged")
+            written.append(_archived(name, stored, table))
+    return tuple(written)
+
+
+def _archived(name: str, stored: Stored, table: pa.Table) -> ArchivedObject:
+    return ArchivedObject(
+        table=name,
+        key=stored.key,
+        version_id=stored.version_id,
+        bytes=stored.bytes,
+        rows=table.num_rows,
+        sha256=stored.sha256,
+        columns=tuple(table.column_names),
+    )
+
+
+def destroy_folder(destroy_on: date | None) -> str:
+    """The partition of a destroy date; None is never."""
+    return f"destroy_on={destroy_on.isoformat() if destroy_on else 'never'}/"
+
+
+def commit(store: ObjectStore, folder: str, manifest: Manifest) -> Stored:
+    """Put the manifest: from here on the batch is archived."""
+    return store.put_once(f"{folder}{MANIFEST}", manifest.to_bytes())
+
+
+def manifest_keys(store: ObjectStore, prefix: str = ARCHIVE) -> Iterator[str]:
+    """The keys of every committed manifest below a prefix, sorted."""
+    return (key for key in store.list(prefix) if key.endswith(f"/{MANIFEST}"))
+
+
+def read_manifest(store: ObjectStore, key: str) -> tuple[Manifest, bytes]:
+    """One manifest and its bytes. Raises FixityError where it is none, or names objects outside its own folder."""
+    body = store.get(key)
+    manifest = Manifest.from_bytes(key, body)
+    folder = key.removesuffix(MANIFEST)
+    strays = [part.key for part in manifest.objects if not part.key.startswith(folder)]
+    if strays:
+        raise FixityError(f"{key}: names {strays[0]}, which lies outside its batch. Nothing was purged")
+    return manifest, body
+
+
+def read_batch(store: ObjectStore, manifest: Manifest) -> dict[str, pa.Table]:
+    """Every table of a batch, proved against the manifest: bytes, rows, columns. Raises ProofError, ObjectMissing."""
+    tables = {}
+    for part in manifest.objects:
+        table = fetch_table(store, Stored(part.key, part.version_id, part.bytes, part.sha256))
+        if (table.num_rows, tuple(table.column_names)) != (part.rows, part.columns):
+            raise CompletenessError(
+                f"{part.key}: the manifest promises {part.rows} rows of {len(part.columns)} columns, the object has "
+                f"{table.num_rows} of {table.num_columns}. Nothing was purged"
+            )
+        tables[part.table] = table
+    return tables

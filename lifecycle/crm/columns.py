@@ -1,0 +1,111 @@
+"""How a database column becomes an Arrow column, and back to nothing lost.
+
+Each column gets one Arrow type from the database's own declaration. What Arrow has no exact type for is read as the
+text the database itself makes of it. A value that does not fit the declared type (SQLite allows that; MySQL has
+zero dates) is unreadable: its call is kept and reported, never rounded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+_BITS = {sa.SmallInteger: 16, sa.BigInteger: 64, mysql.TINYINT: 8}
+_BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY, mysql.TINYBLOB, mysql.MEDIUMBLOB, mysql.LONGBLOB, mysql.BIT)
+
+
+class UnreadableValue(Exception):
+    """A value does not fit its column's type. Carries the column and the reason, not the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its name, its Arrow type, and whether it is read through a cast in the database."""
+
+    name: str
+    type: pa.DataType
+    cast: TypeEngine[Any] | None = None
+
+    def expression(self, table: sa.FromClause) -> sa.ColumnElement[Any]:
+        """What to select so that the driver hands over the exact value."""
+        column = table.c[self.name]
+        return column if self.cast is None else sa.cast(column, self.cast).label(self.name)
+
+    def array(self, values: Sequence[Any]) -> pa.Array:
+        """The driver's values as one Arrow array. Raises UnreadableValue."""
+        try:
+            return pa.array(values, self.type)
+        except (pa.ArrowException, OverflowError, UnicodeError, ValueError, TypeError) as error:
+            raise UnreadableValue(
+                f"{self.name} holds a value that is no {self.type} ({type(error).__name__})"
+            ) from error
+
+
+def column_of(dialect: str, name: str, declared: TypeEngine[Any]) -> Column:
+    """The Arrow side of a declared column."""
+    if dialect == "sqlite":
+        return Column(name, _sqlite_affinity(str(declared.compile()) if not _null(declared) else ""))
+    found = _exact(declared, dialect)
+    if found is not None:
+        return Column(name, found)
+    if isinstance(declared, sa.Float) and dialect == "mysql":
+        return Column(name, pa.float64(), mysql.DOUBLE())  # the text protocol rounds a FLOAT to six digits
+    if dialect == "mysql":
+        return Column(name, pa.binary() if _null(declared) else pa.string())  # what has no name there is a geometry
+    return Column(name, pa.string(), None if isinstance(declared, sa.String) else sa.Text())
+
+
+_PLAIN: tuple[tuple[type[TypeEngine[Any]], pa.DataType], ...] = (
+    (sa.Boolean, pa.bool_()),
+    (sa.Date, pa.date32()),
+    (mysql.YEAR, pa.int16()),
+    *((base, pa.binary()) for base in _BINARY),
+)
+
+
+def _exact(declared: TypeEngine[Any], dialect: str) -> pa.DataType | None:
+    if isinstance(declared, sa.Integer):
+        return _integer(declared)
+    if isinstance(declared, sa.Float):
+        return None if dialect == "mysql" and not isinstance(declared, sa.Double) else pa.float64()
+    if isinstance(declared, sa.Numeric):
+        return _decimal(declared)
+    if isinstance(declared, sa.DateTime):
+        aware = declared.timezone or (isinstance(declared, sa.TIMESTAMP) and dialect == "mysql")
+        return pa.timestamp("us", "UTC") if aware else pa.timestamp("us")
+    if isinstance(declared, sa.Time):
+        if dialect == "mysql":
+            return pa.duration("us")  # MySQL's TIME is a span of up to 838 hours, not a time of day
+        return None if declared.timezone else pa.time64("us")
+    return next((kind for base, kind in _PLAIN if isinstance(declared, base)), None)
+
+
+def _integer(declared: sa.Integer) -> pa.DataType:
+    bits = next((bits for base, bits in _BITS.items() if isinstance(declared, base)), 32)
+    unsigned = getattr(declared, "unsigned", False)
+    return getattr(pa, f"{'u' if unsigned else ''}int{bits}")()
+
+
+def _decimal(declared: sa.Numeric[Any]) -> pa.DataType | None:
+    if declared.precision is None:
+        return None
+    make = pa.decimal128 if declared.precision <= 38 else pa.decimal256
+    return make(declared.precision, declared.scale or 0)
+
+
+def _null(declared: TypeEngine[Any]) -> bool:
+    return isinstance(declared, sa.types.NullType)
+
+
+def _sqlite_affinity(declared: str) -> pa.DataType:
+    """SQLite's own rules (datatype3.html, 3.1), with NUMERIC split by what people mean by it: times are texts there."""
+    name = declared.upper()
+    if "INT" in name or "BOOL" in name:
+        return pa.int64()
+    if any(word in name for word in ("CHAR", "CLOB", "TEXT", "DATE", "TIME", "JSON", "UUID")):
+        return pa.string()
+    return pa.binary() if "BLOB" in name or not name else pa.float64()

@@ -1,0 +1,145 @@
+"""The connection to a CRM database, and everything in which PostgreSQL, MySQL/MariaDB and SQLite differ.
+
+Not here: what is read or deleted.
+"""
+
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
+
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg://user:password@host/database (extra: postgresql)",
+    "mysql": "mysql+pymysql://user:password@host/database (extra: mysql)",
+    "sqlite": "sqlite:///path/to/file.db",
+}
+_SESSION = {
+    "postgresql": ("SET TIME ZONE 'UTC'", "SET lock_timeout = '30s'"),
+    "mysql": ("SET time_zone = '+00:00'", "SET innodb_lock_wait_timeout = 30"),
+    "sqlite": ("PRAGMA foreign_keys = ON",),
+}
+
+
+class Database:
+    """One CRM database. Errors of the driver leave as DatabaseError, without URL, password or bound values."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self.dialect = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
+        sa.event.listen(engine, "connect", self._prepare)
+        if self.dialect == "sqlite":
+            sa.event.listen(engine, "begin", _begin_sqlite)
+
+    def __repr__(self) -> str:
+        return f"Database({self.engine.url.render_as_string(hide_password=True)})"
+
+    def _prepare(self, connection: Any, _record: Any) -> None:
+        if self.dialect == "sqlite":
+            connection.isolation_level = None  # the driver's own BEGIN comes too late to guard a read
+        cursor = connection.cursor()
+        for statement in _SESSION[self.dialect]:
+            cursor.execute(statement)
+        cursor.close()
+        if self.dialect == "postgresql":
+            connection.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One read-only snapshot: every statement inside sees the same moment."""
+        options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if self.dialect != "sqlite" else {}
+        if self.dialect == "postgresql":
+            options["postgresql_readonly"] = True
+        with translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction that sees what others committed once it holds its locks; commits on leaving.
+
+        MySQL stays at REPEATABLE READ: its gap locks keep new children from slipping in, and its snapshot is taken
+        at the first plain read, which comes after the locks. SQLite locks the whole file at once.
+        """
+        level = {"postgresql": "READ COMMITTED", "mysql": "REPEATABLE READ"}.get(self.dialect)
+        options: dict[str, Any] = {"isolation_level": level} if level else {"lifecycle_immediate": True}
+        with translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[None]:
+        """Hold a name for this process alone; a process that dies lets go at once. Raises LeaseTaken."""
+        taken = LeaseTaken(f"another run holds the lease of {name}. Let it end, then run again; nothing was done here")
+        digest = hashlib.sha256(f"call-lifecycle {name}".encode()).hexdigest()
+        if self.dialect == "sqlite":
+            with _file_lease(Path(f"{self.engine.url.database}.lease-{digest[:16]}"), taken):
+                yield
+            return
+        with translated():
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with connection:
+            if not self._take(connection, digest):
+                raise taken
+            try:
+                yield
+            finally:
+                connection.invalidate()  # closing the session is the release that cannot fail
+
+    def _take(self, connection: sa.Connection, digest: str) -> bool:
+        statement, value = "SELECT GET_LOCK(:name, 0)", digest[:60]
+        if self.dialect == "postgresql":
+            statement, value = "SELECT pg_try_advisory_lock(CAST(:name AS bigint))", str(int(digest[:15], 16))
+        with translated():
+            return bool(connection.scalar(sa.text(statement), {"name": value}))
+
+
+def open_database(url: str) -> Database:
+    """Make a database from its URL; nothing is connected yet. Raises SettingsError."""
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() not in ("postgresql", "mysql", "mariadb", "sqlite"):
+            raise NoSuchModuleError(parsed.drivername)
+        arguments = {"timeout": 30} if parsed.get_backend_name() == "sqlite" else {"connect_timeout": 10}
+        engine = sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        known = "; ".join(_DRIVERS.values())
+        problem = f"no driver ({error.name})" if isinstance(error, ImportError) else "no such URL"
+        raise SettingsError(f"LIFECYCLE_CRM_URL: expected one of {known}; found {problem}") from None
+    return Database(engine)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into DatabaseError: the first line of what the database said, and nothing bound.
+
+    An IntegrityError passes as it is: it is about one row, and the purger finds out which.
+    """
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        said = str(error.orig).strip().splitlines()[0] if error.orig is not None else type(error).__name__
+        raise DatabaseError(f"the CRM database refused: {said}. A rerun is safe") from error
+    except SQLAlchemyError as error:
+        raise DatabaseError(f"the CRM database could not be used: {type(error).__name__}. A rerun is safe") from error
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("lifecycle_immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def _file_lease(path: Path, taken: LeaseTaken) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise taken from None
+        yield

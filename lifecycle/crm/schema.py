@@ -1,0 +1,110 @@
+"""The database's own account of the mapped tables: columns, keys, who else names a call. Reads its catalogue only."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from lifecycle.crm.columns import Column, column_of
+from lifecycle.crm.database import Database, translated
+from lifecycle.crm.source import Part, Source
+from lifecycle.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class MappedTable:
+    """One table as the product reads it: every column in the database's order, and the columns that name a row."""
+
+    table: sa.TableClause
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+
+
+def split_name(name: str) -> tuple[str | None, str]:
+    """`schema.table` or `table`, as (schema, table)."""
+    schema, _, table = name.rpartition(".")
+    return schema or None, table
+
+
+def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
+    """Look every mapped table up, by its name in the mapping. Raises SourceError naming each misfit."""
+    if database.dialect not in source.dialects:
+        raise SourceError(f"source {source.source} is for {', '.join(source.dialects)}; the CRM is {database.dialect}")
+    with translated():
+        inspector = sa.inspect(database.engine)
+        names = dict.fromkeys(part.table for part in source.parts())
+        missing = [name for name in names if not inspector.has_table(split_name(name)[1], schema=split_name(name)[0])]
+        if missing:
+            raise SourceError(f"source {source.source}: the database has no table {', '.join(missing)}")
+        tables = {name: _mapped(inspector, database.dialect, name) for name in names}
+    problems = list(_misfits(source, tables))
+    if problems:
+        raise SourceError("\n".join(f"source {source.source}: {problem}" for problem in problems))
+    return tables
+
+
+def _mapped(inspector: sa.Inspector, dialect: str, name: str) -> MappedTable:
+    schema, table = split_name(name)
+    found = [(str(c["name"]), c["type"]) for c in inspector.get_columns(table, schema=schema) if not c.get("computed")]
+    columns = {column: column_of(dialect, column, declared) for column, declared in found}
+    quoted: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, True)) for column in columns]
+    clause = sa.table(
+        sa.sql.quoted_name(table, True), *quoted, schema=sa.sql.quoted_name(schema, True) if schema else None
+    )
+    return MappedTable(clause, columns, _row_key(inspector, table, schema))
+
+
+def _row_key(inspector: sa.Inspector, table: str, schema: str | None) -> tuple[str, ...]:
+    """The primary key, or the first unique key without NULLs."""
+    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
+    if primary:
+        return tuple(primary)
+    required = {str(c["name"]) for c in inspector.get_columns(table, schema=schema) if not c["nullable"]}
+    unique: list[list[Any]] = [c["column_names"] for c in inspector.get_unique_constraints(table, schema=schema)]
+    unique += [list(i["column_names"]) for i in inspector.get_indexes(table, schema=schema) if i["unique"]]
+    return next((tuple(map(str, names)) for names in unique if required.issuperset(names)), ())
+
+
+def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:
+    call = tables[source.call.table]
+    soft = source.call.soft_delete
+    for column in (source.call.key, source.call.modified, soft.column if soft else None):
+        if column is not None and column not in call.columns:
+            yield f"table {source.call.table} has no column {column}"
+    for part in source.parts():
+        if not tables[part.table].key:
+            yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
+        if part.chain:
+            yield from _child_misfits(source, part, tables)
+
+
+def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> Iterator[str]:
+    child = part.chain[-1]
+    parent = part.chain[-2].table if len(part.chain) > 1 else source.call.table
+    wanted = [(part.table, column) for column in (*child.match, *child.where, *child.detach)]
+    wanted += [(parent, column) for column in child.match.values()]
+    for table, column in wanted:
+        if column not in tables[table].columns:
+            yield f"table {table} has no column {column}"
+
+
+def unmapped_references(database: Database, source: Source) -> list[str]:
+    """Foreign keys to a row that a purge deletes, from columns the mapping does not name.
+
+    A cascade there would delete rows that nobody archived, so a purge refuses while there is one.
+    """
+    deleted = {split_name(part.table)[1]: part for part in source.parts() if not part.detach}
+    mapped = {
+        (split_name(part.table)[1], column) for part in source.parts() if part.chain for column in part.chain[-1].match
+    }
+    schemas = {split_name(part.table)[0] for part in source.parts()}
+    problems = []
+    with translated():
+        inspector = sa.inspect(database.engine)
+        for schema in schemas:
+            for (_, table), keys in inspector.get_multi_foreign_keys(schema=schema).items():
+                for key in (key for key in keys if key["referred_table"] in deleted):
+                    free = [c for c in key["constrained_columns"] if (table, c) not in mapped]
+                    problems += [f"{table}.{c} names a row of {key['referred_table']} and is not mapped" for c in free]
+    return sorted(set(problems))

@@ -1,0 +1,101 @@
+"""Every error the product raises on purpose, in one tree. An error says what was expected, what was found, what to do.
+
+LifecycleError
+├── InputError            exit 2: the input is wrong and nothing was done
+│   ├── SettingsError       an environment variable
+│   ├── PolicyError         a schedule, regime or hold file, with file and line
+│   ├── SourceError         a source mapping, or a database that does not fit it
+│   └── NightError          a night that cannot be asked for
+├── AttentionError        exit 1: a person must look before anything goes on
+│   ├── PlanHeld            the brake tripped, or a rule asks for a review
+│   ├── PolicyChanged       the law is another one than the plan was made under
+│   └── ProofError          the archive is not what its manifest says
+│       ├── FixityError       other bytes
+│       └── CompletenessError missing or extra
+└── OutsideError          exit 3: something outside failed, a rerun is safe
+    ├── DatabaseError
+    │   └── LeaseTaken      another run works on the same cohort
+    └── StoreError
+        ├── ObjectMissing
+        └── ObjectExists    the key already holds other bytes
+"""
+
+
+class LifecycleError(Exception):
+    """The root. `exit_code` is what the command line ends with."""
+
+    exit_code = 3
+
+
+class InputError(LifecycleError):
+    """The input is wrong and nothing was done."""
+
+    exit_code = 2
+
+
+class SettingsError(InputError):
+    """An environment variable is missing or malformed."""
+
+
+class PolicyError(InputError):
+    """A policy file is not lawful or not readable. The message begins with `file:line:`."""
+
+
+class SourceError(InputError):
+    """A source mapping is malformed, or the database is not the one it describes."""
+
+
+class NightError(InputError):
+    """The night asked for has not begun, or has no plan."""
+
+
+class AttentionError(LifecycleError):
+    """Nothing is broken, but a person must look first."""
+
+    exit_code = 1
+
+
+class PlanHeld(AttentionError):
+    """The plan waits: its brake tripped or one of its rules asks for a review. Nothing was archived or purged."""
+
+
+class PolicyChanged(AttentionError):
+    """The schedule changed after the plan was made. Nothing was purged."""
+
+
+class ProofError(AttentionError):
+    """The archive does not prove the copy. Nothing was purged on its strength."""
+
+
+class FixityError(ProofError):
+    """The bytes are not the promised ones."""
+
+
+class CompletenessError(ProofError):
+    """Something promised is missing, or something extra is there."""
+
+
+class OutsideError(LifecycleError):
+    """Something outside failed. A rerun is safe."""
+
+    exit_code = 3
+
+
+class DatabaseError(OutsideError):
+    """The CRM database refused or could not be reached."""
+
+
+class LeaseTaken(DatabaseError):
+    """Another run holds the lease of this cohort."""
+
+
+class StoreError(OutsideError):
+    """The object store refused or could not be reached."""
+
+
+class ObjectMissing(StoreError):
+    """No object, or not that version of it, under the key."""
+
+
+class ObjectExists(StoreError):
+    """A put-once found other bytes under its key; they were left as they are."""

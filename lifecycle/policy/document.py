@@ -1,0 +1,125 @@
+"""YAML as people write it, read strictly: what stands where, and nothing guessed.
+
+Only the plain scalars of YAML 1.2's core schema are understood, and dates: `no` is a text, `0047` is a text,
+12:30 is a text. A repeated key is an error, and every value remembers its line. What a value means is not decided here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lifecycle.errors import PolicyError
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
+Path = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One parsed file: its name, its content as plain Python values, and the line of every value."""
+
+    name: str
+    content: Any
+    lines: Mapping[Path, int]
+
+    def line(self, path: Path) -> int:
+        """The line of the value at `path`, or of the closest value around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def error(self, path: Path, problem: str) -> PolicyError:
+        """An error that points at the value."""
+        return PolicyError(f"{self.name}:{self.line(path)}: {problem}")
+
+
+def read_document(name: str, text: str) -> Document:
+    """Parse one YAML text. Raises PolicyError with `name:line`."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise PolicyError(f"{name}:{mark.line + 1 if mark else 1}: this is not YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise PolicyError(f"{name}:1: this is not YAML: {error}") from error
+    if root is None:
+        raise PolicyError(f"{name}:1: the file is empty")
+    lines: dict[Path, int] = {}
+    return Document(name, _value(name, root, (), lines, set()), lines)
+
+
+def parse_model(model: type[M], document: Document) -> M:
+    """Check a document against a strict model. Raises PolicyError at the first wrong value's line, naming each."""
+    try:
+        return model.model_validate(document.content)
+    except ValidationError as error:
+        wrong = [_complaint(document, dict(detail)) for detail in error.errors()]
+        raise PolicyError("\n".join(wrong)) from error
+
+
+def _complaint(document: Document, detail: dict[str, Any]) -> str:
+    path: Path = ()
+    for part in detail["loc"]:  # pydantic also names union members, which are no place in the file
+        path = (*path, part) if (*path, part) in document.lines else path
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        message = "unknown key"
+    elif detail["type"] == "missing":
+        message = f"the key {detail['loc'][-1]!r} is missing"
+    elif "found" not in message:
+        message = f"{message[0].lower()}{message[1:]}, found {detail['input']!r}"
+    place = ".".join(str(part) for part in path)
+    return f"{document.name}:{document.line(path)}: {place + ': ' if place else ''}{message}"
+
+
+def _value(name: str, node: yaml.Node, path: Path, lines: dict[Path, int], open_nodes: set[int]) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if id(node) in open_nodes:
+        raise PolicyError(f"{name}:{node.start_mark.line + 1}: an alias must not contain itself")
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(name, node)
+    inside = open_nodes | {id(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(name, item, (*path, index), lines, inside) for index, item in enumerate(node.value)]
+    assert isinstance(node, yaml.MappingNode)
+    return _mapping(name, node, path, lines, inside)
+
+
+def _mapping(name: str, node: yaml.MappingNode, path: Path, lines: dict[Path, int], inside: set[int]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+        line = key_node.start_mark.line + 1
+        if key is None:
+            raise PolicyError(f"{name}:{line}: expected a plain key, found a list or mapping")
+        if key in found:
+            raise PolicyError(
+                f"{name}:{line}: the key {key!r} is repeated; the first stands in line {lines[*path, key]}"
+            )
+        lines[*path, key] = line
+        found[key] = _value(name, value_node, (*path, key), lines, inside)
+    return found
+
+
+def _scalar(name: str, node: yaml.ScalarNode) -> Any:
+    text = node.value
+    if node.style is not None:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if not _DATE.fullmatch(text):
+        return text
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise PolicyError(f"{name}:{node.start_mark.line + 1}: {text} is no date of the calendar") from error

@@ -1,0 +1,106 @@
+"""Legal holds: which calls nothing may happen to, and from when to when. Matching facts is disposition's."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from lifecycle.policy.document import Document, parse_model
+from lifecycle.policy.models import Name, StrictModel, Text, text_of
+
+FACT_OF_SCOPE = {
+    "account_ids": "account_id",
+    "call_ids": "call_id",
+    "phones": "phone",
+    "agent_ids": "agent_id",
+    "industries": "industry",
+}
+
+
+def _listed(value: Any) -> frozenset[str]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of values, found {value!r}")
+    return frozenset(text_of(item) for item in value)
+
+
+Listed = Annotated[frozenset[str], BeforeValidator(_listed)]
+
+
+class Scope(StrictModel):
+    """Which calls. Every key given must match; an empty list is a key that is not given."""
+
+    account_ids: Listed = frozenset()
+    call_ids: Listed = frozenset()
+    phones: Listed = frozenset()
+    agent_ids: Listed = frozenset()
+    industries: Listed = frozenset()
+    first_day: date | None = Field(default=None, alias="from")
+    last_day: date | None = Field(default=None, alias="to")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.wanted() and self.first_day is None and self.last_day is None:
+            raise ValueError("expected at least one key with a value, found an empty scope")
+        if self.first_day and self.last_day and self.last_day < self.first_day:
+            raise ValueError(f"expected `to` on or after `from`, found {self.first_day} to {self.last_day}")
+        return self
+
+    def wanted(self) -> dict[str, frozenset[str]]:
+        """The values each fact must have, by the fact's name."""
+        given = {fact: getattr(self, key) for key, fact in FACT_OF_SCOPE.items()}
+        return {fact: values for fact, values in given.items() if values}
+
+
+def _scopes(value: Any) -> Any:
+    if value == []:
+        raise ValueError("expected at least one scope, found an empty list")
+    return value if isinstance(value, list) else [value]
+
+
+class Hold(StrictModel):
+    """One matter. Active from the day it was placed to the day before it is released, both in the file's words."""
+
+    id: Name
+    matter: Text
+    placed_at: date
+    placed_by: Text
+    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False)]
+    released_at: date | None = None
+    released_by: Text | None = None
+
+    @model_validator(mode="after")
+    def _release_is_signed(self) -> Self:
+        if (self.released_at is None) != (self.released_by is None):
+            raise ValueError("expected released_at and released_by together, found one of them")
+        if self.released_at is not None and self.released_at < self.placed_at:
+            raise ValueError(f"expected a release on or after {self.placed_at}, found {self.released_at}")
+        return self
+
+    def active(self, as_of: date) -> bool:
+        """Whether the hold binds on a night. A placing date in the future binds already: holding early harms nobody."""
+        return self.released_at is None or as_of < self.released_at
+
+
+def read_hold(document: Document) -> Hold:
+    """Read one hold file. Raises PolicyError with file and line."""
+    return parse_model(Hold, document)
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Every hold on file, by id, and the digest of the files they were read from."""
+
+    by_id: Mapping[str, Hold]
+    sha256: str = hashlib.sha256().hexdigest()
+
+    def active(self, as_of: date) -> tuple[Hold, ...]:
+        """The holds that bind on a night."""
+        return tuple(hold for hold in self.by_id.values() if hold.active(as_of))
+
+    def facts(self) -> frozenset[str]:
+        """The facts a source must give, or the holds cannot be kept. A date range needs either end of the call."""
+        scopes = [scope for hold in self.by_id.values() for scope in hold.scope]
+        return frozenset(fact for scope in scopes for fact in scope.wanted())

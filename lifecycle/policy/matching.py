@@ -1,0 +1,99 @@
+"""Which rows of facts a condition or a hold speaks of, and on which day. Arrow columns in, Arrow columns out."""
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.errors import PolicyError
+from lifecycle.policy.hold import Hold, Scope
+from lifecycle.policy.models import Conditions, folded
+
+_COMMA = pa.scalar(", ")
+
+
+def local_dates(facts: pa.Table, name: str, zone: ZoneInfo) -> pa.Array:
+    """The calendar day of a fact in a time zone, as date32. NULL where the fact is missing.
+
+    A date is a day already; a timestamp carries its zone (a naive one is a programming error).
+    """
+    if name not in facts.column_names:
+        return pa.nulls(facts.num_rows, pa.date32())
+    values = facts[name].combine_chunks()
+    if pa.types.is_date32(values.type):
+        return values
+    if values.type.tz is None:
+        raise TypeError(f"the fact {name} is a timestamp without a zone")
+    return pc.local_timestamp(values.cast(pa.timestamp("us", zone.key))).cast(pa.date32())
+
+
+def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
+    """Two masks: the rows a condition certainly matches, and those it may match because a fact is missing or blank."""
+    certain = possible = _all(facts)
+    for name, values in when.items():
+        fact = _trimmed(facts, name)
+        hit = pc.is_in(fact, pa.array(values, pa.string()))
+        certain = pc.and_(certain, hit)
+        possible = pc.and_(possible, pc.or_(hit, pc.is_null(fact)))
+    return certain, possible
+
+
+def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo) -> pa.Array:
+    """For each row the ids of the holds whose scope it is in, NULL where there are none.
+
+    Days are those of the zone. A call without any time is inside every range of days: it may be.
+    """
+    found = [pa.nulls(facts.num_rows, pa.string())]
+    for hold in holds:
+        hit = reduce(pc.or_, [_in_scope(facts, hold, scope, zone) for scope in hold.scope])
+        found.append(pc.if_else(hit, pa.scalar(hold.id), pa.scalar(None, pa.string())))
+    return listed(found)
+
+
+def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.Array:
+    hit = _all(facts)
+    for name, values in scope.wanted().items():
+        if name not in facts.column_names:
+            raise PolicyError(f"hold {hold.id}: its scope asks for the fact {name!r}, which the source does not give")
+        fact = _trimmed(facts, name)
+        if name == "industry":
+            fact, values = pc.utf8_lower(fact), frozenset(folded(value) for value in values)
+        hit = pc.and_(hit, pc.is_in(fact, pa.array(sorted(values), pa.string())))
+    if scope.first_day is None and scope.last_day is None:
+        return hit
+    return pc.and_(hit, _in_range(facts, hold, scope, zone))
+
+
+def _in_range(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.Array:
+    if not {"started_at", "ended_at"} & set(facts.column_names):
+        raise PolicyError(f"hold {hold.id}: its days ask for started_at or ended_at, which the source does not give")
+    started, ended = (local_dates(facts, name, zone) for name in ("started_at", "ended_at"))
+    inside = _all(facts)
+    if scope.first_day is not None:
+        inside = pc.and_(inside, pc.greater_equal(pc.coalesce(ended, started), pa.scalar(scope.first_day)))
+    if scope.last_day is not None:
+        inside = pc.and_(inside, pc.less_equal(pc.coalesce(started, ended), pa.scalar(scope.last_day)))
+    return pc.fill_null(inside, True)
+
+
+def listed(columns: Sequence[pa.Array]) -> pa.Array:
+    """Text columns joined by commas row by row; NULL where all of them are."""
+    return reduce(_joined, columns)
+
+
+def _joined(left: pa.Array, right: pa.Array) -> pa.Array:
+    # Not binary_join_element_wise(..., null_handling="skip"): pyarrow 26 drops the rows in which all values are NULL.
+    return pc.coalesce(pc.binary_join_element_wise(left, right, _COMMA), left, right)
+
+
+def _trimmed(facts: pa.Table, name: str) -> pa.Array:
+    if name not in facts.column_names:
+        return pa.nulls(facts.num_rows, pa.string())
+    text = pc.utf8_trim_whitespace(facts[name].combine_chunks().cast(pa.string()))
+    return pc.if_else(pc.equal(text, pa.scalar("")), pa.scalar(None, pa.string()), text)
+
+
+def _all(facts: pa.Table) -> pa.Array:
+    return pa.repeat(pa.scalar(True), facts.num_rows)

@@ -1,0 +1,43 @@
+"""The environment, read once into frozen Settings. The only place that reads it; see README for what each means."""
+
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lifecycle.errors import SettingsError
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"expected a time zone such as Europe/Berlin, found {name!r}") from None
+    return name
+
+
+class Settings(BaseSettings):
+    """LIFECYCLE_… variables, also from a `.env` file in the working folder. The CRM's URL never prints."""
+
+    model_config = SettingsConfigDict(env_prefix="LIFECYCLE_", env_file=".env", frozen=True, extra="ignore")
+
+    crm_url: SecretStr = SecretStr("sqlite:///demo/crm.db")
+    source: str = "demo"
+    policies: Path = Path("policies")
+    store: str = Field(default_factory=lambda: (Path.cwd() / "demo" / "store").as_uri())
+    s3_endpoint: str | None = None
+    signing_key: Path = Path("lifecycle.key")
+    nightly_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    nightly_cron: str = "0 2 * * *"
+
+
+def read_settings() -> Settings:
+    """Read the environment. Raises SettingsError naming the variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        detail = error.errors(include_input=False)[0]
+        name = "LIFECYCLE_" + str(detail["loc"][0]).upper()
+        raise SettingsError(f"{name}: {str(detail['msg']).removeprefix('Value error, ')}") from None

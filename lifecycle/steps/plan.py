@@ -1,0 +1,201 @@
+"""Plan: what a night may purge. Reads facts, disposes, trips the brake, and writes each industry's plan once."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_plan, read_plans
+from lifecycle.crm.facts import Cutoffs
+from lifecycle.errors import PolicyError
+from lifecycle.policy.disposition import Disposition, dispose
+from lifecycle.policy.plan import Cohort, Plan, PlannedCalls, percent, reasons_to_wait
+from lifecycle.policy.schedule import Schedule, Schedules
+from lifecycle.steps.context import Lifecycle, Run
+
+PLANNED = ("call_id", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
+OVERDUE_AFTER = timedelta(days=7)
+SAMPLES = 5
+
+
+@dataclass
+class IndustryCount:
+    """One industry's calls of a night, counted while the facts stream by."""
+
+    live: int = 0
+    dispositions: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+    cohorts: Counter[str] = field(default_factory=Counter)
+    samples: list[object] = field(default_factory=list)
+    oldest: date | None = None
+    overdue: int = 0
+
+    def add(self, disposed: pa.Table, as_of: date) -> pa.Table:
+        """Count some calls of the industry; gives back the due ones with their cutoff month."""
+        self.dispositions.update(_counts(disposed["disposition"]))
+        due = disposed.filter(pc.equal(disposed["disposition"], pa.scalar(str(Disposition.DUE))))
+        due = due.append_column("cutoff", pc.strftime(due["trigger_date"], format="%Y-%m"))
+        if due.num_rows:
+            self.rules.update(_counts(due["rule_id"]))
+            self.cohorts.update(_counts(due["cutoff"]))
+            self.samples += due["call_id"].slice(0, SAMPLES - len(self.samples)).to_pylist()
+            self.oldest = min(filter(None, (self.oldest, pc.min(due["trigger_date"]).as_py())))
+            late = pc.less_equal(due["purge_from"], pa.scalar(as_of - OVERDUE_AFTER))
+            self.overdue += pc.sum(late).as_py() or 0
+        return due.select(list(PLANNED))
+
+    def complete(self) -> None:
+        """Calls that were not even candidates are retained: no clock of theirs has run out."""
+        rest = self.live - sum(self.dispositions.values())
+        self.dispositions[str(Disposition.RETAINED)] += max(rest, 0)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it."""
+
+    as_of: date
+    industries: Mapping[str, IndustryCount]
+    unscheduled: Mapping[str, int]
+    broken: Mapping[str, str]
+
+
+def survey(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
+    """Start a look at the whole CRM: the counts, complete once the returned stream of due calls has run dry."""
+    schedules = lifecycle.policies.schedules
+    _require_hold_facts(lifecycle)
+    found = {industry: IndustryCount() for industry in schedules.by_industry}
+    unscheduled: dict[str, int] = {}
+    result = Survey(as_of, found, unscheduled, lifecycle.policies.broken)
+    return result, _stream(lifecycle, result, unscheduled)
+
+
+def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -> Iterator[tuple[str, pa.Table]]:
+    policies, facts = lifecycle.policies, lifecycle.crm.facts
+    with lifecycle.crm.database.reading() as connection:
+        for raw, calls in facts.census(connection):
+            schedule = policies.schedules.of(raw)
+            if schedule is None:
+                unscheduled[(raw or "").strip() or "(no industry)"] = calls
+            else:
+                result.industries[schedule.industry].live += calls
+        done = 0
+        for table in facts.candidates(connection, cutoffs(policies.schedules, result.as_of)):
+            disposed = dispose(table, policies.schedules, policies.holds, result.as_of)
+            for industry, count in result.industries.items():
+                ours = disposed.filter(pc.equal(disposed["industry"], pa.scalar(industry)))
+                yield industry, count.add(ours, result.as_of)
+            done += disposed.num_rows
+            lifecycle.progress("candidates judged", done, 0)
+    for count in result.industries.values():
+        count.complete()
+
+
+def cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
+    """The latest trigger date, by fact, at which any rule of any schedule may let a call go."""
+    latest: dict[str, date | None] = {}
+    for rule in (rule for schedule in schedules.by_industry.values() for rule in schedule.rules):
+        day = rule.purge_after.latest_trigger(as_of) if rule.purge_after else None
+        latest[rule.trigger] = max(filter(None, (latest.get(rule.trigger), day)), default=None)
+    return Cutoffs(as_of, latest)
+
+
+def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = None) -> tuple[Survey, dict[str, Plan]]:
+    """Plan every industry (or one) for a night. A plan already made under the same schedule and holds is used again."""
+    policies = lifecycle.policies
+    wanted = [s for s in policies.schedules.by_industry.values() if only in (None, s.industry)]
+    if only is not None and not wanted:
+        known = ", ".join(policies.schedules.by_industry) or "none"
+        raise PolicyError(f"--industry {only}: expected one of {known}{_why_broken(policies.broken)}")
+    earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
+    result, due = survey(lifecycle, as_of)
+    fresh = [s for s in wanted if not _still_good(earlier[s.industry], s, lifecycle)]
+    revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
+    calls = _put_calls(lifecycle, as_of, revisions, run, due)
+    plans = {industry: found[-1] for industry, found in earlier.items() if industry not in revisions}
+    for schedule in fresh:
+        plan = _plan(lifecycle, result, schedule, revisions[schedule.industry], run, calls[schedule.industry])
+        put_plan(lifecycle.store, plan)
+        plans[schedule.industry] = plan
+    return result, dict(sorted(plans.items()))
+
+
+def _still_good(plans: list[Plan], schedule: Schedule, lifecycle: Lifecycle) -> bool:
+    same = (schedule.sha256, lifecycle.policies.holds.sha256)
+    return bool(plans) and (plans[-1].schedule.sha256, plans[-1].holds_sha256) == same
+
+
+def _put_calls(
+    lifecycle: Lifecycle,
+    as_of: date,
+    revisions: Mapping[str, int],
+    run: Run,
+    due: Iterable[tuple[str, pa.Table]],
+) -> dict[str, PlannedCalls | None]:
+    """Write the due calls as they stream by, one open Parquet file an industry."""
+    schema = pa.schema([("call_id", lifecycle.crm.rows.key.type), *_PLANNED_TYPES])
+    with ExitStack() as stack:
+        writers = {name: stack.enter_context(CallsWriter(schema)) for name in revisions}
+        for industry, table in due:
+            if industry in writers and table.num_rows:
+                writers[industry].add(table.cast(schema))
+        return {
+            name: put_calls(lifecycle.store, plan_folder(as_of, name), f"calls-{revisions[name]}-{run.id}", writer)
+            for name, writer in writers.items()
+        }
+
+
+_PLANNED_TYPES = (
+    ("rule_id", pa.string()),
+    ("trigger_date", pa.date32()),
+    ("purge_from", pa.date32()),
+    ("destroy_on", pa.date32()),
+    ("cutoff", pa.string()),
+)
+
+
+def _plan(
+    lifecycle: Lifecycle, result: Survey, schedule: Schedule, revision: int, run: Run, calls: PlannedCalls | None
+) -> Plan:
+    count = result.industries[schedule.industry]
+    return Plan(
+        night=result.as_of,
+        industry=schedule.industry,
+        revision=revision,
+        source=lifecycle.crm.source.source,
+        schedule=lifecycle.policies.version(schedule),
+        holds_sha256=lifecycle.policies.holds.sha256,
+        run_id=run.id,
+        created_at=lifecycle.now(),
+        live=count.live,
+        due=count.rules.total(),
+        max_share=percent(schedule.max_share),
+        dispositions={name: number for name, number in sorted(count.dispositions.items()) if number},
+        rules=dict(sorted(count.rules.items())),
+        oldest_trigger=count.oldest,
+        overdue=count.overdue,
+        cohorts=tuple(Cohort(cutoff=month, calls=number) for month, number in sorted(count.cohorts.items())),
+        waits_for=reasons_to_wait(schedule, count.rules, count.live),
+        calls=calls,
+    )
+
+
+def _require_hold_facts(lifecycle: Lifecycle) -> None:
+    missing = sorted(lifecycle.policies.holds.facts() - set(lifecycle.crm.facts.names))
+    if missing:
+        raise PolicyError(
+            f"holds/: a hold asks for {', '.join(missing)}, which source {lifecycle.crm.source.source} does not give. "
+            "Nothing is planned or purged until it does"
+        )
+
+
+def _why_broken(broken: Mapping[str, str]) -> str:
+    return "".join(f"\n{reason}" for reason in broken.values())
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    return {entry["values"]: entry["counts"] for entry in column.value_counts().to_pylist()}

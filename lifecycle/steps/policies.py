@@ -1,0 +1,111 @@
+"""The policies folder: read from disk, with digests and git commit. What the files mean is the policy floor's."""
+
+import hashlib
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from lifecycle.errors import PolicyError
+from lifecycle.policy.document import Document, read_document
+from lifecycle.policy.hold import Hold, Holds, read_hold
+from lifecycle.policy.plan import ScheduleVersion
+from lifecycle.policy.regime import Regime, read_regime
+from lifecycle.policy.schedule import Schedule, Schedules, collect, read_schedule
+
+T = TypeVar("T", Regime, Hold)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The law of one moment. `broken` names the files that cannot be relied on; their industries are kept.
+
+    A hold that cannot be read is not among them: then nobody knows what is held, and reading raises.
+    """
+
+    schedules: Schedules
+    holds: Holds
+    regimes: Mapping[str, Regime]
+    git_commit: str | None
+    git_dirty: bool | None
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Each unusable file with the reason, which begins with file and line."""
+        return self.schedules.broken
+
+    def version(self, schedule: Schedule) -> ScheduleVersion:
+        """What records say about the schedule they were decided under."""
+        return ScheduleVersion(
+            id=schedule.industry, sha256=schedule.sha256, git_commit=self.git_commit, git_dirty=self.git_dirty
+        )
+
+
+def read_policies(folder: Path) -> Policies:
+    """Read every schedule, regime and hold below a folder. Raises PolicyError for a hold, or for a missing folder."""
+    if not folder.is_dir():
+        raise PolicyError(f"{folder}:1: LIFECYCLE_POLICIES: expected a folder of schedules, found none")
+    regimes, broken = _each(folder / "regimes", read_regime)
+    schedules: dict[str, Schedule] = {}
+    for path in _yaml_files(folder):
+        try:
+            schedules[path.name] = read_schedule(path.name, _text(path), regimes)
+        except PolicyError as error:
+            broken[path.name] = str(error)
+    commit, dirty = _git(folder)
+    return Policies(collect(schedules, broken), read_holds(folder), regimes, commit, dirty)
+
+
+def read_holds(folder: Path) -> Holds:
+    """Read the legal holds of a policies folder. Raises PolicyError for the first that cannot be relied on."""
+    holds, broken = _each(folder / "holds", read_hold)
+    if broken:
+        problem = next(iter(broken.values()))
+        raise PolicyError(f"{problem}\nA hold that cannot be read could hold anything: nothing is planned or purged")
+    digest = hashlib.sha256()
+    for path in _yaml_files(folder / "holds"):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return Holds(holds, digest.hexdigest())
+
+
+def _each(folder: Path, read: Callable[[Document], T]) -> tuple[dict[str, T], dict[str, str]]:
+    found: dict[str, T] = {}
+    broken: dict[str, str] = {}
+    for path in _yaml_files(folder):
+        name = f"{folder.name}/{path.name}"
+        try:
+            document = read_document(name, _text(path))
+            item = read(document)
+            if item.id != path.stem:
+                raise document.error(("id",), f"expected id {path.stem!r} after the file's name, found {item.id!r}")
+            found[item.id] = item
+        except PolicyError as error:
+            broken[name] = str(error)
+    return found, broken
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path.name}:1: the file cannot be read: {error}") from error
+
+
+def _git(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of the work tree the policies lie in, and whether they differ from it. None: there is no such."""
+    commit = _git_says(folder, "rev-parse", "HEAD")
+    status = _git_says(folder, "status", "--porcelain", "--", ".")
+    return commit or None, None if status is None or commit is None else bool(status)
+
+
+def _git_says(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), "-c", "safe.directory=*", *arguments]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
