@@ -50,9 +50,9 @@ class Purger:
     ) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
 
-        `keep` sees the keys, the locked rows and the facts of this moment. `note` gives the purge row for the calls that go; it
-        commits with them. Where one call makes the transaction fail (another table still names it, a value that
-        cannot be read), the slice is halved until that call stands alone, and is set aside.
+        `keep` sees the keys, the locked rows and the facts of this moment. `note` gives the
+        purge row for the calls that go; it commits with them. Where one call makes the transaction fail (another table
+        still names it, a value cannot be read), the slice is halved until that call stands alone, and is set aside.
         """
         try:
             return self._transaction(keys, keep, note)

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from lifecycle.errors import PolicyError
 from lifecycle.policy.document import Document, parse_model, read_document
 from lifecycle.policy.models import Conditions, Name, PeriodOrNever, StrictModel, Text, Values, Zone, folded
-from lifecycle.policy.regime import Regime, breaches
+from lifecycle.policy.regime import Regime, breaches, ever_shorter
 
 
 def _share(value: Any) -> Decimal:
