@@ -6,7 +6,7 @@ Both are off until somebody turns them on: a clone of the project on a laptop mu
 import dagster as dg
 
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
-from assets.partitions import cohort_key, cohorts, industries
+from assets.partitions import cohort_key, industries
 from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, said_plainly
 from lifecycle.settings import read_settings
 
@@ -18,7 +18,6 @@ nightly = dg.define_asset_job(
 cohort = dg.define_asset_job(
     "cohort",
     selection=dg.AssetSelection.assets(archived_calls, purged_calls, deletion_record),
-    partitions_def=cohorts,
     executor_def=dg.in_process_executor,
     description="Archive, prove, purge and record one cohort of a planned night.",
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from lifecycle.evidence.deletion import call_id_text
 from lifecycle.ledger.entries import DELETIONS
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.archive import Archived
@@ -15,6 +16,7 @@ from lifecycle.steps.reconcile import Reconciled
 from lifecycle.steps.seal import Sealed
 
 Metadata = dict[str, Any]
+NO_GIT = "none: the policies lie in no git work tree"
 _SHOWN = 20
 
 
@@ -30,34 +32,37 @@ def planned(survey: Survey, plans: Mapping[str, Plan], going: list[list[str]]) -
         (p.industry, p.live, p.due, _counts(p.dispositions), p.oldest_trigger or "-", "; ".join(p.waits_for) or "-")
         for p in plans.values()
     ]
-    schedules = {p.industry: p.schedule.sha256 for p in plans.values()}
-    commits = sorted({str(p.schedule.git_commit) for p in plans.values()})
+    commits = sorted({p.schedule.git_commit or NO_GIT for p in plans.values()})
     return {
         "night": survey.as_of.isoformat(),
         "calls_live": sum(p.live for p in plans.values()),
         "calls_due": sum(p.due for p in plans.values()),
         "calls_unscheduled": sum(survey.unscheduled.values()),
         "plans": table(("industry", "live", "due", "dispositions", "oldest due", "waits for"), rows),
-        "plan_sha256": {p.industry: p.sha256 for p in plans.values()},
-        "schedule_sha256": schedules,
+        "plans_by_industry": {p.industry: _plain(p) for p in plans.values()},
         "git_commit": ", ".join(commits) or "-",
         "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
         "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
         "broken_files": table(("file", "reason"), sorted(survey.broken.items())),
-        "unscheduled": table(("industry in the CRM", "calls"), sorted(survey.unscheduled.items())),
+        "unscheduled_by_industry": dict(survey.unscheduled),
     }
+
+
+def _plain(plan: Plan) -> Metadata:
+    """A plan but for the object that names its calls, and its digest."""
+    return {**plan.model_dump(mode="json", exclude={"calls"}), "sha256": plan.sha256}
 
 
 def archived(cohort: CohortPlan, result: Archived) -> Metadata:
     """One cohort's archive."""
     what = [("calls archived", result.calls), ("batches", len(result.manifests)), ("bytes", result.bytes)]
     return {
+        "summary": table(("what", "how much"), what),
         **_cohort(cohort),
         "calls": result.calls,
         "bytes": result.bytes,
         "manifests": result.manifests,
         **_set_aside(result.set_aside),
-        "summary": table(("what", "how much"), what),
     }
 
 
@@ -65,13 +70,14 @@ def purged(cohort: CohortPlan, result: Purged) -> Metadata:
     """One cohort's purge."""
     what = [("calls", result.calls), *(row for row in result.rows.items() if row[0] != "calls" and row[1])]
     return {
+        "summary": table(("deleted from", "rows"), what),
         **_cohort(cohort),
         "calls": result.calls,
         "calls_purged_before": result.before,
+        "sample": result.sample,
         "rows": sum(result.rows.values()),
         "manifests": result.manifests,
         **_set_aside(result.set_aside),
-        "summary": table(("deleted from", "rows"), what),
     }
 
 
@@ -100,18 +106,19 @@ def _cohort(cohort: CohortPlan) -> Metadata:
         "industry": plan.industry,
         "cutoff": cohort.cutoff,
         "dispositions": dict(plan.dispositions),
-        "oldest_trigger": str(plan.oldest_trigger),
+        "oldest_trigger": str(plan.oldest_trigger or "-"),
         "plan_sha256": plan.sha256,
         "schedule_sha256": plan.schedule.sha256,
-        "git_commit": str(plan.schedule.git_commit),
-        "policies_dirty": str(plan.schedule.git_dirty),
+        "git_commit": plan.schedule.git_commit or NO_GIT,
+        "policies_dirty": bool(plan.schedule.git_dirty),
         "plan_run_id": plan.run_id,
     }
 
 
 def _set_aside(calls: Mapping[Any, str]) -> Metadata:
-    rows = [(key, reason) for key, reason in list(calls.items())[:_SHOWN]]
-    return {"calls_set_aside": len(calls), "set_aside": table(("call", "why it stayed"), rows)}
+    shown = {call_id_text(key): reason for key, reason in list(calls.items())[:_SHOWN]}
+    rows = table(("call", "why it stayed"), list(shown.items()))
+    return {"calls_set_aside": len(calls), "set_aside": shown, "set_aside_table": rows}
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -18,17 +18,29 @@ _BITS = {sa.SmallInteger: 16, sa.BigInteger: 64, mysql.TINYINT: 8}
 _BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY, mysql.TINYBLOB, mysql.MEDIUMBLOB, mysql.LONGBLOB, mysql.BIT)
 
 
+_SQLITE_ONLY = {
+    pa.int64(): frozenset({int}),
+    pa.float64(): frozenset({int, float}),
+    pa.string(): frozenset({str}),
+    pa.binary(): frozenset({bytes}),
+}
+
+
 class UnreadableValue(Exception):
     """A value does not fit its column's type. Carries the column and the reason, not the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its name, its Arrow type, and whether it is read through a cast in the database."""
+    """One column of a table: its name, its Arrow type, and whether it is read through a cast in the database.
+
+    `only`: what the driver's values must be, where the database takes any (SQLite) and Arrow would convert in silence.
+    """
 
     name: str
     type: pa.DataType
     cast: TypeEngine[Any] | None = None
+    only: frozenset[type] = frozenset()
 
     def expression(self, table: sa.FromClause) -> sa.ColumnElement[Any]:
         """What to select so that the driver hands over the exact value."""
@@ -38,6 +50,9 @@ class Column:
     def array(self, values: Sequence[Any]) -> pa.Array:
         """The driver's values as one Arrow array. Raises UnreadableValue."""
         try:
+            strange = set(map(type, values)) - self.only - {type(None)} if self.only else ()
+            if strange:
+                raise TypeError
             return pa.array(values, self.type)
         except (pa.ArrowException, OverflowError, UnicodeError, ValueError, TypeError) as error:
             raise UnreadableValue(
@@ -48,12 +63,13 @@ class Column:
 def column_of(dialect: str, name: str, declared: TypeEngine[Any]) -> Column:
     """The Arrow side of a declared column."""
     if dialect == "sqlite":
-        return Column(name, _sqlite_affinity(str(declared.compile()) if not _null(declared) else ""))
+        kind = _sqlite_affinity(str(declared.compile()) if not _null(declared) else "")
+        return Column(name, kind, only=_SQLITE_ONLY[kind])
     found = _exact(declared, dialect)
     if found is not None:
         return Column(name, found)
     if isinstance(declared, sa.Float) and dialect == "mysql":
-        return Column(name, pa.float64(), mysql.DOUBLE())  # the text protocol rounds a FLOAT to six digits
+        return Column(name, pa.float64(), mysql.DOUBLE(asdecimal=False))  # the text protocol rounds a FLOAT to six digits
     if dialect == "mysql":
         return Column(name, pa.binary() if _null(declared) else pa.string())  # what has no name there is a geometry
     return Column(name, pa.string(), None if isinstance(declared, sa.String) else sa.Text())

@@ -1,7 +1,7 @@
 """The facts of calls as Arrow: the source's own SQL, narrowed in the database, typed here. No content of any call."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from lifecycle.crm.columns import Column
 from lifecycle.crm.database import Database
 from lifecycle.crm.source import Source
-from lifecycle.errors import SourceError
+from lifecycle.errors import InputError, SourceError
 
 BATCH_ROWS = 50_000
 _ANY_ZONE = timedelta(days=3)  # a narrowing in whole days of no zone in particular must let every zone's answer through
@@ -70,6 +70,29 @@ class Facts:
         """Every fact of the named calls, as they are now."""
         statement = self._select().where(self._query.c.call_id.in_(_keys(keys)))
         return self._table(connection.execute(statement).fetchall())
+
+    def find(self, connection: sa.Connection, text: str) -> tuple[Any, pa.Table]:
+        """The key of the call that a person typed as records name it, and its facts. Raises InputError for no key."""
+        kind = self._key.type
+        try:
+            key = bytes.fromhex(text) if pa.types.is_binary(kind) else pa.scalar(text).cast(kind).as_py()
+            return key, self.of(connection, [key])
+        except (pa.ArrowException, ValueError, sa.exc.DataError):
+            raise InputError(f"call {text!r}: expected a key of the CRM's calls ({kind}); nothing was done") from None
+
+    def any_in(
+        self, connection: sa.Connection, wanted: Mapping[str, Collection[str]], first: date | None, last: date | None
+    ) -> bool:
+        """Whether any call has one of the wanted texts for each fact; the days are taken with some to spare."""
+        given = self._query.c
+        asked: list[sa.ColumnElement[bool]] = [
+            sa.func.trim(sa.cast(given[name], sa.String)).in_(list(texts)) for name, texts in wanted.items()
+        ]
+        ended, started = (given[name] if name in self.names else sa.null() for name in ("ended_at", "started_at"))
+        late, early = sa.func.coalesce(ended, started), sa.func.coalesce(started, ended)
+        asked += [sa.or_(late.is_(None), late >= _day(first - _ANY_ZONE))] if first else []
+        asked += [sa.or_(early.is_(None), early < _day(last + _ANY_ZONE))] if last else []
+        return connection.execute(sa.select(given.call_id).where(*asked).limit(1)).first() is not None
 
     def empty(self) -> pa.Table:
         """No call, with every column."""
@@ -133,9 +156,18 @@ def times(values: Sequence[Any], zone: str) -> pa.Array:
         found = pa.array(values)
         if pa.types.is_timestamp(found.type) and found.type.tz is not None:
             return found.cast(pa.timestamp("us", "UTC"))
+        if not _whole_times(values, found.type):
+            raise TypeError
         return _in_utc(found.cast(pa.timestamp("us")), zone)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return _in_utc(pa.array([_naive(value, zone) for value in values], pa.timestamp("us")), zone)
+
+
+def _whole_times(values: Sequence[Any], kind: pa.DataType) -> bool:
+    """Whether Arrow may cast: no numbers, which are no times here, and no dates, which Arrow begins at midnight."""
+    if pa.types.is_timestamp(kind):
+        return all(value is None or type(value) is datetime for value in values)
+    return bool(pa.types.is_string(kind)) and all(value is None or len(value) > len("2021-03-16") for value in values)
 
 
 def texts(values: Sequence[Any]) -> pa.Array:
@@ -169,7 +201,10 @@ def _naive(value: Any, zone: str) -> datetime | None:
         return datetime(value.year, value.month, value.day, 23, 59, 59, 999_999)  # noqa: DTZ001
     if not isinstance(value, datetime):
         return None
-    return value if value.tzinfo is None else value.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    try:
+        return value if value.tzinfo is None else value.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    except OverflowError:  # within a day of the year 1 or 9999
+        return None
 
 
 def _is_date_text(value: Any) -> bool:

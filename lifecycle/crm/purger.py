@@ -19,6 +19,8 @@ from lifecycle.crm.source import Part
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import PurgeRow
 
+ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
+
 Reasons = dict[Any, str]
 Keep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], Reasons]
 
@@ -88,16 +90,18 @@ class Purger:
         counts = {}
         for part in reversed(self._rows.parts):
             if not part.chain:
-                self._nothing_is_left(connection, going)
+                self._nothing_is_left(connection, self._rows.parts[1:], going)
             table = locked[part.name]
             counts[part.name] = self._remove(connection, part, table.filter(pa.compute.is_in(table[CALL_ID], chosen)))
+            if len(part.chain) > 1:  # found through its parent, which goes next
+                self._nothing_is_left(connection, [part], going)
         return counts
 
     def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
         table, key = self._rows.mapped(part), self._rows.row_key(part)
         done = 0
-        for start in range(0, rows.num_rows, 1000):
-            some = rows.slice(start, 1000)
+        for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
+            some = rows.slice(start, ROWS_A_STATEMENT)
             wanted = _row_is_among(table, key, some)
             gone = {name: None for name in part.detach}
             statement = table.update().where(wanted).values(gone) if gone else table.delete().where(wanted)
@@ -107,8 +111,8 @@ class Purger:
             raise _Interfered(f"{part.table}: expected to delete {distinct} rows, the database deleted {done}")
         return done
 
-    def _nothing_is_left(self, connection: sa.Connection, going: Sequence[Any]) -> None:
-        for part in self._rows.parts[1:]:
+    def _nothing_is_left(self, connection: sa.Connection, parts: Sequence[Part], going: Sequence[Any]) -> None:
+        for part in parts:
             if self._rows.any_left(connection, part, going):
                 raise _Interfered(f"{part.table}: a row was added while the call was being deleted")
 

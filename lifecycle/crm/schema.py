@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from lifecycle.crm.columns import Column, column_of
 from lifecycle.crm.database import Database, translated
 from lifecycle.crm.source import Part, Source
-from lifecycle.errors import SourceError
+from lifecycle.errors import SettingsError, SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,12 @@ def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
     """Look every mapped table up, by its name in the mapping. Raises SourceError naming each misfit."""
     if database.dialect not in source.dialects:
         raise SourceError(f"source {source.source} is for {', '.join(source.dialects)}; the CRM is {database.dialect}")
+    file = database.engine.url.database if database.dialect == "sqlite" else None
+    # SQLite would make an empty one.
+    if file and not file.startswith((":memory:", "file:")) and not Path(file).is_file():
+        raise SettingsError(
+            f"LIFECYCLE_CRM_URL: expected a database, found no file {file}. `lifecycle demo` makes a sample"
+        )
     with translated():
         inspector = sa.inspect(database.engine)
         names = dict.fromkeys(part.table for part in source.parts())

@@ -193,7 +193,9 @@ def _settle(judged: pa.Table) -> pa.Table:
     if not len(several):
         return alone
     order = [(n, "ascending") for n in ("call", "rank")] + [("purge_from", "descending"), ("industry", "ascending")]
-    strictest = judged.filter(among).sort_by([*order, ("rule_id", "ascending")])
+    # The last three leave no tie: the answer must not hang on the order in which a database gives the rows of a call.
+    order += [("rule_id", "ascending"), ("trigger_date", "descending"), ("detail", "ascending")]
+    strictest = judged.filter(among).sort_by(order)
     firsts = [name for name in judged.column_names if name not in ("call", "destroy_from", "hold")]
     keep_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
     grouped = strictest.group_by("call", use_threads=False).aggregate(

@@ -49,7 +49,8 @@ def read_document(name: str, text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         raise PolicyError(f"{name}:{mark.line + 1 if mark else 1}: this is not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
-        raise PolicyError(f"{name}:1: this is not YAML: {error}") from error
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        raise PolicyError(f"{name}:{line}: this is not YAML: {str(error).splitlines()[0]}") from error
     if root is None:
         raise PolicyError(f"{name}:1: the file is empty")
     lines: dict[Path, int] = {}

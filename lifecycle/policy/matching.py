@@ -59,7 +59,7 @@ def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.A
             raise PolicyError(f"hold {hold.id}: its scope asks for the fact {name!r}, which the source does not give")
         fact = _trimmed(facts, name)
         if name == "industry":
-            fact, values = pc.utf8_lower(fact), frozenset(folded(value) for value in values)
+            fact, values = _folded(fact), frozenset(folded(value) for value in values)
         hit = pc.and_(hit, pc.is_in(fact, pa.array(sorted(values), pa.string())))
     if scope.first_day is None and scope.last_day is None:
         return hit
@@ -91,8 +91,17 @@ def _joined(left: pa.Array, right: pa.Array) -> pa.Array:
 def _trimmed(facts: pa.Table, name: str) -> pa.Array:
     if name not in facts.column_names:
         return pa.nulls(facts.num_rows, pa.string())
-    text = pc.utf8_trim_whitespace(facts[name].combine_chunks().cast(pa.string()))
+    fact = facts[name].combine_chunks()
+    if pa.types.is_binary(fact.type) or pa.types.is_fixed_size_binary(fact.type):  # records name such a key in hex
+        fact = pa.array([None if value is None else value.hex() for value in fact.to_pylist()], pa.string())
+    text = pc.utf8_trim_whitespace(fact.cast(pa.string()))
     return pc.if_else(pc.equal(text, pa.scalar("")), pa.scalar(None, pa.string()), text)
+
+
+def _folded(text: pa.Array) -> pa.Array:
+    # Not utf8_lower: it leaves ß, İ and others as case-folding does not.
+    each = text.dictionary_encode()
+    return pa.array([folded(value) for value in each.dictionary.to_pylist()], pa.string()).take(each.indices)
 
 
 def _all(facts: pa.Table) -> pa.Array:

@@ -1,14 +1,23 @@
 """A regime: what a law, regulation or standard asks for, with its citation. Nothing of a company's own."""
 
+import calendar
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 
 from lifecycle.policy.document import Document, parse_model
 from lifecycle.policy.models import Name, Period, StrictModel, Text
 from lifecycle.policy.period import RetentionPeriod
 
-# Two leap cycles hold every pair of a day of the year and a distance to the next 29 February.
-_EVERY_KIND_OF_DAY = tuple(date(2020, 1, 1) + timedelta(days=day) for day in range(8 * 366))
+# The calendar repeats every 400 years (2100 has no 29 February), and a month treats its first 28 days alike. Today's
+# years come first, for they make the better example.
+_YEARS = (*range(2020, 2028), *range(1970, 2370))
+_EVERY_KIND_OF_DAY = tuple(
+    date(year, month, day)
+    for year in _YEARS
+    for month in range(1, 13)
+    for day in (1, 29, 30, 31)
+    if day <= calendar.monthrange(year, month)[1]
+)
 
 
 class Regime(StrictModel):
@@ -56,4 +65,6 @@ def breaches(regime: Regime, destroy_after: RetentionPeriod | None) -> Iterator[
 
 def ever_shorter(first: RetentionPeriod, second: RetentionPeriod) -> date | None:
     """A trigger day on which the first period ends before the second; None: there is none."""
+    if first.months >= second.months and first.days >= second.days:
+        return None
     return next((day for day in _EVERY_KIND_OF_DAY if first.last_day(day) < second.last_day(day)), None)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.document import Document, parse_model, read_document
@@ -20,6 +20,8 @@ def _share(value: Any) -> Decimal:
         if not isinstance(value, str) or not value.endswith("%"):
             raise InvalidOperation
         share = Decimal(value[:-1].strip()) / 100
+        if not share.is_finite():
+            raise InvalidOperation
     except InvalidOperation:
         raise ValueError(f"expected a share such as 2% or 0.5%, found {value!r}") from None
     if not 0 < share <= 1:
@@ -73,15 +75,12 @@ class Schedule(StrictModel):
     examples: tuple[Example, ...] = Field(default=(), strict=False)
     sha256: str = ""
 
-    @model_validator(mode="after")
-    def _rules_are_distinct(self) -> Self:
-        ids = [rule.id for rule in self.rules]
-        if not ids:
+    @field_validator("rules")
+    @classmethod
+    def _rules_are_there(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        if not rules:
             raise ValueError("expected at least one rule, found none")
-        twice = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
-        if twice:
-            raise ValueError(f"expected distinct rule ids, found {', '.join(twice)} more than once")
-        return self
+        return rules
 
 
 def read_schedule(name: str, text: str, regimes: Mapping[str, Regime]) -> Schedule:
@@ -101,6 +100,8 @@ def read_schedule(name: str, text: str, regimes: Mapping[str, Regime]) -> Schedu
 def _unlawful(document: Document, schedule: Schedule, index: int, regimes: Mapping[str, Regime]) -> list[str]:
     rule, place = schedule.rules[index], ("rules", index)
     problems = []
+    if rule.id in (other.id for other in schedule.rules[:index]):
+        problems.append(document.error((*place, "id"), f"expected distinct rule ids, found {rule.id} more than once"))
     stay, life = rule.purge_after, rule.destroy_after
     if life is not None and (stay is None or ever_shorter(life, stay)):
         problem = f"{rule.id}: destroy_after {life} ends before purge_after {stay or 'never'}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -115,7 +116,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     result, due = survey(lifecycle, as_of)
     fresh = [s for s in wanted if not _still_good(earlier[s.industry], s, lifecycle)]
     revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
-    calls = _put_calls(lifecycle, as_of, revisions, run, due)
+    calls = _put_calls(lifecycle, as_of, revisions, due)
     plans = {industry: found[-1] for industry, found in earlier.items() if industry not in revisions}
     for schedule in fresh:
         plan = _plan(lifecycle, result, schedule, revisions[schedule.industry], run, calls[schedule.industry])
@@ -133,10 +134,9 @@ def _put_calls(
     lifecycle: Lifecycle,
     as_of: date,
     revisions: Mapping[str, int],
-    run: Run,
     due: Iterable[tuple[str, pa.Table]],
 ) -> dict[str, PlannedCalls | None]:
-    """Write the due calls as they stream by, one open Parquet file an industry."""
+    """Write the due calls as they stream by, one open Parquet file an industry; each attempt under a name of its own."""
     schema = pa.schema([("call_id", lifecycle.crm.rows.key.type), *_PLANNED_TYPES])
     with ExitStack() as stack:
         writers = {name: stack.enter_context(CallsWriter(schema)) for name in revisions}
@@ -144,7 +144,7 @@ def _put_calls(
             if industry in writers and table.num_rows:
                 writers[industry].add(table.cast(schema))
         return {
-            name: put_calls(lifecycle.store, plan_folder(as_of, name), f"calls-{revisions[name]}-{run.id}", writer)
+            name: put_calls(lifecycle.store, plan_folder(as_of, name), f"calls-{revisions[name]}-{uuid4().hex[:12]}", writer)
             for name, writer in writers.items()
         }
 

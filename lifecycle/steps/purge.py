@@ -22,6 +22,7 @@ from lifecycle.steps.context import Lifecycle, Run
 from lifecycle.steps.verify import VerifiedBatch, verify
 
 SLICE_CALLS = 500
+SAMPLES = 3
 _DECIDED = tuple(name.removeprefix("_") for name in DECIDING)
 
 
@@ -34,6 +35,7 @@ class Purged:
     before: int = 0
     set_aside: dict[Any, str] = field(default_factory=dict)
     manifests: list[str] = field(default_factory=list)
+    sample: list[str] = field(default_factory=list)
 
 
 def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Purged:
@@ -68,6 +70,7 @@ def purge_batch(lifecycle: Lifecycle, purger: Purger, batch: VerifiedBatch, run:
 
 def _add(result: Purged, deleted: Sequence[Any], rows: Any, set_aside: Any) -> None:
     result.calls += len(deleted)
+    result.sample += [call_id_text(key) for key in deleted[: SAMPLES - len(result.sample)]]
     result.set_aside |= set_aside
     for name, count in rows.items():
         result.rows[name] = result.rows.get(name, 0) + count

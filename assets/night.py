@@ -1,0 +1,113 @@
+"""A whole night in this process, through the same jobs that the daemon launches: what `lifecycle run` does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from assets.definitions import defs
+from assets.partitions import cohort_key
+from assets.resources import ACTOR_TAG, NIGHT_TAG, progress_to
+from lifecycle.steps.context import Progress
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Night:
+    """What a night did. `failures` are messages of runs that failed, with the exit code each asks for."""
+
+    night: str = ""
+    planned: dict[str, Any] = field(default_factory=dict)
+    cohorts: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[tuple[str, int]] = field(default_factory=list)
+    failed_checks: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 done; 1 something a person must look at; else the worst failure's."""
+        aside = any(cohort["calls_set_aside"] for cohort in self.cohorts)
+        return max([code for _, code in self.failures], default=int(aside or bool(self.failed_checks)))
+
+
+@contextmanager
+def dagster_instance() -> Iterator[dg.DagsterInstance]:
+    """The instance of DAGSTER_HOME."""
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def run_night(
+    instance: dg.DagsterInstance, config: dict[str, Any], actor: str, progress: Progress, resources: Any = None
+) -> Night:
+    """Plan the night, then run each of its cohorts, one after the other. `config` is NightConfig's."""
+    night = Night()
+    with progress_to(progress):
+        run_config = {"ops": {"disposition_plan": {"config": config}}, **_QUIET}
+        plan = _run(instance, "nightly", {ACTOR_TAG: actor}, run_config)
+        _note(night, plan)
+        if not plan.success:
+            return night
+        night.planned = _metadata(plan, "disposition_plan")
+        wanted = night.planned["cohorts"]
+        night.night = wanted["night"]
+        for done, (industry, cutoff) in enumerate(wanted["cohorts"]):
+            progress("cohorts", done, len(wanted["cohorts"]))
+            tags = {ACTOR_TAG: actor, NIGHT_TAG: night.night}
+            result = _run(instance, "cohort", tags, _QUIET, cohort_key(industry, cutoff))
+            _note(night, result)
+            if result.success:
+                night.cohorts.append(_cohort(result, industry, cutoff))
+        progress("cohorts", len(night.cohorts), len(wanted["cohorts"]))
+    return night
+
+
+def _run(
+    instance: dg.DagsterInstance,
+    job: str,
+    tags: dict[str, str],
+    run_config: dict[str, Any],
+    partition: dg.MultiPartitionKey | None = None,
+) -> dg.ExecuteInProcessResult:
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=instance, tags=tags, run_config=run_config, partition_key=partition, raise_on_error=False
+        )
+
+
+def _note(night: Night, result: dg.ExecuteInProcessResult) -> None:
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        data = event.step_failure_data
+        failure = data.user_failure_data
+        code = failure.metadata["exit_code"].value if failure and "exit_code" in failure.metadata else 3
+        said = failure.description if failure else data.error.to_string() if data.error else "the run failed"
+        night.failures.append((str(said), int(str(code))))
+    for check in result.get_asset_check_evaluations():
+        if not check.passed:
+            night.failed_checks.append(check.check_name)
+
+
+def _metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    found = result.asset_materializations_for_node(asset)[0].metadata
+    return {name: getattr(value, "value", value) for name, value in found.items()}
+
+
+def _cohort(result: dg.ExecuteInProcessResult, industry: str, cutoff: str) -> dict[str, Any]:
+    archived, purged = _metadata(result, "archived_calls"), _metadata(result, "purged_calls")
+    records = _metadata(result, "deletion_record")["records"]
+    aside = archived["calls_set_aside"] + purged["calls_set_aside"]
+    return {
+        "industry": industry,
+        "cutoff": cutoff,
+        "archived": archived["calls"],
+        "bytes": archived["bytes"],
+        "purged": purged["calls"],
+        "purged_before": purged["calls_purged_before"],
+        "records": records,
+        "calls_set_aside": aside,
+        "set_aside": {**archived["set_aside"], **purged["set_aside"]},
+        "sample": purged["sample"],
+        "run_id": result.run_id,
+    }

@@ -1,0 +1,43 @@
+"""What several commands take from the line, and what each of them opens; the only clock of these commands."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from lifecycle.settings import read_settings
+from lifecycle.steps.context import Lifecycle, Progress
+
+_FIRST, _LAST = date(1970, 1, 2), date(2999, 12, 31)  # in between, no retention period leaves the calendar
+
+
+def day(text: str) -> date:
+    """A day as the command line takes it."""
+    try:
+        found = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
+    except ValueError:
+        raise typer.BadParameter(f"expected a day such as 2026-11-20, found {text!r}") from None
+    if not _FIRST <= found <= _LAST:
+        raise typer.BadParameter(f"expected a day from {_FIRST} to {_LAST}, found {text}")
+    return found
+
+
+AsOf = Annotated[
+    date | None,
+    typer.Option(
+        "--as-of", parser=day, metavar="YYYY-MM-DD", show_default=False, help="Judge as on this day. Default: tonight."
+    ),
+]
+OneIndustry = Annotated[
+    str | None,
+    typer.Option(
+        "--industry", metavar="NAME", show_default=False, help="Only this schedule, by its `industry:`. Default: all."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
+CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's key in the CRM.", show_default=False)]
+
+
+def opened(progress: Progress) -> Lifecycle:
+    """CRM, store and policies of the environment's settings, with the wall clock. Raises SettingsError."""
+    return Lifecycle(read_settings(), lambda: datetime.now(UTC), progress)

@@ -1,0 +1,135 @@
+"""`verify` and `record`: what the archive and the record are worth, in words. The reading is the steps'."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import typer
+
+from lifecycle.cli.options import AsJson, CallId, opened
+from lifecycle.cli.output import print_json, progress, say, size
+from lifecycle.steps.audit import Audit, audit
+from lifecycle.steps.lookup import Recorded, lookup
+
+_LISTED = 50
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("verify")(verify)
+    app.command("record")(record)
+
+
+def verify(json_output: AsJson = False) -> None:
+    """Read the whole archive back; say what is damaged or missing.
+
+    Holds it against the CRM and the record, and changes nothing. Says what is damaged or missing; which archived
+    calls somebody deleted without a record; which purged calls are back. Exit 1 where there is any of it.
+    """
+    with progress(json_output) as draw:
+        found = audit(opened(draw))
+    if json_output:
+        print_json(_plain(found))
+    else:
+        _tell(found)
+    raise typer.Exit(0 if found.sound else 1)
+
+
+def record(call: CallId, json_output: AsJson = False) -> None:
+    """Say what is on record of a purged call.
+
+    When it was deleted, by whom, under which rule, where its copy is and until when. Exit 1 where nothing is on record.
+    """
+    with progress(json_output) as draw:
+        found = lookup(opened(draw), call)
+    if json_output:
+        print_json(
+            {"call_id": found.call_id, "live": found.live, "records": [plain_record(one) for one in found.records]}
+        )
+    elif not found.records:
+        where = "it is in the CRM" if found.live else "the CRM does not have it either"
+        say(f"Call {found.call_id} is not on record; {where}.")
+    else:
+        for one in found.records:
+            tell_record(one)
+        if found.live:
+            say(f"Call {found.call_id} is in the CRM again.", "bold red")
+    raise typer.Exit(0 if found.records else 1)
+
+
+def tell_record(one: Recorded) -> None:
+    """One deletion record in words."""
+    for line in _words(one.record):
+        say(line)
+    say(f"The record lies in {one.sealed_key}." if one.sealed_key else "The record is in the CRM, not sealed yet.")
+
+
+def plain_record(one: Recorded) -> dict[str, Any]:
+    """One deletion record for programs."""
+    return {"record": one.record, "sealed_key": one.sealed_key}
+
+
+def _words(record: Mapping[str, Any]) -> Iterator[str]:
+    schedule, archived = record["schedule"], record["object"]
+    yield (
+        f"Call {record['call_id']} ({record['source']}) was deleted from the CRM at {record['purged_at']} "
+        f"by {record['actor']}, in run {record['run_id']} of the night {record['night']}."
+    )
+    regimes = f", which names {', '.join(record['regimes'])}" if record["regimes"] else ""
+    yield (
+        f"Why: rule {record['rule_id']} of the schedule {schedule['id']}{regimes}. "
+        f"Its clock started on {record['trigger_date']}; the call could go from {record['purge_from']}."
+    )
+    commit = schedule["git_commit"]
+    changed = ", with changes that were not committed" if schedule["git_dirty"] else ""
+    version = f", git commit {commit}{changed}" if commit else ", in no git work tree"
+    yield f"Policy version: sha256 {schedule['sha256']}{version}. Plan: sha256 {record['plan_sha256']}."
+    yield (
+        f"Archived at {record['archived_at']}, read back and proved at {record['verified_at']}: "
+        f"{archived['key']}, row {record['row']}, version {archived['version_id'] or 'none'}, "
+        f"sha256 {archived['sha256']}."
+    )
+    yield f"Manifest: {record['manifest_key']}, sha256 {record['manifest_sha256']}."
+    destroy_on = record["destroy_on"]
+    yield f"The copy is to be destroyed on {destroy_on}." if destroy_on else "The copy is kept for ever."
+
+
+def _tell(found: Audit) -> None:
+    calls = found.reconciled
+    say(f"{found.batches} batches read back whole and proved: {calls.archived} calls, {size(found.bytes)}.")
+    say(f"Of these calls {calls.recorded} are purged and on record, {calls.live} are in the CRM.")
+    _list("Damaged or missing", [f"{key}: {reason}" for key, reason in found.damaged.items()], "bold red")
+    _list("Vanished: archived, not in the CRM, and on no record", calls.vanished, "bold red")
+    _list("Returned: on record as purged, and in the CRM again", calls.returned, "bold red")
+    _list("Note: objects that no manifest names, left by runs that died or being written now", found.orphans, "")
+    if found.unsealed:
+        say(
+            f"Note: the records of {found.unsealed} purge transactions wait; the next night brings them into the store."
+        )
+    say("The archive is sound." if found.sound else "The archive is NOT sound.", "green" if found.sound else "bold red")
+
+
+def _list(title: str, lines: list[str], style: str) -> None:
+    """Lines rather than a table: a key must come out whole."""
+    if lines:
+        say(f"{title} ({len(lines)}):", style)
+        for line in lines[:_LISTED]:
+            say(f"  {line}")
+        if len(lines) > _LISTED:
+            say(f"  … and {len(lines) - _LISTED} more; --json lists them all")
+
+
+def _plain(found: Audit) -> dict[str, Any]:
+    calls = found.reconciled
+    return {
+        "sound": found.sound,
+        "batches": found.batches,
+        "bytes": found.bytes,
+        "archived": calls.archived,
+        "recorded": calls.recorded,
+        "live": calls.live,
+        "damaged": found.damaged,
+        "vanished": calls.vanished,
+        "returned": calls.returned,
+        "orphans": found.orphans,
+        "unsealed": found.unsealed,
+    }

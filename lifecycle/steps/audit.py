@@ -1,0 +1,124 @@
+"""Audit: read the whole archive back, going on after each damage, and hold it against the CRM. Reads only."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from lifecycle.archive.batches import ARCHIVE, MANIFEST, read_batch, read_manifest
+from lifecycle.errors import LifecycleError, ObjectMissing, ProofError
+from lifecycle.evidence.deletion import PurgeRow
+from lifecycle.policy.canonical import sha256_hex
+from lifecycle.steps.context import Lifecycle
+from lifecycle.steps.reconcile import Reconciled, reconcile_batch
+from lifecycle.steps.verify import verify
+
+
+@dataclass
+class Audit:
+    """What the archive is worth. `damaged`: the object or manifest, and what is wrong with it.
+
+    `orphans` are objects no manifest names: left by runs that died, or being written now. `unsealed` counts purges
+    whose records are in the CRM only. Neither is damage.
+    """
+
+    batches: int = 0
+    bytes: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
+    reconciled: Reconciled = field(default_factory=Reconciled)
+    orphans: list[str] = field(default_factory=list)
+    unsealed: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """Nothing is damaged, missing, deleted behind our back or back from the dead."""
+        return not (self.damaged or self.reconciled.vanished or self.reconciled.returned)
+
+
+def audit(lifecycle: Lifecycle) -> Audit:
+    """Prove every batch of the archive and every purge's records, one at a time. Raises OutsideError, SourceError.
+
+    Damage is collected and never raised; a store or database that cannot be asked ends the audit.
+    """
+    lifecycle.crm.control.require()
+    result, proved = Audit(), dict[str, str | None]()
+    keys = list(lifecycle.store.list(ARCHIVE))
+    total = sum(key.endswith(f"/{MANIFEST}") for key in keys)
+    for folder, inside in groupby(keys, key=lambda key: key.rpartition("/")[0]):
+        names, manifest_key = list(inside), f"{folder}/{MANIFEST}"
+        if manifest_key not in names:
+            result.orphans += names
+            continue
+        proved[manifest_key] = _audit_batch(lifecycle, manifest_key, names, result)
+        lifecycle.progress("batches read back", len(proved), total)
+    _audit_purges(lifecycle, proved, result)
+    # Beside a lost manifest lies the only copy there is: no orphan, and nothing to sweep.
+    lost = {key.removesuffix(MANIFEST) for key in result.damaged if key.endswith(f"/{MANIFEST}")}
+    result.orphans = [key for key in result.orphans if f"{key.rpartition('/')[0]}/" not in lost]
+    return result
+
+
+def _audit_batch(lifecycle: Lifecycle, key: str, names: list[str], result: Audit) -> str | None:
+    """Prove and reconcile one batch; gives the digest of its manifest. None: it cannot be relied on."""
+    try:
+        batch = verify(lifecycle.store, key, lifecycle.now())
+    except (ProofError, ObjectMissing) as error:
+        result.damaged |= dict(_damage(lifecycle, key)) or {key: _reason(error)}
+        return None
+    objects = batch.manifest.objects
+    result.batches += 1
+    result.bytes += sum(part.bytes for part in objects)
+    result.orphans += sorted(set(names) - {key} - {part.key for part in objects})
+    try:
+        reconcile_batch(lifecycle, batch, result.reconciled)
+    except (ProofError, ObjectMissing) as error:
+        result.damaged[key] = f"its deletion records cannot be relied on: {_reason(error)}"
+    return batch.manifest_sha256
+
+
+def _damage(lifecycle: Lifecycle, manifest_key: str) -> Iterator[tuple[str, str]]:
+    """Each damaged object of a batch by itself. None where only the batch as a whole is wrong, or its manifest."""
+    try:
+        manifest, _ = read_manifest(lifecycle.store, manifest_key)
+    except (ProofError, ObjectMissing):
+        return
+    for part in manifest.objects:
+        try:
+            read_batch(lifecycle.store, manifest.model_copy(update={"objects": (part,)}))
+        except (ProofError, ObjectMissing) as error:
+            yield part.key, _reason(error)
+
+
+def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: Audit) -> None:
+    """Every purge relied on a manifest, which must still be that one; and its sealed records must be the committed."""
+    control = lifecycle.crm.control
+    with lifecycle.crm.database.reading() as connection:
+        ids = control.all_ids(connection)
+    for row_id in ids:
+        with lifecycle.crm.database.reading() as connection:
+            rows = control.by_ids(connection, [row_id])
+        for row in rows:
+            result.unsealed += row.sealed_key is None
+            result.damaged |= dict(_purge_damage(lifecycle, row, proved))
+
+
+def _purge_damage(lifecycle: Lifecycle, row: PurgeRow, proved: dict[str, str | None]) -> Iterator[tuple[str, str]]:
+    relied = f"purge {row.id} deleted {row.calls} calls on its strength"
+    if row.manifest_key not in proved:
+        yield row.manifest_key, f"missing: {relied}"
+    elif proved[row.manifest_key] not in (None, row.manifest_sha256):
+        yield (
+            row.manifest_key,
+            f"replaced: sha256 {proved[row.manifest_key]}; {relied} when it was {row.manifest_sha256}",
+        )
+    if row.sealed_key is None:
+        return
+    try:
+        if sha256_hex(lifecycle.store.get(row.sealed_key)) != row.entries_sha256:
+            yield row.sealed_key, f"other bytes than the deletion records that purge {row.id} committed"
+    except (ProofError, ObjectMissing) as error:
+        yield row.sealed_key, _reason(error)
+
+
+def _reason(error: LifecycleError) -> str:
+    """What was found. That nothing was purged on its strength is the purge's to say."""
+    return str(error).partition(" Nothing was purged")[0].rstrip(".")

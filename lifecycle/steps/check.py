@@ -1,0 +1,145 @@
+"""Check: what a person should mend before a night, from the policies to the store. Collects; changes nothing.
+
+The store is tried out with one object of our own, which is removed again.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from lifecycle.crm.inspection import doubts
+from lifecycle.crm.schema import unmapped_references
+from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError
+from lifecycle.policy.hold import Hold, Scope
+from lifecycle.policy.models import folded
+from lifecycle.steps.context import Lifecycle
+from lifecycle.steps.examples import failing_examples
+from lifecycle.steps.prepare import is_warning, key_problems
+
+_NEEDS_A_PERSON = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to mend: how bad, where, what; and the exit code it alone would end with."""
+
+    severity: Literal["error", "warning"]
+    subject: str
+    message: str
+    exit_code: int = _NEEDS_A_PERSON
+
+
+def check(lifecycle: Lifecycle) -> list[Finding]:
+    """Every finding, errors first. What an error hides is one finding, and the rest goes on."""
+    asked: list[tuple[str, Callable[[Lifecycle], Iterator[Finding]]]] = [
+        ("policies", _policies),
+        ("CRM", _crm),
+        ("store", _store),
+    ]
+    found = [finding for subject, question in asked for finding in _asked(lifecycle, subject, question)]
+    return sorted(dict.fromkeys(found), key=lambda finding: finding.severity)
+
+
+def exit_code(findings: list[Finding]) -> int:
+    """0: clean. Wrong input weighs more than what failed outside, and that more than what needs a person."""
+    codes = {finding.exit_code for finding in findings}
+    return next((code for code in (2, 3, 1) if code in codes), 0)
+
+
+def _asked(lifecycle: Lifecycle, subject: str, question: Callable[[Lifecycle], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from question(lifecycle)
+    except LifecycleError as error:
+        if not isinstance(error, PolicyError) or subject == "policies":  # it is said there, once
+            for line in str(error).splitlines():
+                yield Finding("error", subject, line, error.exit_code)
+
+
+def _policies(lifecycle: Lifecycle) -> Iterator[Finding]:
+    policies, today = lifecycle.policies, lifecycle.now().date()
+    for reason in policies.broken.values():
+        yield from (Finding("error", "policies", line, PolicyError.exit_code) for line in reason.splitlines())
+    for problem in failing_examples(lifecycle.settings.policies, policies.schedules):
+        yield Finding("error", "policies", problem, PolicyError.exit_code)
+    for regime in policies.regimes.values():
+        if regime.review_by < today:
+            message = f"regimes/{regime.id}: its review was due by {regime.review_by}. Read {regime.citation} again"
+            yield Finding("warning", "policies", message)
+    if not policies.schedules.by_industry:
+        yield Finding("warning", "policies", f"no schedule in {lifecycle.settings.policies}: every call is kept")
+
+
+def _crm(lifecycle: Lifecycle) -> Iterator[Finding]:
+    crm = lifecycle.crm
+    yield from _facts_asked_for(lifecycle)
+    yield from _holds(lifecycle)
+    for problem in (references := unmapped_references(crm.database, crm.source)):
+        yield Finding("error", "mapping", f"{problem}: nothing is purged until it is", InputError.exit_code)
+    named = tuple(f"{problem.partition(' ')[0]} " for problem in references)
+    for doubt in doubts(crm.database, crm.source):
+        if doubt.fatal:
+            yield Finding("error", "CRM", f"{doubt.table}: {doubt.problem}", SourceError.exit_code)
+        elif not doubt.problem.startswith(named):
+            yield Finding("warning", "CRM", f"{doubt.table}: {doubt.problem}")
+    try:
+        crm.control.require()
+    except SourceError:
+        yield Finding("warning", "CRM", "no control tables, so no night can run. Run `lifecycle init` once")
+
+
+def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
+    """Rules and holds that ask for what the source does not give: such calls are kept for ever, or no night runs."""
+    given, source = set(lifecycle.crm.facts.names), lifecycle.crm.source.source
+    for schedule in lifecycle.policies.schedules.by_industry.values():
+        for rule in schedule.rules:
+            for key, names in (("trigger", [rule.trigger]), ("when", rule.when), ("keep_while", rule.keep_while)):
+                for name in (name for name in names if name not in given):
+                    message = (
+                        f"{schedule.industry}: {rule.id}: {key} asks for {name}, which source {source} does not give"
+                    )
+                    yield Finding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
+    for hold in lifecycle.policies.holds.by_id.values():
+        for name in sorted(_asked_for(hold) - given):
+            message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
+            yield Finding("error", "policies", message, PolicyError.exit_code)
+
+
+def _asked_for(hold: Hold) -> set[str]:
+    return {fact for scope in hold.scope for fact in scope.wanted()}
+
+
+def _holds(lifecycle: Lifecycle) -> Iterator[Finding]:
+    """Active holds that no call of the CRM is in: perhaps a slip of the pen."""
+    crm = lifecycle.crm
+    with crm.database.reading() as connection:
+        spellings = [raw for raw, _ in crm.facts.census(connection) if raw is not None]
+        for hold in lifecycle.policies.holds.active(lifecycle.now().date()):
+            if not _asked_for(hold) <= set(crm.facts.names):
+                continue
+            for number, scope in enumerate(hold.scope, 1):
+                wanted = _as_written(scope, spellings)
+                days = (_in_reach(scope.first_day), _in_reach(scope.last_day))
+                if not all(wanted.values()) or not crm.facts.any_in(connection, wanted, *days):
+                    which = f" {number}" if len(hold.scope) > 1 else ""
+                    yield Finding("warning", "holds", f"holds/{hold.id}: its scope{which} matches no call at present")
+
+
+def _as_written(scope: Scope, spellings: list[str]) -> dict[str, frozenset[str]]:
+    """What a scope wants of each fact, industries as the CRM spells them."""
+    wanted = scope.wanted()
+    if "industry" in wanted:
+        names = {folded(value) for value in wanted["industry"]}
+        wanted["industry"] = frozenset(raw.strip() for raw in spellings if folded(raw) in names)
+    return wanted
+
+
+def _in_reach(day: date | None) -> date | None:
+    """A day that leaves room around it; one far beyond every call narrows nothing."""
+    return day if day is not None and 1000 < day.year < 9000 else None
+
+
+def _store(lifecycle: Lifecycle) -> Iterator[Finding]:
+    for problem in [*lifecycle.store.probe(), *key_problems(lifecycle.settings.signing_key)]:
+        severity: Literal["error", "warning"] = "warning" if is_warning(problem) else "error"
+        yield Finding(severity, "store", problem.removeprefix("warning: "))

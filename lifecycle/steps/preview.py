@@ -1,0 +1,107 @@
+"""Preview: what a night would do, read only. Nothing is written to the CRM or the store; any night may be asked for."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from lifecycle.crm.rows import UnreadableCalls
+from lifecycle.errors import PolicyError
+from lifecycle.policy.plan import percent, reasons_to_wait
+from lifecycle.policy.schedule import Schedule
+from lifecycle.steps.context import Lifecycle
+from lifecycle.steps.plan import IndustryCount, survey
+
+SAMPLE_CALLS = 200
+_A_TABLE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class IndustryPreview:
+    """One industry's night: its counts, why it would wait for a person, and about how many bytes would be archived."""
+
+    schedule: Schedule
+    count: IndustryCount
+    waits_for: tuple[str, ...]
+    about_bytes: int
+
+    @property
+    def due(self) -> int:
+        """The calls that may go."""
+        return self.count.rules.total()
+
+    @property
+    def max_share(self) -> str:
+        """The brake, as people write it."""
+        return percent(self.schedule.max_share)
+
+    @property
+    def brake(self) -> bool:
+        """Whether more calls are due than the brake lets go."""
+        return self.due > self.schedule.max_share * self.count.live
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used."""
+
+    as_of: date
+    industries: Mapping[str, IndustryPreview]
+    unscheduled: Mapping[str, int]
+    broken: Mapping[str, str]
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether somebody must look before such a night could run whole."""
+        return bool(self.broken) or any(industry.waits_for for industry in self.industries.values())
+
+
+def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Preview:
+    """Judge every call as of a day, for every industry or for one. Raises PolicyError for one that is unknown."""
+    schedules = lifecycle.policies.schedules.by_industry
+    if only is not None and only not in schedules:
+        why = "".join(f"\n{reason}" for reason in lifecycle.policies.broken.values())
+        raise PolicyError(f"--industry {only}: expected one of {', '.join(schedules) or 'none'}{why}")
+    result, due = survey(lifecycle, as_of)
+    samples: defaultdict[str, list[Any]] = defaultdict(list)
+    for industry, table in due:
+        if only in (None, industry):
+            samples[industry] += _spread(table["call_id"].to_pylist() if table.num_rows else [], _A_TABLE)
+    found = {
+        name: _industry(lifecycle, schedules[name], count, _spread(samples[name], SAMPLE_CALLS))
+        for name, count in result.industries.items()
+        if only in (None, name)
+    }
+    return Preview(as_of, found, result.unscheduled, result.broken)
+
+
+def _industry(lifecycle: Lifecycle, schedule: Schedule, count: IndustryCount, sample: list[Any]) -> IndustryPreview:
+    waits_for = reasons_to_wait(schedule, count.rules, count.live)
+    size = _bytes_a_call(lifecycle, sample) * count.rules.total()
+    return IndustryPreview(schedule, count, waits_for, round(size))
+
+
+def _bytes_a_call(lifecycle: Lifecycle, sample: list[Any]) -> float:
+    """The mean size of whole calls with all their rows, before compression. What cannot be read does not count."""
+    if not sample:
+        return 0
+    try:
+        tables = _read(lifecycle, sample)
+    except UnreadableCalls:
+        unreadable = lifecycle.crm.unreadable(sample)
+        tables = _read(lifecycle, [key for key in sample if key not in unreadable])
+    return float(sum(int(table.nbytes) for table in tables.values()) / max(1, int(tables["calls"].num_rows)))
+
+
+def _read(lifecycle: Lifecycle, keys: list[Any]) -> dict[str, pa.Table]:
+    with lifecycle.crm.database.reading() as connection:
+        return lifecycle.crm.rows.read(connection, keys)
+
+
+def _spread(values: list[Any], most: int) -> list[Any]:
+    """Up to `most` of the values, evenly from all of them: the oldest calls are seldom like the newest."""
+    step = max(1, -(-len(values) // most))
+    return values[::step]

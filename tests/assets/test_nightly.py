@@ -1,0 +1,275 @@
+"""The night as Dagster sees it, in process: what is materialized, what is said, what is checked, what is refused."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets.automation import cohorts_sensor
+from assets.definitions import defs
+from assets.night import Night, run_night
+from assets.partitions import cohort_key, cohorts, industries
+from assets.resources import LifecycleResource
+from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
+
+PROJECT = Path(__file__).resolve().parents[2]
+COHORTS = [["bank", "2021-03"], ["shop", "2025-04"]]
+
+
+def night(instance: dg.DagsterInstance, **config: Any) -> Night:
+    return run_night(instance, {"as_of": NIGHT.isoformat(), **config}, "a test", lambda *_: None)
+
+
+def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, definitions=defs, resources={"lifecycle": LifecycleResource()}
+    )
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        found = cohorts_sensor(context)
+    assert isinstance(found, dg.SensorResult)
+    return found
+
+
+def messages(result: Night) -> str:
+    return "\n".join(message for message, _ in result.failures)
+
+
+def test_workspace_yaml_loads_without_an_install_step(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import assets.definitions as d; print(len(d.defs.jobs))"]
+    found = subprocess.run(command, cwd=PROJECT, env={"PATH": "/usr/bin"}, capture_output=True, text=True, check=True)
+    assert int(found.stdout) >= 2
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_a_night_purges_each_cohort_and_says_so(world: World, instance: dg.DagsterInstance) -> None:
+    result = night(instance)
+    assert (result.failures, [[c["industry"], c["cutoff"]] for c in result.cohorts]) == ([], COHORTS)
+    assert sum(c["purged"] for c in result.cohorts) == len(DUE)
+    assert DUE.isdisjoint(world.live())
+    assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
+
+
+def test_a_second_night_purges_nothing(world: World, instance: dg.DagsterInstance) -> None:
+    night(instance)
+    after = world.dump()
+    again = night(instance)
+    assert (again.failures, [c["purged"] for c in again.cohorts]) == ([], [0, 0])
+    assert world.dump() == after
+
+
+def test_the_run_log_names_night_plan_schedule_manifests_and_shows_a_table(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    night(instance)
+    found = {}
+    for asset in ("archived_calls", "purged_calls"):
+        event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert event is not None
+        assert event.asset_materialization is not None
+        found = event.asset_materialization.metadata
+        names = "night industry dispositions oldest_trigger plan_sha256 schedule_sha256 git_commit manifests calls"
+        assert set(names.split()) <= set(found)
+        assert isinstance(found["summary"], dg.MarkdownMetadataValue)
+    assert found["night"].value == NIGHT.isoformat()
+
+
+def test_no_number_name_or_note_is_in_the_run_log(world: World, instance: dg.DagsterInstance) -> None:
+    night(instance)
+    told = "\n".join(
+        dg.serialize_value(record.event_log_entry)
+        for run in instance.get_runs()
+        for record in instance.get_records_for_run(run.run_id, limit=10_000).records
+    )
+    assert "id-bank-1" in told
+    for secret in ("7946 0001", "Nobody", "about id-bank", "S id-bank", "r/id-bank"):
+        assert secret not in told
+
+
+def test_the_sensor_asks_for_one_run_a_cohort_once(world: World, instance: dg.DagsterInstance) -> None:
+    run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
+    defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
+    first = tick(instance)
+    assert [str(request.partition_key) for request in first.run_requests or []] == ["2021-03|bank", "2025-04|shop"]
+    assert {request.tags["lifecycle/night"] for request in first.run_requests or []} == {NIGHT.isoformat()}
+    second = tick(instance, first.cursor)
+    assert (second.run_requests, second.cursor) == ([], first.cursor)
+
+
+def test_many_cohorts_are_asked_for_a_hundred_a_tick(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assets.automation.RUNS_A_TICK", 1)
+    run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
+    defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
+    asked, cursor = [], None
+    for _ in range(4):
+        found = tick(instance, cursor)
+        asked += [str(request.partition_key) for request in found.run_requests or []]
+        cursor = found.cursor
+    assert asked == ["2021-03|bank", "2025-04|shop"]
+
+
+def test_a_new_policy_file_becomes_a_partition_without_a_reload(world: World, instance: dg.DagsterInstance) -> None:
+    requests = tick(instance).dynamic_partitions_requests or []
+    assert [list(request.partition_keys) for request in requests] == [["bank", "shop"]]
+    instance.add_dynamic_partitions(str(industries.name), ["bank", "shop"])
+    assert not tick(instance).dynamic_partitions_requests
+    world.schedule((world.policies / "shop.yaml").read_text().replace("shop", "kiosk").replace("Retail", "Kiosk"))
+    requests = tick(instance).dynamic_partitions_requests or []
+    assert [list(request.partition_keys) for request in requests] == [["kiosk"]]
+
+
+def test_a_broken_policy_file_fails_its_industry_closed_and_nothing_else(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    (world.policies / "bank.yaml").write_text("industry: [")
+    dg.Definitions.validate_loadable(defs)
+    result = night(instance)
+    assert [c["industry"] for c in result.cohorts] == ["shop"]
+    assert "policies_are_lawful" in result.failed_checks
+    assert set(DUE_BANK) <= world.live()
+    assert world.live().isdisjoint(DUE_SHOP)
+
+
+def test_a_broken_hold_stops_the_whole_night(world: World, instance: dg.DagsterInstance) -> None:
+    (world.policies / "holds" / "x.yaml").write_text("id: x\n")
+    result = night(instance)
+    assert (result.exit_code, result.cohorts) == (2, [])
+    assert "holds/x.yaml:1" in messages(result)
+    assert world.live() >= DUE
+
+
+def test_a_tripped_brake_stops_the_industry_until_its_digest_is_accepted(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    (world.policies / "bank.yaml").write_text((world.policies / "bank.yaml").read_text().replace("100%", "1%"))
+    stopped = night(instance)
+    assert [c["industry"] for c in stopped.cohorts] == ["shop"]
+    assert (stopped.exit_code, "brake_not_tripped" in stopped.failed_checks) == (1, True)
+    assert set(DUE_BANK) <= world.live()
+    digest = stopped.planned["plans_by_industry"]["bank"]["sha256"]
+    assert night(instance, accept_plan=["0" * 64]).exit_code == 2
+    assert set(DUE_BANK) <= world.live()
+    assert night(instance, accept_plan=[digest]).failures == []
+    assert world.live().isdisjoint(DUE_BANK)
+
+
+def test_a_cohort_launched_by_hand_walks_past_no_brake(world: World, instance: dg.DagsterInstance) -> None:
+    (world.policies / "bank.yaml").write_text((world.policies / "bank.yaml").read_text().replace("100%", "1%"))
+    night(instance)
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        for assets in (["archived_calls"], ["purged_calls"]):
+            job = defs.resolve_job_def("cohort")
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=cohort_key("bank", "2021-03"),
+                asset_selection=[dg.AssetKey(name) for name in assets],
+                raise_on_error=False,
+            )
+            failure = next(e.step_failure_data.user_failure_data for e in result.all_events if e.is_step_failure)
+            assert failure is not None
+            assert (failure.description or "").startswith("PlanHeld: bank: the plan of 2026-11-20 waits.")
+    assert set(DUE_BANK) <= world.live()
+
+
+def test_purging_alone_after_a_batch_rotted_purges_none_of_its_calls(world: World, instance: dg.DagsterInstance) -> None:
+    run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
+    defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        job = defs.resolve_job_def("cohort")
+        bank = cohort_key("bank", "2021-03")
+        some = [dg.AssetKey("archived_calls")]
+        assert job.execute_in_process(instance=instance, partition_key=bank, asset_selection=some).success
+        store = Path(world.store_url.removeprefix("file://"))
+        rotten = next(store.glob("archive/industry=bank/cutoff=2021-03/destroy_on=2028-03-02/*/calls.parquet"))
+        rotten.chmod(0o644)
+        rotten.write_bytes(rotten.read_bytes()[:-1])
+        whole = job.execute_in_process(instance=instance, partition_key=bank, raise_on_error=False)
+        assert [check.passed for check in whole.get_asset_check_evaluations()] in ([False], [])
+        alone = job.execute_in_process(
+            instance=instance, partition_key=bank, asset_selection=[dg.AssetKey("purged_calls")], raise_on_error=False
+        )
+    assert not alone.success
+    assert world.live() >= {"id-bank-1", "id-bank-3", "id-bank-5"}
+
+
+def test_a_policy_changed_between_plan_and_purge_is_noticed(world: World, instance: dg.DagsterInstance) -> None:
+    run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
+    defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
+    world.schedule((world.policies / "bank.yaml").read_text().replace("P7Y", "P8Y"))
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        result = defs.resolve_job_def("cohort").execute_in_process(
+            instance=instance, partition_key=cohort_key("bank", "2021-03"), raise_on_error=False
+        )
+    assert not result.success
+    assert world.live() >= DUE
+
+
+def test_a_purge_is_never_retried_by_itself_and_the_rest_only_for_what_lies_outside() -> None:
+    policies = {key.to_user_string(): op.retry_policy for key, op in _ops().items()}
+    assert policies.pop("purged_calls") is None
+    assert {policy.max_retries for policy in policies.values() if policy} == {2}
+
+
+def test_every_asset_runs_one_cohort_a_run() -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        if node.is_partitioned:
+            assert node.partitions_def == cohorts
+            assert node.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
+
+def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = defs.get_repository_def()
+    assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
+    assert [s.default_status for s in repository.sensor_defs] == [dg.DefaultSensorStatus.STOPPED]
+    assert [s.cron_schedule for s in repository.schedule_defs] == ["0 2 * * *"]
+
+
+def test_the_plan_says_when_it_is_stale() -> None:
+    policy = defs.resolve_asset_graph().get(dg.AssetKey("disposition_plan")).freshness_policy
+    assert policy == dg.FreshnessPolicy.cron(
+        deadline_cron="0 6 * * *", lower_bound_delta=policy.lower_bound_delta, timezone="UTC"
+    )
+
+
+def test_a_vanished_call_is_found_by_the_check(world: World, instance: dg.DagsterInstance) -> None:
+    run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
+    defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        job = defs.resolve_job_def("cohort")
+        shop = cohort_key("shop", "2025-04")
+        job.execute_in_process(instance=instance, partition_key=shop, asset_selection=[dg.AssetKey("archived_calls")])
+        world.execute("DELETE FROM calls WHERE id = 'id-shop-5'")
+        result = job.execute_in_process(instance=instance, partition_key=shop)
+    found = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    check = found["every_archived_call_is_live_or_recorded"]
+    assert (check.passed, check.metadata["vanished"].value) == (False, ["id-shop-5"])
+
+
+def test_settings_stay_out_of_sight(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIFECYCLE_CRM_URL", "postgresql+psycopg://u:hunter2@127.0.0.1:1/x")
+    result = night(instance)
+    assert result.exit_code == 3
+    told = [
+        dg.serialize_value(record.event_log_entry)
+        for run in instance.get_runs()
+        for record in instance.get_records_for_run(run.run_id, limit=10_000).records
+    ]
+    assert not re.search("hunter2", json.dumps(told) + messages(result))
+
+
+def _ops() -> dict[dg.AssetKey, Any]:
+    return {key: definition.op for definition in _definitions() for key in definition.keys}
+
+
+def _definitions() -> list[dg.AssetsDefinition]:
+    return [d for d in defs.assets or [] if isinstance(d, dg.AssetsDefinition)]

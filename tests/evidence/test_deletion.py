@@ -1,0 +1,135 @@
+"""The deletion record byte for byte: which, why, when, where archived; and nothing else of the call."""
+
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import pyarrow as pa
+import pytest
+
+from lifecycle.evidence.deletion import (
+    DECIDING,
+    Purge,
+    PurgeRow,
+    call_id_text,
+    deletion_records,
+    read_records,
+    recorded_ids,
+)
+from tests.evidence.test_manifest import KEY, MANIFEST
+
+PURGE = Purge(
+    run_id="r-2",
+    actor="nightly",
+    manifest_key=KEY,
+    manifest_sha256="ee",
+    verified_at=datetime(2026, 11, 20, 1, 10, tzinfo=UTC),
+    purged_at=datetime(2026, 11, 20, 1, 11, 12, 500000, tzinfo=UTC),
+)
+REGIMES = {"FIN-CALL": ("eu-mifid2-16-7", "x")}
+SECRET = "Ann Bolt +49 30 1234"
+
+
+def calls(
+    *ids, kind: pa.DataType | None = None, rule: str = "FIN-CALL", destroy: date | None = date(2028, 3, 17)
+) -> pa.Table:
+    """Archived rows with their content, as the purge has them."""
+    many = len(ids)
+    return pa.table(
+        {
+            "_call_id": pa.array(ids, kind),
+            "name": [SECRET] * many,
+            "phone": [SECRET] * many,
+            "record_class": [SECRET] * many,
+            "_row": pa.array([many - n for n in range(many)], pa.int64()),
+            "_rule_id": [rule] * many,
+            "_trigger_date": [date(2021, 3, 16)] * many,
+            "_purge_from": [date(2026, 3, 17)] * many,
+            "_destroy_on": pa.array([destroy] * many, pa.date32()),
+        }
+    )
+
+
+def line(call_id: str, row: int, destroy: str = '"2028-03-17"', regimes: str = '["eu-mifid2-16-7","x"]') -> str:
+    return (
+        f'{{"actor":"nightly","archived_at":"2026-11-20T01:02:03.450000+00:00","batch":"b-1","call_id":"{call_id}",'
+        f'"destroy_on":{destroy},"industry":"finance","kind":"purged","manifest_key":"{KEY}","manifest_sha256":"ee",'
+        '"night":"2026-11-20","object":{"key":"k/calls.parquet","sha256":"cc","version_id":"v1"},"plan_sha256":"aa",'
+        f'"purge_from":"2026-03-17","purged_at":"2026-11-20T01:11:12.500000+00:00","regimes":{regimes},"row":{row},'
+        '"rule_id":"FIN-CALL","run_id":"r-2",'
+        '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","sha256":"bb"},"source":"demo",'
+        '"trigger_date":"2021-03-16","v":1,"verified_at":"2026-11-20T01:10:00+00:00"}\n'
+    )
+
+
+def test_deletion_records_have_these_bytes():
+    found = deletion_records(MANIFEST, PURGE, calls("ç-1", "c-2"), REGIMES)
+    assert found == (line("ç-1", 2) + line("c-2", 1)).encode()
+
+
+def test_never_and_no_regime_are_said():
+    found = deletion_records(MANIFEST, PURGE, calls("c-1", destroy=None), {})
+    assert found == line("c-1", 1, "null", "[]").encode()
+
+
+def test_no_call_is_no_record():
+    assert deletion_records(MANIFEST, PURGE, calls(kind=pa.string()), REGIMES) == b""
+
+
+def test_a_record_names_no_fact_beyond_the_deciding_ones():
+    body = deletion_records(MANIFEST, PURGE, calls("c-1"), REGIMES)
+    assert SECRET.encode() not in body
+    (record,) = read_records(body)
+    of_the_call = {"call_id", "row", *(name.removeprefix("_") for name in DECIDING)}
+    of_the_purge = {"run_id", "actor", "manifest_key", "manifest_sha256", "verified_at", "purged_at"}
+    of_the_batch = {
+        "v",
+        "kind",
+        "source",
+        "industry",
+        "night",
+        "plan_sha256",
+        "schedule",
+        "batch",
+        "archived_at",
+        "object",
+    }
+    assert set(record) == of_the_call | of_the_purge | of_the_batch | {"regimes"}
+
+
+def test_records_are_read_back_in_order():
+    found = read_records(deletion_records(MANIFEST, PURGE, calls("b", "a", "c"), REGIMES))
+    assert [(record["call_id"], record["row"]) for record in found] == [("b", 3), ("a", 2), ("c", 1)]
+
+
+@pytest.mark.parametrize("odd", ["a\nb", "a\u2028b", "a\x85b", '"', "\\", "a\r", "金"])
+def test_a_call_id_never_breaks_its_line(odd):
+    body = deletion_records(MANIFEST, PURGE, calls(odd, "c"), REGIMES)
+    assert body.count(b"\n") == 2
+    assert [record["call_id"] for record in read_records(body)] == [odd, "c"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (4711, "4711"),
+        ("4711", "4711"),
+        (b"\x00\xff", "00ff"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (-1, "-1"),
+    ],
+)
+def test_a_key_is_named_in_digits_text_or_hex(key, text):
+    assert call_id_text(key) == text
+
+
+@pytest.mark.parametrize(("kind", "ids"), [(pa.int64(), [1, 22]), (pa.binary(), [b"\x01", b"\xfe"])])
+def test_the_recorded_calls_are_named_as_call_id_text_names_them(kind, ids):
+    bodies = [deletion_records(MANIFEST, PURGE, calls(each, kind=kind), REGIMES) for each in ids]
+    assert recorded_ids(bodies) == {call_id_text(each) for each in ids}
+    assert recorded_ids([]) == recorded_ids([b""]) == set()
+
+
+def test_a_purge_row_is_named_by_the_digest_of_its_records():
+    row = PurgeRow("p", "b-1", "finance", "2021-03", "2026-11-20", "r-2", KEY, "ee", "t", 0, b"")
+    assert row.entries_sha256 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert row.sealed_key is None

@@ -1,0 +1,99 @@
+"""One line for a rule, a schedule, a hold, a call; and the calendar written once more, naively, to compare with."""
+
+from calendar import monthrange
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from lifecycle.policy.disposition import dispose
+from lifecycle.policy.hold import Hold, Holds
+from lifecycle.policy.schedule import Schedule, Schedules, collect
+
+NO_HOLDS = Holds({})
+TIME = pa.timestamp("us", "UTC")
+KINDS = {
+    "call_id": pa.string(),
+    "industry": pa.string(),
+    "started_at": TIME,
+    "ended_at": TIME,
+    "relationship_ended_at": pa.date32(),
+    "record_class": pa.string(),
+    "channel": pa.string(),
+    "account_id": pa.string(),
+    "phone": pa.string(),
+    "agent_id": pa.string(),
+    "open_deal": pa.bool_(),
+    "open_task": pa.bool_(),
+}
+
+
+def day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def at(text: str) -> datetime:
+    """A time in UTC; a day alone is its noon."""
+    return datetime.fromisoformat(text if "T" in text else f"{text}T12:00").replace(tzinfo=UTC)
+
+
+def rule(id: str = "R", purge: str = "P5Y", destroy: str = "P7Y", when: Any = None, **more: Any) -> dict[str, Any]:
+    given = {"id": id, "title": id, "trigger": "ended_at", "purge_after": purge, "destroy_after": destroy}
+    return {**given, "when": when or {}, **more}
+
+
+def schedule(
+    *rules: dict[str, Any], industry: str = "finance", matches: Any = "Banking", zone: str = "UTC", share: str = "2%"
+) -> Schedule:
+    given = {"industry": industry, "matches": matches, "owner": "o", "timezone": zone, "max_share": share}
+    return Schedule.model_validate({**given, "rules": list(rules)})
+
+
+def schedules(*given: Schedule) -> Schedules:
+    found = collect({f"{each.industry}.yaml": each for each in given}, {})
+    assert not found.broken
+    return found
+
+
+def hold(id: str = "h", *scopes: dict[str, Any], released: str | None = None, **scope: Any) -> Hold:
+    end = {} if released is None else {"released_at": day(released), "released_by": "c"}
+    given = {"id": id, "matter": "m", "placed_at": day("2025-01-01"), "placed_by": "c"}
+    return Hold.model_validate({**given, "scope": list(scopes) or scope, **end})
+
+
+def holds(*given: Hold) -> Holds:
+    return Holds({each.id: each for each in given})
+
+
+def call(
+    call_id: Any = "c", industry: str | None = "Banking", ended: Any = "2021-03-16", **facts: Any
+) -> dict[str, Any]:
+    ended = at(ended) if isinstance(ended, str) else ended
+    return {"call_id": call_id, "industry": industry, "ended_at": ended, **facts}
+
+
+def facts(*calls: Mapping[str, Any], **kinds: pa.DataType) -> pa.Table:
+    """A table of the facts that any of the calls has."""
+    names = list(dict.fromkeys(name for each in calls for name in each)) or ["call_id", "industry", "ended_at"]
+    kinds = {**KINDS, **kinds}
+    return pa.table({name: pa.array([each.get(name) for each in calls], kinds[name]) for name in names})
+
+
+def answers(table: pa.Table, of: Schedules, as_of: str, held: Holds = NO_HOLDS) -> list[tuple[str, str, str]]:
+    """Call, disposition, detail."""
+    found = dispose(table, of, held, day(as_of)).select(["call_id", "disposition", "detail"]).to_pylist()
+    return [tuple(row.values()) for row in found]
+
+
+def months_later(trigger: date, months: int) -> date:
+    """The same day of a later month, or the last one that month has: counted month by month."""
+    year, month = trigger.year, trigger.month
+    for _ in range(months):
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return date(year, month, min(trigger.day, monthrange(year, month)[1]))
+
+
+def kept_until(period: tuple[int, int], trigger: date) -> date:
+    months, days = period
+    return months_later(trigger, months) + timedelta(days)

@@ -1,0 +1,148 @@
+"""The brake to the last call, the reasons a plan waits for, and the bytes that name it."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle.policy.canonical import canonical_json, sha256_hex
+from lifecycle.policy.plan import Cohort, Plan, PlannedCalls, ScheduleVersion, percent, reasons_to_wait
+from tests.policy.build import rule, schedule
+
+
+def waits(due: int, live: int, share: str = "2%") -> list[str]:
+    return list(reasons_to_wait(schedule(rule("R"), share=share), {"R": due} if due else {}, live))
+
+
+@pytest.mark.parametrize(
+    ("share", "due", "live"),
+    [("2%", 2, 100), ("2%", 0, 0), ("2%", 0, 100), ("2%", 1, 50), ("0.1%", 1, 1000), ("100%", 7, 7), ("7%", 7, 100),
+     ("29%", 29, 100), ("0.07%", 7, 10000), ("33.3%", 333, 1000), ("2%", 20000000, 1000000000)],
+)  # fmt: skip
+def test_the_share_itself_may_go(share, due, live):
+    assert waits(due, live, share) == []
+
+
+@pytest.mark.parametrize(
+    ("share", "due", "live", "said"),
+    [
+        ("2%", 3, 100, "3 of 100 live calls are due, 3.0%; max_share is 2%"),
+        ("2%", 2, 99, "2 of 99 live calls are due, 2.0%; max_share is 2%"),
+        ("2%", 1, 49, "1 of 49 live calls are due, 2.0%; max_share is 2%"),
+        ("2%", 20000001, 1000000000, "20000001 of 1000000000 live calls are due, 2.0%; max_share is 2%"),
+        ("0.5%", 6, 1000, "6 of 1000 live calls are due, 0.6%; max_share is 0.5%"),
+        ("29%", 30, 100, "30 of 100 live calls are due, 30.0%; max_share is 29%"),
+        ("2%", 1, 0, "1 of 0 live calls are due, 100.0%; max_share is 2%"),
+        ("100%", 8, 7, "8 of 7 live calls are due, 114.3%; max_share is 100%"),
+    ],
+)
+def test_one_call_more_trips_the_brake(share, due, live, said):
+    assert waits(due, live, share) == [f"brake: {said}"]
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 10_000))
+def test_the_brake_is_exact_in_whole_numbers(due, live, basis_points):
+    """due / live > share, without a fraction: 10 000 due > basis points × live."""
+    share = f"{Decimal(basis_points) / 100}%"
+    assert bool(waits(due, live, share)) == (10_000 * due > basis_points * live)
+
+
+def test_the_brake_counts_the_calls_of_all_rules():
+    both = schedule(rule("A"), rule("B"))
+    assert reasons_to_wait(both, {"A": 1, "B": 1}, 100) == ()
+    assert reasons_to_wait(both, {"A": 2, "B": 1}, 100) == (
+        "brake: 3 of 100 live calls are due, 3.0%; max_share is 2%",
+    )
+
+
+REVIEWED = schedule(rule("A", review="required"), rule("B", review="none"), rule("C", review="required"))
+
+
+@pytest.mark.parametrize(
+    ("due", "reasons"),
+    [
+        ({}, ()),
+        ({"B": 1}, ()),
+        ({"A": 0, "B": 1}, ()),
+        ({"A": 1}, ("review: A asks for one (1 calls)",)),
+        ({"C": 1, "A": 1}, ("review: A asks for one (1 calls)", "review: C asks for one (1 calls)")),
+        (
+            {"A": 2, "B": 1},
+            ("brake: 3 of 100 live calls are due, 3.0%; max_share is 2%", "review: A asks for one (2 calls)"),
+        ),
+    ],
+)
+def test_a_rule_that_asks_for_a_review_waits_when_its_calls_are_due(due, reasons):
+    assert reasons_to_wait(REVIEWED, due, 100) == reasons
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [("0.02", "2%"), ("1", "100%"), ("0.1", "10%"), ("0.005", "0.5%"), ("0.0250", "2.5%"), ("0.333", "33.3%")],
+)
+def test_a_share_is_said_as_people_write_it(share, text):
+    assert percent(Decimal(share)) == text
+
+
+PLAN = Plan(
+    night=date(2026, 11, 20),
+    industry="finance",
+    revision=1,
+    source="demo",
+    schedule=ScheduleVersion(id="finance", sha256="aa", git_commit="bf2d744", git_dirty=False),
+    holds_sha256="bb",
+    run_id="r-1",
+    created_at=datetime(2026, 11, 20, 1, 2, 3, tzinfo=UTC),
+    live=100,
+    due=2,
+    max_share="2%",
+    dispositions={"retained": 98, "due": 2},
+    rules={"FIN-CALL": 2},
+    oldest_trigger=date(2021, 10, 31),
+    overdue=1,
+    cohorts=(Cohort(cutoff="2021-10", calls=1), Cohort(cutoff="2021-11", calls=1)),
+    waits_for=("review: FIN-CALL asks for one (2 calls)",),
+    calls=PlannedCalls(key="plans/金.parquet", version_id=None, bytes=512, rows=2, sha256="cc"),
+)
+GOLDEN = (
+    '{"calls":{"bytes":512,"key":"plans/金.parquet","rows":2,"sha256":"cc","version_id":null},'
+    '"cohorts":[{"calls":1,"cutoff":"2021-10"},{"calls":1,"cutoff":"2021-11"}],'
+    '"created_at":"2026-11-20T01:02:03Z","dispositions":{"due":2,"retained":98},"due":2,"holds_sha256":"bb",'
+    '"industry":"finance","live":100,"max_share":"2%","night":"2026-11-20","oldest_trigger":"2021-10-31",'
+    '"overdue":1,"revision":1,"rules":{"FIN-CALL":2},"run_id":"r-1",'
+    '"schedule":{"git_commit":"bf2d744","git_dirty":false,"id":"finance","sha256":"aa"},"source":"demo",'
+    '"waits_for":["review: FIN-CALL asks for one (2 calls)"]}'
+).encode()
+
+
+def test_a_plan_has_these_bytes_and_this_name():
+    assert PLAN.to_bytes() == GOLDEN
+    assert PLAN.sha256 == "f02c096bcdeed62fa02650174389a27170f271d861600ab89014c207767552c1"
+
+
+def test_a_plan_is_read_back():
+    assert Plan.model_validate_json(GOLDEN) == PLAN
+
+
+def test_another_plan_has_another_name():
+    others = [{"due": 3}, {"revision": 2}, {"calls": None}, {"waits_for": ()}, {"rules": {"FIN-CALL": 3}}]
+    names = {PLAN.model_copy(update=other).sha256 for other in others}
+    assert len(names - {PLAN.sha256}) == len(others)
+
+
+def test_the_order_of_counts_does_not_change_the_name():
+    assert PLAN.model_copy(update={"dispositions": {"due": 2, "retained": 98}}).sha256 == PLAN.sha256
+
+
+def test_a_record_is_json_with_sorted_keys_no_blanks_and_no_escapes():
+    record = {"b": [1, True, None, "é\n"], "a": {"z": "金", "y": {}}}
+    assert canonical_json(record) == '{"a":{"y":{},"z":"金"},"b":[1,true,null,"é\\n"]}'.encode()
+    assert sha256_hex(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_cannot_say_is_refused(value):
+    with pytest.raises(ValueError, match="Out of range float values"):
+        canonical_json({"a": value})

@@ -1,0 +1,99 @@
+"""A night in a process of its own that kills itself with SIGKILL at its k-th write to the outside.
+
+Processes are forked from one that has imported everything and touched nothing. A write is an object put into the store
+or a COMMIT of a transaction that writes.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from lifecycle.archive.folder import FolderStore
+from lifecycle.crm.database import Database
+from lifecycle.errors import LifecycleError
+from lifecycle.settings import Settings
+from lifecycle.steps.context import Lifecycle, Run
+from tests.builders import CLOCK, World, run_night
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["tests.steps.driver"])
+
+
+class Suicide:
+    """Counts writes; dies at one of them, before it or after it."""
+
+    def __init__(self, at: int, when: str) -> None:
+        self.at, self.when, self.writes = at, when, 0
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        self.writes += 1
+        mine = self.writes == self.at
+        if mine and self.when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield
+        if mine and self.when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def install(self) -> None:
+        put_once, writing = FolderStore.put_once, Database.writing
+
+        def put(store: FolderStore, key: str, body: Any) -> Any:
+            with self.write():
+                return put_once(store, key, body)
+
+        @contextmanager
+        def write(database: Database) -> Iterator[sa.Connection]:
+            manager = writing(database)
+            connection = manager.__enter__()
+            try:
+                yield connection
+            except BaseException as error:
+                if not manager.__exit__(type(error), error, error.__traceback__):
+                    raise
+                return
+            with self.write():
+                manager.__exit__(None, None, None)
+
+        FolderStore.put_once = put  # type: ignore[method-assign]
+        Database.writing = write  # type: ignore[method-assign]
+
+
+def _night(given: dict[str, Any], run: str, at: int, when: str, said: Path, barrier: Any) -> None:
+    suicide = Suicide(at, when)
+    suicide.install()
+    lifecycle = Lifecycle(Settings(**given), lambda: CLOCK)
+    if barrier is not None:
+        barrier.wait()
+    try:
+        run_night(lifecycle, Run(run, "tester"))
+    except LifecycleError as error:
+        said.write_text(f"{type(error).__name__}: {error}")
+        raise SystemExit(error.exit_code) from None
+    said.write_text(str(suicide.writes))
+
+
+def begin(world: World, run: str = "run-1", at: int = 0, when: str = "before", barrier: Any = None) -> Any:
+    """Start a night in its own process; `said(process)` is what it said."""
+    world.flush()
+    given = {"crm_url": world.url, "store": world.store_url, "policies": world.policies}
+    said = world.policies.parent / f"said-{run}-{at}-{when}"
+    process = processes.Process(target=_night, args=(given, run, at, when, said, barrier))
+    process.start()
+    return process, said
+
+
+def night_killed(world: World, at: int, when: str, run: str = "run-1") -> int | None:
+    """Run a night that dies at a write. The number of its writes where it came to its end before; None where it died."""
+    process, said = begin(world, run, at, when)
+    process.join()
+    if process.exitcode == -signal.SIGKILL:
+        return None
+    assert process.exitcode == 0, said.read_text() if said.exists() else process.exitcode
+    return int(said.read_text())
