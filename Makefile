@@ -19,7 +19,7 @@ demo: .venv/runtime.stamp  ## make a sample CRM, run a night on it, show what ha
 	$(BIN)/lifecycle demo
 
 ui: .venv/runtime.stamp  ## open Dagster's UI on this machine only
-	@mkdir -p .dagster
+	@mkdir -p .dagster && cp -n assets/dagster.yaml .dagster/dagster.yaml
 	DAGSTER_HOME=$$PWD/.dagster $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
 
 test: .venv/dev.stamp  ## run the tests against real servers

@@ -1,5 +1,6 @@
 """The story of a night as assets: disposition_plan, then archived_calls → purged_calls → deletion_record a cohort."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
 from assets.resources import LifecycleResource, night_tag, run_of, said_plainly
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.archive import archive_cohort
-from lifecycle.steps.cohort import going_cohorts, let_through, open_cohort
+from lifecycle.steps.cohort import going_cohorts, let_through, open_cohort, waiting_plans
 from lifecycle.steps.context import night_of
 from lifecycle.steps.plan import Survey, plan_night
 from lifecycle.steps.purge import purge_cohort
@@ -24,6 +25,13 @@ _PLAN_CHECKS = {
     "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
     "brake_not_tripped": "No plan waits for a person.",
     "nothing_overdue": "No call has been due for more than a week.",
+}
+
+
+_EVERY = "Every planned call went, or went before."
+_ASIDE = {
+    name: dg.AssetCheckSpec("nothing_set_aside", asset=name, partitions_def=cohorts, description=_EVERY)
+    for name in ("archived_calls", "purged_calls")
 }
 
 
@@ -44,9 +52,7 @@ class NightConfig(dg.Config):
     owners=_OWNERS,
     retry_policy=_AGAIN,
     check_specs=[dg.AssetCheckSpec(name, asset="disposition_plan", description=d) for name, d in _PLAN_CHECKS.items()],
-    freshness_policy=dg.FreshnessPolicy.cron(
-        deadline_cron="0 6 * * *", lower_bound_delta=timedelta(hours=6), timezone="UTC"
-    ),
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)),
 )
 def disposition_plan(
     context: dg.AssetExecutionContext, config: NightConfig, lifecycle: LifecycleResource
@@ -57,18 +63,18 @@ def disposition_plan(
         night = night_of(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         survey, plans = plan_night(opened, night, run, config.industry)
         let_through(opened, plans, config.accept_plan, run)
-        going = going_cohorts(opened, plans)
+        waiting, going = waiting_plans(opened, plans), going_cohorts(opened, plans)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     return dg.MaterializeResult(
-        metadata=report.planned(survey, plans, going), check_results=_plan_checks(survey, plans)
+        metadata=report.planned(survey, plans, going), check_results=_plan_checks(survey, plans, waiting)
     )
 
 
-def _plan_checks(survey: Survey, plans: dict[str, Plan]) -> list[dg.AssetCheckResult]:
+def _plan_checks(survey: Survey, plans: dict[str, Plan], waiting: dict[str, Plan]) -> list[dg.AssetCheckResult]:
     found: dict[str, dict[str, Any]] = {
         "policies_are_lawful": dict(survey.broken),
         "no_unscheduled_industry": dict(survey.unscheduled),
-        "brake_not_tripped": {p.industry: "; ".join(p.waits_for) for p in plans.values() if p.waits_for},
+        "brake_not_tripped": {p.industry: "; ".join(p.waits_for) for p in waiting.values()},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
     }
     return [
@@ -82,7 +88,18 @@ def _plan_checks(survey: Survey, plans: dict[str, Plan]) -> list[dg.AssetCheckRe
     ]
 
 
+def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
+    """A call that stayed is safe, and somebody should know why it stayed."""
+    return dg.AssetCheckResult(
+        passed=not calls,
+        check_name="nothing_set_aside",
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"calls": len(calls)},
+    )
+
+
 @dg.asset(
+    check_specs=[_ASIDE["archived_calls"]],
     deps=[disposition_plan],
     partitions_def=cohorts,
     backfill_policy=one_cohort_a_run,
@@ -96,10 +113,12 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     with said_plainly():
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
-        return dg.MaterializeResult(metadata=report.archived(cohort, archive_cohort(opened, cohort, run_of(context))))
+        result = archive_cohort(opened, cohort, run_of(context))
+    return dg.MaterializeResult(metadata=report.archived(cohort, result), check_results=[_aside(result.set_aside)])
 
 
 @dg.asset(
+    check_specs=[_ASIDE["purged_calls"]],
     deps=[archived_calls],
     partitions_def=cohorts,
     backfill_policy=one_cohort_a_run,
@@ -113,7 +132,8 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     with said_plainly():
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
-        return dg.MaterializeResult(metadata=report.purged(cohort, purge_cohort(opened, cohort, run_of(context))))
+        result = purge_cohort(opened, cohort, run_of(context))
+    return dg.MaterializeResult(metadata=report.purged(cohort, result), check_results=[_aside(result.set_aside)])
 
 
 @dg.asset(

@@ -10,7 +10,7 @@ from lifecycle.errors import LifecycleError, OutsideError
 from lifecycle.settings import read_settings
 from lifecycle.steps.context import Lifecycle, Progress, Run
 
-NIGHT_TAG, PLAN_TAG, ACTOR_TAG = "lifecycle/night", "lifecycle/plan", "lifecycle/actor"
+NIGHT_TAG, ACTOR_TAG = "lifecycle/night", "lifecycle/actor"
 
 
 class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]

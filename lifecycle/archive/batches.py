@@ -1,7 +1,9 @@
 """Where a batch lies in the store, and how it gets there and back: Parquet objects first, the manifest last, once."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 
 import pyarrow as pa
 
@@ -12,6 +14,7 @@ from lifecycle.evidence.comparison import differences
 from lifecycle.evidence.manifest import ArchivedObject, Manifest
 
 MANIFEST = "manifest.json"
+_AT_ONCE = 4  # objects of one batch: a store far away answers slowly, one after the other
 ARCHIVE = "archive/"
 
 
@@ -25,14 +28,16 @@ def put_batch(store: ObjectStore, folder: str, tables: Mapping[str, pa.Table]) -
 
     What is written here does not count until a manifest names it.
     """
-    written = []
-    for name, table in tables.items():
-        if table.num_rows:
-            stored = put_table(store, f"{folder}{name}.parquet", table)
-            if differences({name: table}, {name: fetch_table(store, stored)}):
-                raise FixityError(f"{stored.key}: what was read back is not what was written. Nothing was purged")
-            written.append(_archived(name, stored, table))
-    return tuple(written)
+    filled = {name: table for name, table in tables.items() if table.num_rows}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return tuple(pool.map(partial(_put_part, store, folder), filled.keys(), filled.values()))
+
+
+def _put_part(store: ObjectStore, folder: str, name: str, table: pa.Table) -> ArchivedObject:
+    stored = put_table(store, f"{folder}{name}.parquet", table)
+    if differences({name: table}, {name: fetch_table(store, stored)}):
+        raise FixityError(f"{stored.key}: what was read back is not what was written. Nothing was purged")
+    return _archived(name, stored, table)
 
 
 def _archived(name: str, stored: Stored, table: pa.Table) -> ArchivedObject:
@@ -75,13 +80,25 @@ def read_manifest(store: ObjectStore, key: str) -> tuple[Manifest, bytes]:
 
 def read_batch(store: ObjectStore, manifest: Manifest) -> dict[str, pa.Table]:
     """Every table of a batch, proved against the manifest: bytes, rows, columns. Raises ProofError, ObjectMissing."""
-    tables = {}
-    for part in manifest.objects:
-        table = fetch_table(store, Stored(part.key, part.version_id, part.bytes, part.sha256))
-        if (table.num_rows, tuple(table.column_names)) != (part.rows, part.columns):
-            raise CompletenessError(
-                f"{part.key}: the manifest promises {part.rows} rows of {len(part.columns)} columns, the object has "
-                f"{table.num_rows} of {table.num_columns}. Nothing was purged"
-            )
-        tables[part.table] = table
-    return tables
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        tables = pool.map(partial(_read_part, store), manifest.objects)
+        return {part.table: table for part, table in zip(manifest.objects, tables, strict=True)}
+
+
+def read_calls(store: ObjectStore, manifest: Manifest) -> pa.Table:
+    """The calls of a batch alone, proved as `read_batch` does."""
+    only = tuple(part for part in manifest.objects if part.table == "calls")
+    found = read_batch(store, manifest.model_copy(update={"objects": only}))
+    if "calls" not in found:
+        raise CompletenessError(f"batch {manifest.batch}: its manifest names no calls. Nothing was purged")
+    return found["calls"]
+
+
+def _read_part(store: ObjectStore, part: ArchivedObject) -> pa.Table:
+    table = fetch_table(store, Stored(part.key, part.version_id, part.bytes, part.sha256))
+    if (table.num_rows, tuple(table.column_names)) != (part.rows, part.columns):
+        raise CompletenessError(
+            f"{part.key}: the manifest promises {part.rows} rows of {len(part.columns)} columns, the object has "
+            f"{table.num_rows} of {table.num_columns}. Nothing was purged"
+        )
+    return table

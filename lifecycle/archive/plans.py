@@ -68,12 +68,12 @@ class CallsWriter:
         self.rows += table.num_rows
 
 
-def put_calls(store: ObjectStore, folder: str, name: str, calls: CallsWriter) -> PlannedCalls | None:
+def put_calls(store: ObjectStore, name: str, calls: CallsWriter) -> PlannedCalls | None:
     """Store the calls of a plan under a name of their own. None: no call is due."""
     calls.close()
     if not calls.rows:
         return None
-    stored = store.put_once(f"{folder}{name}.parquet", calls.path)
+    stored = store.put_once(f"{name}.parquet", calls.path)
     return PlannedCalls(
         key=stored.key, version_id=stored.version_id, bytes=stored.bytes, rows=calls.rows, sha256=stored.sha256
     )

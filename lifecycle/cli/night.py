@@ -11,7 +11,7 @@ from typing import Any
 from lifecycle.cli import output
 from lifecycle.crm import demo as demo_crm
 from lifecycle.crm import samples
-from lifecycle.crm.database import open_database
+from lifecycle.crm.database import open_database, translated
 from lifecycle.errors import InputError
 from lifecycle.settings import Settings, read_settings
 from lifecycle.steps.context import Lifecycle, night_of
@@ -80,7 +80,7 @@ def _require_own_sample(settings: Settings) -> None:
     if not own or settings.source != usual["source"].default:
         raise InputError(
             "the demo makes and purges a sample CRM of its own, and LIFECYCLE_CRM_URL, LIFECYCLE_STORE or "
-            "LIFECYCLE_SOURCE names another.\nNothing was done; unset them (and look into .env), then run the demo again"
+            "LIFECYCLE_SOURCE names another.\nNothing was done; unset them (see .env too), then run the demo again"
         )
 
 
@@ -93,8 +93,9 @@ def _make_sample(lifecycle: Lifecycle, night: date) -> None:
     DEMO.mkdir()
     marker.touch()
     engine = open_database(lifecycle.settings.crm_url.get_secret_value()).engine
-    demo_crm.create_schema(engine)
-    samples.populate(engine, night, _SAMPLE_CALLS)
+    with translated():
+        demo_crm.create_schema(engine)
+        samples.populate(engine, night, _SAMPLE_CALLS)
     lifecycle.crm.control.create()
 
 

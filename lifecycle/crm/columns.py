@@ -69,7 +69,7 @@ def column_of(dialect: str, name: str, declared: TypeEngine[Any]) -> Column:
     if found is not None:
         return Column(name, found)
     if isinstance(declared, sa.Float) and dialect == "mysql":
-        return Column(name, pa.float64(), mysql.DOUBLE(asdecimal=False))  # the text protocol rounds a FLOAT to six digits
+        return Column(name, pa.float64(), mysql.DOUBLE(asdecimal=False))  # as text a FLOAT has six digits only
     if dialect == "mysql":
         return Column(name, pa.binary() if _null(declared) else pa.string())  # what has no name there is a geometry
     return Column(name, pa.string(), None if isinstance(declared, sa.String) else sa.Text())

@@ -6,6 +6,7 @@ from typing import Any
 from lifecycle.crm.control import Control
 from lifecycle.crm.database import Database
 from lifecycle.crm.facts import FactKinds, Facts
+from lifecycle.crm.inspection import unfit_engines
 from lifecycle.crm.purger import Purger
 from lifecycle.crm.rows import Rows, UnreadableCalls
 from lifecycle.crm.schema import read_schema, unmapped_references
@@ -24,9 +25,10 @@ class Crm:
         self.control = Control(database)
 
     def purger(self) -> Purger:
-        """The one that deletes. Raises SourceError while a deletion could reach a row that nobody archives."""
+        """The one that deletes. Raises SourceError while a deletion could reach an unarchived row, or stick."""
         self.control.require()
         problems = unmapped_references(self.database, self.source)
+        problems += [f"{doubt.table}: {doubt.problem}" for doubt in unfit_engines(self.database, self.source)]
         if problems:
             raise SourceError("\n".join(f"source {self.source.source}: {problem}" for problem in problems))
         return Purger(self.database, self.rows, self.facts, self.control)

@@ -6,7 +6,7 @@ Not here: what is read or deleted.
 import fcntl
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +88,19 @@ class Database:
             try:
                 yield
             finally:
+                with suppress(SQLAlchemyError):  # a server notices the end of a session only moments later
+                    self._ask(connection, "RELEASE_LOCK(:name)", "pg_advisory_unlock", digest)
                 connection.invalidate()  # closing the session is the release that cannot fail
 
     def _take(self, connection: sa.Connection, digest: str) -> bool:
-        statement, value = "SELECT GET_LOCK(:name, 0)", digest[:60]
-        if self.dialect == "postgresql":
-            statement, value = "SELECT pg_try_advisory_lock(CAST(:name AS bigint))", str(int(digest[:15], 16))
         with translated():
-            return bool(connection.scalar(sa.text(statement), {"name": value}))
+            return self._ask(connection, "GET_LOCK(:name, 0)", "pg_try_advisory_lock", digest)
+
+    def _ask(self, connection: sa.Connection, mysql: str, postgresql: str, digest: str) -> bool:
+        statement, value = f"SELECT {mysql}", digest[:60]
+        if self.dialect == "postgresql":
+            statement, value = f"SELECT {postgresql}(CAST(:name AS bigint))", str(int(digest[:15], 16))
+        return bool(connection.scalar(sa.text(statement), {"name": value}))
 
 
 def open_database(url: str) -> Database:

@@ -154,19 +154,19 @@ def times(values: Sequence[Any], zone: str) -> pa.Array:
         return _once_each(_date, values, pa.date32())
     try:
         found = pa.array(values)
-        if pa.types.is_timestamp(found.type) and found.type.tz is not None:
-            return found.cast(pa.timestamp("us", "UTC"))
         if not _whole_times(values, found.type):
             raise TypeError
+        if pa.types.is_timestamp(found.type) and found.type.tz is not None:
+            return found.cast(pa.timestamp("us", "UTC"))
         return _in_utc(found.cast(pa.timestamp("us")), zone)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return _in_utc(pa.array([_naive(value, zone) for value in values], pa.timestamp("us")), zone)
 
 
 def _whole_times(values: Sequence[Any], kind: pa.DataType) -> bool:
-    """Whether Arrow may cast: no numbers, which are no times here, and no dates, which Arrow begins at midnight."""
+    """Whether Arrow may cast: no numbers (no times here), no dates (Arrow begins them at midnight), one clock."""
     if pa.types.is_timestamp(kind):
-        return all(value is None or type(value) is datetime for value in values)
+        return all(v is None or (type(v) is datetime and (v.tzinfo is None) == (kind.tz is None)) for v in values)
     return bool(pa.types.is_string(kind)) and all(value is None or len(value) > len("2021-03-16") for value in values)
 
 

@@ -26,11 +26,11 @@ def doubts(database: Database, source: Source) -> list[Doubt]:
     """Every doubt about the mapped tables and those beside them. The mapped tables are there."""
     with translated():
         inspector = sa.inspect(database.engine)
-        found = [*_engines(database, source), *_slow(inspector, source), *_strangers(inspector, source)]
+        found = [*unfit_engines(database, source), *_slow(inspector, source), *_strangers(inspector, source)]
         return [*found, *_open_doors(inspector, source)] if database.dialect == "postgresql" else found
 
 
-def _engines(database: Database, source: Source) -> Iterator[Doubt]:
+def unfit_engines(database: Database, source: Source) -> Iterator[Doubt]:
     """Mapped tables whose storage engine cannot roll back."""
     if database.dialect != "mysql":
         return

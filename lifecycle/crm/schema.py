@@ -96,22 +96,45 @@ def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]
             yield f"table {table} has no column {column}"
 
 
+_ACTS = ("CASCADE", "SET NULL", "SET DEFAULT")
+_FROM_ELSEWHERE = """SELECT DISTINCT TABLE_SCHEMA FROM information_schema.KEY_COLUMN_USAGE
+WHERE REFERENCED_TABLE_SCHEMA = DATABASE() AND TABLE_SCHEMA <> DATABASE()"""
+
+
+def _other_schemas(database: Database, inspector: sa.Inspector) -> set[str | None]:
+    """The schemas beside the CRM's own from which a foreign key may come."""
+    if database.dialect == "postgresql":
+        return set[str | None](inspector.get_schema_names()) - {"information_schema", inspector.default_schema_name}
+    if database.dialect == "mysql":
+        with database.engine.connect() as connection:
+            return set(connection.scalars(sa.text(_FROM_ELSEWHERE)))
+    return set()
+
+
 def unmapped_references(database: Database, source: Source) -> list[str]:
     """Foreign keys to a row that a purge deletes, from columns the mapping does not name.
 
-    A cascade there would delete rows that nobody archived, so a purge refuses while there is one.
+    A cascade there would delete rows that nobody archived, so a purge refuses while there is one. A mapped column
+    counts only where all its rows are mapped: beside a `where`, the database's own action would reach the others.
     """
-    deleted = {split_name(part.table)[1]: part for part in source.parts() if not part.detach}
-    mapped = {
-        (split_name(part.table)[1], column) for part in source.parts() if part.chain for column in part.chain[-1].match
-    }
-    schemas = {split_name(part.table)[0] for part in source.parts()}
     problems = []
     with translated():
         inspector = sa.inspect(database.engine)
+        home = inspector.default_schema_name
+        parts = [
+            ((schema or home, table), part) for part in source.parts() for schema, table in [split_name(part.table)]
+        ]
+        deleted = {place for place, part in parts if not part.detach}
+        children = [(place, part.chain[-1]) for place, part in parts if part.chain]
+        some = {(place, column) for place, child in children for column in child.match}
+        whole = {(place, column) for place, child in children if not child.where for column in child.match}
+        schemas = {split_name(part.table)[0] for _, part in parts} | _other_schemas(database, inspector)
         for schema in schemas:
             for (_, table), keys in inspector.get_multi_foreign_keys(schema=schema).items():
-                for key in (key for key in keys if key["referred_table"] in deleted):
-                    free = [c for c in key["constrained_columns"] if (table, c) not in mapped]
-                    problems += [f"{table}.{c} names a row of {key['referred_table']} and is not mapped" for c in free]
+                for key in keys:
+                    if (key["referred_schema"] or home, key["referred_table"]) in deleted:
+                        mapped = whole if key["options"].get("ondelete", "NO ACTION") in _ACTS else some
+                        free = [c for c in key["constrained_columns"] if ((schema or home, table), c) not in mapped]
+                        named = key["referred_table"]
+                        problems += [f"{table}.{c} names a row of {named} and is not mapped" for c in free]
     return sorted(set(problems))

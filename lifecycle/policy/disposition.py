@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.matching import held_by, listed, local_dates, matches
-from lifecycle.policy.schedule import Rule, Schedule, Schedules
+from lifecycle.policy.schedule import Rule, Schedule, Schedules, names_of
 
 EARLIEST_TRIGGER = date(1970, 1, 2)
 _NEVER = date.max
@@ -94,7 +94,7 @@ def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> p
 
 
 def _judge_industry(facts: pa.Table, rows: pa.Array, schedule: Schedule, holds: Holds, as_of: date) -> list[pa.Table]:
-    hold = held_by(facts, holds.active(as_of), schedule.timezone)
+    hold = held_by(facts, holds.active(as_of), schedule.timezone, names_of(schedule))
     certainly, parts = [], []
     for rule in schedule.rules:
         certain, possible = matches(facts, rule.when)
@@ -185,7 +185,7 @@ def _column(value: Any, kind: pa.DataType, length: int) -> Any:
 
 
 def _settle(judged: pa.Table) -> pa.Table:
-    """One judgement a call: the most keeping one, with the latest destroy date and every hold of all of them."""
+    """One judgement a call: the most keeping one, with the latest destroy date and a hold of any of them."""
     counts = judged.group_by("call").aggregate([([], "count_all")])
     several = counts.filter(pc.greater(counts["count_all"], 1))["call"].combine_chunks()
     among = pc.is_in(judged["call"], several)

@@ -30,29 +30,33 @@ def local_dates(facts: pa.Table, name: str, zone: ZoneInfo) -> pa.Array:
 
 
 def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
-    """Two masks: the rows a condition certainly matches, and those it may match because a fact is missing or blank."""
+    """Two masks: the rows a condition certainly matches, and those it may match because a fact is missing or blank.
+
+    Trimmed and case-folded, as industries are: an `Order` that missed its rule could fall to a shorter one.
+    """
     certain = possible = _all(facts)
     for name, values in when.items():
-        fact = _trimmed(facts, name)
-        hit = pc.is_in(fact, pa.array(values, pa.string()))
+        fact = _folded(_trimmed(facts, name))
+        hit = pc.is_in(fact, pa.array([folded(value) for value in values], pa.string()))
         certain = pc.and_(certain, hit)
         possible = pc.and_(possible, pc.or_(hit, pc.is_null(fact)))
     return certain, possible
 
 
-def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo) -> pa.Array:
+def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:
     """For each row the ids of the holds whose scope it is in, NULL where there are none.
 
+    `names` are the folded names of the industry all rows are of: a hold may say what the CRM writes, or the schedule's.
     Days are those of the zone. A call without any time is inside every range of days: it may be.
     """
     found = [pa.nulls(facts.num_rows, pa.string())]
     for hold in holds:
-        hit = reduce(pc.or_, [_in_scope(facts, hold, scope, zone) for scope in hold.scope])
+        hit = reduce(pc.or_, [_in_scope(facts, hold, scope, zone, names) for scope in hold.scope])
         found.append(pc.if_else(hit, pa.scalar(hold.id), pa.scalar(None, pa.string())))
     return listed(found)
 
 
-def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.Array:
+def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo, names: frozenset[str]) -> pa.Array:
     hit = _all(facts)
     for name, values in scope.wanted().items():
         if name not in facts.column_names:
@@ -60,6 +64,8 @@ def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.A
         fact = _trimmed(facts, name)
         if name == "industry":
             fact, values = _folded(fact), frozenset(folded(value) for value in values)
+            if values & names:
+                continue
         hit = pc.and_(hit, pc.is_in(fact, pa.array(sorted(values), pa.string())))
     if scope.first_day is None and scope.last_day is None:
         return hit

@@ -128,7 +128,7 @@ class Schedules:
         if industry is None:
             return None
         wanted = folded(industry)
-        return next((found for found in self.by_industry.values() if wanted in _names(found)), None)
+        return next((found for found in self.by_industry.values() if wanted in names_of(found)), None)
 
 
 def collect(schedules: Mapping[str, Schedule], broken: Mapping[str, str]) -> Schedules:
@@ -136,11 +136,12 @@ def collect(schedules: Mapping[str, Schedule], broken: Mapping[str, str]) -> Sch
     wrong = dict(broken)
     for name, schedule in schedules.items():
         for other_name, other in schedules.items():
-            shared = sorted(_names(schedule) & _names(other))
+            shared = sorted(names_of(schedule) & names_of(other))
             if name != other_name and shared:
                 wrong[name] = f"{name}:1: the industry {shared[0]!r} is also matched by {other_name}"
     return Schedules({s.industry: s for name, s in sorted(schedules.items()) if name not in wrong}, wrong)
 
 
-def _names(schedule: Schedule) -> frozenset[str]:
+def names_of(schedule: Schedule) -> frozenset[str]:
+    """Every name of an industry, folded: the schedule's own and those a CRM writes."""
     return frozenset(folded(name) for name in (schedule.industry, *schedule.matches))

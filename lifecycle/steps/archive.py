@@ -11,7 +11,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit, destroy_folder, put_batch, read_batch
+from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit, destroy_folder, put_batch, read_calls
 from lifecycle.archive.plans import read_cohort
 from lifecycle.crm.rows import UnreadableCalls
 from lifecycle.evidence.comparison import CALL_ID
@@ -40,7 +40,8 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
         planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff).sort_by("call_id")
         for key, (manifest, _) in manifests_of(lifecycle, cohort).items():
             _count(result, key, manifest)
-            planned = planned.filter(pc.invert(pc.is_in(planned["call_id"], _archived_ids(lifecycle, manifest))))
+            archived = read_calls(lifecycle.store, manifest)[CALL_ID].combine_chunks()
+            planned = planned.filter(pc.invert(pc.is_in(planned["call_id"], archived)))
         total = result.calls + planned.num_rows
         for some in _batches(planned):
             written = _archive_batch(lifecycle, cohort, run, some, result)
@@ -54,11 +55,6 @@ def _count(result: Archived, key: str, manifest: Manifest) -> None:
     result.manifests.append(key)
     result.calls += manifest.calls
     result.bytes += sum(part.bytes for part in manifest.objects)
-
-
-def _archived_ids(lifecycle: Lifecycle, manifest: Manifest) -> pa.Array:
-    only_calls = manifest.model_copy(update={"objects": manifest.objects[:1]})
-    return read_batch(lifecycle.store, only_calls)["calls"][CALL_ID].combine_chunks()
 
 
 def _batches(planned: pa.Table) -> Iterator[pa.Table]:

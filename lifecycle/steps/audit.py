@@ -69,7 +69,7 @@ def _audit_batch(lifecycle: Lifecycle, key: str, names: list[str], result: Audit
     result.bytes += sum(part.bytes for part in objects)
     result.orphans += sorted(set(names) - {key} - {part.key for part in objects})
     try:
-        reconcile_batch(lifecycle, batch, result.reconciled)
+        reconcile_batch(lifecycle, batch.manifest, batch.tables["calls"], result.reconciled)
     except (ProofError, ObjectMissing) as error:
         result.damaged[key] = f"its deletion records cannot be relied on: {_reason(error)}"
     return batch.manifest_sha256

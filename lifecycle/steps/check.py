@@ -13,6 +13,7 @@ from lifecycle.crm.schema import unmapped_references
 from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError
 from lifecycle.policy.hold import Hold, Scope
 from lifecycle.policy.models import folded
+from lifecycle.policy.schedule import Schedules, names_of
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.examples import failing_examples
 from lifecycle.steps.prepare import is_warning, key_problems
@@ -118,19 +119,21 @@ def _holds(lifecycle: Lifecycle) -> Iterator[Finding]:
             if not _asked_for(hold) <= set(crm.facts.names):
                 continue
             for number, scope in enumerate(hold.scope, 1):
-                wanted = _as_written(scope, spellings)
+                wanted = _as_written(scope, spellings, lifecycle.policies.schedules)
                 days = (_in_reach(scope.first_day), _in_reach(scope.last_day))
                 if not all(wanted.values()) or not crm.facts.any_in(connection, wanted, *days):
                     which = f" {number}" if len(hold.scope) > 1 else ""
                     yield Finding("warning", "holds", f"holds/{hold.id}: its scope{which} matches no call at present")
 
 
-def _as_written(scope: Scope, spellings: list[str]) -> dict[str, frozenset[str]]:
+def _as_written(scope: Scope, spellings: list[str], schedules: Schedules) -> dict[str, frozenset[str]]:
     """What a scope wants of each fact, industries as the CRM spells them."""
     wanted = scope.wanted()
     if "industry" in wanted:
         names = {folded(value) for value in wanted["industry"]}
-        wanted["industry"] = frozenset(raw.strip() for raw in spellings if folded(raw) in names)
+        of = {raw: schedules.of(raw) for raw in spellings}
+        meant = {raw: {folded(raw)} | (names_of(found) if found else set()) for raw, found in of.items()}
+        wanted["industry"] = frozenset(raw.strip() for raw in spellings if meant[raw] & names)
     return wanted
 
 

@@ -78,16 +78,24 @@ def _find(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | None) 
 
 def let_through(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Sequence[str], run: Run) -> None:
     """Accept the waiting plans that a person named by digest. Raises NightError for a digest that is none of them."""
-    by_digest = {plan.sha256: plan for plan in plans.values()}
+    by_digest = {plan.sha256: plan for plan in plans.values() if plan.waits_for}
     strange = [digest for digest in digests if digest not in by_digest]
     if strange:
         found = ", ".join(by_digest) or "none"
-        raise NightError(f"--accept-plan {strange[0]}: no plan of this night; found {found}. Nothing was let through")
+        raise NightError(
+            f"--accept-plan {strange[0]}: no waiting plan of this night; found {found}. Nothing was let through"
+        )
     for digest in digests:
         accept(lifecycle.store, by_digest[digest], run.id, run.actor)
 
 
+def waiting_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> dict[str, Plan]:
+    """The plans that wait for a person still."""
+    return {name: plan for name, plan in plans.items() if plan.waits_for and not accepted(lifecycle.store, plan)}
+
+
 def going_cohorts(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> list[list[str]]:
-    """The cohorts that may run now, as [industry, cutoff]: those of plans that wait for nobody, or were accepted."""
-    going = [plan for plan in plans.values() if not plan.waits_for or accepted(lifecycle.store, plan)]
+    """The cohorts that may run now, as [industry, cutoff]: those of plans that wait for nobody."""
+    waiting = waiting_plans(lifecycle, plans)
+    going = [plan for plan in plans.values() if plan.industry not in waiting]
     return [[plan.industry, cohort.cutoff] for plan in going for cohort in plan.cohorts]

@@ -13,7 +13,7 @@ from lifecycle.policy.disposition import Disposition, dispose, judge
 from lifecycle.policy.hold import Hold
 from lifecycle.policy.matching import held_by, matches
 from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Rule, Schedule
+from lifecycle.policy.schedule import Rule, Schedule, names_of
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.lookup import Recorded, lookup
 
@@ -118,14 +118,12 @@ def _why_not(facts: pa.Table, rule: Rule) -> str:
 def _holds(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> tuple[Hold, ...]:
     """The active holds that the call is in the scope of, whatever its rules say."""
     policies = lifecycle.policies
-    zones = [_zone(policies.schedules.of(raw), lifecycle) for raw in facts["industry"].to_pylist()]
+    schedules = [policies.schedules.of(raw) for raw in facts["industry"].to_pylist()]
+    usual = lifecycle.crm.source.timezone
+    where = [(s.timezone, names_of(s)) if s else (usual, frozenset[str]()) for s in schedules]
     active: Sequence[Hold] = policies.holds.active(as_of)
     return tuple(
         hold
         for hold in active
-        if any(held_by(facts.slice(row, 1), [hold], zone)[0].is_valid for row, zone in enumerate(zones))
+        if any(held_by(facts.slice(row, 1), [hold], *its)[0].is_valid for row, its in enumerate(where))
     )
-
-
-def _zone(schedule: Schedule | None, lifecycle: Lifecycle) -> Any:
-    return schedule.timezone if schedule else lifecycle.crm.source.timezone

@@ -108,6 +108,7 @@ def cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
 def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = None) -> tuple[Survey, dict[str, Plan]]:
     """Plan every industry (or one) for a night. A plan already made under the same schedule and holds is used again."""
     policies = lifecycle.policies
+    lifecycle.crm.control.require()
     wanted = [s for s in policies.schedules.by_industry.values() if only in (None, s.industry)]
     if only is not None and not wanted:
         known = ", ".join(policies.schedules.by_industry) or "none"
@@ -126,8 +127,8 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
 
 
 def _still_good(plans: list[Plan], schedule: Schedule, lifecycle: Lifecycle) -> bool:
-    same = (schedule.sha256, lifecycle.policies.holds.sha256)
-    return bool(plans) and (plans[-1].schedule.sha256, plans[-1].holds_sha256) == same
+    same = (lifecycle.crm.source.source, schedule.sha256, lifecycle.policies.holds.sha256)
+    return bool(plans) and (plans[-1].source, plans[-1].schedule.sha256, plans[-1].holds_sha256) == same
 
 
 def _put_calls(
@@ -136,15 +137,15 @@ def _put_calls(
     revisions: Mapping[str, int],
     due: Iterable[tuple[str, pa.Table]],
 ) -> dict[str, PlannedCalls | None]:
-    """Write the due calls as they stream by, one open Parquet file an industry; each attempt under a name of its own."""
-    schema = pa.schema([("call_id", lifecycle.crm.rows.key.type), *_PLANNED_TYPES])
+    """Write the due calls as they stream by, one Parquet file an industry; each attempt has a name of its own."""
+    schema, attempt = pa.schema([("call_id", lifecycle.crm.rows.key.type), *_PLANNED_TYPES]), uuid4().hex[:12]
     with ExitStack() as stack:
         writers = {name: stack.enter_context(CallsWriter(schema)) for name in revisions}
         for industry, table in due:
             if industry in writers and table.num_rows:
                 writers[industry].add(table.cast(schema))
         return {
-            name: put_calls(lifecycle.store, plan_folder(as_of, name), f"calls-{revisions[name]}-{uuid4().hex[:12]}", writer)
+            name: put_calls(lifecycle.store, f"{plan_folder(as_of, name)}calls-{revisions[name]}-{attempt}", writer)
             for name, writer in writers.items()
         }
 

@@ -60,6 +60,8 @@ def read_policies(folder: Path) -> Policies:
 def read_holds(folder: Path) -> Holds:
     """Read the legal holds of a policies folder. Raises PolicyError for the first that cannot be relied on."""
     holds, broken = _each(folder / "holds", read_hold)
+    strange = _not_yaml(folder / "holds")
+    broken |= {name: f"{name}:1: expected a file *.yaml, or README; move it away" for name in strange}
     if broken:
         problem = next(iter(broken.values()))
         raise PolicyError(f"{problem}\nA hold that cannot be read could hold anything: nothing is planned or purged")
@@ -79,6 +81,8 @@ def _each(folder: Path, read: Callable[[Document], T]) -> tuple[dict[str, T], di
             item = read(document)
             if item.id != path.stem:
                 raise document.error(("id",), f"expected id {path.stem!r} after the file's name, found {item.id!r}")
+            if item.id in found:
+                raise document.error(("id",), f"the id {item.id!r} is another file's too")
             found[item.id] = item
         except PolicyError as error:
             broken[name] = str(error)
@@ -89,9 +93,15 @@ def _yaml_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
 
 
+def _not_yaml(folder: Path) -> list[str]:
+    """What lies beside the YAML files and could be a hold that somebody believes in."""
+    beside = set(folder.rglob("*")) - set(_yaml_files(folder))
+    return sorted(f"{folder.name}/{path.name}" for path in beside if not path.name.startswith((".", "README")))
+
+
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_bytes().decode("utf-8")  # as it is: the digest is of the file's bytes
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path.name}:1: the file cannot be read: {error}") from error
 

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from lifecycle.archive.batches import cohort_prefix, manifest_keys
+import pyarrow as pa
+
+from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_calls, read_manifest
 from lifecycle.errors import FixityError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import PurgeRow, call_id_text, recorded_ids
+from lifecycle.evidence.manifest import Manifest
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.steps.context import Lifecycle
-from lifecycle.steps.verify import VerifiedBatch, verify
 
 
 @dataclass
@@ -30,15 +32,16 @@ def reconcile(lifecycle: Lifecycle, industry: str, cutoff: str) -> Reconciled:
     """Hold every committed batch of a cohort against the CRM and the sealed records. Raises ProofError."""
     result = Reconciled()
     for key in manifest_keys(lifecycle.store, cohort_prefix(industry, cutoff)):
-        reconcile_batch(lifecycle, verify(lifecycle.store, key, lifecycle.now()), result)
+        manifest, _ = read_manifest(lifecycle.store, key)
+        reconcile_batch(lifecycle, manifest, read_calls(lifecycle.store, manifest), result)
     return result
 
 
-def reconcile_batch(lifecycle: Lifecycle, batch: VerifiedBatch, result: Reconciled) -> None:
-    """Add one proved batch to the reconciliation."""
-    ids = batch.tables["calls"][CALL_ID].combine_chunks()
+def reconcile_batch(lifecycle: Lifecycle, manifest: Manifest, calls: pa.Table, result: Reconciled) -> None:
+    """Add one batch to the reconciliation, given its proved calls."""
+    ids = calls[CALL_ID].combine_chunks()
     with lifecycle.crm.database.reading() as connection:
-        rows = lifecycle.crm.control.of_batch(connection, batch.manifest.batch)
+        rows = lifecycle.crm.control.of_batch(connection, manifest.batch)
         live = {call_id_text(key) for key in lifecycle.crm.rows.live(connection, ids.to_pylist())}
     recorded = recorded_ids(_sealed(lifecycle, row) for row in rows)
     archived = {call_id_text(key) for key in ids.to_pylist()}

@@ -14,6 +14,7 @@ from typing import Any
 from tests.servers import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
+_OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 SELECTOR = {"repositoryLocationName": "call_lifecycle", "repositoryName": "__repository__"}
 _LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
@@ -30,7 +31,7 @@ mutation Start($selector: SensorSelector!) {
 }"""
 _RUNS = """
 query Runs($filter: RunsFilter) {
-  runsOrError(filter: $filter, limit: 500) { ... on Runs { results { runId status jobName tags { key value } } } }
+  runsOrError(filter: $filter, limit: 500) { ... on Runs { results { runId status } } }
 }"""
 _METADATA = """
 query Metadata($key: AssetKeyInput!, $limit: Int) {
@@ -65,6 +66,12 @@ class DagsterDev:
                 command, cwd=PROJECT, env=settings, stdout=log, stderr=log, start_new_session=True
             )
         self._await(lambda: self._loaded(), 90, "the code location did not load")
+
+    def __enter__(self) -> "DagsterDev":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """End the processes that were started here."""
@@ -102,11 +109,6 @@ class DagsterDev:
         """Wait for a run to end; gives its status."""
         return str(self._await(lambda: self._status(run_id), seconds, f"run {run_id} did not end"))
 
-    def runs(self, job: str) -> dict[str, str]:
-        """The runs of a job: partition → status."""
-        found = self.ask(_RUNS, filter={"pipelineName": job})["runsOrError"]["results"]
-        return {_tag(run, "dagster/partition"): run["status"] for run in found}
-
     def metadata(self, asset: str, limit: int = 500) -> list[dict[str, Any]]:
         """The metadata of an asset's materializations, the newest first."""
         answer = self.ask(_METADATA, key={"path": [asset]}, limit=limit)["assetOrError"]
@@ -119,20 +121,19 @@ class DagsterDev:
         found = self.ask(_CHECKS, key={"path": [asset]}, name=name)["assetCheckExecutions"]
         return [execution["evaluation"]["success"] for execution in found]
 
-    def await_runs(self, job: str, count: int, seconds: float) -> dict[str, str]:
-        """Wait until so many runs of a job have ended; gives partition → status."""
+    def await_runs(self, job: str, count: int, seconds: float) -> list[str]:
+        """Wait until so many runs of a job have ended, and none is under way; gives each one's status."""
 
-        def ended() -> dict[str, str] | None:
-            found = self.runs(job)
-            over = [status for status in found.values() if status in ("SUCCESS", "FAILURE", "CANCELED")]
-            return found if len(over) >= count else None
+        def ended() -> list[str] | None:
+            found = [run["status"] for run in self.ask(_RUNS, filter={"pipelineName": job})["runsOrError"]["results"]]
+            return found if len(found) >= count and set(found) <= _OVER else None
 
-        return dict(self._await(ended, seconds, f"{count} runs of {job} did not end"))
+        return list(self._await(ended, seconds, f"{count} runs of {job} did not end"))
 
     def _status(self, run_id: str) -> str | None:
         found = self.ask(_RUNS, filter={"runIds": [run_id]})["runsOrError"]["results"]
         status = found[0]["status"] if found else ""
-        return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
+        return status if status in _OVER else None
 
     def _loaded(self) -> bool:
         try:
@@ -150,10 +151,6 @@ class DagsterDev:
                 return found
             time.sleep(0.5)
         raise AssertionError(f"{problem} in {seconds} s:\n{self.log.read_text()[-4000:]}")
-
-
-def _tag(run: dict[str, Any], key: str) -> str:
-    return next((str(tag["value"]) for tag in run["tags"] if tag["key"] == key), "")
 
 
 def _value(entry: dict[str, Any]) -> Any:

@@ -177,7 +177,9 @@ def test_a_cohort_launched_by_hand_walks_past_no_brake(world: World, instance: d
     assert set(DUE_BANK) <= world.live()
 
 
-def test_purging_alone_after_a_batch_rotted_purges_none_of_its_calls(world: World, instance: dg.DagsterInstance) -> None:
+def test_purging_alone_after_a_batch_rotted_purges_none_of_its_calls(
+    world: World, instance: dg.DagsterInstance
+) -> None:
     run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
     defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
     with dg.partition_loading_context(dynamic_partitions_store=instance):

@@ -32,7 +32,10 @@ def naive(*parts: int) -> datetime:
 
 
 def moments(*values, zone="UTC"):
-    return [None if v is None else v.astimezone(UTC) for v in times(values, zone).cast(pa.timestamp("us", "UTC")).to_pylist()]
+    return [
+        None if v is None else v.astimezone(UTC)
+        for v in times(values, zone).cast(pa.timestamp("us", "UTC")).to_pylist()
+    ]
 
 
 def test_naive_times_are_of_the_zone_of_the_source():
@@ -95,9 +98,8 @@ def test_what_stands_beside_a_time_never_makes_its_day_earlier(values, source, s
     together = local_dates(pa.table({"t": times(values, source)}), "t", ZoneInfo(schedule)).to_pylist()
     for value, found in zip(values, together, strict=True):
         alone = local_dates(pa.table({"t": times([value], source)}), "t", ZoneInfo(schedule)).to_pylist()[0]
-        if isinstance(value, datetime) or (isinstance(value, str) and len(value) > 10) or alone is None:
-            assert found == alone
-        elif source == schedule:
+        is_time = isinstance(value, datetime) or (isinstance(value, str) and len(value) > len("2021-03-16"))
+        if is_time or alone is None or source == schedule:
             assert found == alone
 
 
@@ -108,13 +110,13 @@ def test_facts_that_are_compared_as_text_take_numbers_and_text_alike():
 
 FACTS = """SELECT t.id AS call_id, i.industry AS industry, t.ended_at AS ended_at, t.open_deal AS open_deal
 FROM t LEFT JOIN i ON i.t_id = t.id"""
-BATCHES = "CREATE TABLE i (t_id INTEGER, industry VARCHAR(20))"
+BATCHES = "CREATE TABLE i (t_id VARCHAR(40), industry VARCHAR(20))"
 
 
 def stored(made, declared: str, **values: str):
     made.run(f"CREATE TABLE t (id VARCHAR(40) PRIMARY KEY, ended_at {declared}, open_deal INTEGER)", BATCHES)
     for key, literal in values.items():
-        made.run(f"INSERT INTO t VALUES ('{key}', {literal}, 0)", f"INSERT INTO i SELECT 1, 'x' WHERE 1 = 0")
+        made.run(f"INSERT INTO t VALUES ('{key}', {literal}, 0)")
     return made.crm(facts=FACTS)
 
 
@@ -145,21 +147,25 @@ def test_mariadb_zero_dates_are_no_clock(make):
 
 
 def test_sqlite_garbage_is_no_clock(make):
-    crm = stored(make("sqlite"), "DATETIME", a="'garbage'", b="20210701", c="1625097600000", d="x'00'", e="'2021-07-01'")
+    crm = stored(
+        make("sqlite"), "DATETIME", a="'garbage'", b="20210701", c="1625097600000", d="x'00'", e="'2021-07-01'"
+    )
     assert {key for key, value in of_all(crm, "abcde").items() if value is not None} == {"e"}
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_the_rows_of_a_call_are_never_split_between_tables(make, monkeypatch, size):
     monkeypatch.setattr(module, "BATCH_ROWS", size)
-    made = make("sqlite").run("CREATE TABLE t (id VARCHAR(9) PRIMARY KEY, ended_at DATETIME, open_deal INTEGER)", BATCHES)
+    made = make("sqlite").run(
+        "CREATE TABLE t (id VARCHAR(9) PRIMARY KEY, ended_at DATETIME, open_deal INTEGER)", BATCHES
+    )
     rows = {f"c{n}": n % 5 for n in range(12)}
-    for key, industries in rows.items():
+    for key in rows:
         made.run(f"INSERT INTO t VALUES ('{key}', NULL, 0)")
-    crm = made.crm(facts=FACTS.replace("i.t_id = t.id", "'c' || i.t_id = t.id"))
+    crm = made.crm(facts=FACTS)
     for key, industries in rows.items():
         for n in range(industries):
-            made.run(f"INSERT INTO i VALUES ({key[1:]}, 'i{n}')")
+            made.run(f"INSERT INTO i VALUES ('{key}', 'i{n}')")
     with crm.database.reading() as connection:
         tables = list(crm.facts.candidates(connection, Cutoffs(NIGHT, {"ended_at": date(2020, 1, 1)})))
     seen = [set(table["call_id"].to_pylist()) for table in tables]
@@ -190,15 +196,16 @@ def test_the_narrowing_never_loses_a_due_call_nor_one_without_a_clock(make, kind
     for n in range(600):
         edge = rng.choice([naive(2025, 11, 20), naive(2021, 11, 20), NIGHT, naive(1970, 1, 2)])
         moment = naive(edge.year, edge.month, edge.day) + timedelta(minutes=rng.randint(-6000, 6000))
-        calls.append(f"('{n}', {'NULL' if rng.random() < 0.05 else f"'{moment}'"}, {int(rng.random() < 0.1)})")
-        industries += [f"({n}, '{i}')" for i in ("one", "two", "other") if rng.random() < 0.5]
+        ended = "NULL" if rng.random() < 0.05 else f"'{moment}'"
+        calls.append(f"('{n}', {ended}, {int(rng.random() < 0.1)})")
+        industries += [f"('{n}', '{i}')" for i in ("one", "two", "other") if rng.random() < 0.5]
     made.run(f"INSERT INTO t VALUES {', '.join(calls)}", f"INSERT INTO i VALUES {', '.join(industries)}")
-    crm = made.crm(facts=FACTS.replace("i.t_id = t.id", "CAST(i.t_id AS CHAR(9)) = t.id"))
+    crm = made.crm(facts=FACTS)
     for first, second in ((ENDS[0], ENDS[1]), (ENDS[1], ENDS[0]), (ENDS[2], ENDS[3])):
         law = schedules(first, second)
         with crm.database.reading() as connection:
             every = crm.facts.of(connection, [str(n) for n in range(600)])
-            some = pa.concat_tables([crm.facts.empty(), *crm.facts.candidates(connection, cutoffs(law, NIGHT))])
+            some = pa.concat_tables(crm.facts.candidates(connection, cutoffs(law, NIGHT)))
         disposed = [dispose(table, law, Holds({}), NIGHT).to_pylist() for table in (every, some)]
         whole, narrowed = ({row["call_id"]: row for row in rows} for rows in disposed)
         must = {key for key, row in whole.items() if row["disposition"] in ("due", "kept", "awaiting_trigger")}
@@ -238,7 +245,9 @@ def test_a_facts_query_without_a_needed_column_is_refused(make, missing):
         made.crm(facts=facts)
 
 
-@pytest.mark.parametrize(("value", "means"), [("1", True), ("0", False), ("'yes'", True), ("'F'", False), ("'maybe'", None), ("NULL", None)])
+@pytest.mark.parametrize(
+    ("value", "means"), [("1", True), ("0", False), ("'yes'", True), ("'F'", False), ("'maybe'", None), ("NULL", None)]
+)
 def test_a_flag_is_yes_no_or_unknown(make, value, means):
     made = make("sqlite").run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     crm = made.crm(facts=f"SELECT id AS call_id, 'x' AS industry, {value} AS open_deal FROM t")

@@ -61,6 +61,16 @@ def test_a_changed_value_in_any_column_names_its_call(name):
     assert differences({"calls": live}, {"calls": THREE}) == {"b": "calls: the rows changed"}
 
 
+def test_a_text_that_reads_as_nothing_is_not_nothing():
+    said, nothing = part(("a", {"name": "None"})), part(("a", {"name": None}))
+    assert differences({"calls": said}, {"calls": nothing}) == {"a": "calls: the rows changed"}
+
+
+def test_a_value_that_moved_to_another_column_is_a_change():
+    one, other = part(("a", {"name": "1", "parent": "2"})), part(("a", {"name": "2", "parent": "1"}))
+    assert differences({"calls": one}, {"calls": other}) == {"a": "calls: the rows changed"}
+
+
 def test_a_nan_equals_itself_and_nothing_else():
     nans = {"calls": part(("a", {"size": NAN}), ("b",))}
     assert differences(nans, nans) == {}

@@ -22,7 +22,8 @@ MANIFEST = Manifest(
     run_id="r-1",
     objects=(
         ArchivedObject(
-            table="calls", key="k/calls.parquet", version_id="v1", bytes=512, rows=2, sha256="cc", columns=("id", "naïve")
+            table="calls", key="k/calls.parquet", version_id="v1", bytes=512, rows=2, sha256="cc",
+            columns=("id", "naïve"),
         ),
         ArchivedObject(
             table="notes", key="k/notes.parquet", version_id=None, bytes=9, rows=0, sha256="dd", columns=()

@@ -1,4 +1,4 @@
-"""Tonight's answer for one call, rule by rule of the interfaces. The laws for all calls are in test_disposition_laws."""
+"""Tonight's answer for one call, rule by rule of the interfaces. For all calls: test_disposition_laws."""
 
 from datetime import UTC, datetime
 
@@ -180,6 +180,17 @@ def test_a_rule_that_does_not_match_has_no_say():
 @pytest.mark.parametrize("written", ["order", " order ", "advice\n"])
 def test_a_fact_is_compared_trimmed(written):
     assert whole(call(record_class=written), ORDERS)["rule_id"] == "ORD"
+
+
+def test_a_class_is_compared_trimmed_and_case_folded():
+    strict = schedule(rule("FIN", when={"record_class": ["ORDER"]}), rule("ANY", "P1Y", "P1Y"))
+    assert said(call(record_class=" Order "), of=schedules(strict), as_of="2023-01-01") == [
+        ("retained", "FIN from 2026-03-17")
+    ]
+
+
+def test_a_hold_on_an_industry_may_say_the_schedules_name():
+    assert said(call(), held=holds(hold(industries=["FINANCE"]))) == [("on_hold", "h")]
 
 
 @pytest.mark.parametrize("unknown", [None, "", "  "])

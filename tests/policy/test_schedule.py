@@ -139,12 +139,14 @@ NAME = "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$', found"
         ("max_share: 2%", "max_share: 0%", f"5: max_share: {RANGE} '0%'"),
         ("max_share: 2%", "max_share: -1%", f"5: max_share: {RANGE} '-1%'"),
         ("max_share: 2%", "max_share: 100.1%", f"5: max_share: {RANGE} '100.1%'"),
-        ("max_share: 2%", "max_share: 2%\nmax_share: 3%", "6: the key 'max_share' is repeated; the first stands in line 5"),
+        ("max_share: 2%", "max_share: 2%\nmax_share: 3%",
+         "6: the key 'max_share' is repeated; the first stands in line 5"),
         ("max_share: 2%", "max_share: 2%\nsha256: abc", "6: sha256: unknown key"),
         ("id: FIN-ORDER", "id: FIN ORDER", f"7: rules.0.id: {NAME} 'FIN ORDER'"),
         ("- id: FIN-ORDER\n    title", "- title", "7: rules.0: the key 'id' is missing"),
         ("id: FIN-REST", "id: FIN-ORDER", "16: expected distinct rule ids, found FIN-ORDER more than once"),
-        ("{record_class: [order, advice]}", "[order]", "9: rules.0.when: input should be a valid dictionary, found ['order']"),
+        ("{record_class: [order, advice]}", "[order]",
+         "9: rules.0.when: input should be a valid dictionary, found ['order']"),
         (
             "{record_class: [order, advice]}",
             "{record_class: []}",
@@ -158,7 +160,8 @@ NAME = "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$', found"
         ("trigger: ended_at\n    purge_after: P5Y", "purge_after: P5Y", "7: rules.0: the key 'trigger' is missing"),
         ("    purge_after: P5Y\n", "", "7: rules.0: the key 'purge_after' is missing"),
         ("    destroy_after: P7Y\n", "", "7: rules.0: the key 'destroy_after' is missing"),
-        ("    purge_after: P5Y\n", "    purge_afer: P5Y\n    purge_after: P5Y\n", "11: rules.0.purge_afer: unknown key"),
+        ("    purge_after: P5Y\n", "    purge_afer: P5Y\n    purge_after: P5Y\n",
+         "11: rules.0.purge_afer: unknown key"),
         (
             "    purge_after: P5Y\n",
             "    purge_after: P5Y\n    purge_after: P1Y\n",
@@ -186,7 +189,8 @@ NAME = "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$', found"
             ", destroy_from: never}",
             "}",
             "22: examples.0: expected facts with purge_from and destroy_from (a date or never), found "
-            "{'ended_at': datetime.date(2021, 3, 16), 'record_class': 'order', 'purge_from': datetime.date(2026, 3, 17)}",
+            "{'ended_at': datetime.date(2021, 3, 16), 'record_class': 'order', "
+            "'purge_from': datetime.date(2026, 3, 17)}",
         ),
         (
             "destroy_from: never",

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,12 +30,13 @@ class Suicide:
     """Counts writes; dies at one of them, before it or after it."""
 
     def __init__(self, at: int, when: str) -> None:
-        self.at, self.when, self.writes = at, when, 0
+        self.at, self.when, self.writes, self.lock = at, when, 0, Lock()
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        self.writes += 1
-        mine = self.writes == self.at
+        with self.lock:  # the objects of a batch are put several at a time
+            self.writes += 1
+            mine = self.writes == self.at
         if mine and self.when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         yield
@@ -90,7 +92,7 @@ def begin(world: World, run: str = "run-1", at: int = 0, when: str = "before", b
 
 
 def night_killed(world: World, at: int, when: str, run: str = "run-1") -> int | None:
-    """Run a night that dies at a write. The number of its writes where it came to its end before; None where it died."""
+    """Run a night that dies at a write: None. Where it came to its end before: the number of its writes."""
     process, said = begin(world, run, at, when)
     process.join()
     if process.exitcode == -signal.SIGKILL:

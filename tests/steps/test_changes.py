@@ -39,7 +39,10 @@ ROWS_CHANGED = "changed: {}: the rows changed"
 CHANGES = {
     "edited": ("UPDATE calls SET subject = 'other' WHERE id = :key", ROWS_CHANGED.format("calls")),
     "emptied": ("UPDATE calls SET phone = NULL WHERE id = :key", ROWS_CHANGED.format("calls")),
-    "repeating": ("UPDATE calls SET repeat_parent_id = 'id-repeats-same' WHERE id = :key", ROWS_CHANGED.format("calls")),
+    "repeating": (
+        "UPDATE calls SET repeat_parent_id = 'id-repeats-same' WHERE id = :key",
+        ROWS_CHANGED.format("calls"),
+    ),
     "linked": (
         "INSERT INTO call_contacts (id, call_id, contact_id) SELECT 9001, :key, MIN(id) FROM contacts",
         ROWS_CHANGED.format("call_contacts"),
@@ -363,7 +366,10 @@ class Writers:
         if kind == 1:
             connection.execute(demo.call_contacts.insert(), [{"id": new, "call_id": key, "contact_id": self._contact}])
             return True
-        if connection.execute(sa.select(demo.calls.c.id).where(demo.calls.c.id == key).with_for_update()).first() is None:
+        if (
+            connection.execute(sa.select(demo.calls.c.id).where(demo.calls.c.id == key).with_for_update()).first()
+            is None
+        ):
             return False
         if kind == 2:
             connection.execute(demo.notes.insert(), [{"id": new, "parent_type": "Calls", "parent_id": key}])

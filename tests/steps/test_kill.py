@@ -56,6 +56,8 @@ def _copy_of(request, first: World, database: str, folder: Path) -> str:
     assert database == "postgresql"
     server, url = request.getfixturevalue("postgres_server"), sa.make_url(first.url)
     name = f"copy_{folder.name}".replace("-", "_")
+    # A session of ours that the garbage collector has not closed yet.
+    server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url.database}'")
     server.execute(f"DROP DATABASE IF EXISTS {name}")
     server.execute(f"CREATE DATABASE {name} TEMPLATE {url.database} STRATEGY FILE_COPY")
     return server.url(name)
@@ -93,7 +95,7 @@ def test_a_night_killed_at_any_write_loses_nothing_and_is_finished_by_running_it
     assert ended >= 15  # plans, objects, manifests, purges, records
 
 
-@pytest.mark.parametrize("at", [3, 9, 14, 17])
+@pytest.mark.parametrize("at", [9, 16])
 def test_a_rerun_killed_as_well_is_finished_by_the_next(copies, at):
     copy, start = copies("sqlite")
     for again in (1, 2, 3):
@@ -108,16 +110,15 @@ def test_a_rerun_killed_as_well_is_finished_by_the_next(copies, at):
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_two_runs_of_a_night_at_once_purge_and_record_each_call_once(request, copies, database):
     copy, start = copies(database)
-    for attempt in range(2):
-        world, barrier = copy(), processes.Barrier(2)
-        both = [begin(world, f"run-{attempt}-{n}", barrier=barrier) for n in range(2)]
-        for process, said in both:
-            process.join()
-            # Put-once lets one of them make the plan, the lease lets one of them work; the other says so and ends.
-            assert process.exitcode in (0, 3), said.read_text() if said.exists() else process.exitcode
-            if process.exitcode == 3:
-                assert said.read_text().startswith(("LeaseTaken", "ObjectExists", "DatabaseError")), said.read_text()
-        assert account_for(world, start, sealed=False) <= DUE
-        run_night(world.lifecycle())
-        assert account_for(world, start) == DUE
-        drop(request, world)
+    world, barrier = copy(), processes.Barrier(2)
+    both = [begin(world, f"run-{n}", barrier=barrier) for n in range(2)]
+    for process, said in both:
+        process.join()
+        # Put-once lets one of them make the plan, the lease lets one of them work; the other says so and ends.
+        assert process.exitcode in (0, 3), said.read_text() if said.exists() else process.exitcode
+        if process.exitcode == 3:
+            assert said.read_text().startswith(("LeaseTaken", "ObjectExists", "DatabaseError")), said.read_text()
+    assert account_for(world, start, sealed=False) <= DUE
+    run_night(world.lifecycle())
+    assert account_for(world, start) == DUE
+    drop(request, world)

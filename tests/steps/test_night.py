@@ -56,7 +56,7 @@ def test_every_purged_call_is_on_exactly_one_record_that_names_its_archived_row(
 
 
 def test_a_purge_counts_the_rows_it_deleted_of_each_part(done):
-    world, start, night = done
+    _, start, night = done
     gone = Counter()
     for key in DUE:
         gone.update({name: len(rows) for name, rows in around(start, key).items()})

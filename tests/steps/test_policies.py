@@ -132,11 +132,14 @@ def test_a_missing_folder_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("acme.yaml", "id: acme\nid: acme\n", "holds/acme.yaml:2: the key 'id' is repeated; the first stands in line 1"),
+        ("acme.yaml", "id: acme\nid: acme\n",
+         "holds/acme.yaml:2: the key 'id' is repeated; the first stands in line 1"),
         ("acme.yaml", HOLD.format("acme").replace("[1]", "[]"),
          "holds/acme.yaml:1: scope: expected at least one key with a value, found an empty scope"),
         ("acme.yaml", HOLD.format("bolt"), "holds/acme.yaml:1: expected id 'acme' after the file's name, found 'bolt'"),
         ("acme.yml", "", "holds/acme.yml:1: the file is empty"),
+        ("bolt.YAML", HOLD.format("bolt"), "holds/bolt.YAML:1: expected a file *.yaml, or README; move it away"),
+        ("bolt.txt", HOLD.format("bolt"), "holds/bolt.txt:1: expected a file *.yaml, or README; move it away"),
     ],
 )  # fmt: skip
 def test_a_hold_that_cannot_be_read_stops_everything(folder, name, text, said):
@@ -161,3 +164,10 @@ def test_holds_are_named_by_the_digest_of_names_and_bytes(folder):
     assert (list(first.by_id), first.sha256) == (["a", "b"], hashlib.sha256(body).hexdigest())
     write(folder, "holds/a.yml", HOLD.format("a") + "# remark\n")
     assert read_holds(folder).sha256 not in (first.sha256, NO_HOLD)
+
+
+def test_two_files_of_one_hold_stop_everything(folder):
+    for name in ("acme.yaml", "acme.yml"):
+        write(folder, f"holds/{name}", HOLD.format("acme"))
+    with pytest.raises(PolicyError, match=r"^holds/acme\.yml:1: the id 'acme' is another file's too\n"):
+        read_holds(folder)

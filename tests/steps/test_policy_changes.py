@@ -2,6 +2,7 @@
 
 import subprocess
 from datetime import UTC, date, datetime
+from importlib.resources import files
 
 import pytest
 
@@ -131,7 +132,7 @@ def test_a_hold_that_broke_during_the_night_stops_the_purge_that_has_begun(furni
 def test_a_hold_that_asks_for_a_fact_the_source_does_not_give_stops_everything(furnished, tmp_path):
     start = furnished.dump()
     source = tmp_path / "mine.yaml"
-    shipped = open("lifecycle/crm/sources/demo.yaml", encoding="utf-8").read()
+    shipped = files("lifecycle.crm").joinpath("sources/demo.yaml").read_text(encoding="utf-8")
     source.write_text(shipped.replace(" c.phone AS phone,", ""))
     furnished.hold("{phones: ['+44 20 7946 0001']}")
     with pytest.raises(PolicyError, match="phone"):
@@ -194,7 +195,11 @@ def test_a_rule_that_asks_for_a_review_waits_only_where_it_lets_calls_go(furnish
 
 def test_a_cohort_that_no_plan_names_cannot_be_opened(furnished):
     plan(furnished)
-    for industry, cutoff, night in (("bank", "2020-01", None), ("nobody", "2021-03", None), ("bank", "2021-03", date(2026, 1, 1))):
+    for industry, cutoff, night in (
+        ("bank", "2020-01", None),
+        ("nobody", "2021-03", None),
+        ("bank", "2021-03", date(2026, 1, 1)),
+    ):
         with pytest.raises(NightError):
             open_cohort(furnished.lifecycle(), industry, cutoff, night)
 

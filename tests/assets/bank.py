@@ -1,0 +1,110 @@
+"""45,211 real calls of a bank in the demo's schema, and what a night on them must leave behind, value by value."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from lifecycle.crm import bank, demo
+from lifecycle.crm.control import Control
+from lifecycle.crm.database import Database, open_database
+from lifecycle.evidence.deletion import read_records
+from tests.servers import S3
+
+NIGHT = "2014-06-30"
+LAST_DUE = "2009-06-29"
+CALLS, DUE = 45_211, 40_383
+ENDED = list(demo.calls.c.keys()).index("ended_at")
+SCHEDULE = """
+industry: finance
+matches: [Banking]
+owner: records@example.com
+timezone: UTC
+max_share: 2%
+rules:
+  - id: FIN-CALL
+    title: Five years
+    trigger: ended_at
+    purge_after: P5Y
+    destroy_after: P7Y
+    keep_while: [open_deal, open_task]
+"""
+
+
+def make_bank(url: str, shared: Path) -> Database:
+    """The bank's calls in an empty database."""
+    database = open_database(url)
+    demo.create_schema(database.engine)
+    assert bank.import_calls(database.engine, shared / "data" / "bank-full.csv") == CALLS
+    Control(database).create()
+    return database
+
+
+def make_policies(folder: Path) -> Path:
+    """A folder with the one schedule."""
+    folder.mkdir()
+    (folder / "finance.yaml").write_text(SCHEDULE)
+    return folder
+
+
+def assert_only_the_due_went(before: "Dump", after: "Dump", s3: S3, prefix: str, folder: Path) -> None:
+    """Exactly the calls past five years are gone, each in the Parquet as it was and on one record; the rest stayed."""
+    gone = {row for row in before["calls"] if str(row[ENDED])[:10] <= LAST_DUE}
+    assert len(gone) == DUE
+    assert _without_links(after["calls"]) == _without_links(before["calls"] - gone)
+    _others_untouched(before, after, {row[0] for row in gone})
+    _archive_holds(s3, prefix, gone, folder)
+    assert _recorded(s3, prefix) == sorted(row[0] for row in gone)
+
+
+Dump = dict[str, set[tuple[Any, ...]]]
+
+
+def tables_of(database: Database) -> Dump:
+    """Every row of every CRM table, each value as the driver gives it."""
+    with database.engine.connect() as connection:
+        names = [table.name for table in demo.metadata.sorted_tables]
+        rows = {name: connection.exec_driver_sql(f"SELECT * FROM {name}") for name in names}
+        return {name: {tuple(row) for row in found} for name, found in rows.items()}
+
+
+def _without_links(calls: set[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    """A call that stays loses its link to a call that goes: the one thing a purge changes in it."""
+    place = list(demo.calls.c.keys()).index("repeat_parent_id")
+    return {(*row[:place], *row[place + 1 :]) for row in calls}
+
+
+def _others_untouched(before: Dump, after: Dump, gone: set[str]) -> None:
+    """Of every other table exactly the rows that belong to a call that went are gone."""
+    owner = {"call_contacts": "call_id", "call_deals": "call_id", "call_tasks": "call_id", "notes": "parent_id"}
+    owner["recordings"] = "call_id"
+    for table in demo.metadata.sorted_tables:
+        if table.name == "calls":
+            continue
+        place = list(table.c.keys()).index(owner[table.name]) if table.name in owner else None
+        expected = {row for row in before[table.name] if place is None or row[place] not in gone}
+        assert after[table.name] == expected, table.name
+
+
+def _archive_holds(s3: S3, prefix: str, gone: set[tuple[Any, ...]], folder: Path) -> None:
+    """The archived rows of calls are the deleted rows, value by value, read with plain pyarrow."""
+    archived: set[tuple[Any, ...]] = set()
+    names = list(demo.calls.c.keys())
+    for key in _keys(s3, f"{prefix}/archive/"):
+        if key.endswith("/calls.parquet"):
+            path = folder / "calls.parquet"
+            s3.client().download_file(s3.bucket, key, str(path))
+            archived |= {tuple(row[name] for name in names) for row in pq.read_table(path).to_pylist()}
+    # A call may be archived after the call it repeats was purged and the link cleared; its batch has the link.
+    assert _without_links(archived) == _without_links(gone)
+
+
+def _recorded(s3: S3, prefix: str) -> list[str]:
+    keys = _keys(s3, f"{prefix}/deletions/")
+    bodies = [s3.client().get_object(Bucket=s3.bucket, Key=key)["Body"].read() for key in keys]
+    return sorted(record["call_id"] for body in bodies for record in read_records(body))
+
+
+def _keys(s3: S3, prefix: str) -> list[str]:
+    pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=s3.bucket, Prefix=prefix)
+    return [item["Key"] for page in pages for item in page.get("Contents", [])]

@@ -1,0 +1,123 @@
+"""The connection: one snapshot, one transaction, one lease, and errors that tell nothing they should not."""
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+import sqlalchemy as sa
+
+from lifecycle.crm.database import open_database
+from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
+
+
+@pytest.fixture
+def filled(made):
+    return made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+
+
+COUNT = sa.text("SELECT count(*) FROM t")
+
+
+def test_a_reading_transaction_sees_one_moment(filled):
+    if filled.dialect == "sqlite":
+        filled.run("PRAGMA journal_mode = WAL")
+    with open_database(filled.url).reading() as connection:
+        assert connection.scalar(COUNT) == 1
+        filled.run("INSERT INTO t VALUES (2)")
+        assert connection.scalar(COUNT) == 1
+
+
+def failing(connection) -> None:
+    connection.execute(sa.text("DELETE FROM t"))
+    raise RuntimeError
+
+
+def test_an_error_inside_a_writing_transaction_undoes_it(filled):
+    with pytest.raises(RuntimeError), open_database(filled.url).writing() as connection:
+        failing(connection)
+    assert filled.rows("SELECT id FROM t") == [(1,)]
+
+
+def test_a_lease_is_held_by_one_at_a_time_and_by_name(filled):
+    first, second = open_database(filled.url), open_database(filled.url)
+    with first.lease("bank/2021-03"):
+        with pytest.raises(LeaseTaken, match="bank/2021-03"), second.lease("bank/2021-03"):
+            pass
+        with second.lease("bank/2021-04"):
+            pass
+    for _ in range(20):  # at once, however often: the next step of the same night asks for it
+        with second.lease("bank/2021-03"):
+            pass
+        with first.lease("bank/2021-03"):
+            pass
+
+
+def test_a_lease_is_let_go_when_its_work_fails(filled):
+    database = open_database(filled.url)
+    with pytest.raises(RuntimeError), database.lease("a"):
+        raise RuntimeError
+    with open_database(filled.url).lease("a"):
+        pass
+
+
+def _hold(url, taken) -> None:
+    with open_database(url).lease("bank/2021-03"):
+        taken.set()
+        signal.pause()
+
+
+def test_a_lease_is_let_go_when_its_holder_is_killed(filled):
+    spawn = multiprocessing.get_context("forkserver")
+    taken = spawn.Event()
+    holder = spawn.Process(target=_hold, args=(filled.url, taken))
+    holder.start()
+    assert taken.wait(60)
+    database = open_database(filled.url)
+    with pytest.raises(LeaseTaken), database.lease("bank/2021-03"):
+        pass
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    for _ in range(100):  # a server notices the end of a connection within moments
+        try:
+            with database.lease("bank/2021-03"):
+                return
+        except LeaseTaken:
+            pass
+    pytest.fail("the lease of a killed process is still taken")
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "oracle://h/d", "postgresql+nodriver://u:secret@h/d", "http://h"])
+def test_a_url_of_no_known_database_is_refused_without_showing_it(url):
+    with pytest.raises(SettingsError, match="LIFECYCLE_CRM_URL: expected one of") as caught:
+        open_database(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["postgres_server", "mariadb_server"])
+def test_an_error_of_the_database_shows_neither_password_nor_values(request, kind):
+    server = request.getfixturevalue(kind)
+    made = sa.make_url(server.new_database())
+    wrong = made.set(username="nobody", password="hunter2")
+    with pytest.raises(DatabaseError) as caught, open_database(wrong.render_as_string(hide_password=False)).reading():
+        pass
+    assert "hunter2" not in f"{caught.value} {caught.value.__cause__!r}"
+    database = open_database(made.render_as_string(hide_password=False))
+    with pytest.raises(DatabaseError) as caught, database.reading() as connection:
+        connection.execute(sa.text("SELECT * FROM nowhere WHERE id = :x"), {"x": "hunter2"})
+    assert "hunter2" not in f"{caught.value} {caught.value.__cause__}"
+    assert "hunter2" not in repr(open_database(wrong.render_as_string(hide_password=False)))
+
+
+@pytest.mark.parametrize("kind", ["postgres_server", "mariadb_server"])
+def test_a_server_that_is_away_is_a_database_error_and_comes_back(request, kind):
+    server = request.getfixturevalue(kind)
+    database = open_database(server.new_database())
+    with database.reading() as connection:
+        connection.scalar(sa.text("SELECT 1"))
+    server.stop()
+    with pytest.raises(DatabaseError, match="A rerun is safe"), database.reading():
+        pass
+    server.start()
+    with database.reading() as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
