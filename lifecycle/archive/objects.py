@@ -149,6 +149,8 @@ def try_out(store: ObjectStore, extra: Callable[[Stored], builtins.list[str]]) -
 
 def _reads(store: ObjectStore, first: Stored) -> builtins.list[str]:
     problems = []
+    if first.version_id is None:
+        problems.append("warning: the bucket keeps no versions; turn them on, or an object can be replaced unseen")
     if store.get(first.key) != b"first":
         problems.append("reading back gave other bytes than were written")
     if store.get(first.key, first.version_id) != b"first":

@@ -47,6 +47,13 @@ class Column:
         column = table.c[self.name]
         return column if self.cast is None else sa.cast(column, self.cast).label(self.name)
 
+    def parse(self, texts: Sequence[str]) -> list[Any]:
+        """Keys as records name them, back in the type that the database compares. Raises ValueError."""
+        if pa.types.is_binary(self.type):
+            return [bytes.fromhex(text) for text in texts]
+        found: list[Any] = pa.array(texts, pa.string()).cast(self.type).to_pylist()
+        return found
+
     def array(self, values: Sequence[Any]) -> pa.Array:
         """The driver's values as one Arrow array. Raises UnreadableValue."""
         try:

@@ -75,9 +75,9 @@ class Facts:
         """The key of the call that a person typed as records name it, and its facts. Raises InputError for no key."""
         kind = self._key.type
         try:
-            key = bytes.fromhex(text) if pa.types.is_binary(kind) else pa.scalar(text).cast(kind).as_py()
+            key = self._key.parse([text])[0]
             return key, self.of(connection, [key])
-        except (pa.ArrowException, ValueError, sa.exc.DataError):
+        except (ValueError, sa.exc.DataError):
             raise InputError(f"call {text!r}: expected a key of the CRM's calls ({kind}); nothing was done") from None
 
     def any_in(

@@ -6,7 +6,7 @@ destroy dates. What is unknown can only keep: a rule that might match, because a
 the stay and never permits the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from functools import reduce
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.matching import held_by, listed, local_dates, matches
+from lifecycle.policy.regime import Regime
 from lifecycle.policy.schedule import Rule, Schedule, Schedules, names_of
 
 EARLIEST_TRIGGER = date(1970, 1, 2)
@@ -49,6 +50,8 @@ JUDGEMENT = pa.schema(
         ("destroy_from", pa.date32()),
         ("detail", pa.string()),
         ("hold", pa.string()),
+        ("floor", pa.date32()),
+        ("ceiling", pa.date32()),
     ]
 )
 
@@ -65,13 +68,17 @@ def dispose(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) ->
     judged = judged.append_column("call", encoded.indices.cast(pa.int64()).take(judged["row"]))
     settled = _settle(judged).sort_by("call")
     held = pc.and_(pc.is_valid(settled["hold"]), pc.greater_equal(settled["rank"], _RANK[Disposition.ON_HOLD]))
+    # A regime that forbids a copy by the day another still asks for one: no date is lawful, so a person must decide.
+    torn = pc.fill_null(pc.greater(settled["floor"], settled["ceiling"]), False)
     rank = pc.if_else(held, pa.scalar(_RANK[Disposition.ON_HOLD], pa.int8()), settled["rank"])
+    rank = pc.if_else(torn, pa.scalar(_RANK[Disposition.CONFLICT], pa.int8()), rank)
+    detail = pc.if_else(held, settled["hold"], settled["detail"])
     never = pc.equal(settled["destroy_from"], pa.scalar(_NEVER))
     return pa.table(
         {
             "call_id": encoded.dictionary.take(settled["call"]),
             "disposition": _NAMES.take(rank),
-            "detail": pc.if_else(held, settled["hold"], settled["detail"]),
+            "detail": pc.if_else(torn, _conflict(settled), detail),
             **{name: settled[name] for name in ("industry", "rule_id", "trigger_date", "purge_from")},
             "destroy_on": pc.if_else(never, pa.scalar(None, pa.date32()), settled["destroy_from"]),
         }
@@ -85,7 +92,7 @@ def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> p
     for schedule in {id(s): s for s in found.values() if s is not None}.values():
         names = pa.array([raw for raw, of in found.items() if of is schedule], pa.string())
         rows = pc.indices_nonzero(pc.is_in(facts["industry"], names))
-        parts += _judge_industry(facts.take(rows), rows, schedule, holds, as_of)
+        parts += _judge_industry(facts.take(rows), rows, schedule, schedules.regimes, holds, as_of)
     for raw in (raw for raw, schedule in found.items() if schedule is None):
         here = pc.is_null(facts["industry"]) if raw is None else pc.equal(facts["industry"], pa.scalar(raw))
         detail = "no industry" if raw is None or not raw.strip() else f"no schedule matches industry {raw!r}"
@@ -93,7 +100,9 @@ def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> p
     return pa.concat_tables(parts)
 
 
-def _judge_industry(facts: pa.Table, rows: pa.Array, schedule: Schedule, holds: Holds, as_of: date) -> list[pa.Table]:
+def _judge_industry(
+    facts: pa.Table, rows: pa.Array, schedule: Schedule, regimes: Mapping[str, Regime], holds: Holds, as_of: date
+) -> list[pa.Table]:
     hold = held_by(facts, holds.active(as_of), schedule.timezone, names_of(schedule))
     certainly, parts = [], []
     for rule in schedule.rules:
@@ -101,13 +110,15 @@ def _judge_industry(facts: pa.Table, rows: pa.Array, schedule: Schedule, holds: 
         certainly.append(certain)
         asked = pc.indices_nonzero(possible)
         if len(asked):
-            judged = _judge_rule(facts.take(asked), rule, schedule, as_of)
+            judged = _judge_rule(facts.take(asked), rule, schedule, regimes, as_of)
             parts.append(_judgement(rows.take(asked), schedule.industry, rule.id, hold=hold.take(asked), **judged))
     nowhere = pc.indices_nonzero(pc.invert(reduce(pc.or_, certainly)))
     return [*parts, _unscheduled(rows.take(nowhere), schedule.industry, f"no rule of {schedule.industry} matches")]
 
 
-def _judge_rule(facts: pa.Table, rule: Rule, schedule: Schedule, as_of: date) -> dict[str, pa.Array]:
+def _judge_rule(
+    facts: pa.Table, rule: Rule, schedule: Schedule, regimes: Mapping[str, Regime], as_of: date
+) -> dict[str, pa.Array]:
     """Work the calendar out once per distinct trigger date, and join it back."""
     dates = local_dates(facts, rule.trigger, schedule.timezone).dictionary_encode(null_encoding="encode")
     days = dates.dictionary.to_pylist()
@@ -118,8 +129,9 @@ def _judge_rule(facts: pa.Table, rule: Rule, schedule: Schedule, as_of: date) ->
             pa.array([_first_free_day(day, rule.purge_after, as_of) for day in days], pa.date32()),
             pa.array([_first_free_day(day, rule.destroy_after, as_of) for day in days], pa.date32()),
             pa.array([_detail(day, rule, as_of) for day in days], pa.string()),
+            *_bounds(days, [regimes[name] for name in rule.regimes if name in regimes], as_of),
         ],
-        ["rank", "trigger_date", "purge_from", "destroy_from", "detail"],
+        ["rank", "trigger_date", "purge_from", "destroy_from", "detail", "floor", "ceiling"],
     ).take(dates.indices)
     keeping = _keeping(facts, rule.keep_while)
     kept = pc.and_(pc.is_valid(keeping), pc.equal(calendar["rank"], _RANK[Disposition.DUE]))
@@ -156,6 +168,21 @@ def _detail(day: date | None, rule: Rule, as_of: date) -> str:
     if rule.purge_after is None:
         return f"{rule.id} keeps for ever"
     return f"{rule.id} from {rule.purge_after.first_free_day(day)}"
+
+
+def _bounds(days: Sequence[date | None], regimes: Sequence[Regime], as_of: date) -> tuple[pa.Array, pa.Array]:
+    """For each trigger day the last day a minimum asks for, and the last one a maximum allows; NULL without one."""
+    minima = [regime.minimum for regime in regimes if regime.minimum is not None]
+    maxima = [regime.maximum for regime in regimes if regime.maximum is not None]
+    usable = [day if _usable(day, as_of) else None for day in days]
+    floors = [max((period.last_day(day) for period in minima), default=None) if day else None for day in usable]
+    ceilings = [min((period.last_day(day) for period in maxima), default=None) if day else None for day in usable]
+    return pa.array(floors, pa.date32()), pa.array(ceilings, pa.date32())
+
+
+def _conflict(settled: pa.Table) -> pa.Array:
+    texts = (settled[name].cast(pa.string()) for name in ("ceiling", "floor"))
+    return pc.binary_join_element_wise(*texts, pa.scalar(": a maximum's last day, a minimum lasts until "))
 
 
 def _keeping(facts: pa.Table, names: Sequence[str]) -> pa.Array:
@@ -196,11 +223,12 @@ def _settle(judged: pa.Table) -> pa.Table:
     # The last three leave no tie: the answer must not hang on the order in which a database gives the rows of a call.
     order += [("rule_id", "ascending"), ("trigger_date", "descending"), ("detail", "ascending")]
     strictest = judged.filter(among).sort_by(order)
-    firsts = [name for name in judged.column_names if name not in ("call", "destroy_from", "hold")]
+    merged = {"destroy_from": "max", "hold": "max", "floor": "max", "ceiling": "min"}
+    firsts = [name for name in judged.column_names if name not in ("call", *merged)]
     keep_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
     grouped = strictest.group_by("call", use_threads=False).aggregate(
-        [*((name, "first", keep_nulls) for name in firsts), ("destroy_from", "max"), ("hold", "max")]
+        [*((name, "first", keep_nulls) for name in firsts), *merged.items()]
     )
-    names = {f"{name}_first": name for name in firsts} | {"destroy_from_max": "destroy_from", "hold_max": "hold"}
+    names = {f"{name}_first": name for name in firsts} | {f"{name}_{how}": name for name, how in merged.items()}
     renamed = grouped.rename_columns([names.get(name, name) for name in grouped.column_names])
     return pa.concat_tables([alone, renamed.select(alone.column_names)])

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
@@ -118,10 +119,11 @@ def _unlawful(document: Document, schedule: Schedule, index: int, regimes: Mappi
 
 @dataclass(frozen=True, slots=True)
 class Schedules:
-    """Every schedule that may be relied on tonight. `broken` names the files that may not, with the reason."""
+    """Every schedule that may be relied on tonight, the regimes there are, and in `broken` the files that may not."""
 
     by_industry: Mapping[str, Schedule]
     broken: Mapping[str, str]
+    regimes: Mapping[str, Regime] = dataclass_field(default_factory=dict)
 
     def of(self, industry: str | None) -> Schedule | None:
         """The schedule for an industry as a CRM writes it. None: unscheduled, and so kept."""
@@ -131,7 +133,9 @@ class Schedules:
         return next((found for found in self.by_industry.values() if wanted in names_of(found)), None)
 
 
-def collect(schedules: Mapping[str, Schedule], broken: Mapping[str, str]) -> Schedules:
+def collect(
+    schedules: Mapping[str, Schedule], broken: Mapping[str, str], regimes: Mapping[str, Regime] | None = None
+) -> Schedules:
     """Put schedules, by file name, together. Two that claim one industry are both broken: neither can be trusted."""
     wrong = dict(broken)
     for name, schedule in schedules.items():
@@ -139,7 +143,8 @@ def collect(schedules: Mapping[str, Schedule], broken: Mapping[str, str]) -> Sch
             shared = sorted(names_of(schedule) & names_of(other))
             if name != other_name and shared:
                 wrong[name] = f"{name}:1: the industry {shared[0]!r} is also matched by {other_name}"
-    return Schedules({s.industry: s for name, s in sorted(schedules.items()) if name not in wrong}, wrong)
+    sound = {s.industry: s for name, s in sorted(schedules.items()) if name not in wrong}
+    return Schedules(sound, wrong, regimes or {})
 
 
 def names_of(schedule: Schedule) -> frozenset[str]:

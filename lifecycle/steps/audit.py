@@ -6,7 +6,8 @@ from itertools import groupby
 
 from lifecycle.archive.batches import ARCHIVE, MANIFEST, read_batch, read_manifest
 from lifecycle.errors import LifecycleError, ObjectMissing, ProofError
-from lifecycle.evidence.deletion import PurgeRow
+from lifecycle.evidence.deletion import PurgeRow, call_id_text, read_records
+from lifecycle.ledger.entries import DELETIONS, entries_key
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.reconcile import Reconciled, reconcile_batch
@@ -93,12 +94,25 @@ def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: A
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
         ids = control.all_ids(connection)
+    known = set()
     for row_id in ids:
         with lifecycle.crm.database.reading() as connection:
             rows = control.by_ids(connection, [row_id])
         for row in rows:
             result.unsealed += row.sealed_key is None
+            known.add(entries_key(row))
             result.damaged |= dict(_purge_damage(lifecycle, row, proved))
+    _audit_records(lifecycle, known, result)
+
+
+def _audit_records(lifecycle: Lifecycle, known: set[str], result: Audit) -> None:
+    """Records in the store that the CRM knows no purge of: the database is older than they are, its calls came back."""
+    for key in sorted(set(lifecycle.store.list(DELETIONS)) - known):
+        result.damaged[key] = "the CRM has no purge row for these records: was its database restored from a backup?"
+        ids = [record["call_id"] for record in read_records(lifecycle.store.get(key))]
+        with lifecycle.crm.database.reading() as connection:
+            live = lifecycle.crm.rows.live(connection, lifecycle.crm.rows.key.parse(ids))
+        result.reconciled.returned += sorted({call_id_text(key) for key in live} - set(result.reconciled.returned))
 
 
 def _purge_damage(lifecycle: Lifecycle, row: PurgeRow, proved: dict[str, str | None]) -> Iterator[tuple[str, str]]:

@@ -54,7 +54,7 @@ def read_policies(folder: Path) -> Policies:
         except PolicyError as error:
             broken[path.name] = str(error)
     commit, dirty = _git(folder)
-    return Policies(collect(schedules, broken), read_holds(folder), regimes, commit, dirty)
+    return Policies(collect(schedules, broken, regimes), read_holds(folder), regimes, commit, dirty)
 
 
 def read_holds(folder: Path) -> Holds:

@@ -119,6 +119,14 @@ def place(sampled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pla
 
 
 @pytest.fixture
+def purged_again(place: Place, through_the_night: Path) -> list[str]:
+    """The calls of a night whose records are in the store, while the CRM is the one before it."""
+    shutil.copytree(through_the_night / "store", place.store, dirs_exist_ok=True)
+    place.lifecycle().crm.control.create()
+    return place.purged()
+
+
+@pytest.fixture
 def purged(through_the_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A CRM after a night."""
     return settle(through_the_night, tmp_path, monkeypatch)

@@ -126,6 +126,12 @@ def test_a_purged_call_that_is_back_has_returned(lifecycle: Run_, purged: Place)
     assert "Returned: on record as purged, and in the CRM again (1):" in lifecycle("verify").out
 
 
+def test_a_crm_restored_from_a_backup_is_noticed(lifecycle: Run_, place: Place, purged_again: list[str]) -> None:
+    said = lifecycle("verify", "--json")
+    assert (said.code, sorted(said.json["returned"])) == (1, sorted(purged_again))
+    assert "was its database restored from a backup?" in lifecycle("verify").out
+
+
 def test_record_says_who_when_why_and_where(lifecycle: Run_, purged: Place) -> None:
     call = purged.purged()[0]
     said, raw = lifecycle("record", call), lifecycle("record", call, "--json")

@@ -120,6 +120,15 @@ def test_a_foreign_key_from_another_schema_counts_as_well(make):
     assert unmapped_references(crm.database, crm.source) == ["invoices.t_id names a row of t and is not mapped"]
 
 
+@pytest.mark.xfail(reason="MariaDB: foreign keys are looked up in the CRM's own database only")
+def test_a_foreign_key_from_another_database_counts_as_well(make):
+    made, other = make("mariadb"), make("mariadb")
+    here, there = (one.url.rpartition("/")[2].partition("?")[0] for one in (made, other))
+    made.run(*TABLES, LATER.format(f"{there}.invoices").replace("REFERENCES t", f"REFERENCES {here}.t"))
+    crm = made.crm(children=C)
+    assert unmapped_references(crm.database, crm.source) == ["invoices.t_id names a row of t and is not mapped"]
+
+
 def test_a_table_that_cannot_roll_back_refuses_the_purge(make):
     made = make("mariadb").run(TABLES[0], f"{TABLES[1]} ENGINE=MyISAM")
     crm = made.crm(children=C)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from lifecycle.policy.disposition import dispose
 from lifecycle.policy.hold import Hold, Holds
+from lifecycle.policy.regime import Regime
 from lifecycle.policy.schedule import Schedule, Schedules, collect
 
 NO_HOLDS = Holds({})
@@ -54,6 +55,18 @@ def schedules(*given: Schedule) -> Schedules:
     found = collect({f"{each.industry}.yaml": each for each in given}, {})
     assert not found.broken
     return found
+
+
+def regime(id: str, **bounds: str) -> Regime:
+    given = {
+        "id": id,
+        "title": id,
+        "jurisdiction": "EU",
+        "citation": id,
+        "evidence": "e",
+        "review_by": day("2030-01-01"),
+    }
+    return Regime.model_validate({**given, **bounds})
 
 
 def hold(id: str = "h", *scopes: dict[str, Any], released: str | None = None, **scope: Any) -> Hold:

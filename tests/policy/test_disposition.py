@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle.policy.disposition import JUDGEMENT, Disposition, dispose, judge
 from lifecycle.policy.schedule import Schedules
-from tests.policy.build import NO_HOLDS, answers, at, call, day, facts, hold, holds, rule, schedule, schedules
+from tests.policy.build import NO_HOLDS, answers, at, call, day, facts, hold, holds, regime, rule, schedule, schedules
 
 FINANCE = schedules(schedule(rule("FIN")))  # P5Y, then P7Y
 NOTHING = {"trigger_date": None, "purge_from": None, "destroy_on": None}
@@ -180,6 +180,16 @@ def test_a_rule_that_does_not_match_has_no_say():
 @pytest.mark.parametrize("written", ["order", " order ", "advice\n"])
 def test_a_fact_is_compared_trimmed(written):
     assert whole(call(record_class=written), ORDERS)["rule_id"] == "ORD"
+
+
+def test_a_maximum_that_ends_before_anothers_minimum_is_a_conflict_whatever_else_is_said():
+    laws = {"short": regime("short", maximum="P1Y"), "long": regime("long", minimum="P5Y")}
+    rules = (rule("A", "P1Y", "P1Y", regimes=["short"]), rule("B", "P5Y", "P5Y", regimes=["long"]))
+    of = Schedules({"finance": schedule(*rules)}, {}, laws)
+    detail = "2022-03-16: a maximum's last day, a minimum lasts until 2026-03-16"
+    assert said(call(), of=of, held=holds(hold(call_ids=["c"]))) == [("conflict", detail)]
+    apart = Schedules({"finance": schedule(rules[0]), "retail": schedule(rules[1], industry="retail")}, {}, laws)
+    assert said(call(), of=apart) == [("due", "A from 2022-03-17")]
 
 
 def test_a_class_is_compared_trimmed_and_case_folded():
