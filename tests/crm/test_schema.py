@@ -120,7 +120,6 @@ def test_a_foreign_key_from_another_schema_counts_as_well(make):
     assert unmapped_references(crm.database, crm.source) == ["invoices.t_id names a row of t and is not mapped"]
 
 
-@pytest.mark.xfail(reason="MariaDB: foreign keys are looked up in the CRM's own database only")
 def test_a_foreign_key_from_another_database_counts_as_well(make):
     made, other = make("mariadb"), make("mariadb")
     here, there = (one.url.rpartition("/")[2].partition("?")[0] for one in (made, other))
