@@ -5,7 +5,7 @@ Not here: what is read or deleted.
 
 import fcntl
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Database:
     def _prepare(self, connection: Any, _record: Any) -> None:
         if self.dialect == "sqlite":
             connection.isolation_level = None  # the driver's own BEGIN comes too late to guard a read
+            connection.text_factory = _text  # or one text that is no UTF-8 fails the whole result
         cursor = connection.cursor()
         for statement in _SESSION[self.dialect]:
             cursor.execute(statement)
@@ -118,6 +119,26 @@ def open_database(url: str) -> Database:
     return Database(engine)
 
 
+def bound(value: Any) -> sa.BindParameter[Any]:
+    """A value bound as the driver's plain type: the database reads it in the type of the column beside it."""
+    return sa.bindparam(None, value, type_=sa.types.NullType())
+
+
+def among(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """The rows whose column has one of the values, compared in the column's own type.
+
+    PostgreSQL takes them as one array literal: psycopg needs 7 ms to split a statement with a thousand placeholders.
+    """
+    if dialect == "postgresql":
+        return column == sa.func.any(bound("{" + ",".join(map(_element, values)) + "}"))
+    return column.in_(sa.bindparam(None, list(values), expanding=True, type_=sa.types.NullType()))
+
+
+def _element(value: Any) -> str:
+    text = f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the driver's errors into DatabaseError: the first line of what the database said, and nothing bound.
@@ -133,6 +154,11 @@ def translated() -> Iterator[None]:
         raise DatabaseError(f"the CRM database refused: {said}. A rerun is safe") from error
     except SQLAlchemyError as error:
         raise DatabaseError(f"the CRM database could not be used: {type(error).__name__}. A rerun is safe") from error
+
+
+def _text(body: bytes) -> str:
+    """SQLite's text. What is no UTF-8 cannot be encoded again, so its column is unreadable and its fact unknown."""
+    return body.decode("utf-8", "surrogateescape")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from lifecycle.crm.columns import Column
-from lifecycle.crm.database import Database
+from lifecycle.crm.columns import Column, UnreadableValue
+from lifecycle.crm.database import Database, among, bound
 from lifecycle.crm.source import Source
 from lifecycle.errors import InputError, SourceError
 
@@ -53,7 +53,8 @@ class Facts:
     def census(self, connection: sa.Connection) -> list[tuple[str | None, int]]:
         """How many calls there are, by the industry the CRM writes."""
         industry, calls = self._query.c.industry, sa.func.count(sa.distinct(self._query.c.call_id))
-        return [(row[0], row[1]) for row in connection.execute(sa.select(industry, calls).group_by(industry))]
+        found = connection.execute(sa.select(industry, calls).group_by(industry))
+        return [(None if written is None else _clean(written), number) for written, number in found]
 
     def candidates(self, connection: sa.Connection, cutoffs: Cutoffs) -> Iterator[pa.Table]:
         """Every fact of every call that may be due, or has no usable trigger; whole calls, some BATCH_ROWS a table."""
@@ -68,7 +69,7 @@ class Facts:
 
     def of(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
         """Every fact of the named calls, as they are now."""
-        statement = self._select().where(self._query.c.call_id.in_(_keys(keys)))
+        statement = self._select().where(among(self._database.dialect, self._query.c.call_id, keys))
         return self._table(connection.execute(statement).fetchall())
 
     def find(self, connection: sa.Connection, text: str) -> tuple[Any, pa.Table]:
@@ -135,9 +136,16 @@ class Facts:
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.names)
         return pa.table({name: self._typed(name, values) for name, values in zip(self.names, columns, strict=True)})
 
+    def _keys(self, values: Sequence[Any]) -> pa.Array:
+        try:
+            return self._key.array(values)
+        except UnreadableValue as error:
+            problem = f"source {self._source.source}: a call cannot be named: {error}. Nothing was done"
+            raise SourceError(problem) from error
+
     def _typed(self, name: str, values: Sequence[Any]) -> pa.Array:
         if name == "call_id":
-            return self._key.array(values)
+            return self._keys(values)
         if name in self.kinds.times:
             return times(values, self._source.timezone.key)
         return _once_each(_flag, values, pa.bool_()) if name in self.kinds.flags else texts(values)
@@ -174,8 +182,14 @@ def texts(values: Sequence[Any]) -> pa.Array:
     """Facts that are compared as text: numbers and text alike."""
     try:
         return pa.array(values, pa.string())
-    except (pa.ArrowException, TypeError):
-        return _once_each(str, values, pa.string())
+    except (pa.ArrowException, TypeError, UnicodeError):
+        return _once_each(_clean, values, pa.string())
+
+
+def _clean(value: Any) -> str | None:
+    """A fact as text; one that is no UTF-8 is unknown."""
+    text = str(value)
+    return None if any("\udc80" <= letter <= "\udcff" for letter in text) else text
 
 
 def _once_each(convert: Callable[[Any], Any], values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -235,10 +249,6 @@ def _text(source: Source) -> sa.TextClause:
     return sa.text(source.facts.rstrip().rstrip(";").replace(":", "\\:"))
 
 
-def _keys(keys: Sequence[Any]) -> sa.BindParameter[Any]:
-    return sa.bindparam("keys", list(keys), expanding=True, type_=sa.types.NullType())
-
-
 def _day(day: date) -> sa.BindParameter[Any]:
     """A day bound as plain text, which every dialect reads in the column's own type."""
-    return sa.bindparam(None, day.isoformat(), type_=sa.types.NullType())
+    return bound(day.isoformat())

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control import Control
-from lifecycle.crm.database import Database
+from lifecycle.crm.database import Database, among, bound
 from lifecycle.crm.facts import Facts
-from lifecycle.crm.rows import Rows, UnreadableCalls, bound, bound_list
+from lifecycle.crm.rows import Rows, UnreadableCalls
 from lifecycle.crm.source import Part
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import PurgeRow
@@ -102,7 +102,7 @@ class Purger:
         done = 0
         for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
             some = rows.slice(start, ROWS_A_STATEMENT)
-            wanted = _row_is_among(table, key, some)
+            wanted = _row_is_among(self._database.dialect, table, key, some)
             gone = {name: None for name in part.detach}
             statement = table.update().where(wanted).values(gone) if gone else table.delete().where(wanted)
             done += connection.execute(statement).rowcount
@@ -117,9 +117,9 @@ class Purger:
                 raise _Interfered(f"{part.table}: a row was added while the call was being deleted")
 
 
-def _row_is_among(table: sa.TableClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
+def _row_is_among(dialect: str, table: sa.TableClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
     if len(key) == 1:
-        return table.c[key[0]].in_(bound_list(rows[key[0]].to_pylist()))
+        return among(dialect, table.c[key[0]], rows[key[0]].to_pylist())
     tuples = zip(*(rows[name].to_pylist() for name in key), strict=True)
     return sa.or_(*(sa.and_(*(table.c[n] == bound(v) for n, v in zip(key, row, strict=True))) for row in tuples))
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.columns import Column, UnreadableValue
+from lifecycle.crm.database import among, bound
 from lifecycle.crm.schema import MappedTable
 from lifecycle.crm.source import Part, Source
 from lifecycle.evidence.comparison import CALL_ID
@@ -45,7 +46,9 @@ class Rows:
         """Which of the named calls the CRM still has."""
         calls = self._tables[self._call_table].table
         column = self.key.expression(calls)
-        wanted = (sa.select(column).where(calls.c[self._call_key].in_(bound_list(some))) for some in _chunks(keys))
+        wanted = (
+            sa.select(column).where(among(self._dialect, calls.c[self._call_key], some)) for some in _chunks(keys)
+        )
         return [key for statement in wanted for key in connection.scalars(statement)]
 
     def row_key(self, part: Part) -> tuple[str, ...]:
@@ -88,9 +91,7 @@ class Rows:
             arrays = [column.array(some) for column, some in zip(columns, values, strict=True)]
         except UnreadableValue as error:
             raise UnreadableCalls(f"{part.table}.{error}") from error
-        except (sa.exc.DataError, sa.exc.OperationalError, UnicodeDecodeError, ValueError, OverflowError) as error:
-            if isinstance(error, sa.exc.OperationalError) and "decode" not in str(error.orig):
-                raise  # only SQLite calls bytes that are no UTF-8 an operational error
+        except (sa.exc.DataError, ValueError, OverflowError) as error:
             raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
         return pa.table(arrays, names=[column.name for column in columns])
 
@@ -105,23 +106,13 @@ class Rows:
             joined = joined.join(below, sa.and_(*on))
         call_id = self.key.expression(calls).label(CALL_ID)
         chosen = [column.expression(below) for column in self._columns(part)]
-        wanted = calls.c[self._call_key].in_(bound_list(keys))
+        wanted = among(self._dialect, calls.c[self._call_key], keys)
         statement = sa.select(call_id, *chosen).select_from(joined).where(wanted)
         if lock:
             statement = statement.with_for_update(of=below if self._dialect == "postgresql" else None)
             if not part.chain:  # one order for every transaction, so that two never wait for each other
                 statement = statement.order_by(calls.c[self._call_key])
         return statement
-
-
-def bound(value: Any) -> sa.BindParameter[Any]:
-    """A value bound as the driver's plain type: the database reads it in the type of the column beside it."""
-    return sa.bindparam(None, value, type_=sa.types.NullType())
-
-
-def bound_list(values: Sequence[Any]) -> sa.BindParameter[Any]:
-    """The same for IN (…)."""
-    return sa.bindparam(None, list(values), expanding=True, type_=sa.types.NullType())
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:

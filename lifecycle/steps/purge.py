@@ -39,25 +39,34 @@ class Purged:
 
 
 def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Purged:
-    """Verify and purge every batch archived under a cohort's plan. Safe to run again."""
+    """Verify and purge every batch archived under a cohort's plan that is not on record whole. Safe to run again."""
     result = Purged()
     with lifecycle.crm.database.lease(cohort.name):
         purger = lifecycle.crm.purger()
-        for key in manifests_of(lifecycle, cohort):
-            purge_batch(lifecycle, purger, verify(lifecycle.store, key, lifecycle.now()), run, result)
+        for key, (manifest, _) in manifests_of(lifecycle, cohort).items():
+            recorded = _recorded(lifecycle, manifest.batch)
+            if len(recorded) < manifest.calls:
+                batch = verify(lifecycle.store, key, lifecycle.now())
+                purge_batch(lifecycle, purger, batch, recorded, run, result)
+            result.before += len(recorded)
+            result.manifests.append(key)
             lifecycle.progress(f"purged {cohort.name}", result.calls + result.before, cohort.calls)
     return result
 
 
-def purge_batch(lifecycle: Lifecycle, purger: Purger, batch: VerifiedBatch, run: Run, result: Purged) -> None:
-    """Purge one proved batch, a slice a transaction, adding to `result`."""
+def _recorded(lifecycle: Lifecycle, batch: str) -> set[str]:
+    """The calls of a batch that committed purges have on record."""
+    with lifecycle.crm.database.reading() as connection:
+        return recorded_ids(row.entries for row in lifecycle.crm.control.of_batch(connection, batch))
+
+
+def purge_batch(
+    lifecycle: Lifecycle, purger: Purger, batch: VerifiedBatch, recorded: set[str], run: Run, result: Purged
+) -> None:
+    """Purge the calls of one proved batch that are not recorded yet, a slice a transaction, adding to `result`."""
     calls = batch.tables["calls"]
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
-    with lifecycle.crm.database.reading() as connection:
-        recorded = recorded_ids(row.entries for row in lifecycle.crm.control.of_batch(connection, batch.manifest.batch))
     keys = [key for key in calls[CALL_ID].to_pylist() if call_id_text(key) not in recorded]
-    result.before += len(recorded)
-    result.manifests.append(batch.manifest_key)
     for start in range(0, len(keys), SLICE_CALLS):
         some = keys[start : start + SLICE_CALLS]
         done = purger.purge(

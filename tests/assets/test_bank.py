@@ -34,7 +34,7 @@ def test_exactly_the_calls_past_five_years_go_and_a_second_night_purges_nothing(
         monkeypatch.setenv(name, value)
     prefix = s3_server.new_prefix()
     store = f"s3://{s3_server.bucket}/{prefix}"
-    policies = make_policies(tmp_path / "policies")
+    policies = make_policies(tmp_path / "policies", destroy_after="never")
     settings = Settings(crm_url=url, store=store, s3_endpoint=s3_server.endpoint, policies=policies)  # type: ignore[arg-type]
     database = make_bank(url, shared)
     before = tables_of(database)
