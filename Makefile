@@ -30,10 +30,12 @@ test-slow: .venv/dev.stamp  ## run the tests that take minutes
 	@sh tests/install_servers.sh
 	$(BIN)/pytest -m slow $(PYTEST_ARGS) || [ $$? = 5 ]  # 5: there is no slow test
 
-lint: .venv/dev.stamp  ## check style, types and which module imports which; runs all four, fails if one does
+lint: .venv/dev.stamp  ## check style, types, which module imports which, and that Dagster loads it; runs all, fails if one does
 	@failed=; for check in "ruff check" "ruff format --check" mypy lint-imports; do \
 	    echo "== $$check"; $(BIN)/$$check || failed="$$failed [$$check]"; \
-	done; if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
+	done; echo "== dg check defs"; \
+	VIRTUAL_ENV=$$PWD/.venv PYTHONWARNINGS=ignore $(BIN)/dg check defs --use-active-venv || failed="$$failed [dg check defs]"; \
+	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
 
 bench: .venv/dev.stamp  ## run the performance comparisons
 	@for file in bench/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
