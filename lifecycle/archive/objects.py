@@ -77,7 +77,7 @@ def open_store(url: str, endpoint: str | None) -> ObjectStore:
     # A password pasted into a URL must not reach a log through our message.
     shown = "a URL holding '@'" if "@" in url else repr(url)
     if parts.query or parts.fragment:
-        raise SettingsError(f"archive store: {_EXPECTED}, found {shown}. Take out what begins at '?' or '#'.")
+        raise SettingsError(f"LIFECYCLE_STORE: {_EXPECTED}, found {shown}. Take out what begins at '?' or '#'.")
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
         # Imported when needed: boto3 takes half a second, and the embedded default has no use for it.
         from lifecycle.archive.s3 import S3Store, connect
@@ -88,7 +88,7 @@ def open_store(url: str, endpoint: str | None) -> ObjectStore:
         from lifecycle.archive.folder import FolderStore
 
         return FolderStore(Path(unquote(parts.path)))
-    raise SettingsError(f"archive store: {_EXPECTED}, found {shown}. Correct the URL; credentials never belong in it.")
+    raise SettingsError(f"LIFECYCLE_STORE: {_EXPECTED}, found {shown}. Correct the URL; credentials never belong in it.")
 
 
 def check_key(key: str) -> str:
@@ -184,7 +184,7 @@ def _named(prefix: str, shown: str) -> str:
     try:
         return check_key(prefix) if prefix else ""
     except StoreError as error:
-        raise SettingsError(f"archive store: {_EXPECTED}, found {shown}. Its prefix is malformed.") from error
+        raise SettingsError(f"LIFECYCLE_STORE: {_EXPECTED}, found {shown}. Its prefix is malformed.") from error
 
 
 def _endpoint(endpoint: str | None) -> str | None:

@@ -80,7 +80,7 @@ def reasons_to_wait(schedule: Schedule, due_by_rule: Mapping[str, int], live: in
     if due > schedule.max_share * live:
         share = Decimal(100) * due / live if live else Decimal(100)
         reasons.append(
-            f"brake: {due} of {live} live calls are due, {share:.1f}%; max_share is {percent(schedule.max_share)}"
+            f"brake: {due} of {live} live calls are due, {share:.2f}%; max_share is {percent(schedule.max_share)}"
         )
     asking = [rule.id for rule in schedule.rules if rule.review == "required" and due_by_rule.get(rule.id)]
     return (*reasons, *(f"review: {rule_id} asks for one ({due_by_rule[rule_id]} calls)" for rule_id in asking))

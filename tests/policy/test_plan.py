@@ -28,14 +28,14 @@ def test_the_share_itself_may_go(share, due, live):
 @pytest.mark.parametrize(
     ("share", "due", "live", "said"),
     [
-        ("2%", 3, 100, "3 of 100 live calls are due, 3.0%; max_share is 2%"),
-        ("2%", 2, 99, "2 of 99 live calls are due, 2.0%; max_share is 2%"),
-        ("2%", 1, 49, "1 of 49 live calls are due, 2.0%; max_share is 2%"),
-        ("2%", 20000001, 1000000000, "20000001 of 1000000000 live calls are due, 2.0%; max_share is 2%"),
-        ("0.5%", 6, 1000, "6 of 1000 live calls are due, 0.6%; max_share is 0.5%"),
-        ("29%", 30, 100, "30 of 100 live calls are due, 30.0%; max_share is 29%"),
-        ("2%", 1, 0, "1 of 0 live calls are due, 100.0%; max_share is 2%"),
-        ("100%", 8, 7, "8 of 7 live calls are due, 114.3%; max_share is 100%"),
+        ("2%", 3, 100, "3 of 100 live calls are due, 3.00%; max_share is 2%"),
+        ("2%", 2, 99, "2 of 99 live calls are due, 2.02%; max_share is 2%"),
+        ("2%", 1, 49, "1 of 49 live calls are due, 2.04%; max_share is 2%"),
+        ("2%", 20000001, 1000000000, "20000001 of 1000000000 live calls are due, 2.00%; max_share is 2%"),
+        ("0.5%", 6, 1000, "6 of 1000 live calls are due, 0.60%; max_share is 0.5%"),
+        ("29%", 30, 100, "30 of 100 live calls are due, 30.00%; max_share is 29%"),
+        ("2%", 1, 0, "1 of 0 live calls are due, 100.00%; max_share is 2%"),
+        ("100%", 8, 7, "8 of 7 live calls are due, 114.29%; max_share is 100%"),
     ],
 )
 def test_one_call_more_trips_the_brake(share, due, live, said):
@@ -53,7 +53,7 @@ def test_the_brake_counts_the_calls_of_all_rules():
     both = schedule(rule("A"), rule("B"))
     assert reasons_to_wait(both, {"A": 1, "B": 1}, 100) == ()
     assert reasons_to_wait(both, {"A": 2, "B": 1}, 100) == (
-        "brake: 3 of 100 live calls are due, 3.0%; max_share is 2%",
+        "brake: 3 of 100 live calls are due, 3.00%; max_share is 2%",
     )
 
 
@@ -70,7 +70,7 @@ REVIEWED = schedule(rule("A", review="required"), rule("B", review="none"), rule
         ({"C": 1, "A": 1}, ("review: A asks for one (1 calls)", "review: C asks for one (1 calls)")),
         (
             {"A": 2, "B": 1},
-            ("brake: 3 of 100 live calls are due, 3.0%; max_share is 2%", "review: A asks for one (2 calls)"),
+            ("brake: 3 of 100 live calls are due, 3.00%; max_share is 2%", "review: A asks for one (2 calls)"),
         ),
     ],
 )
