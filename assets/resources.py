@@ -26,7 +26,7 @@ _PROGRESS: list[Progress] = [lambda _what, _done, _of: None]
 
 @contextmanager
 def progress_to(progress: Progress) -> Iterator[None]:
-    """Report progress of runs in this process to a terminal for a while."""
+    """Report progress of runs in this process to a person who watches, for a while."""
     _PROGRESS.append(progress)
     try:
         yield
@@ -40,7 +40,7 @@ def run_of(context: dg.AssetExecutionContext) -> Run:
     asked = [
         f"{kind} {tags[f'dagster/{kind}_name']}" for kind in ("schedule", "sensor") if f"dagster/{kind}_name" in tags
     ]
-    return Run(context.run_id, tags.get(ACTOR_TAG) or next(iter(asked), "launched by hand in Dagster"))
+    return Run(context.run.run_id, tags.get(ACTOR_TAG) or next(iter(asked), "launched by hand in Dagster"))
 
 
 def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date | None:
@@ -51,10 +51,13 @@ def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext)
 
 @contextmanager
 def said_plainly() -> Iterator[None]:
-    """Turn our errors into Dagster failures with their own words; only what lies outside is worth a retry."""
+    """Turn our errors into Dagster failures with their own words; only what lies outside is worth a retry.
+
+    A person at a terminal is told at once instead, and runs again.
+    """
     try:
         yield
     except LifecycleError as error:
         name = type(error).__name__
-        retry = isinstance(error, OutsideError)
+        retry = isinstance(error, OutsideError) and len(_PROGRESS) == 1
         raise dg.Failure(f"{name}: {error}", metadata={"exit_code": error.exit_code}, allow_retries=retry) from error

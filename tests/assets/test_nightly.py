@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -236,9 +237,7 @@ def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: p
 
 def test_the_plan_says_when_it_is_stale() -> None:
     policy = defs.resolve_asset_graph().get(dg.AssetKey("disposition_plan")).freshness_policy
-    assert policy == dg.FreshnessPolicy.cron(
-        deadline_cron="0 6 * * *", lower_bound_delta=policy.lower_bound_delta, timezone="UTC"
-    )
+    assert policy == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26))
 
 
 def test_a_vanished_call_is_found_by_the_check(world: World, instance: dg.DagsterInstance) -> None:
