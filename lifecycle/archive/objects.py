@@ -88,7 +88,9 @@ def open_store(url: str, endpoint: str | None) -> ObjectStore:
         from lifecycle.archive.folder import FolderStore
 
         return FolderStore(Path(unquote(parts.path)))
-    raise SettingsError(f"LIFECYCLE_STORE: {_EXPECTED}, found {shown}. Correct the URL; credentials never belong in it.")
+    raise SettingsError(
+        f"LIFECYCLE_STORE: {_EXPECTED}, found {shown}. Correct the URL; credentials never belong in it."
+    )
 
 
 def check_key(key: str) -> str:
