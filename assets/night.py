@@ -1,7 +1,5 @@
 """A whole night in this process, through the same jobs that the daemon launches: what `lifecycle run` does."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,16 +30,12 @@ class Night:
         return max([code for _, code in self.failures], default=int(aside or bool(self.failed_checks)))
 
 
-@contextmanager
-def dagster_instance() -> Iterator[dg.DagsterInstance]:
-    """The instance of DAGSTER_HOME."""
-    with dg.DagsterInstance.get() as instance:
-        yield instance
+def dagster_instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME, a context manager."""
+    return dg.DagsterInstance.get()
 
 
-def run_night(
-    instance: dg.DagsterInstance, config: dict[str, Any], actor: str, progress: Progress, resources: Any = None
-) -> Night:
+def run_night(instance: dg.DagsterInstance, config: dict[str, Any], actor: str, progress: Progress) -> Night:
     """Plan the night, then run each of its cohorts, one after the other. `config` is NightConfig's."""
     night = Night()
     with progress_to(progress):

@@ -34,6 +34,10 @@ def progress_to(progress: Progress) -> Iterator[None]:
         _PROGRESS.pop()
 
 
+def _somebody_watches() -> bool:
+    return len(_PROGRESS) > 1
+
+
 def run_of(context: dg.AssetExecutionContext) -> Run:
     """The run, and who asked for it: a person named on the command line, a schedule, a sensor, or someone in the UI."""
     tags: Mapping[str, str] = context.run.tags
@@ -59,5 +63,5 @@ def said_plainly() -> Iterator[None]:
         yield
     except LifecycleError as error:
         name = type(error).__name__
-        retry = isinstance(error, OutsideError) and len(_PROGRESS) == 1
+        retry = isinstance(error, OutsideError) and not _somebody_watches()
         raise dg.Failure(f"{name}: {error}", metadata={"exit_code": error.exit_code}, allow_retries=retry) from error

@@ -90,7 +90,7 @@ class Purger:
         counts = {}
         for part in reversed(self._rows.parts):
             if not part.chain:
-                self._nothing_is_left(connection, self._rows.parts[1:], going)
+                self._nothing_is_left(connection, [p for p in self._rows.parts if len(p.chain) == 1], going)
             table = locked[part.name]
             counts[part.name] = self._remove(connection, part, table.filter(pa.compute.is_in(table[CALL_ID], chosen)))
             if len(part.chain) > 1:  # found through its parent, which goes next

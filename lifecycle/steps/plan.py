@@ -17,6 +17,7 @@ from lifecycle.policy.disposition import Disposition, dispose
 from lifecycle.policy.plan import Cohort, Plan, PlannedCalls, percent, reasons_to_wait
 from lifecycle.policy.schedule import Schedule, Schedules
 from lifecycle.steps.context import Lifecycle, Run
+from lifecycle.steps.policies import Policies
 
 PLANNED = ("call_id", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
 OVERDUE_AFTER = timedelta(days=7)
@@ -109,10 +110,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     """Plan every industry (or one) for a night. A plan already made under the same schedule and holds is used again."""
     policies = lifecycle.policies
     lifecycle.crm.control.require()
-    wanted = [s for s in policies.schedules.by_industry.values() if only in (None, s.industry)]
-    if only is not None and not wanted:
-        known = ", ".join(policies.schedules.by_industry) or "none"
-        raise PolicyError(f"--industry {only}: expected one of {known}{_why_broken(policies.broken)}")
+    wanted = wanted_schedules(policies, only)
     earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
     result, due = survey(lifecycle, as_of)
     fresh = [s for s in wanted if not _still_good(earlier[s.industry], s, lifecycle)]
@@ -194,8 +192,14 @@ def _require_hold_facts(lifecycle: Lifecycle) -> None:
         )
 
 
-def _why_broken(broken: Mapping[str, str]) -> str:
-    return "".join(f"\n{reason}" for reason in broken.values())
+def wanted_schedules(policies: Policies, only: str | None) -> list[Schedule]:
+    """Every schedule, or the one of an industry. Raises PolicyError for an unknown one, naming the broken files."""
+    found = [s for s in policies.schedules.by_industry.values() if only in (None, s.industry)]
+    if only is not None and not found:
+        known = ", ".join(policies.schedules.by_industry) or "none"
+        why = "".join(f"\n{reason}" for reason in policies.broken.values())
+        raise PolicyError(f"--industry {only}: expected one of {known}{why}")
+    return found
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:

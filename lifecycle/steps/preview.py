@@ -9,11 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.crm.rows import UnreadableCalls
-from lifecycle.errors import PolicyError
 from lifecycle.policy.plan import percent, reasons_to_wait
 from lifecycle.policy.schedule import Schedule
 from lifecycle.steps.context import Lifecycle
-from lifecycle.steps.plan import IndustryCount, survey
+from lifecycle.steps.plan import IndustryCount, survey, wanted_schedules
 
 SAMPLE_CALLS = 200
 _A_TABLE = 50
@@ -61,19 +60,16 @@ class Preview:
 
 def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Preview:
     """Judge every call as of a day, for every industry or for one. Raises PolicyError for one that is unknown."""
-    schedules = lifecycle.policies.schedules.by_industry
-    if only is not None and only not in schedules:
-        why = "".join(f"\n{reason}" for reason in lifecycle.policies.broken.values())
-        raise PolicyError(f"--industry {only}: expected one of {', '.join(schedules) or 'none'}{why}")
+    schedules = {schedule.industry: schedule for schedule in wanted_schedules(lifecycle.policies, only)}
     result, due = survey(lifecycle, as_of)
     samples: defaultdict[str, list[Any]] = defaultdict(list)
     for industry, table in due:
-        if only in (None, industry):
+        if industry in schedules:
             samples[industry] += _spread(table["call_id"].to_pylist() if table.num_rows else [], _A_TABLE)
     found = {
         name: _industry(lifecycle, schedules[name], count, _spread(samples[name], SAMPLE_CALLS))
         for name, count in result.industries.items()
-        if only in (None, name)
+        if name in schedules
     }
     return Preview(as_of, found, result.unscheduled, result.broken)
 
