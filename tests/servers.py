@@ -334,6 +334,21 @@ class S3(Server):
         client.put_object(Bucket=self.bucket, Key="started", Body=b"")
         return True
 
+    def restart(self, prefix: str) -> None:
+        """Stop and start; return when every object below the prefix can be read.
+
+        It takes writes some seconds before it finds the volumes it had, and answers 500 for their objects until then.
+        """
+        self.stop()
+        self.start()
+        self._wait(lambda: self._reads(prefix))
+
+    def _reads(self, prefix: str) -> bool:
+        client = self.client(retries=1)
+        for found in client.list_objects_v2(Bucket=self.bucket, Prefix=prefix)["Contents"]:
+            client.get_object(Bucket=self.bucket, Key=found["Key"])["Body"].read()
+        return True
+
     @property
     def endpoint(self) -> str:
         return f"http://{HOST}:{self.port}"

@@ -98,12 +98,13 @@ def test_a_store_without_the_right_key_is_closed(s3_server: S3, monkeypatch):
 
 
 def test_a_store_that_was_down_comes_back_with_its_versions(s3_server: S3):
-    client, place = s3_server.client(retries=1), {"Bucket": s3_server.bucket, "Key": f"{s3_server.new_prefix()}/k"}
+    client, prefix = s3_server.client(retries=1), s3_server.new_prefix()
+    place = {"Bucket": s3_server.bucket, "Key": f"{prefix}/k"}
     versions = [client.put_object(**place, Body=body)["VersionId"] for body in (b"one", b"two")]
     s3_server.stop()
     with pytest.raises((ConnectionError, HTTPClientError)):
         client.get_object(**place)
-    s3_server.start()
+    s3_server.restart(prefix)
     assert [client.get_object(**place, VersionId=v)["Body"].read() for v in versions] == [b"one", b"two"]
 
 

@@ -285,10 +285,9 @@ def test_a_store_that_accepts_and_never_answers_is_reported_within_twenty_second
     assert time.monotonic() - began < 20
 
 
-def test_the_store_keeps_what_it_has_over_a_restart(server, store):
+def test_the_store_keeps_what_it_has_over_a_restart(server, store, prefix):
     stored = store.put_once("a", b"one")
-    server.stop()
-    server.start()
+    server.restart(prefix)
     assert store.put_once("a", b"one") == stored
 
 
