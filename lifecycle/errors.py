@@ -11,7 +11,8 @@ LifecycleError
 │   ├── PolicyChanged       the law is another one than the plan was made under
 │   └── ProofError          the archive is not what its manifest says
 │       ├── FixityError       other bytes
-│       └── CompletenessError missing or extra
+│       ├── CompletenessError missing or extra
+│       └── LedgerError       the ledger does not go on from what was signed before, or cannot
 └── OutsideError          exit 3: something outside failed, a rerun is safe
     ├── DatabaseError
     │   └── LeaseTaken      another run works on the same cohort
@@ -73,6 +74,10 @@ class FixityError(ProofError):
 
 class CompletenessError(ProofError):
     """Something promised is missing, or something extra is there."""
+
+
+class LedgerError(ProofError):
+    """The ledger is not the continuation of what was signed before, or what is asked of it cannot be had."""
 
 
 class OutsideError(LifecycleError):

@@ -1,0 +1,103 @@
+"""Leaves of the ledger: one canonical JSON object each, versioned, at most 65,535 bytes. And how a leaf names a call.
+
+A leaf names no call: it holds a commitment. The salt opens it for one call; without salt or epoch key nobody can.
+What a purge puts into its leaves is `deletion`'s.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from lifecycle.errors import FixityError, LedgerError
+from lifecycle.evidence.tiles import LONGEST_LEAF
+from lifecycle.policy.canonical import canonical_json
+
+VERSION = 2  # 1 were the plain records of the first release, in objects of their own
+KINDS = {
+    "genesis": "the ledger begins",
+    "key_change": "another key signs from here on",
+    "policy": "a schedule version was first seen",
+    "hold_placed": "a legal hold was first seen",
+    "hold_released": "a legal hold was released",
+    "set_aside": "a planned call stayed",
+    "purged": "a call was deleted from the CRM",
+    "destroyed": "an archived copy was destroyed",
+    "imported": "an object of records from before the ledger",
+    "recovery": "the database is older than the ledger",
+    "census": "what the nights before have left",
+}
+
+
+def leaf(kind: str, fields: Mapping[str, Any]) -> bytes:
+    """One leaf. Fields nobody here knows are carried as they are. Raises LedgerError where it would be too long."""
+    if kind not in KINDS:
+        raise LedgerError(f"expected a leaf of {', '.join(KINDS)}; found {kind!r}. Nothing was written")
+    body = canonical_json({**fields, "v": VERSION, "kind": kind})
+    if len(body) > LONGEST_LEAF:
+        raise LedgerError(f"a leaf of kind {kind} has {len(body)} bytes, expected at most {LONGEST_LEAF}")
+    return body
+
+
+def read_leaf(what: str, body: bytes) -> dict[str, Any]:
+    """A leaf as a dict. Raises FixityError naming `what` where it is no leaf of ours."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.get("v") != VERSION or "kind" not in found:
+        raise FixityError(f"{what}: expected a leaf of version {VERSION}, found something else")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A secret under which calls are named for a while. Destroying it makes the leaves of its time anonymous.
+
+    `id` is the year it was made and the first digits of the key's SHA-256, so two keys never share a name.
+    """
+
+    id: str
+    key: bytes
+
+    @classmethod
+    def of_key(cls, year: int, key: bytes) -> "Epoch":
+        """The epoch of a 32-byte key."""
+        return cls(f"{year}-{hashlib.sha256(key).hexdigest()[:8]}", key)
+
+    def salt(self, source: str, call_id: str) -> bytes:
+        """The 32 bytes that open one call: HMAC-SHA-256(epoch key, source LF id)."""
+        return hmac.digest(self.key, _named(source, call_id), "sha256")
+
+    def commitment(self, source: str, call_id: str) -> str:
+        """How leaves of this epoch name a call."""
+        return commitment(source, call_id, self.salt(source, call_id))
+
+
+def commitment(source: str, call_id: str, salt: bytes) -> str:
+    """SHA-256(source LF id LF salt), in hex. `source` has no line feed and `salt` 32 bytes: it reads one way only."""
+    return hashlib.sha256(_named(source, call_id) + b"\n" + salt).hexdigest()
+
+
+def row_digest(row: Mapping[str, Any], salt: bytes) -> str:
+    """SHA-256(salt, canonical JSON of the row) in hex. The row is what the archive has, without columns that begin `_`.
+
+    Values JSON has no word for are written as text: days and times as ISO 8601, bytes as hex, other numbers as digits.
+    """
+    plain = {name: _plain(value) for name, value in row.items() if not name.startswith("_")}
+    return hashlib.sha256(salt + canonical_json(plain)).hexdigest()
+
+
+def _named(source: str, call_id: str) -> bytes:
+    return f"{source}\n{call_id}".encode()
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
