@@ -5,6 +5,7 @@ older versions) does not belong here.
 """
 
 import builtins
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -14,7 +15,16 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from lifecycle.archive.objects import CHUNK, Stored, check_key, check_prefix, exists_with_other_bytes, to_file, try_out
+from lifecycle.archive.objects import (
+    CHUNK,
+    Stored,
+    check_key,
+    check_prefix,
+    exists_with_other_bytes,
+    others_than_expected,
+    to_file,
+    try_out,
+)
 from lifecycle.errors import FixityError, ObjectMissing, StoreError
 
 
@@ -39,6 +49,28 @@ class FolderStore:
             # Also when the file was there already: the writer before us may have died before this.
             _flush(path.parent)
         return stored
+
+    def swap(self, key: str, body: bytes, expected: bytes | None) -> Stored:
+        """See ObjectStore. A lock on a file beside it keeps callers on this machine apart."""
+        path = self._path(key)
+        with self._translated("write", key):
+            _make_folder(path.parent)
+            with path.with_name(f".lock-{_hashed(path.name)}").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                return self._swap(key, path, body, expected)
+
+    def _swap(self, key: str, path: Path, body: bytes, expected: bytes | None) -> Stored:
+        found = path.read_bytes() if path.exists() else None
+        temporary = path.with_name(f"{_temporary(path.name)}{uuid4().hex}")
+        try:
+            sent = _write(key, body, temporary)
+            if found not in (body, expected):
+                raise others_than_expected(key)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _flush(path.parent)
+        return sent
 
     def get(self, key: str, version_id: str | None = None) -> bytes:
         """See ObjectStore. FixityError: the file no longer holds the bytes of that version."""
@@ -150,7 +182,11 @@ def _open(path: Path) -> BinaryIO:
 
 def _temporary(name: str) -> str:
     """How the temporary files of an object of this name begin; hashed, for names may be as long as a file system's."""
-    return f".tmp-{hashlib.sha256(name.encode()).hexdigest()[:16]}-"
+    return f".tmp-{_hashed(name)}-"
+
+
+def _hashed(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _flush(folder: Path) -> None:

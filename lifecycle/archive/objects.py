@@ -1,7 +1,8 @@
 """The object store: what every store promises, and which store a URL names.
 
-An object is written once, read by version and deleted by version; nothing is ever overwritten. What an object
-holds (batches, manifests, ledger tiles) does not belong here, nor does anything only one kind of store knows.
+An object is written once, read by version and deleted by version. `swap` is for the one object that changes, the
+ledger's checkpoint. What an object holds (batches, manifests, ledger tiles) does not belong here, nor does anything
+only one kind of store knows.
 """
 
 import builtins
@@ -37,10 +38,17 @@ class ObjectStore(Protocol):
     url: str
 
     def put_once(self, key: str, body: bytes | Path) -> Stored:
-        """Write the bytes, or the file, under a key that is free; the only write there is.
+        """Write the bytes, or the file, under a key that is free.
 
         The same bytes again are the same object, so a rerun and a lost answer both end well.
         ObjectExists: the key holds other bytes, which were left as they are.
+        """
+
+    def swap(self, key: str, body: bytes, expected: bytes | None) -> Stored:
+        """Put the bytes in the place of the expected ones; None expects a free key. Older versions stay.
+
+        The bytes are there already: fine, as for `put_once`. ObjectExists: the key holds others than the expected ones,
+        which were left as they are. Two callers must also be kept apart by a lease: `probe` says where a store does not.
         """
 
     def get(self, key: str, version_id: str | None = None) -> bytes:
@@ -121,6 +129,14 @@ def exists_with_other_bytes(found: Stored, sent_sha256: str) -> ObjectExists:
     )
 
 
+def others_than_expected(key: str) -> ObjectExists:
+    """The error of a swap that came second."""
+    return ObjectExists(
+        f"{key}: it holds other bytes than the ones to be replaced; they were left as they are. "
+        "Another run may have been at work: run again."
+    )
+
+
 def to_file(into: Path, read: Callable[[Callable[[bytes], object]], Stored]) -> Stored:
     """Run a streaming read into a file; a failed one leaves no file."""
     try:
@@ -141,7 +157,7 @@ def try_out(store: ObjectStore, extra: Callable[[Stored], builtins.list[str]]) -
     except LifecycleError as error:
         return [str(error)]
     problems: builtins.list[str] = []
-    for question in (_reads, _second_writer, lambda _, stored: extra(stored), _removed):
+    for question in (_reads, _second_writer, lambda _, stored: extra(stored), _swaps, _removed):
         try:
             problems += question(store, first)
         except LifecycleError as error:
@@ -170,6 +186,18 @@ def _second_writer(store: ObjectStore, first: Stored) -> builtins.list[str]:
     if second.version_id is not None:
         store.delete(first.key, second.version_id)
     return ["a second writer overwrote an object: this store cannot put once, and nothing in it is safe"]
+
+
+def _swaps(store: ObjectStore, first: Stored) -> builtins.list[str]:
+    key = f"{first.key}-swapped"
+    made = [store.swap(key, b"one", None), store.swap(key, b"two", b"one")]
+    try:
+        if store.get(key) != b"two":
+            return ["replacing an object left other bytes than were written: the ledger's checkpoint cannot go on"]
+    finally:
+        for stored in reversed(made):
+            store.delete(key, stored.version_id)
+    return []
 
 
 def _removed(store: ObjectStore, first: Stored) -> builtins.list[str]:

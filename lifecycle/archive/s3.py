@@ -28,7 +28,16 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from lifecycle.archive.objects import CHUNK, Stored, check_key, check_prefix, exists_with_other_bytes, to_file, try_out
+from lifecycle.archive.objects import (
+    CHUNK,
+    Stored,
+    check_key,
+    check_prefix,
+    exists_with_other_bytes,
+    others_than_expected,
+    to_file,
+    try_out,
+)
 from lifecycle.errors import FixityError, ObjectMissing, SettingsError, StoreError
 
 PART_BYTES = 64 << 20  # files above it go in parts of this size; S3's own minimum is 5 MiB
@@ -95,6 +104,42 @@ class S3Store:
             return self._put_large(sent, body)
         return self._settled(sent, lambda: self._put_whole(sent, body))
 
+    def swap(self, key: str, body: bytes, expected: bytes | None) -> Stored:
+        """See ObjectStore. `If-Match` with the ETag of what was read; `If-None-Match: *` for a free key."""
+        found, etag = self._tagged(key)
+        if found not in (body, expected):
+            raise others_than_expected(key)
+        sent = _measure(key, body)
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        checksum = {"ChecksumSHA256": _base64(bytes.fromhex(sent.sha256))}
+        try:
+            answer = self._client.put_object(**self._where(key), Body=body, **condition, **checksum)
+        except (ClientError, BotoCoreError) as error:
+            return self._swapped(sent, expected, error)
+        return replace(sent, version_id=_version(answer))
+
+    def _swapped(self, sent: Stored, expected: bytes | None, error: Exception) -> Stored:
+        """What is there after a swap whose answer says it failed, or was lost."""
+        if _code(error) in _REFUSALS or isinstance(error, _UNREACHABLE + _NO_CREDENTIALS):
+            raise self._said(error, "write", sent.key) from error
+        found = self._find(sent.key)
+        if found is not None and found.sha256 == sent.sha256:
+            return found
+        before = None if expected is None else hashlib.sha256(expected).hexdigest()
+        if (found.sha256 if found else None) == before:
+            raise StoreError(f"{self._said(error, 'write', sent.key)} It is as it was.") from error
+        raise others_than_expected(sent.key) from error
+
+    def _tagged(self, key: str) -> tuple[bytes | None, str | None]:
+        """An object and its ETag; nothing where the key is free."""
+        try:
+            with self._translated("read", key):
+                answer = self._client.get_object(**self._where(key))
+                with closing(answer["Body"]) as body:
+                    return body.read(), answer["ETag"]
+        except ObjectMissing:
+            return None, None
+
     def get(self, key: str, version_id: str | None = None) -> bytes:
         """See ObjectStore."""
         into = BytesIO()
@@ -126,7 +171,9 @@ class S3Store:
 
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""
-        return try_out(self, lambda first: self._checksum_refused(first) + self._versions_kept(first))
+        return try_out(
+            self, lambda one: self._checksum_refused(one) + self._versions_kept(one) + self._match_asked(one)
+        )
 
     def _put_whole(self, sent: Stored, body: bytes | Path) -> dict[str, Any]:
         once = {"IfNoneMatch": "*", "ChecksumSHA256": _base64(bytes.fromhex(sent.sha256))}
@@ -248,6 +295,20 @@ class S3Store:
         finally:
             self.delete(first.key, _version(newer))
         return [] if same else ["a newer version changed what an older one reads as"]
+
+    def _match_asked(self, first: Stored) -> builtins.list[str]:
+        """Whether a swap that comes second is refused by the store itself."""
+        key = f"{first.key}-matched"
+        early, late = self.put_once(key, b"early"), None
+        with self._translated("write", key), suppress(ClientError):
+            late = self._client.put_object(**self._where(key), Body=b"late", IfMatch=f'"{"0" * 32}"')
+        if late is not None:
+            self.delete(key, _version(late))
+        self.delete(key, early.version_id)
+        problem = (
+            "warning: the store replaces objects without asking If-Match; only the database keeps two sealers apart"
+        )
+        return [] if late is None else [problem]
 
     def _where(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._bucket, "Key": self._under + check_key(key)}

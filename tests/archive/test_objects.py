@@ -229,3 +229,41 @@ def test_a_malformed_endpoint_is_refused_without_repeating_a_secret(endpoint):
     with pytest.raises(SettingsError, match=r"S3 endpoint: expected http\(s\)://") as refused:
         open_store("s3://bucket", endpoint)
     assert "SECRET" not in str(refused.value)
+
+
+def test_an_object_is_swapped_only_for_the_one_that_is_expected(store):
+    assert store.swap("a/checkpoint", b"1", None).sha256 == digest(b"1")
+    assert store.swap("a/checkpoint", b"2", b"1").sha256 == digest(b"2")
+    for expected in (None, b"1", b"x"):
+        with pytest.raises(ObjectExists, match="other bytes than the ones to be replaced"):
+            store.swap("a/checkpoint", b"3", expected)
+    assert store.get("a/checkpoint") == b"2"
+    assert list(store.list("a/")) == ["a/checkpoint"]
+
+
+def test_swapping_again_what_was_swapped_is_no_error(store):
+    store.swap("k", b"1", None)
+    assert store.swap("k", b"1", None).sha256 == store.swap("k", b"1", b"0").sha256 == digest(b"1")
+
+
+def test_nothing_is_put_where_something_was_expected(store):
+    with pytest.raises(ObjectExists):
+        store.swap("k", b"2", b"1")
+    assert list(store.list("")) == []
+
+
+def test_of_many_that_swap_at_once_one_wins(store):
+    store.swap("k", b"0", None)
+    barrier = Barrier(4)
+
+    def swap(number: int) -> bool:
+        barrier.wait()
+        with suppress(ObjectExists):
+            store.swap("k", f"{number}".encode(), b"0")
+            return True
+        return False
+
+    with ThreadPoolExecutor(4) as pool:
+        won = list(pool.map(swap, range(1, 5)))
+    assert sum(won) == 1
+    assert store.get("k") == f"{won.index(True) + 1}".encode()

@@ -142,6 +142,24 @@ def test_a_write_that_cannot_be_read_back_is_said_to_be_unknown_and_the_rerun_fi
     assert faulty.put_once("a", b"one") == store.put_once("a", b"one")
 
 
+@pytest.mark.parametrize("fault", ["swallow_answer", "fail_answer"])
+@pytest.mark.parametrize("times", [1, ATTEMPTS])
+def test_a_swap_done_with_its_answer_lost_is_found_to_be_ours(faulty, proxy, store, fault, times):
+    store.swap("k", b"1", None)
+    getattr(proxy, fault)(b"PUT /", times=times)
+    assert faulty.swap("k", b"2", b"1").sha256 == store.swap("k", b"2", b"1").sha256
+    assert (store.get("k"), proxy.struck) == (b"2", 1 if times == 1 else proxy.struck)
+
+
+def test_a_swap_that_is_never_done_leaves_what_was_and_says_a_rerun_is_safe(faulty, proxy, store):
+    store.swap("k", b"1", None)
+    proxy.cut_request(b"PUT /", times=ATTEMPTS)
+    with pytest.raises(StoreError, match=r"A rerun is safe\. It is as it was"):
+        faulty.swap("k", b"2", b"1")
+    proxy.pass_through()
+    assert faulty.swap("k", b"2", b"1").bytes == 1
+
+
 def test_an_answer_cut_in_the_middle_is_no_object(store, server, prefix, tmp_path):
     store.put_once("a", b"one")
     client = connect(server.endpoint)

@@ -28,7 +28,7 @@ def test_a_leaf_of_no_kind_or_too_long_is_not_made():
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"v":1,"kind":"purged"}', b'{"v":2}', b"\xff"])
 def test_what_is_no_leaf_is_refused_by_name(body):
-    with pytest.raises(FixityError, match="^leaf 7: "):
+    with pytest.raises(FixityError, match=r"^leaf 7: "):
         read_leaf("leaf 7", body)
 
 

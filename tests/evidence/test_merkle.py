@@ -159,7 +159,7 @@ def test_proofs_from_tiles_hold_and_hold_for_nothing_else(size, data):
 
 @given(st.integers(0, 1200), st.integers(0, 1200))
 def test_a_tree_that_is_taken_up_again_from_its_tiles_grows_as_if_never_left(size, more):
-    edge, tiles = grown(size)
+    _, tiles = grown(size)
     again = Tiles(size, tiles.__getitem__).edge()
     for leaf in LEAVES[size : size + more]:
         again.append(leaf, lambda *_: None)
