@@ -14,6 +14,7 @@ from lifecycle.policy.plan import Plan
 from lifecycle.steps.archive import archive_cohort
 from lifecycle.steps.cohort import going_cohorts, let_through, open_cohort, waiting_plans
 from lifecycle.steps.context import night_of
+from lifecycle.steps.observe import take_census
 from lifecycle.steps.plan import Survey, plan_night
 from lifecycle.steps.purge import purge_cohort
 from lifecycle.steps.seal import seal
@@ -63,6 +64,7 @@ def disposition_plan(
         night = night_of(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         survey, plans = plan_night(opened, night, run, config.industry)
         let_through(opened, plans, config.accept_plan, run)
+        take_census(opened, night)
         waiting, going = waiting_plans(opened, plans), going_cohorts(opened, plans)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     return dg.MaterializeResult(

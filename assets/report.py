@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 
 from lifecycle.evidence.deletion import call_id_text
-from lifecycle.ledger.entries import DELETIONS
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.archive import Archived
 from lifecycle.steps.cohort import CohortPlan
@@ -82,13 +81,15 @@ def purged(cohort: CohortPlan, result: Purged) -> Metadata:
 
 
 def recorded(result: Sealed) -> Metadata:
-    """The records this run sealed."""
+    """What this run logged, and where the ledger stands now."""
+    what = [("records logged", result.records), ("leaves in the ledger", result.size), ("root", result.root)]
     return {
         "records": result.records,
-        "objects": result.keys,
-        "summary": table(
-            ("what", "how much"), [("records", result.records), (f"objects in {DELETIONS}", len(result.keys))]
-        ),
+        "leaves": result.leaves,
+        "ledger_size": result.size,
+        "ledger_root": result.root,
+        "checkpoint": dg.MetadataValue.md(f"```\n{result.checkpoint}```"),
+        "summary": table(("what", "how much"), what),
     }
 
 

@@ -29,6 +29,15 @@ class Settings(BaseSettings):
     store: str = Field(default_factory=lambda: (Path.cwd() / "demo" / "store").as_uri())
     s3_endpoint: str | None = None
     signing_key: Path = Path("lifecycle.key")
+    origin: str | None = None
+    anchor_copy: str | None = None
+    anchor_lock_days: Annotated[int, Field(ge=0)] = 0
+    anchor_git: Path | None = None
+    anchor_git_key: Path | None = None
+    anchor_tsa: str | None = None
+    anchor_tsa_root: Path | None = None
+    anchor_witness: str | None = None
+    anchor_witness_key: str | None = None
     nightly_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     nightly_cron: str = "0 2 * * *"
 

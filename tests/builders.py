@@ -20,8 +20,9 @@ import sqlalchemy as sa
 from lifecycle.archive.batches import manifest_keys
 from lifecycle.crm import demo
 from lifecycle.evidence.deletion import read_records
+from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.manifest import Manifest
-from lifecycle.ledger.entries import all_entries
+from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import Settings
 from lifecycle.steps.archive import Archived, archive_cohort
@@ -34,7 +35,7 @@ from lifecycle.steps.seal import seal
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 RUN = Run("run-1", "tester")
-CONTROL = ("lifecycle_purges", "lifecycle.purges")
+CONTROL = ("lifecycle_purges", "lifecycle_leaves", "lifecycle_places", "lifecycle_checkpoints")
 
 _RULE = "trigger: ended_at, keep_while: [open_deal, open_task]"
 BANK = f"""industry: bank
@@ -112,11 +113,18 @@ class World:
     def lifecycle(self, **changed: Any) -> Lifecycle:
         """A new one, as another process would open it."""
         self.flush()
-        given = {"crm_url": self.url, "store": self.store_url, "policies": self.policies}
-        return Lifecycle(Settings(**{**given, "s3_endpoint": self.s3_endpoint, **changed}), lambda: CLOCK)
+        return Lifecycle(Settings(**{**self.given(), "s3_endpoint": self.s3_endpoint, **changed}), lambda: CLOCK)
+
+    def given(self) -> dict[str, Any]:
+        """The settings of this world."""
+        key = self.policies.parent / "lifecycle.key"
+        return {"crm_url": self.url, "store": self.store_url, "policies": self.policies, "signing_key": key}
 
     def initialised(self) -> "World":
         self.lifecycle().crm.control.create()
+        keys = FileKeys(self.given()["signing_key"])
+        write_secret(keys.path, new_signing_key(), "")
+        keys.make_epoch(CLOCK.year)
         return self
 
     def add(self, table: sa.Table, **row: Any) -> Any:
@@ -224,11 +232,34 @@ class World:
             return set(connection.scalars(sa.select(demo.calls.c.id)))
 
     def purge_rows(self) -> list[dict[str, Any]]:
-        return [record for row in _purge_rows(self.lifecycle()) for record in read_records(row.entries)]
+        """The committed deletion records, opened: with `call_id`."""
+        return self.opened(record for row in _purge_rows(self.lifecycle()) for record in read_records(row.entries))
+
+    def leaves(self) -> list[dict[str, Any]]:
+        """What the ledger in the store says, leaf by leaf."""
+        log = self.lifecycle().log()
+        published = log.published()
+        size = published.size if published else 0
+        return [read_leaf(f"leaf {n}", body) for n, body in enumerate(log.leaves(0, size, size))]
 
     def records(self) -> list[dict[str, Any]]:
-        """The sealed deletion records."""
-        return [record for _, records in all_entries(self.lifecycle().store) for record in records]
+        """The deletion records in the ledger, opened."""
+        return self.opened(leaf for leaf in self.leaves() if leaf["kind"] == "purged")
+
+    def opened(self, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Records with the id of the archived call they point at, to which their commitment must open."""
+        lifecycle, records, found = self.lifecycle(), list(records), []
+        if not records:
+            return []
+        calls = {
+            manifest.batch: tables["calls"]["_call_id"].to_pylist() for manifest, tables in committed(lifecycle.store)
+        }
+        epochs = {epoch.id: epoch for epoch in lifecycle.keys.epochs()}
+        for record in records:
+            call_id = str(calls[record["batch"]][record["row"]])
+            assert epochs[record["epoch"]].commitment(record["source"], call_id) == record["call"]
+            found.append({**record, "call_id": call_id})
+        return found
 
 
 Dump = dict[str, list[dict[str, Any]]]
@@ -254,7 +285,9 @@ def archive(world: World, run: Run = RUN, night: date = NIGHT) -> Night:
     return run_night(world.lifecycle(), run, night, purge=False)
 
 
-def run_night(lifecycle: Lifecycle, run: Run = RUN, night: date = NIGHT, purge: bool = True) -> Night:
+def run_night(
+    lifecycle: Lifecycle, run: Run = RUN, night: date = NIGHT, purge: bool = True, sealing: bool = True
+) -> Night:
     """Plan, archive, purge, seal: what the nightly does."""
     result = Night(plan_night(lifecycle, night, run)[1])
     going = going_cohorts(lifecycle, result.plans)
@@ -262,7 +295,7 @@ def run_night(lifecycle: Lifecycle, run: Run = RUN, night: date = NIGHT, purge: 
         result.archived[industry, cutoff] = archive_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), run)
     for industry, cutoff in going if purge else ():
         result.purged[industry, cutoff] = purge_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), run)
-    if purge:
+    if purge and sealing:
         result.sealed = seal(lifecycle).records
     return result
 

@@ -1,18 +1,24 @@
 #!/bin/sh
-# Makes PostgreSQL, MariaDB and git available to the tests. Installs Debian's packages where they are missing and
-# we are root; starts no service and leaves no configuration of ours behind. Never fails: a test that misses its
-# server says so, and fails where CI=true.
+# Makes PostgreSQL, MariaDB, git and Go with golang.org/x/mod available to the tests. Installs Debian's packages where they are missing and
+# we are root; starts no service and leaves no configuration of ours behind. Never fails: a test that misses what it
+# needs says so, and fails where CI=true.
 
 GUARD=/usr/sbin/policy-rc.d
 
 have_postgres() { command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
 have_mariadb() { PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null; }
 have_git() { command -v git >/dev/null; }
+have_ssh_keygen() { command -v ssh-keygen >/dev/null; }
+have_go() { command -v go >/dev/null; }
+have_go_packages() { [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ]; }
 
 missing() {
     have_postgres || echo postgresql
     have_mariadb || echo mariadb-server
     have_git || echo git
+    have_ssh_keygen || echo openssh-client
+    have_go || echo golang-go
+    have_go_packages || echo golang-golang-x-mod-dev
 }
 
 packages=$(missing | tr '\n' ' ')

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -101,6 +102,12 @@ class FolderStore:
             for left in [*path.parent.glob(f"{_temporary(path.name)}*"), path]:
                 left.unlink(missing_ok=True)
             _flush(path.parent)
+
+    def lock(self, stored: Stored, until: datetime) -> None:
+        """See ObjectStore. A folder cannot lock."""
+        raise StoreError(
+            f"{self.url}: expected a bucket with Object Lock to lock {stored.key!r} until {until}; a folder has none"
+        )
 
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""

@@ -9,6 +9,7 @@ import builtins
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -48,7 +49,7 @@ class ObjectStore(Protocol):
         """Put the bytes in the place of the expected ones; None expects a free key. Older versions stay.
 
         The bytes are there already: fine, as for `put_once`. ObjectExists: the key holds others than the expected ones,
-        which were left as they are. Two callers must also be kept apart by a lease: `probe` says where a store does not.
+        which were left as they are. A lease must keep two callers apart as well: `probe` says where the store does not.
         """
 
     def get(self, key: str, version_id: str | None = None) -> bytes:
@@ -71,6 +72,9 @@ class ObjectStore(Protocol):
 
         None is what an object without a version is stored as; it never stands for the newest version.
         """
+
+    def lock(self, stored: Stored, until: datetime) -> None:
+        """Let nobody remove or shorten that version before then. StoreError where the store cannot lock."""
 
     def probe(self) -> builtins.list[str]:
         """What makes this store unfit, found by trying; empty when fit. 'warning: ' marks what can be lived with."""

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,15 @@ class S3Store:
         with suppress(ObjectMissing), self._translated("delete", stored_key):
             self._client.delete_object(**where, VersionId=version_id or "null")
         self._abort_uploads(stored_key)
+
+    def lock(self, stored: Stored, until: datetime) -> None:
+        """See ObjectStore. Compliance mode; read back, for not every store says that it did not."""
+        where = self._where(stored.key) | {"VersionId": stored.version_id or "null"}
+        with self._translated("lock", stored.key):
+            self._client.put_object_retention(**where, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until})
+            found = self._client.get_object_retention(**where)["Retention"]
+        if found["Mode"] != "COMPLIANCE" or found["RetainUntilDate"] < until.replace(microsecond=0):
+            raise StoreError(f"{self.url}: {stored.key!r} was to be locked until {until}, the store says {found}")
 
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""

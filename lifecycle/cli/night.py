@@ -15,6 +15,7 @@ from lifecycle.crm.database import open_database, translated
 from lifecycle.errors import InputError
 from lifecycle.settings import Settings, read_settings
 from lifecycle.steps.context import Lifecycle, night_of
+from lifecycle.steps.prepare import Prepared, make_keys
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # which of Dagster's parameters are beta is no news to a user
@@ -97,6 +98,7 @@ def _make_sample(lifecycle: Lifecycle, night: date) -> None:
         demo_crm.create_schema(engine)
         samples.populate(engine, night, _SAMPLE_CALLS)
     lifecycle.crm.control.create()
+    make_keys(lifecycle, Prepared())
 
 
 def _tell(night: Night) -> None:
@@ -135,11 +137,12 @@ def _where_to_look(night: Night) -> None:
     purged = next((cohort["sample"][0] for cohort in night.cohorts if cohort["sample"]), None)
     lines = [
         ("the sample CRM", DEMO / "crm.db"),
-        ("the archive and the deletion records", DEMO / "store"),
+        ("the archive and the ledger", DEMO / "store"),
         ("one call's record in words", f".venv/bin/lifecycle record {purged}"),
+        ("its proof, for an auditor", f".venv/bin/lifecycle prove {purged}"),
         ("the same night in Dagster's UI", "make ui    then open http://127.0.0.1:3000"),
     ]
-    output.print_table("Where to look", ("what", "where"), lines if purged else [*lines[:2], lines[3]])
+    output.print_table("Where to look", ("what", "where"), lines if purged else [*lines[:2], lines[-1]])
 
 
 def _plain(night: Night) -> dict[str, Any]:

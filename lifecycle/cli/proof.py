@@ -20,9 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(json_output: AsJson = False) -> None:
-    """Read the whole archive back; say what is damaged or missing.
+    """Read archive and ledger back whole; say what is damaged or missing.
 
-    Holds it against the CRM and the record, and changes nothing. Says what is damaged or missing; which archived
+    Holds them against each other and the CRM, and changes nothing. Says what is damaged or missing; which archived
     calls somebody deleted without a record; which purged calls are back. Exit 1 where there is any of it.
     """
     with progress(json_output) as draw:
@@ -58,14 +58,17 @@ def record(call: CallId, json_output: AsJson = False) -> None:
 
 def tell_record(one: Recorded) -> None:
     """One deletion record in words."""
-    for line in _words(one.record):
+    for line in _words({**one.record, "call_id": one.call_id}):
         say(line)
-    say(f"The record lies in {one.sealed_key}." if one.sealed_key else "The record is in the CRM, not sealed yet.")
+    if one.index is not None:
+        say(f"The record is leaf {one.index} of the ledger; `lifecycle prove` writes its proof.")
+    else:
+        say(f"The record lies in {one.sealed_key}." if one.sealed_key else "The record is in the CRM, not sealed yet.")
 
 
 def plain_record(one: Recorded) -> dict[str, Any]:
     """One deletion record for programs."""
-    return {"record": one.record, "sealed_key": one.sealed_key}
+    return {"record": one.record, "sealed_key": one.sealed_key, "index": one.index}
 
 
 def _words(record: Mapping[str, Any]) -> Iterator[str]:
@@ -105,7 +108,18 @@ def _tell(found: Audit) -> None:
         say(
             f"Note: the records of {found.unsealed} purge transactions wait; the next night brings them into the store."
         )
-    say("The archive is sound." if found.sound else "The archive is NOT sound.", "green" if found.sound else "bold red")
+    if found.published:
+        say(f"The ledger of {found.published.size} leaves was read back: {_kinds(found)}. Its checkpoint:")
+        for line in found.published.note.decode().splitlines():
+            say(f"  {line}")
+    say(
+        "Archive and ledger are sound." if found.sound else "Archive and ledger are NOT sound.",
+        "green" if found.sound else "bold red",
+    )
+
+
+def _kinds(found: Audit) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(found.leaves.items()))
 
 
 def _list(title: str, lines: list[str], style: str) -> None:
@@ -132,4 +146,18 @@ def _plain(found: Audit) -> dict[str, Any]:
         "returned": calls.returned,
         "orphans": found.orphans,
         "unsealed": found.unsealed,
+        "ledger": _plain_ledger(found),
+    }
+
+
+def _plain_ledger(found: Audit) -> dict[str, Any] | None:
+    if found.published is None:
+        return None
+    checkpoint = found.published.checkpoint
+    return {
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": checkpoint.root.hex(),
+        "leaves": dict(sorted(found.leaves.items())),
+        "checkpoint": found.published.note.decode(),
     }

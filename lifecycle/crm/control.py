@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated
+from lifecycle.crm.places import Places
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import PurgeRow
 
@@ -30,7 +31,10 @@ _PURGES = (
 
 
 class Control:
-    """The purge rows of one CRM: schema `lifecycle` on PostgreSQL, a table named `lifecycle_…` elsewhere."""
+    """The purge rows of one CRM: schema `lifecycle` on PostgreSQL, tables named `lifecycle_…` elsewhere.
+
+    `places` is the ledger's side of them.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,6 +44,7 @@ class Control:
         self.table = sa.Table(
             name, sa.MetaData(schema=self._schema), *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4"
         )
+        self.places = Places(database, self.table.metadata, self.table)
 
     def create(self) -> None:
         """Make what is missing; safe to run again."""
@@ -51,8 +56,11 @@ class Control:
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
         with translated():
-            if not sa.inspect(self._database.engine).has_table(self.table.name, schema=self._schema):
-                raise SourceError("the CRM has no control tables. Run `lifecycle init` once; nothing was done")
+            there = set(sa.inspect(self._database.engine).get_table_names(schema=self._schema))
+        missing = [table.name for table in self.table.metadata.sorted_tables if table.name not in there]
+        if missing:
+            which = "no control tables" if self.table.name in missing else f"no table {missing[0]} yet"
+            raise SourceError(f"the CRM has {which}. Run `lifecycle init` once; nothing was done")
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
         """Write a purge row into the transaction that deletes the calls."""
@@ -76,7 +84,7 @@ class Control:
         return self._rows(connection, self.table.c.id.in_(ids))
 
     def mark_sealed(self, row_id: str, key: str, at: datetime) -> None:
-        """Note where the records of a purge row lie in the store."""
+        """Note where records from before the ledger lie in the store."""
         with self._database.writing() as connection:
             values = {"sealed_key": key, "sealed_at": at.isoformat()}
             connection.execute(self.table.update().where(self.table.c.id == row_id).values(values))

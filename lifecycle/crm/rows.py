@@ -51,6 +51,11 @@ class Rows:
         )
         return [key for statement in wanted for key in connection.scalars(statement)]
 
+    def every_key(self, connection: sa.Connection) -> Iterator[Any]:
+        """The keys of all calls the CRM has, streamed."""
+        column = self.key.expression(self._tables[self._call_table].table)
+        yield from connection.execution_options(yield_per=KEYS_A_STATEMENT).scalars(sa.select(column))
+
     def row_key(self, part: Part) -> tuple[str, ...]:
         """The columns that name a row of a part."""
         return self._tables[part.table].key

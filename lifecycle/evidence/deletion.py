@@ -1,17 +1,21 @@
-"""The deletion record: one purged call as one line of canonical JSON. Which, why, when, where archived; no content."""
+"""The deletion record: one purged call as one leaf of the ledger. Which, why, when, where archived; no content, no id.
+
+A purge row holds its records as JSON Lines: a line is a leaf, byte for byte. Version 1, from before the ledger, named
+calls by their ids, and is read here still.
+"""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from lifecycle.evidence.leaf import Epoch, leaf, row_digest
 from lifecycle.evidence.manifest import Manifest
-from lifecycle.policy.canonical import canonical_json, sha256_hex
+from lifecycle.policy.canonical import sha256_hex
 
-VERSION = 1
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
 
 
@@ -23,6 +27,7 @@ class Purge:
     actor: str
     manifest_key: str
     manifest_sha256: str
+    decided_at: datetime
     verified_at: datetime
     purged_at: datetime
 
@@ -32,6 +37,7 @@ class PurgeRow:
     """One committed slice of a purge: who, when, from which manifest, and the deletion records, byte for byte.
 
     `entries` is JSON Lines, one deletion record a call; its bytes are fixed by the transaction that deleted the calls.
+    `sealed_key` says where they are: `ledger:<first>-<last index>`, or an object of version 1; None: not sealed yet.
     """
 
     id: str
@@ -52,19 +58,24 @@ class PurgeRow:
         """The digest of the deletion records."""
         return sha256_hex(self.entries)
 
+    @property
+    def before_the_ledger(self) -> bool:
+        """Whether its records are of version 1, which are no leaves: they name calls plainly."""
+        return bool(read_records(self.entries[: self.entries.find(b"\n")])[0]["v"] == 1)
+
 
 def deletion_records(
-    manifest: Manifest, purge: Purge, calls: pa.Table, regimes: Mapping[str, tuple[str, ...]]
+    manifest: Manifest, purge: Purge, calls: pa.Table, regimes: Mapping[str, tuple[str, ...]], epoch: Epoch
 ) -> bytes:
-    """JSON Lines, one record a call, in the order of `calls`.
+    """JSON Lines, one leaf a call, in the order of `calls`. Raises LedgerError for a record too long for a leaf.
 
-    `calls`: _call_id, `_row` (the position in the archived object), and the deciding columns. `regimes`: by rule.
+    `calls`: the archived rows, with _call_id, `_row` (the position in the archived object) and the deciding columns.
+    `regimes`: by rule. Calls are named by commitment under the epoch.
     """
     archived = next(part for part in manifest.objects if part.table == "calls")
     common = {
-        "v": VERSION,
-        "kind": "purged",
         "source": manifest.source,
+        "epoch": epoch.id,
         "industry": manifest.industry,
         "night": manifest.night.isoformat(),
         "plan_sha256": manifest.plan_sha256,
@@ -74,14 +85,22 @@ def deletion_records(
         "object": {"key": archived.key, "version_id": archived.version_id, "sha256": archived.sha256},
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
-    return b"".join(canonical_json({**common, **own}) + b"\n" for own in _each(calls, regimes))
+    each = _each(manifest.source, calls, regimes, epoch)
+    return b"".join(leaf("purged", {**common, **own}) + b"\n" for own in each)
 
 
-def _each(calls: pa.Table, regimes: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, Any]]:
-    for row in calls.select(["_call_id", "_row", *DECIDING]).to_pylist():
+def _each(
+    source: str, calls: pa.Table, regimes: Mapping[str, tuple[str, ...]], epoch: Epoch
+) -> Iterator[dict[str, Any]]:
+    for row in calls.to_pylist():
+        call_id, position = call_id_text(row["_call_id"]), row["_row"]
+        named = {
+            "call": epoch.commitment(source, call_id),
+            "row": position,
+            "row_sha256": row_digest(row, epoch.salt(source, call_id)),
+        }
         decided = {name.removeprefix("_"): _plain(row[name]) for name in DECIDING}
-        reasons = {"regimes": list(regimes.get(row["_rule_id"], ()))}
-        yield {"call_id": call_id_text(row["_call_id"]), "row": row["_row"], **decided, **reasons}
+        yield {**named, **decided, "regimes": list(regimes.get(row["_rule_id"], ()))}
 
 
 def call_id_text(key: Any) -> str:
@@ -93,9 +112,26 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def recorded_ids(entries: Iterable[bytes]) -> set[str]:
-    """The call ids that deletion records name."""
-    return {record["call_id"] for body in entries for record in read_records(body)}
+def recorded_rows(entries: Iterable[bytes]) -> set[int]:
+    """Which positions of their batch the calls of some records have. Needs no key, whatever the version."""
+    return {record["row"] for body in entries for record in read_records(body)}
+
+
+class Names:
+    """Some calls of one source, and how records of any version name them, under each epoch whose key is there."""
+
+    def __init__(self, source: str, call_ids: Collection[str], epochs: Iterable[Epoch]) -> None:
+        self._plain = frozenset(call_ids)
+        self._source = source
+        self.commitments = {epoch.commitment(source, one): one for epoch in epochs for one in self._plain}
+
+    def of(self, record: Mapping[str, Any]) -> str | None:
+        """Which of the calls a record names; None: none of them, as far as the keys tell."""
+        if record.get("source") != self._source:
+            return None
+        if "call_id" in record:
+            return record["call_id"] if record["call_id"] in self._plain else None
+        return self.commitments.get(record.get("call", ""))
 
 
 def read_records(body: bytes) -> list[dict[str, Any]]:

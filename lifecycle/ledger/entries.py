@@ -1,4 +1,7 @@
-"""Deletion records in the store: one JSON Lines object a purge transaction, put once. Their content is evidence's."""
+"""Records from before the ledger: one JSON Lines object a purge transaction. Only still read, and pinned by a leaf.
+
+A purge of that time that was not sealed yet is brought here first.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -19,6 +19,7 @@ from lifecycle.evidence.deletion import DECIDING
 from lifecycle.evidence.manifest import ArchivedObject, Manifest
 from lifecycle.steps.cohort import CohortPlan, manifests_of
 from lifecycle.steps.context import Lifecycle, Run
+from lifecycle.steps.observe import observe_set_aside
 
 BATCH_CALLS = 10_000
 
@@ -48,6 +49,7 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
             if written:
                 _count(result, *written)
             lifecycle.progress(f"archived {cohort.name}", result.calls, total)
+    observe_set_aside(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
     return result
 
 

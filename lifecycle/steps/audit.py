@@ -1,22 +1,28 @@
-"""Audit: read the whole archive back, going on after each damage, and hold it against the CRM. Reads only."""
+"""Audit: read archive and ledger back, going on after each damage, and hold them against the CRM. Reads only."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from lifecycle.archive.batches import ARCHIVE, MANIFEST, read_batch, read_manifest
-from lifecycle.errors import LifecycleError, ObjectMissing, ProofError
+from lifecycle.errors import FixityError, LifecycleError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow, call_id_text, read_records
+from lifecycle.evidence.leaf import read_leaf
+from lifecycle.ledger.check import check_log
 from lifecycle.ledger.entries import DELETIONS, entries_key
+from lifecycle.ledger.log import CHECKPOINT, Published
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.steps.context import Lifecycle
-from lifecycle.steps.reconcile import Reconciled, reconcile_batch
+from lifecycle.steps.reconcile import Reconciled, reconcile_batch, sealed_bytes
+from lifecycle.steps.replay import came_back, unknown_purges
+from lifecycle.steps.seal import seen_by_database
 from lifecycle.steps.verify import verify
 
 
 @dataclass
 class Audit:
-    """What the archive is worth. `damaged`: the object or manifest, and what is wrong with it.
+    """What archive and ledger are worth. `damaged`: the object or manifest, and what is wrong with it.
 
     `orphans` are objects no manifest names: left by runs that died, or being written now. `unsealed` counts purges
     whose records are in the CRM only. Neither is damage.
@@ -28,6 +34,8 @@ class Audit:
     reconciled: Reconciled = field(default_factory=Reconciled)
     orphans: list[str] = field(default_factory=list)
     unsealed: int = 0
+    leaves: Counter[str] = field(default_factory=Counter)
+    published: Published | None = None
 
     @property
     def sound(self) -> bool:
@@ -52,6 +60,7 @@ def audit(lifecycle: Lifecycle) -> Audit:
         proved[manifest_key] = _audit_batch(lifecycle, manifest_key, names, result)
         lifecycle.progress("batches read back", len(proved), total)
     _audit_purges(lifecycle, proved, result)
+    _audit_ledger(lifecycle, result)
     # Beside a lost manifest lies the only copy there is: no orphan, and nothing to sweep.
     lost = {key.removesuffix(MANIFEST) for key in result.damaged if key.endswith(f"/{MANIFEST}")}
     result.orphans = [key for key in result.orphans if f"{key.rpartition('/')[0]}/" not in lost]
@@ -100,7 +109,7 @@ def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: A
             rows = control.by_ids(connection, [row_id])
         for row in rows:
             result.unsealed += row.sealed_key is None
-            known.add(entries_key(row))
+            known |= {entries_key(row)} if row.before_the_ledger else set()
             result.damaged |= dict(_purge_damage(lifecycle, row, proved))
     _audit_records(lifecycle, known, result)
 
@@ -127,10 +136,61 @@ def _purge_damage(lifecycle: Lifecycle, row: PurgeRow, proved: dict[str, str | N
     if row.sealed_key is None:
         return
     try:
-        if sha256_hex(lifecycle.store.get(row.sealed_key)) != row.entries_sha256:
+        if sha256_hex(sealed_bytes(lifecycle, row)) != row.entries_sha256:
             yield row.sealed_key, f"other bytes than the deletion records that purge {row.id} committed"
     except (ProofError, ObjectMissing) as error:
         yield row.sealed_key, _reason(error)
+
+
+def _audit_ledger(lifecycle: Lifecycle, result: Audit) -> None:
+    """Every leaf and tile against the signed root; the root against what the database saw; no purge unknown to it."""
+    log, pinned = lifecycle.log(), dict[str, str]()
+    try:
+        result.published = published = log.published()
+        seen = seen_by_database(lifecycle, log)
+    except ProofError as error:
+        result.damaged[CHECKPOINT] = _reason(error)
+        return
+    if published is None:
+        if seen:
+            result.damaged[CHECKPOINT] = f"missing: the database saw a ledger of {seen.size} leaves"
+        return
+
+    def see(index: int, body: bytes) -> None:
+        try:
+            leaf = read_leaf(f"leaf {index}", body)
+        except FixityError as error:
+            result.damaged[f"leaf {index}"] = _reason(error)
+            return
+        result.leaves[leaf["kind"]] += 1
+        if leaf["kind"] == "imported":
+            pinned[leaf["object"]["key"]] = leaf["object"]["sha256"]
+
+    damage = check_log(log, published, see)
+    result.damaged |= damage
+    if not damage and seen and not log.continues(seen.checkpoint, published.checkpoint):
+        result.damaged[CHECKPOINT] = (
+            f"its {published.size} leaves do not go on from the {seen.size} the database saw signed"
+        )
+    _audit_pinned(lifecycle, pinned, result)
+    unknown = {} if damage else unknown_purges(lifecycle, log, published)
+    if unknown:
+        first = min(unknown.values())
+        result.damaged[f"leaf {first}"] = (
+            f"the CRM has no purge row for this and {len(unknown) - 1} other leaves: was its database restored from a "
+            "backup? `lifecycle replay` names the calls that came back"
+        )
+        result.reconciled.returned += sorted(set(came_back(lifecycle, unknown)) - set(result.reconciled.returned))
+
+
+def _audit_pinned(lifecycle: Lifecycle, pinned: dict[str, str], result: Audit) -> None:
+    """Records from before the ledger are what their leaf says they are."""
+    for key, sha256 in pinned.items():
+        try:
+            if sha256_hex(lifecycle.store.get(key)) != sha256:
+                result.damaged[key] = "other bytes than the ledger says it had when it was taken in"
+        except (ProofError, ObjectMissing) as error:
+            result.damaged[key] = _reason(error)
 
 
 def _reason(error: LifecycleError) -> str:

@@ -11,12 +11,13 @@ from typing import Literal
 from lifecycle.crm.inspection import doubts
 from lifecycle.crm.schema import unmapped_references
 from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError
+from lifecycle.ledger.keys import key_problems
 from lifecycle.policy.hold import Hold, Scope
 from lifecycle.policy.models import folded
 from lifecycle.policy.schedule import Schedules, names_of
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.examples import failing_examples
-from lifecycle.steps.prepare import is_warning, key_problems
+from lifecycle.steps.prepare import is_warning
 
 _NEEDS_A_PERSON = 1
 

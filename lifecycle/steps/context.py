@@ -12,6 +12,9 @@ from lifecycle.crm.database import open_database
 from lifecycle.crm.facts import FactKinds
 from lifecycle.crm.source import read_source
 from lifecycle.errors import NightError
+from lifecycle.evidence.notes import named
+from lifecycle.ledger.keys import FileKeys, Keys
+from lifecycle.ledger.log import Log
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.schedule import Schedules
 from lifecycle.settings import Settings
@@ -55,6 +58,20 @@ class Lifecycle:
     def store(self) -> ObjectStore:
         """The object store."""
         return open_store(self.settings.store, self.settings.s3_endpoint)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keeper of the ledger's secrets."""
+        return FileKeys(self.settings.signing_key)
+
+    @property
+    def origin(self) -> str:
+        """The ledger's name, in its checkpoints and in the name of its key."""
+        return named(self.settings.origin or f"call-lifecycle/{self.crm.source.source}")
+
+    def log(self) -> Log:
+        """The ledger, read with the keys as they are this moment."""
+        return Log(self.store, self.origin, lambda: self.keys.verifiers(self.origin))
 
 
 def fact_kinds(schedules: Schedules) -> FactKinds:

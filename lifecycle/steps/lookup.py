@@ -5,17 +5,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.errors import SourceError
-from lifecycle.evidence.deletion import call_id_text, read_records
+from lifecycle.evidence.deletion import Names, call_id_text, read_records
+from lifecycle.evidence.leaf import read_leaf
+from lifecycle.evidence.merkle import TILE_WIDTH
 from lifecycle.ledger.entries import all_entries
+from lifecycle.ledger.log import LEDGER
 from lifecycle.steps.context import Lifecycle
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One deletion record, as it was written, and the object of the store it lies in; None: it is not sealed yet."""
+    """One deletion record, as it was written, and the object of the store it lies in; None: it is not sealed yet.
+
+    `index`: its place in the ledger; None: it is not sealed yet, or from before the ledger.
+    """
 
     record: dict[str, Any]
     sealed_key: str | None
+    call_id: str
+    index: int | None = None
+    leaf: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +51,26 @@ def lookup(lifecycle: Lifecycle, call: str) -> Lookup:
 
 def _records(lifecycle: Lifecycle, name: str) -> Iterator[Recorded]:
     """Unsealed first: a record that is sealed meanwhile is found twice, and then as the sealed one."""
+    names = Names(lifecycle.crm.source.source, [name], lifecycle.keys.epochs())
     for body in _unsealed(lifecycle):
-        yield from (Recorded(record, None) for record in read_records(body) if record["call_id"] == name)
+        yield from (Recorded(record, None, name) for record in read_records(body) if names.of(record))
     for key, records in all_entries(lifecycle.store):
-        yield from (Recorded(record, key) for record in records if record["call_id"] == name)
+        yield from (Recorded(record, key, name) for record in records if names.of(record))
+    yield from _logged(lifecycle, names)
+
+
+def _logged(lifecycle: Lifecycle, names: Names) -> Iterator[Recorded]:
+    """Every bundle is read, but only a leaf that holds a commitment of ours is parsed."""
+    log = lifecycle.log()
+    published = log.published()
+    wanted = [text.encode() for text in names.commitments]
+    for number in range(-(-published.size // TILE_WIDTH) if published else 0):
+        assert published is not None
+        for place, body in enumerate(log.bundle(number, published.size)):
+            if any(text in body for text in wanted):
+                record = read_leaf(f"leaf {number * TILE_WIDTH + place}", body)
+                if record["kind"] == "purged" and (name := names.of(record)):
+                    yield Recorded(record, f"{LEDGER}checkpoint", name, number * TILE_WIDTH + place, body)
 
 
 def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:

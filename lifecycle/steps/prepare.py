@@ -1,23 +1,13 @@
 """Prepare: make what the product needs before its first night, and nothing that is there already."""
 
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from lifecycle.crm.bank import import_calls
 from lifecycle.crm.database import open_database, translated
 from lifecycle.crm.demo import create_schema
-from lifecycle.errors import SettingsError, SourceError
+from lifecycle.errors import SourceError
+from lifecycle.ledger.keys import FileKeys, key_problems, new_signing_key, write_secret
 from lifecycle.steps.context import Lifecycle
 
 
@@ -45,7 +35,7 @@ def is_warning(problem: str) -> bool:
 
 
 def prepare(lifecycle: Lifecycle) -> Prepared:
-    """Make the control tables and the signing key, and try the store out. Safe to run again."""
+    """Make the control tables and the ledger's keys, and try the store out. Safe to run again."""
     result, control = Prepared(), lifecycle.crm.control
     store, key = lifecycle.store, lifecycle.settings.signing_key
     try:
@@ -54,7 +44,7 @@ def prepare(lifecycle: Lifecycle) -> Prepared:
     except SourceError:
         control.create()
         result.add("the control tables in the CRM", made=True)
-    result.add(f"the signing key {key}", made=make_key(key))
+    make_keys(lifecycle, result)
     result.problems += key_problems(key)
     tried = store.probe()
     result.problems += tried
@@ -63,46 +53,21 @@ def prepare(lifecycle: Lifecycle) -> Prepared:
     return result
 
 
+def make_keys(lifecycle: Lifecycle, result: Prepared) -> None:
+    """Make the signing key, and this year's epoch key, where they are missing. Raises SettingsError."""
+    keys = FileKeys(lifecycle.settings.signing_key)
+    result.add(f"the signing key {keys.path}", made=make_key(keys.path))
+    epoch = keys.make_epoch(lifecycle.now().year)
+    result.add(f"an epoch key in {keys.folder}", made=epoch is not None)
+
+
 def make_key(path: Path) -> bool:
     """Make an Ed25519 private key as PKCS#8 PEM, mode 0600; gives whether it did. Never replaces a file.
 
-    It will sign the ledger's checkpoints: whoever verifies them needs to know the public half of this very key.
+    It signs the ledger's checkpoints: whoever verifies them needs to know the public half of this very key.
     Raises SettingsError where the file cannot be made.
     """
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise SettingsError(f"LIFECYCLE_SIGNING_KEY: expected to make {path}; found: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)  # half a key would never be replaced
-        raise
-    return True
-
-
-def key_problems(path: Path) -> list[str]:
-    """What is wrong with the signing key; `warning: ` before what can be lived with."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        key = load_pem_private_key(path.read_bytes(), None)
-    except FileNotFoundError:
-        return [f"warning: no signing key {path}. Run `lifecycle init` once"]
-    except OSError as error:
-        return [f"the signing key {path} cannot be read: {error.strerror}"]
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        return [f"{path} holds no Ed25519 private key in PEM. Move it away and run `lifecycle init`"]
-    others = [f"warning: the signing key {path} has mode {mode:04o}; expected 0600, others may read it"]
-    return others if mode & 0o077 else []
+    return write_secret(path, new_signing_key(), "LIFECYCLE_SIGNING_KEY")
 
 
 def load_bank_calls(lifecycle: Lifecycle, file: Path) -> int:

@@ -6,6 +6,7 @@ The deletions and their purge row commit together.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -15,10 +16,11 @@ import pyarrow.compute as pc
 
 from lifecycle.crm.purger import Purger, Reasons
 from lifecycle.evidence.comparison import CALL_ID, differences, of_calls
-from lifecycle.evidence.deletion import DECIDING, Purge, PurgeRow, call_id_text, deletion_records, recorded_ids
+from lifecycle.evidence.deletion import DECIDING, Purge, PurgeRow, call_id_text, deletion_records, recorded_rows
 from lifecycle.policy.disposition import Disposition, dispose
 from lifecycle.steps.cohort import CohortPlan, manifests_of
 from lifecycle.steps.context import Lifecycle, Run
+from lifecycle.steps.observe import observe_set_aside
 from lifecycle.steps.verify import VerifiedBatch, verify
 
 SLICE_CALLS = 500
@@ -42,37 +44,48 @@ def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Purged:
     """Verify and purge every batch archived under a cohort's plan that is not on record whole. Safe to run again."""
     result = Purged()
     with lifecycle.crm.database.lease(cohort.name):
-        purger = lifecycle.crm.purger()
+        purger, decided_at = lifecycle.crm.purger(), cohort.plan.created_at
+        lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
         for key, (manifest, _) in manifests_of(lifecycle, cohort).items():
             recorded = _recorded(lifecycle, manifest.batch)
             if len(recorded) < manifest.calls:
                 batch = verify(lifecycle.store, key, lifecycle.now())
-                purge_batch(lifecycle, purger, batch, recorded, run, result)
+                purge_batch(lifecycle, purger, batch, recorded, run, decided_at, result)
             result.before += len(recorded)
             result.manifests.append(key)
             lifecycle.progress(f"purged {cohort.name}", result.calls + result.before, cohort.calls)
+    observe_set_aside(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
     return result
 
 
-def _recorded(lifecycle: Lifecycle, batch: str) -> set[str]:
-    """The calls of a batch that committed purges have on record."""
+def _recorded(lifecycle: Lifecycle, batch: str) -> set[int]:
+    """Which rows of a batch are calls that committed purges have on record."""
     with lifecycle.crm.database.reading() as connection:
-        return recorded_ids(row.entries for row in lifecycle.crm.control.of_batch(connection, batch))
+        return recorded_rows(row.entries for row in lifecycle.crm.control.of_batch(connection, batch))
 
 
 def purge_batch(
-    lifecycle: Lifecycle, purger: Purger, batch: VerifiedBatch, recorded: set[str], run: Run, result: Purged
+    lifecycle: Lifecycle,
+    purger: Purger,
+    batch: VerifiedBatch,
+    recorded: set[int],
+    run: Run,
+    decided_at: datetime,
+    result: Purged,
 ) -> None:
-    """Purge the calls of one proved batch that are not recorded yet, a slice a transaction, adding to `result`."""
+    """Purge the calls of one proved batch that are not recorded yet, a slice a transaction, adding to `result`.
+
+    `recorded`: the rows of the batch that are. `decided_at`: when their plan was made.
+    """
     calls = batch.tables["calls"]
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
-    keys = [key for key in calls[CALL_ID].to_pylist() if call_id_text(key) not in recorded]
+    keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
     for start in range(0, len(keys), SLICE_CALLS):
         some = keys[start : start + SLICE_CALLS]
         done = purger.purge(
             some,
             keep=partial(_reasons_to_keep, lifecycle, batch),
-            note=partial(_purge_row, lifecycle, batch, run, calls),
+            note=partial(_purge_row, lifecycle, batch, run, decided_at, calls),
         )
         _add(result, done.deleted, done.rows, done.set_aside)
 
@@ -122,11 +135,19 @@ def _not_as_decided(verdict: dict[str, Any], decided: tuple[Any, ...], industry:
     return None
 
 
-def _purge_row(lifecycle: Lifecycle, batch: VerifiedBatch, run: Run, calls: pa.Table, going: Sequence[Any]) -> PurgeRow:
+def _purge_row(
+    lifecycle: Lifecycle,
+    batch: VerifiedBatch,
+    run: Run,
+    decided_at: datetime,
+    calls: pa.Table,
+    going: Sequence[Any],
+) -> PurgeRow:
     manifest, now = batch.manifest, lifecycle.now()
-    purge = Purge(run.id, run.actor, batch.manifest_key, batch.manifest_sha256, batch.verified_at, now)
+    purge = Purge(run.id, run.actor, batch.manifest_key, batch.manifest_sha256, decided_at, batch.verified_at, now)
     schedule = lifecycle.policies.schedules.by_industry[manifest.industry]
     chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
+    regimes = {rule.id: rule.regimes for rule in schedule.rules}
     return PurgeRow(
         id=f"{manifest.batch}-{uuid4().hex[:12]}",
         batch=manifest.batch,
@@ -138,5 +159,5 @@ def _purge_row(lifecycle: Lifecycle, batch: VerifiedBatch, run: Run, calls: pa.T
         manifest_sha256=batch.manifest_sha256,
         purged_at=now.isoformat(),
         calls=len(going),
-        entries=deletion_records(manifest, purge, chosen, {rule.id: rule.regimes for rule in schedule.rules}),
+        entries=deletion_records(manifest, purge, chosen, regimes, lifecycle.keys.epoch()),
     )

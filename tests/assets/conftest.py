@@ -16,6 +16,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(f"sqlite:///{tmp_path / 'crm' / 'crm.db'}", (tmp_path / "store").as_uri(), tmp_path / "policies")
     demo.create_schema(world.engine)
     names = {"CRM_URL": world.url, "STORE": world.store_url, "POLICIES": str(world.policies), "SOURCE": "demo"}
+    names["SIGNING_KEY"] = str(world.given()["signing_key"])
     for name, value in names.items():
         monkeypatch.setenv(f"LIFECYCLE_{name}", value)
     world.initialised().furnish().flush()

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
@@ -20,6 +21,7 @@ from lifecycle.steps.archive import archive_cohort
 from lifecycle.steps.cohort import open_cohort
 from lifecycle.steps.context import Lifecycle, Run
 from lifecycle.steps.plan import plan_night
+from lifecycle.steps.prepare import Prepared, make_keys
 from lifecycle.steps.purge import purge_cohort
 from lifecycle.steps.seal import seal
 
@@ -59,7 +61,10 @@ class Place:
 
     def lifecycle(self) -> Lifecycle:
         settings = Settings(
-            crm_url=f"sqlite:///{self.folder}/crm.db", store=self.store.as_uri(), policies=self.policies
+            crm_url=f"sqlite:///{self.folder}/crm.db",
+            store=self.store.as_uri(),
+            policies=self.policies,
+            signing_key=self.folder / "lifecycle.key",
         )
         return Lifecycle(settings, lambda: datetime.now(UTC))
 
@@ -71,8 +76,14 @@ class Place:
         return sorted(self.store.glob(f"archive/**/{name}"))
 
     def purged(self) -> list[str]:
-        bodies = [path.read_text() for path in sorted(self.store.glob("deletions/**/*.jsonl"))]
-        return [json.loads(line)["call_id"] for body in bodies for line in body.splitlines()]
+        """The calls that the ledger has as purged, found in the archive by where their leaves point."""
+        log = self.lifecycle().log()
+        published = log.published()
+        assert published is not None
+        leaves = [json.loads(body) for body in log.leaves(0, published.size, published.size)]
+        rows = {leaf["object"]["key"]: leaf for leaf in leaves if leaf["kind"] == "purged"}
+        calls = {key: pq.read_table(self.store / key)["_call_id"].to_pylist() for key in rows}
+        return [calls[leaf["object"]["key"]][leaf["row"]] for leaf in leaves if leaf["kind"] == "purged"]
 
 
 def copy_policies(to: Path) -> None:
@@ -102,6 +113,7 @@ def through_the_night(sampled: Path, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copytree(sampled, folder)
     lifecycle, run = Place(folder).lifecycle(), Run("run-1", "a tester")
     lifecycle.crm.control.create()
+    make_keys(lifecycle, Prepared())
     for industry, plan in plan_night(lifecycle, NIGHT, run)[1].items():
         for cohort in plan.cohorts:
             opened = open_cohort(lifecycle, industry, cohort.cutoff)
@@ -122,6 +134,8 @@ def place(sampled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pla
 def purged_again(place: Place, through_the_night: Path) -> list[str]:
     """The calls of a night whose records are in the store, while the CRM is the one before it."""
     shutil.copytree(through_the_night / "store", place.store, dirs_exist_ok=True)
+    for secret in through_the_night.glob("lifecycle.*"):
+        (shutil.copytree if secret.is_dir() else shutil.copy)(secret, place.folder / secret.name)
     place.lifecycle().crm.control.create()
     return place.purged()
 
@@ -136,7 +150,7 @@ def settle(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     folder = tmp_path / "place"
     shutil.copytree(template, folder)
     monkeypatch.chdir(folder)
-    for name in ("SOURCE", "S3_ENDPOINT", "NIGHTLY_TIMEZONE", "NIGHTLY_CRON"):
+    for name in ("SOURCE", "ORIGIN", "S3_ENDPOINT", "NIGHTLY_TIMEZONE", "NIGHTLY_CRON"):
         monkeypatch.delenv(f"LIFECYCLE_{name}", raising=False)
     monkeypatch.setenv("LIFECYCLE_CRM_URL", "sqlite:///crm.db")
     monkeypatch.setenv("LIFECYCLE_STORE", (folder / "store").as_uri())

@@ -18,6 +18,7 @@ VERIFY_KEYS = [
     "returned",
     "orphans",
     "unsealed",
+    "ledger",
 ]
 
 
@@ -26,7 +27,7 @@ def test_a_sound_archive_is_exit_0(lifecycle: Run_, purged: Place) -> None:
     assert (said.code, list(said.json)) == (0, VERIFY_KEYS)
     assert said.json["archived"] == said.json["recorded"] == len(purged.purged()) == 28
     assert (said.json["live"], said.json["damaged"], said.json["orphans"], said.json["unsealed"]) == (0, {}, [], 0)
-    assert "The archive is sound." in lifecycle("verify").out
+    assert "Archive and ledger are sound." in lifecycle("verify").out
 
 
 def test_before_init_verify_says_what_to_run(lifecycle: Run_, place: Place) -> None:
@@ -50,7 +51,7 @@ def test_every_damage_is_listed_not_only_the_first(lifecycle: Run_, purged: Plac
     told = lifecycle("verify")
     assert told.code == 1
     assert [key for key in keys if key not in told.out] == []
-    assert "The archive is NOT sound." in told.out
+    assert "Archive and ledger are NOT sound." in told.out
 
 
 def test_two_damaged_objects_of_one_batch_are_both_listed(lifecycle: Run_, purged: Place) -> None:
@@ -86,14 +87,21 @@ def test_a_manifest_that_was_swapped_is_damage(lifecycle: Run_, purged: Place) -
     assert next(iter(said.json["damaged"].values())).startswith("replaced: sha256 ")
 
 
-def test_changed_and_missing_deletion_records_are_damage(lifecycle: Run_, purged: Place) -> None:
-    changed, missing, *_ = sorted(purged.store.glob("deletions/**/*.jsonl"))
-    changed.write_bytes(changed.read_bytes().replace(b"a tester", b"somebody"))
-    missing.unlink()
-    said = lifecycle("verify", "--json")
-    assert said.code == 1
-    keys = {path.relative_to(purged.store).as_posix() for path in (changed, missing)}
-    assert keys <= set(said.json["damaged"])
+def test_a_changed_leaf_a_missing_tile_and_a_changed_checkpoint_are_damage(lifecycle: Run_, purged: Place) -> None:
+    (bundle,), (tile,) = purged.store.glob("ledger/tile/entries/*/*"), purged.store.glob("ledger/tile/0/*/*")
+    checkpoint = purged.store / "ledger/checkpoint"
+    for path, body in (
+        (bundle, bundle.read_bytes().replace(b"a tester", b"A tester")),
+        (tile, None),
+        (checkpoint, checkpoint.read_bytes().replace(b"\n\n", b"x\n\n")),
+    ):
+        kept = path.read_bytes()
+        path.unlink() if body is None else path.write_bytes(body)
+        said = lifecycle("verify", "--json")
+        key = path.relative_to(purged.store).as_posix()
+        assert (said.code, key in said.json["damaged"]) == (1, True), said.out
+        path.write_bytes(kept)
+    assert lifecycle("verify").code == 0
 
 
 def test_what_no_manifest_names_is_a_note(lifecycle: Run_, purged: Place) -> None:
@@ -147,15 +155,17 @@ def test_record_says_who_when_why_and_where(lifecycle: Run_, purged: Place) -> N
         record["object"]["version_id"],
         record["object"]["sha256"],
         f"destroyed on {record['destroy_on']}",
-        one["sealed_key"],
+        f"leaf {one['index']} of the ledger",
     )
     assert [text for text in words if text not in said.out] == []
 
 
 def test_a_record_that_is_not_sealed_yet_is_found_in_the_crm(lifecycle: Run_, purged: Place) -> None:
     call = purged.purged()[0]
-    shutil.rmtree(purged.store / "deletions")
+    shutil.rmtree(purged.store / "ledger")
     purged.sql("UPDATE lifecycle_purges SET sealed_key = NULL, sealed_at = NULL")
+    for table in ("places", "checkpoints"):
+        purged.sql(f"DELETE FROM lifecycle_{table}")
     said = lifecycle("record", call)
     assert said.code == 0
     assert "The record is in the CRM, not sealed yet." in said.out

@@ -23,7 +23,8 @@ def test_init_makes_what_is_missing_and_changes_nothing_the_second_time(lifecycl
     before = key.read_bytes()
     second = lifecycle("init", "--json")
     assert (first.code, second.code) == (0, 0)
-    assert first.json["made"] == ["the control tables in the CRM", "the signing key lifecycle.key"]
+    made = ["the control tables in the CRM", "the signing key lifecycle.key", "an epoch key in lifecycle.epochs"]
+    assert first.json["made"] == made
     assert second.json["made"] == []
     assert {*first.json["made"]} < {*second.json["found"]}
     assert key.read_bytes() == before

@@ -1,20 +1,24 @@
 """The deletion record byte for byte: which, why, when, where archived; and nothing else of the call."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pyarrow as pa
 import pytest
 
+from lifecycle.errors import LedgerError
 from lifecycle.evidence.deletion import (
     DECIDING,
+    Names,
     Purge,
     PurgeRow,
     call_id_text,
     deletion_records,
     read_records,
-    recorded_ids,
+    recorded_rows,
 )
+from lifecycle.evidence.leaf import Epoch, row_digest
 from tests.evidence.test_manifest import KEY, MANIFEST
 
 PURGE = Purge(
@@ -22,11 +26,13 @@ PURGE = Purge(
     actor="nightly",
     manifest_key=KEY,
     manifest_sha256="ee",
+    decided_at=datetime(2026, 11, 20, 0, 50, tzinfo=UTC),
     verified_at=datetime(2026, 11, 20, 1, 10, tzinfo=UTC),
     purged_at=datetime(2026, 11, 20, 1, 11, 12, 500000, tzinfo=UTC),
 )
 REGIMES = {"FIN-CALL": ("eu-mifid2-16-7", "x")}
 SECRET = "Ann Bolt +49 30 1234"
+EPOCH = Epoch.of_key(2026, bytes(range(32)))
 
 
 def calls(
@@ -50,41 +56,49 @@ def calls(
 
 
 def line(call_id: str, row: int, destroy: str = '"2028-03-17"', regimes: str = '["eu-mifid2-16-7","x"]') -> str:
+    content = {"name": SECRET, "phone": SECRET, "record_class": SECRET}
     return (
-        f'{{"actor":"nightly","archived_at":"2026-11-20T01:02:03.450000+00:00","batch":"b-1","call_id":"{call_id}",'
-        f'"destroy_on":{destroy},"industry":"finance","kind":"purged","manifest_key":"{KEY}","manifest_sha256":"ee",'
+        '{"actor":"nightly","archived_at":"2026-11-20T01:02:03.450000+00:00","batch":"b-1",'
+        f'"call":"{EPOCH.commitment("demo", call_id)}","decided_at":"2026-11-20T00:50:00+00:00",'
+        f'"destroy_on":{destroy},"epoch":"2026-630dcd29","industry":"finance","kind":"purged","manifest_key":"{KEY}",'
+        '"manifest_sha256":"ee",'
         '"night":"2026-11-20","object":{"key":"k/calls.parquet","sha256":"cc","version_id":"v1"},"plan_sha256":"aa",'
         f'"purge_from":"2026-03-17","purged_at":"2026-11-20T01:11:12.500000+00:00","regimes":{regimes},"row":{row},'
+        f'"row_sha256":"{row_digest(content, EPOCH.salt("demo", call_id))}",'
         '"rule_id":"FIN-CALL","run_id":"r-2",'
         '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","sha256":"bb"},"source":"demo",'
-        '"trigger_date":"2021-03-16","v":1,"verified_at":"2026-11-20T01:10:00+00:00"}\n'
+        '"trigger_date":"2021-03-16","v":2,"verified_at":"2026-11-20T01:10:00+00:00"}\n'
     )
 
 
+def records(*ids, regimes=REGIMES, **columns) -> bytes:
+    return deletion_records(MANIFEST, PURGE, calls(*ids, **columns), regimes, EPOCH)
+
+
 def test_deletion_records_have_these_bytes():
-    found = deletion_records(MANIFEST, PURGE, calls("ç-1", "c-2"), REGIMES)
-    assert found == (line("ç-1", 2) + line("c-2", 1)).encode()
+    assert records("ç-1", "c-2") == (line("ç-1", 2) + line("c-2", 1)).encode()
 
 
 def test_never_and_no_regime_are_said():
-    found = deletion_records(MANIFEST, PURGE, calls("c-1", destroy=None), {})
-    assert found == line("c-1", 1, "null", "[]").encode()
+    assert records("c-1", destroy=None, regimes={}) == line("c-1", 1, "null", "[]").encode()
 
 
 def test_no_call_is_no_record():
-    assert deletion_records(MANIFEST, PURGE, calls(kind=pa.string()), REGIMES) == b""
+    assert records(kind=pa.string()) == b""
 
 
 def test_a_record_names_no_fact_beyond_the_deciding_ones():
-    body = deletion_records(MANIFEST, PURGE, calls("c-1"), REGIMES)
+    body = records("c-1")
     assert SECRET.encode() not in body
+    assert b"c-1" not in body
     (record,) = read_records(body)
-    of_the_call = {"call_id", "row", *(name.removeprefix("_") for name in DECIDING)}
-    of_the_purge = {"run_id", "actor", "manifest_key", "manifest_sha256", "verified_at", "purged_at"}
+    of_the_call = {"call", "row", "row_sha256", *(name.removeprefix("_") for name in DECIDING)}
+    of_the_purge = {"run_id", "actor", "manifest_key", "manifest_sha256", "decided_at", "verified_at", "purged_at"}
     of_the_batch = {
         "v",
         "kind",
         "source",
+        "epoch",
         "industry",
         "night",
         "plan_sha256",
@@ -97,15 +111,17 @@ def test_a_record_names_no_fact_beyond_the_deciding_ones():
 
 
 def test_records_are_read_back_in_order():
-    found = read_records(deletion_records(MANIFEST, PURGE, calls("b", "a", "c"), REGIMES))
-    assert [(record["call_id"], record["row"]) for record in found] == [("b", 3), ("a", 2), ("c", 1)]
+    found = read_records(records("b", "a", "c"))
+    expected = [(EPOCH.commitment("demo", one), 3 - place) for place, one in enumerate("bac")]
+    assert [(record["call"], record["row"]) for record in found] == expected
 
 
 @pytest.mark.parametrize("odd", ["a\nb", "a\u2028b", "a\x85b", '"', "\\", "a\r", "金"])
 def test_a_call_id_never_breaks_its_line(odd):
-    body = deletion_records(MANIFEST, PURGE, calls(odd, "c"), REGIMES)
+    body = records(odd, "c")
     assert body.count(b"\n") == 2
-    assert [record["call_id"] for record in read_records(body)] == [odd, "c"]
+    names = Names("demo", [odd, "c"], [EPOCH])
+    assert [names.of(record) for record in read_records(body)] == [odd, "c"]
 
 
 @pytest.mark.parametrize(
@@ -123,10 +139,30 @@ def test_a_key_is_named_in_digits_text_or_hex(key, text):
 
 
 @pytest.mark.parametrize(("kind", "ids"), [(pa.int64(), [1, 22]), (pa.binary(), [b"\x01", b"\xfe"])])
-def test_the_recorded_calls_are_named_as_call_id_text_names_them(kind, ids):
-    bodies = [deletion_records(MANIFEST, PURGE, calls(each, kind=kind), REGIMES) for each in ids]
-    assert recorded_ids(bodies) == {call_id_text(each) for each in ids}
-    assert recorded_ids([]) == recorded_ids([b""]) == set()
+def test_calls_are_found_in_records_as_call_id_text_names_them(kind, ids):
+    body = records(*ids, kind=kind)
+    names = Names("demo", [*map(call_id_text, ids), "another"], [Epoch.of_key(2025, bytes(32)), EPOCH])
+    assert [names.of(record) for record in read_records(body)] == [call_id_text(one) for one in ids]
+    assert recorded_rows([body]) == {1, 2}
+    assert recorded_rows([]) == recorded_rows([b""]) == set()
+
+
+def test_without_the_epochs_key_a_record_names_nobody():
+    (record,) = read_records(records("c-1"))
+    assert Names("demo", ["c-1"], []).of(record) is None
+    assert Names("other", ["c-1"], [EPOCH]).of(record) is None
+
+
+def test_records_from_before_the_ledger_name_calls_plainly():
+    record = {"v": 1, "source": "demo", "call_id": "c-1", "row": 4}
+    assert Names("demo", ["c-1"], []).of(record) == "c-1"
+    assert Names("demo", ["c-2"], []).of(record) is None
+
+
+def test_a_record_too_long_for_a_leaf_is_not_made():
+    long = replace(PURGE, actor="a" * 70_000)
+    with pytest.raises(LedgerError, match="expected at most 65535"):
+        deletion_records(MANIFEST, long, calls("c-1"), REGIMES, EPOCH)
 
 
 def test_a_purge_row_is_named_by_the_digest_of_its_records():

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from lifecycle.crm import demo
-from tests.builders import World
+from tests.builders import CONTROL, World
 
 DATABASES = {"sqlite": None, "postgresql": "postgres_server", "mariadb": "mariadb_server"}
 
@@ -82,7 +82,11 @@ def _wipe(url: str) -> None:
         connection.execute(demo.calls.update().values(repeat_parent_id=None))
         for table in reversed(demo.metadata.sorted_tables):
             connection.execute(table.delete())
-        if sa.inspect(connection).has_table("purges", schema="lifecycle"):
-            connection.execute(sa.text("DELETE FROM lifecycle.purges"))
-        if sa.inspect(connection).has_table("lifecycle_purges"):
-            connection.execute(sa.text("DELETE FROM lifecycle_purges"))
+        for name in CONTROL:
+            schema, table = (
+                ("lifecycle", name.removeprefix("lifecycle_"))
+                if connection.dialect.name == "postgresql"
+                else (None, name)
+            )
+            if sa.inspect(connection).has_table(table, schema=schema):
+                connection.execute(sa.table(table, schema=schema).delete())

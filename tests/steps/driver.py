@@ -20,6 +20,7 @@ from lifecycle.crm.database import Database
 from lifecycle.errors import LifecycleError
 from lifecycle.settings import Settings
 from lifecycle.steps.context import Lifecycle, Run
+from lifecycle.steps.seal import seal
 from tests.builders import CLOCK, World, run_night
 
 processes = multiprocessing.get_context("forkserver")
@@ -44,7 +45,7 @@ class Suicide:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def install(self) -> None:
-        put_once, writing = FolderStore.put_once, Database.writing
+        put_once, swapped, writing = FolderStore.put_once, FolderStore.swap, Database.writing
 
         def put(store: FolderStore, key: str, body: Any) -> Any:
             with self.write():
@@ -63,37 +64,59 @@ class Suicide:
             with self.write():
                 manager.__exit__(None, None, None)
 
+        def swap(store: FolderStore, key: str, body: bytes, expected: bytes | None) -> Any:
+            with self.write():
+                return swapped(store, key, body, expected)
+
         FolderStore.put_once = put  # type: ignore[method-assign]
+        FolderStore.swap = swap  # type: ignore[method-assign]
         Database.writing = write  # type: ignore[method-assign]
 
 
-def _night(given: dict[str, Any], run: str, at: int, when: str, said: Path, barrier: Any) -> None:
+def _night(given: dict[str, Any], run: str, at: int, when: str, said: Path, barrier: Any, work: Any) -> None:
     suicide = Suicide(at, when)
     suicide.install()
     lifecycle = Lifecycle(Settings(**given), lambda: CLOCK)
     if barrier is not None:
         barrier.wait()
     try:
-        run_night(lifecycle, Run(run, "tester"))
+        work(lifecycle, Run(run, "tester"))
     except LifecycleError as error:
         said.write_text(f"{type(error).__name__}: {error}")
         raise SystemExit(error.exit_code) from None
     said.write_text(str(suicide.writes))
 
 
-def begin(world: World, run: str = "run-1", at: int = 0, when: str = "before", barrier: Any = None) -> Any:
-    """Start a night in its own process; `said(process)` is what it said."""
+def whole(lifecycle: Lifecycle, run: Run) -> None:
+    """A whole night."""
+    run_night(lifecycle, run)
+
+
+def without_sealing(lifecycle: Lifecycle, run: Run) -> None:
+    """A night up to its last purge."""
+    run_night(lifecycle, run, sealing=False)
+
+
+def sealing(lifecycle: Lifecycle, _run: Run) -> None:
+    """What is left of a night after its last purge."""
+    seal(lifecycle)
+
+
+def begin(
+    world: World, run: str = "run-1", at: int = 0, when: str = "before", barrier: Any = None, work: Any = whole
+) -> Any:
+    """Start work in its own process; `said(process)` is what it said."""
     world.flush()
-    given = {"crm_url": world.url, "store": world.store_url, "policies": world.policies}
+    given = world.given()
     said = world.policies.parent / f"said-{run}-{at}-{when}"
-    process = processes.Process(target=_night, args=(given, run, at, when, said, barrier))
+    process = processes.Process(target=_night, args=(given, run, at, when, said, barrier, work))
     process.start()
     return process, said
 
 
-def night_killed(world: World, at: int, when: str, run: str = "run-1") -> int | None:
+def night_killed(world: World, at: int, when: str, run: str = "run-1", work: Any = whole) -> int | None:
     """Run a night that dies at a write: None. Where it came to its end before: the number of its writes."""
-    process, said = begin(world, run, at, when)
+    process, said = begin(world, run, at, when, work=work)
     process.join()
     if process.exitcode == -signal.SIGKILL:
         return None

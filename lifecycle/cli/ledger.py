@@ -1,0 +1,140 @@
+"""`prove`, `certificate`, `replay`, `anchor`, `rotate-key`: the ledger on the command line. The doing is the steps'."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lifecycle.cli.options import AsJson, CallId, opened
+from lifecycle.cli.output import print_json, progress, say
+from lifecycle.evidence.certificate import as_html
+from lifecycle.ledger.keys import write_secret
+from lifecycle.policy.canonical import canonical_json
+from lifecycle.steps.anchor import anchor as show_anchors
+from lifecycle.steps.prove import Proved, certify
+from lifecycle.steps.prove import prove as prove_call
+from lifecycle.steps.replay import replay as replay_ledger
+from lifecycle.steps.rotate import rotate
+
+Folder = Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the files go; made where it is missing.")]
+Wanted = Annotated[
+    str, typer.Argument(metavar="BATCH|CALL", show_default=False, help="A batch by its name, or a call by its key.")
+]
+Compromised = Annotated[
+    bool, typer.Option("--compromised", help="The present key is in other hands: believe it no longer.")
+]
+_LISTED = 50
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("prove")(prove)
+    app.command("certificate")(certificate)
+    app.command("replay")(replay)
+    app.command("anchor")(anchor)
+    app.command("rotate-key")(rotate_key)
+
+
+def prove(call: CallId, to: Folder = Path("."), json_output: AsJson = False) -> None:
+    """Write what proves a purged call's record.
+
+    The proof, the leaf, and what opens it: the opening names the call, so hand it over with care. With the ledger's
+    public key, docs/verify.sh checks them without us.
+    """
+    with progress(json_output) as draw:
+        proofs = prove_call(opened(draw), call)
+    to.mkdir(parents=True, exist_ok=True)
+    written = [_write(to, one) for one in proofs]
+    if json_output:
+        print_json({"call_id": call, "proofs": written})
+        return
+    for one in written:
+        say(f"Leaf {one['index']}: {one['proof']}, {one['leaf']}, {one['opening']}; public key: {one['vkey']}")
+
+
+def _write(to: Path, one: Proved) -> dict[str, Any]:
+    bodies = {"proof": one.proof, "leaf": one.leaf, "opening": one.opening, "vkey": f"{one.vkey}\n".encode()}
+    endings = {"proof": ".tlog-proof", "leaf": ".leaf.json", "opening": ".opening.json", "vkey": ".vkey"}
+    paths = {name: to / f"leaf-{one.index}{endings[name]}" for name in bodies}
+    for name, path in paths.items():
+        path.unlink(missing_ok=True)
+        write_secret(path, bodies[name], "--to")  # the opening names a person's call
+    return {"index": one.index, **{name: str(path) for name, path in paths.items()}}
+
+
+def certificate(wanted: Wanted, to: Folder = Path("."), json_output: AsJson = False) -> None:
+    """Write a certificate for a batch or a call, as HTML and JSON.
+
+    It says "of destruction" only once no copy is left; until then, "of deletion from the source system".
+    """
+    with progress(json_output) as draw:
+        found = certify(opened(draw), wanted)
+    to.mkdir(parents=True, exist_ok=True)
+    name = (
+        found["records"]["batch"]
+        if wanted == found["records"]["batch"]
+        else f"call-{found['evidence']['entries'][0]['leaf']}"
+    )
+    page, plain = to / f"certificate-{name}.html", to / f"certificate-{name}.json"
+    page.write_text(as_html(found))
+    plain.write_bytes(canonical_json(found) + b"\n")
+    if json_output:
+        print_json(found)
+    else:
+        say(f"{found['title']}: {found['records']['count']} calls. Written: {page}, {plain}")
+
+
+def replay(json_output: AsJson = False) -> None:
+    """After a restore of the CRM: name the purged calls that came back.
+
+    Deletes nothing: the next night judges them again, archives and purges them anew. Exit 1 where there is any.
+    """
+    with progress(json_output) as draw:
+        found = replay_ledger(opened(draw))
+    if json_output:
+        print_json(found.__dict__)
+    else:
+        say(f"The ledger has {found.ledger_size} leaves; the database saw {found.database_size} of them logged.")
+        if found.unknown:
+            say(f"{found.unknown} purges are in the ledger only: the database was restored from a backup.", "bold red")
+        say(f"{len(found.returned)} purged calls are in the CRM again{':' if found.returned else '.'}")
+        for call in found.returned[:_LISTED]:
+            say(f"  {call}")
+        if len(found.returned) > _LISTED:
+            say(f"  … and {len(found.returned) - _LISTED} more; --json lists them all")
+        if found.returned:
+            say("They must go again: the next night judges them, and purges those that are still due.")
+    raise typer.Exit(1 if found.returned or found.unknown else 0)
+
+
+def anchor(json_output: AsJson = False) -> None:
+    """Show the newest checkpoint to every anchor that is set.
+
+    The nightly does it by itself. Exit 1 where a place did not take it.
+    """
+    with progress(json_output) as draw:
+        found = show_anchors(opened(draw))
+    if json_output:
+        print_json(found.__dict__)
+    else:
+        for name, where in found.done.items():
+            say(f"{name}: {where}", "green")
+        for name, reason in found.failed.items():
+            say(f"{name}: {reason}", "bold red")
+        if not found.done and not found.failed:
+            say("No LIFECYCLE_ANCHOR_… is set, or there is no checkpoint yet.")
+    raise typer.Exit(1 if found.failed else 0)
+
+
+def rotate_key(compromised: Compromised = False, json_output: AsJson = False) -> None:
+    """Change over to a new signing key.
+
+    The ledger records it in a leaf, under a checkpoint that both keys sign. Hand the new public key to your auditors.
+    """
+    with progress(json_output) as draw:
+        done = rotate(opened(draw), compromised)
+    if json_output:
+        print_json({"old": done.old, "new": done.new, "size": done.size})
+    else:
+        say(f"From leaf {done.size} on signs: {done.new}")
+        say(f"No longer signs: {done.old}")

@@ -1,0 +1,158 @@
+"""The ledger's side of the control tables: leaves that wait, the places they were given, the checkpoints signed.
+
+A place is given once, in a transaction, before anything of it is written to the store: so whoever finishes what another
+began writes the same bytes. What a leaf says is not decided here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from lifecycle.crm.database import Database, translated
+from lifecycle.errors import DatabaseError
+
+PURGE, NOTE = "purge", "note"
+_LARGEST_LEAF = 2**16 - 1
+_AT_ONCE = 500  # notes a statement
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the leaves of one purge row, or of one note, are in the log: `count` leaves from `first` on."""
+
+    first: int
+    count: int
+    kind: str
+    id: str
+
+    @property
+    def end(self) -> int:
+        """The index after the last leaf."""
+        return self.first + self.count
+
+
+class Places:
+    """The tables `leaves`, `places` and `checkpoints`, named as the table of purge rows is."""
+
+    def __init__(self, database: Database, metadata: sa.MetaData, purges: sa.Table) -> None:
+        self._database, self._purges = database, purges
+        prefix = "" if metadata.schema else "lifecycle_"
+        self.leaves = sa.Table(
+            f"{prefix}leaves",
+            metadata,
+            sa.Column("id", sa.String(160), primary_key=True),
+            sa.Column("noted_at", sa.String(40), nullable=False),
+            sa.Column("body", sa.LargeBinary(_LARGEST_LEAF), nullable=False),
+            mysql_engine="InnoDB",
+            mysql_charset="utf8mb4",
+        )
+        self.places = sa.Table(
+            f"{prefix}places",
+            metadata,
+            sa.Column("first", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("count", sa.Integer, nullable=False),
+            sa.Column("kind", sa.String(10), nullable=False),
+            sa.Column("id", sa.String(160), nullable=False, unique=True),
+            mysql_engine="InnoDB",
+            mysql_charset="utf8mb4",
+        )
+        self.checkpoints = sa.Table(
+            f"{prefix}checkpoints",
+            metadata,
+            sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("note", sa.LargeBinary(_LARGEST_LEAF), nullable=False),
+            sa.Column("signed_at", sa.String(40), nullable=False),
+            mysql_engine="InnoDB",
+            mysql_charset="utf8mb4",
+        )
+
+    def note(self, leaves: Mapping[str, bytes], at: datetime) -> list[str]:
+        """Leave leaves for the next sealing, each under an id of its own; gives the ids that were not known yet."""
+        ids, new = list(leaves), []
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            with self._database.reading() as connection:
+                known = self.noted(connection, some)
+            rows = [{"id": n, "noted_at": at.isoformat(), "body": leaves[n]} for n in some if n not in known]
+            new += [row["id"] for row in self._insert(rows)]
+        return new
+
+    def _insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Insert notes; those that another run made meanwhile are left out."""
+        if not rows:
+            return ()
+        try:
+            with self._database.writing() as connection:
+                connection.execute(self.leaves.insert(), list(rows))
+            return rows
+        except IntegrityError:
+            if len(rows) == 1:
+                return ()
+            return [done for row in rows for done in self._insert([row])]
+
+    def noted(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, bytes]:
+        """The leaves noted under some ids."""
+        found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(self.leaves.c.id.in_(ids)))
+        return {row.id: row.body for row in found}
+
+    def noted_ids(self, connection: sa.Connection, prefix: str) -> list[str]:
+        """The ids of notes that begin so, the oldest first."""
+        chosen = self.leaves.c.id.startswith(prefix, autoescape=True)
+        return list(connection.scalars(sa.select(self.leaves.c.id).where(chosen).order_by(self.leaves.c.noted_at)))
+
+    def waiting(self, connection: sa.Connection) -> list[tuple[str, str, str]]:
+        """What has no place yet, as (time, kind, id) in the order in which places are given."""
+        taken = sa.select(self.places.c.id)
+        purges = sa.select(self._purges.c.purged_at, self._purges.c.id).where(self._purges.c.id.not_in(taken))
+        notes = sa.select(self.leaves.c.noted_at, self.leaves.c.id).where(self.leaves.c.id.not_in(taken))
+        found = [(at, PURGE, name) for at, name in connection.execute(purges)]
+        return sorted([*found, *((at, NOTE, name) for at, name in connection.execute(notes))])
+
+    def from_on(self, connection: sa.Connection, first: int) -> list[Place]:
+        """The places from an index on, in order."""
+        found = connection.execute(
+            self.places.select().where(self.places.c.first >= first).order_by(self.places.c.first)
+        )
+        return [Place(*row) for row in found]
+
+    def of(self, connection: sa.Connection, name: str) -> Place | None:
+        """The place of a purge row or note."""
+        row = connection.execute(self.places.select().where(self.places.c.id == name)).one_or_none()
+        return Place(*row) if row else None
+
+    def give(self, places: Sequence[Place], instead_of: Sequence[Place] = ()) -> None:
+        """Give places in one transaction, taking others back. Raises DatabaseError where another run was first."""
+        rows = [{"first": p.first, "count": p.count, "kind": p.kind, "id": p.id} for p in places]
+        if not rows and not instead_of:
+            return
+        try:
+            with self._database.writing() as connection:
+                for place in instead_of:
+                    connection.execute(self.places.delete().where(self.places.c.id == place.id))
+                if rows:
+                    connection.execute(self.places.insert(), rows)
+        except IntegrityError:
+            raise DatabaseError("another run gives places in the ledger at this moment. A rerun is safe") from None
+
+    def seen(self, connection: sa.Connection) -> bytes | None:
+        """The last checkpoint that this database saw published."""
+        newest = sa.select(self.checkpoints.c.note).order_by(self.checkpoints.c.size.desc()).limit(1)
+        found: bytes | None = connection.scalar(newest)
+        return found
+
+    def sealed(self, size: int, note: bytes, places: Sequence[Place], at: datetime) -> None:
+        """Remember a published checkpoint, and of each purge row where its leaves are."""
+        with translated(), self._database.writing() as connection:
+            known = sa.select(self.checkpoints.c.size).where(self.checkpoints.c.size == size)
+            if connection.scalar(known) is None:
+                row = {"size": size, "note": note, "signed_at": at.isoformat()}
+                connection.execute(self.checkpoints.insert(), row)
+            for place in places:
+                if place.kind == PURGE:
+                    values = {"sealed_key": f"ledger:{place.first}-{place.end - 1}", "sealed_at": at.isoformat()}
+                    mine = (self._purges.c.id == place.id) & self._purges.c.sealed_key.is_(None)
+                    connection.execute(self._purges.update().where(mine).values(values))

@@ -1,0 +1,114 @@
+"""Anchors: places outside that saw a checkpoint, so that nobody can put another history in its stead unseen.
+
+Each is optional and knows one kind of place. What a place gave back is kept in the store under `anchors/`, put once, so
+that a checkpoint goes to each place once. When to anchor is the step's business.
+"""
+
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from lifecycle.archive.objects import ObjectStore, Stored
+from lifecycle.errors import LedgerError, ObjectMissing, OutsideError
+from lifecycle.ledger.log import Published
+
+ANCHORS = "anchors/"
+WITNESS = "witness"
+_GIT_SECONDS = 60
+
+
+class Anchor(Protocol):
+    """A place that checkpoints are shown to."""
+
+    name: str
+
+    def show(self, published: Published, at: datetime) -> bytes:
+        """Show it a checkpoint; gives what the place gave back. Raises LifecycleError where it did not take it."""
+
+
+def anchor_key(published: Published, name: str) -> str:
+    """Where it is kept what a place gave back."""
+    root = published.checkpoint.root.hex()[:16]
+    return f"{ANCHORS}{published.size:012}-{root}/{name}"
+
+
+def kept(store: ObjectStore, published: Published, name: str) -> bytes | None:
+    """What a place gave back for this checkpoint; None: it was not shown there yet."""
+    try:
+        return store.get(anchor_key(published, name))
+    except ObjectMissing:
+        return None
+
+
+def cosigned_checkpoint(store: ObjectStore, published: Published) -> bytes:
+    """The checkpoint, with the lines of the witness that saw it."""
+    return published.note + (kept(store, published, WITNESS) or b"")
+
+
+class CopyAnchor:
+    """A copy in another store, best of another owner; locked for some days where that is a bucket with Object Lock."""
+
+    name = "copy"
+
+    def __init__(self, store: ObjectStore, lock_days: int) -> None:
+        self._store, self._lock_days = store, lock_days
+
+    def show(self, published: Published, at: datetime) -> bytes:
+        """See Anchor. Gives the copy's key and version."""
+        key = f"checkpoints/{published.size:012}-{published.checkpoint.root.hex()[:16]}"
+        stored = self._store.put_once(key, published.note)
+        if self._lock_days:
+            self._store.lock(stored, at + timedelta(days=self._lock_days))
+        return _said(self._store, stored)
+
+
+class GitAnchor:
+    """A signed commit in a git work tree. Pushing it is left to a hook of that repository."""
+
+    name = "git"
+
+    def __init__(self, folder: Path, key: Path) -> None:
+        self._folder, self._key = folder, key
+
+    def show(self, published: Published, at: datetime) -> bytes:
+        """See Anchor. Gives the commit's id."""
+        name = f"{published.checkpoint.origin.replace('/', '_')}.checkpoint"
+        (self._folder / name).write_bytes(published.note)
+        self._git("add", "--", name)
+        if self._git("diff", "--cached", "--name-only", "--", name):
+            message = f"{published.checkpoint.origin}: {published.size} leaves, {published.checkpoint.root.hex()}"
+            self._git("commit", "--quiet", "-S", "-m", message, "--date", at.isoformat(), "--", name)
+        return self._git("log", "-1", "--format=%H", "--", name)
+
+    def _git(self, *arguments: str) -> bytes:
+        settings = {
+            "user.name": "call-lifecycle",
+            "user.email": "call-lifecycle@localhost",
+            "gpg.format": "ssh",
+            "user.signingkey": str(self._key.absolute()),
+        }
+        given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        command = ["git", "-C", str(self._folder), *given, *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, check=True, timeout=_GIT_SECONDS)
+        except subprocess.CalledProcessError as error:
+            said = (error.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
+            raise OutsideError(f"git {arguments[0]} in {self._folder}: {said}. A rerun is safe") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise OutsideError(f"git {arguments[0]} in {self._folder}: {error}. A rerun is safe") from error
+        return done.stdout.strip()
+
+
+def _said(store: ObjectStore, stored: Stored) -> bytes:
+    return f"{store.url}/{stored.key} version {stored.version_id or 'none'}\n".encode()
+
+
+def outside(what: str, error: Exception) -> OutsideError:
+    """A place that could not be asked."""
+    return OutsideError(f"{what}: could not be asked: {error}. A rerun is safe")
+
+
+def refused(what: str, found: str) -> LedgerError:
+    """A place whose answer does not hold."""
+    return LedgerError(f"{what}: {found}. The checkpoint is not anchored there; find out why")

@@ -1,0 +1,146 @@
+"""The log in the store: `ledger/checkpoint`, tiles and entry bundles (C2SP tlog-tiles). One writer, many readers.
+
+The checkpoint goes last and alone decides what is logged. What is to be logged, and in which order, is `seal`'s.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from lifecycle.archive.objects import ObjectStore
+from lifecycle.errors import FixityError, LedgerError, ObjectExists, ObjectMissing
+from lifecycle.evidence.checkpoint import Checkpoint
+from lifecycle.evidence.merkle import TILE_WIDTH, Edge, consistency_holds, leaf_hash
+from lifecycle.evidence.notes import Signer, Verifier
+from lifecycle.evidence.tiles import ENTRIES, Tiles, bundle, consistency_proof, leaves_of, tile_path, width_at
+
+LEDGER = "ledger/"
+CHECKPOINT = f"{LEDGER}checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint that was verified, and the note it came in."""
+
+    checkpoint: Checkpoint
+    note: bytes
+
+    @property
+    def size(self) -> int:
+        """How many leaves are logged."""
+        return self.checkpoint.size
+
+
+class Log:
+    """A log under one origin, read with the keys it is signed with; they are asked for when there is a log to read."""
+
+    def __init__(self, store: ObjectStore, origin: str, verifiers: Callable[[], Sequence[Verifier]]) -> None:
+        self.store, self.origin, self._verifiers = store, origin, verifiers
+
+    def published(self) -> Published | None:
+        """The checkpoint in the store; None where there is none. Raises FixityError, LedgerError."""
+        try:
+            body = self.store.get(CHECKPOINT)
+        except ObjectMissing:
+            return None
+        return self.read(CHECKPOINT, body)
+
+    def read(self, what: str, note: bytes) -> Published:
+        """A checkpoint of this log, verified. Raises FixityError, LedgerError naming `what`."""
+        checkpoint = Checkpoint.verified(what, note, self._verifiers())
+        if checkpoint.origin != self.origin:
+            raise LedgerError(
+                f"{what}: expected the log {self.origin}, found {checkpoint.origin}. Set LIFECYCLE_ORIGIN"
+            )
+        return Published(checkpoint, note)
+
+    def tiles(self, size: int) -> Tiles:
+        """The hashes of a tree of that size."""
+        return Tiles(size, self._object)
+
+    def leaves(self, start: int, end: int, size: int) -> Iterator[bytes]:
+        """Some leaves of a log of that size. Their bundles are not proved here. Raises FixityError, ObjectMissing."""
+        for number in range(start // TILE_WIDTH, -(-end // TILE_WIDTH)):
+            first = number * TILE_WIDTH
+            yield from self.bundle(number, size)[max(start - first, 0) : end - first]
+
+    def bundle(self, number: int, size: int) -> list[bytes]:
+        """The leaves of one bundle."""
+        width = width_at(size, 0, number)
+        path = tile_path(ENTRIES, number, width)
+        return leaves_of(f"{LEDGER}{path}", self._object(path), width)
+
+    def edge(self, at: Checkpoint) -> Edge:
+        """Where the log can be appended to. Raises FixityError where the tiles do not add up to the root."""
+        tiles = self.tiles(at.size)
+        edge = tiles.edge()
+        if edge.root() != at.root:
+            raise FixityError(
+                f"{', '.join(LEDGER + path for path in tiles.used) or CHECKPOINT}: the hashes do not add up to the "
+                f"root in {CHECKPOINT}. Nothing was signed; `lifecycle verify` tells which object is damaged"
+            )
+        return edge
+
+    def continues(self, old: Checkpoint, new: Checkpoint) -> bool:
+        """Whether the log of `new` begins with that of `old`, by its tiles."""
+        if old.size > new.size:
+            return False
+        proof = consistency_proof(self.tiles(new.size), old.size, new.size)
+        return consistency_holds(old.size, new.size, old.root, new.root, proof)
+
+    def _object(self, path: str) -> bytes:
+        return self.store.get(f"{LEDGER}{path}")
+
+
+class Appending:
+    """Leaves on their way into the log behind a checkpoint. Until `publish` nothing of it is logged.
+
+    Memory: the right edge of the tree and one bundle.
+    """
+
+    def __init__(self, log: Log, after: Published | None) -> None:
+        self._log, self._after = log, after
+        at = after.checkpoint if after else Checkpoint(log.origin, 0, Edge().root())
+        self._edge = log.edge(at)
+        self._waiting = self._last_bundle(at)
+
+    def append(self, leaf: bytes) -> int:
+        """Add one leaf; gives its index."""
+        self._waiting.append(leaf)
+        if len(self._waiting) == TILE_WIDTH:
+            self._put_bundle()
+            self._waiting = []
+        self._edge.append(leaf_hash(leaf), self._put_tile)
+        return self._edge.size - 1
+
+    def publish(self, signers: Sequence[Signer]) -> Published:
+        """Write what is not full, sign, and put the checkpoint in the place of the one before. Raises ObjectExists."""
+        if self._waiting:
+            self._put_bundle()
+        for level, index, hashes in self._edge.partial():
+            self._put_tile(level, index, hashes)
+        checkpoint = Checkpoint(self._log.origin, self._edge.size, self._edge.root())
+        note = checkpoint.signed(signers)
+        self._log.store.swap(CHECKPOINT, note, self._after.note if self._after else None)
+        return Published(checkpoint, note)
+
+    def _last_bundle(self, at: Checkpoint) -> list[bytes]:
+        number, width = divmod(at.size, TILE_WIDTH)
+        leaves = self._log.bundle(number, at.size) if width else []
+        if [leaf_hash(leaf) for leaf in leaves] != (self._edge.levels[0] if self._edge.levels else []):
+            path = tile_path(ENTRIES, number, width)
+            raise FixityError(f"{LEDGER}{path}: its leaves are not those of the tree. Nothing was signed")
+        return leaves
+
+    def _put_bundle(self) -> None:
+        self._put(tile_path(ENTRIES, self._edge.size // TILE_WIDTH, len(self._waiting)), bundle(self._waiting))
+
+    def _put_tile(self, level: int, index: int, hashes: list[bytes]) -> None:
+        self._put(tile_path(level, index, len(hashes)), b"".join(hashes))
+
+    def _put(self, path: str, body: bytes) -> None:
+        """Every object here ends behind the checkpoint: other bytes under its key were never logged."""
+        key = f"{LEDGER}{path}"
+        try:
+            self._log.store.put_once(key, body)
+        except ObjectExists:
+            self._log.store.swap(key, body, self._log.store.get(key))
