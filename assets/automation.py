@@ -5,6 +5,7 @@ Both are off until somebody turns them on: a clone of the project on a laptop mu
 
 import dagster as dg
 
+from assets.export import export_finished
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.partitions import cohort_key, industries
 from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, said_plainly
@@ -47,6 +48,14 @@ def cohorts_sensor(context: dg.SensorEvaluationContext, lifecycle: LifecycleReso
     requests, cursor = _requests(context.instance, context.cursor)
     added = [industries.build_add_request(new)] if new else []
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=added, cursor=cursor)
+
+
+@dg.sensor(name="run_export", minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
+def run_export(context: dg.SensorEvaluationContext, lifecycle: LifecycleResource) -> dg.SkipReason:
+    """Put the events of finished runs beside the ledger. Asks for no run; what it missed it finds the next time."""
+    with said_plainly():
+        done = export_finished(context.instance, lifecycle.open().store)
+    return dg.SkipReason(f"{len(done)} finished runs exported")
 
 
 def _requests(instance: dg.DagsterInstance, cursor: str | None) -> tuple[list[dg.RunRequest], str | None]:

@@ -8,6 +8,7 @@ from assets.partitions import cohort_of, cohorts
 from assets.resources import LifecycleResource, night_tag, said_plainly
 from lifecycle.errors import ProofError
 from lifecycle.steps.cohort import manifests_of, open_cohort
+from lifecycle.steps.consistent import consistent_since
 from lifecycle.steps.reconcile import reconcile
 from lifecycle.steps.verify import verify
 
@@ -38,3 +39,16 @@ def every_archived_call_is_live_or_recorded(
         except ProofError as error:
             return dg.AssetCheckResult(passed=False, description=str(error))
     return dg.AssetCheckResult(passed=not result.vanished and not result.returned, metadata=report.reconciled(result))
+
+
+@dg.asset_check(asset=deletion_record, partitions_def=cohorts)
+def ledger_is_consistent_with_before(
+    context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
+) -> dg.AssetCheckResult:
+    """The signed ledger goes on from what was signed the day before, and from all that was signed since."""
+    with said_plainly():
+        try:
+            result = consistent_since(lifecycle.open())
+        except ProofError as error:
+            return dg.AssetCheckResult(passed=False, description=str(error))
+    return dg.AssetCheckResult(passed=True, metadata=report.consistent(result))

@@ -2,17 +2,25 @@
 
 import dagster as dg
 
-from assets.automation import cohort, cohorts_sensor, nightly, nightly_schedule
-from assets.checks import archive_matches_manifest, every_archived_call_is_live_or_recorded
+from assets.automation import cohort, cohorts_sensor, nightly, nightly_schedule, run_export
+from assets.checks import (
+    archive_matches_manifest,
+    every_archived_call_is_live_or_recorded,
+    ledger_is_consistent_with_before,
+)
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.resources import LifecycleResource
 
 defs = dg.Definitions(
     assets=[disposition_plan, archived_calls, purged_calls, deletion_record],
-    asset_checks=[archive_matches_manifest, every_archived_call_is_live_or_recorded],
+    asset_checks=[
+        archive_matches_manifest,
+        every_archived_call_is_live_or_recorded,
+        ledger_is_consistent_with_before,
+    ],
     jobs=[nightly, cohort],
     schedules=[nightly_schedule()],
-    sensors=[cohorts_sensor],
+    sensors=[cohorts_sensor, run_export],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,
 )

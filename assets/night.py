@@ -6,8 +6,9 @@ from typing import Any
 import dagster as dg
 
 from assets.definitions import defs
+from assets.export import export_finished
 from assets.partitions import cohort_key
-from assets.resources import ACTOR_TAG, NIGHT_TAG, progress_to
+from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, progress_to
 from lifecycle.steps.context import Progress
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -55,6 +56,7 @@ def run_night(instance: dg.DagsterInstance, config: dict[str, Any], actor: str, 
             if result.success:
                 night.cohorts.append(_cohort(result, industry, cutoff))
         progress("cohorts", len(night.cohorts), len(wanted["cohorts"]))
+        export_finished(instance, LifecycleResource().open().store)
     return night
 
 

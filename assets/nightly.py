@@ -11,6 +11,7 @@ from assets import report
 from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
 from assets.resources import LifecycleResource, night_tag, run_of, said_plainly
 from lifecycle.policy.plan import Plan
+from lifecycle.steps.anchor import anchor
 from lifecycle.steps.archive import archive_cohort
 from lifecycle.steps.cohort import going_cohorts, let_through, open_cohort, waiting_plans
 from lifecycle.steps.context import night_of
@@ -29,6 +30,7 @@ _PLAN_CHECKS = {
 }
 
 
+_ANCHORED = "Every anchor that is set took the newest checkpoint."
 _EVERY = "Every planned call went, or went before."
 _ASIDE = {
     name: dg.AssetCheckSpec("nothing_set_aside", asset=name, partitions_def=cohorts, description=_EVERY)
@@ -139,6 +141,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
 
 
 @dg.asset(
+    check_specs=[dg.AssetCheckSpec("anchored", asset="deletion_record", partitions_def=cohorts, description=_ANCHORED)],
     deps=[purged_calls],
     partitions_def=cohorts,
     backfill_policy=one_cohort_a_run,
@@ -149,6 +152,11 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     pool="deletion_record",
 )
 def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """One record for each purged call, in the store: which, when, by which rule, by which run, archived where."""
+    """One leaf of the ledger for each purged call: which, when, by which rule, by which run, archived where."""
     with said_plainly():
-        return dg.MaterializeResult(metadata=report.recorded(seal(lifecycle.open())))
+        opened = lifecycle.open()
+        sealed, anchors = seal(opened), anchor(opened)
+    failed = dg.AssetCheckResult(
+        passed=not anchors.failed, check_name="anchored", severity=dg.AssetCheckSeverity.WARN, metadata=anchors.failed
+    )
+    return dg.MaterializeResult(metadata=report.recorded(sealed, anchors), check_results=[failed])

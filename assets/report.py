@@ -7,8 +7,10 @@ import dagster as dg
 
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.plan import Plan
+from lifecycle.steps.anchor import Anchored
 from lifecycle.steps.archive import Archived
 from lifecycle.steps.cohort import CohortPlan
+from lifecycle.steps.consistent import Consistent
 from lifecycle.steps.plan import Survey
 from lifecycle.steps.purge import Purged
 from lifecycle.steps.reconcile import Reconciled
@@ -80,8 +82,8 @@ def purged(cohort: CohortPlan, result: Purged) -> Metadata:
     }
 
 
-def recorded(result: Sealed) -> Metadata:
-    """What this run logged, and where the ledger stands now."""
+def recorded(result: Sealed, anchors: Anchored) -> Metadata:
+    """What this run logged, where the ledger stands now, and who else saw it."""
     what = [("records logged", result.records), ("leaves in the ledger", result.size), ("root", result.root)]
     return {
         "records": result.records,
@@ -89,8 +91,15 @@ def recorded(result: Sealed) -> Metadata:
         "ledger_size": result.size,
         "ledger_root": result.root,
         "checkpoint": dg.MetadataValue.md(f"```\n{result.checkpoint}```"),
+        "anchored": dict(anchors.done),
+        "not_anchored": dict(anchors.failed),
         "summary": table(("what", "how much"), what),
     }
+
+
+def consistent(result: Consistent) -> Metadata:
+    """From where to where the ledger was seen to grow."""
+    return {"from_size": result.from_size, "to_size": result.to_size, "checkpoints": result.checkpoints}
 
 
 def reconciled(result: Reconciled) -> Metadata:

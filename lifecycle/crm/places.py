@@ -144,6 +144,14 @@ class Places:
         found: bytes | None = connection.scalar(newest)
         return found
 
+    def seen_since(self, connection: sa.Connection, at: datetime) -> list[bytes]:
+        """The last checkpoint published before a time, and every one since, the oldest first."""
+        columns, since = self.checkpoints.c, at.isoformat()
+        before = sa.select(columns.size).where(columns.signed_at < since).order_by(columns.size.desc()).limit(1)
+        first = connection.scalar(before) or 0
+        found = sa.select(columns.note).where(columns.size >= first).order_by(columns.size)
+        return list(connection.scalars(found))
+
     def sealed(self, size: int, note: bytes, places: Sequence[Place], at: datetime) -> None:
         """Remember a published checkpoint, and of each purge row where its leaves are."""
         with translated(), self._database.writing() as connection:

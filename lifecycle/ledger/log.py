@@ -3,7 +3,9 @@
 The checkpoint goes last and alone decides what is logged. What is to be logged, and in which order, is `seal`'s.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lifecycle.archive.objects import ObjectStore
@@ -15,6 +17,7 @@ from lifecycle.evidence.tiles import ENTRIES, Tiles, bundle, consistency_proof, 
 
 LEDGER = "ledger/"
 CHECKPOINT = f"{LEDGER}checkpoint"
+_AT_ONCE = 8  # objects: a store far away answers slowly, and a disk flushes several as fast as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ class Log:
 class Appending:
     """Leaves on their way into the log behind a checkpoint. Until `publish` nothing of it is logged.
 
-    Memory: the right edge of the tree and one bundle.
+    Objects are put several at a time, in any order: only the checkpoint must come after all of them.
+    Memory: the right edge of the tree, and as many bundles as are on their way.
     """
 
     def __init__(self, log: Log, after: Published | None) -> None:
@@ -102,6 +106,7 @@ class Appending:
         at = after.checkpoint if after else Checkpoint(log.origin, 0, Edge().root())
         self._edge = log.edge(at)
         self._waiting = self._last_bundle(at)
+        self._pool, self._putting = ThreadPoolExecutor(_AT_ONCE), deque[Future[None]]()
 
     def append(self, leaf: bytes) -> int:
         """Add one leaf; gives its index."""
@@ -118,6 +123,9 @@ class Appending:
             self._put_bundle()
         for level, index, hashes in self._edge.partial():
             self._put_tile(level, index, hashes)
+        while self._putting:
+            self._putting.popleft().result()
+        self._pool.shutdown()
         checkpoint = Checkpoint(self._log.origin, self._edge.size, self._edge.root())
         note = checkpoint.signed(signers)
         self._log.store.swap(CHECKPOINT, note, self._after.note if self._after else None)
@@ -138,9 +146,14 @@ class Appending:
         self._put(tile_path(level, index, len(hashes)), b"".join(hashes))
 
     def _put(self, path: str, body: bytes) -> None:
-        """Every object here ends behind the checkpoint: other bytes under its key were never logged."""
-        key = f"{LEDGER}{path}"
-        try:
-            self._log.store.put_once(key, body)
-        except ObjectExists:
-            self._log.store.swap(key, body, self._log.store.get(key))
+        self._putting.append(self._pool.submit(_put_unlogged, self._log.store, f"{LEDGER}{path}", body))
+        if len(self._putting) > 2 * _AT_ONCE:
+            self._putting.popleft().result()
+
+
+def _put_unlogged(store: ObjectStore, key: str, body: bytes) -> None:
+    """Every object of an appending ends behind the checkpoint: other bytes under its key were never logged."""
+    try:
+        store.put_once(key, body)
+    except ObjectExists:
+        store.swap(key, body, store.get(key))

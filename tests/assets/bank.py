@@ -1,5 +1,7 @@
 """45,211 real calls of a bank in the demo's schema, and what a night on them must leave behind, value by value."""
 
+import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import pyarrow.parquet as pq
 from lifecycle.crm import bank, demo
 from lifecycle.crm.control import Control
 from lifecycle.crm.database import Database, open_database
-from lifecycle.evidence.deletion import read_records
+from lifecycle.evidence.tiles import ENTRIES, leaves_of, tile_path, width_at
+from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
 from tests.servers import S3
 
 NIGHT = "2014-06-30"
@@ -45,6 +48,14 @@ def make_policies(folder: Path, destroy_after: str = "P7Y") -> Path:
     folder.mkdir()
     (folder / "finance.yaml").write_text(SCHEDULE.replace("P7Y", destroy_after))
     return folder
+
+
+def make_keys(folder: Path) -> Path:
+    """A signing key and an epoch key; gives the signing key's path."""
+    keys = FileKeys(folder / "lifecycle.key")
+    write_secret(keys.path, new_signing_key(), "")
+    keys.make_epoch(2014)
+    return keys.path
 
 
 def assert_only_the_due_went(before: "Dump", after: "Dump", s3: S3, prefix: str, folder: Path) -> None:
@@ -100,9 +111,25 @@ def _archive_holds(s3: S3, prefix: str, gone: set[tuple[Any, ...]], folder: Path
 
 
 def _recorded(s3: S3, prefix: str) -> list[str]:
-    keys = _keys(s3, f"{prefix}/deletions/")
-    bodies = [s3.client().get_object(Bucket=s3.bucket, Key=key)["Body"].read() for key in keys]
-    return sorted(record["call_id"] for body in bodies for record in read_records(body))
+    """The calls that the leaves of the ledger point at in the archive."""
+    client = s3.client()
+    size = int(client.get_object(Bucket=s3.bucket, Key=f"{prefix}/ledger/checkpoint")["Body"].read().split(b"\n")[1])
+    calls: dict[str, list[str]] = {}
+    found = []
+    for number in range(-(-size // 256)):
+        path = tile_path(ENTRIES, number, width_at(size, 0, number))
+        body = client.get_object(Bucket=s3.bucket, Key=f"{prefix}/ledger/{path}")["Body"].read()
+        for leaf in map(json.loads, leaves_of(path, body, width_at(size, 0, number))):
+            if leaf["kind"] == "purged":
+                key = leaf["object"]["key"]
+                calls[key] = calls.get(key) or _call_ids(s3, f"{prefix}/{key}")
+                found.append(calls[key][leaf["row"]])
+    return sorted(found)
+
+
+def _call_ids(s3: S3, key: str) -> list[str]:
+    body = s3.client().get_object(Bucket=s3.bucket, Key=key)["Body"].read()
+    return list(pq.read_table(BytesIO(body))["_call_id"].to_pylist())
 
 
 def _keys(s3: S3, prefix: str) -> list[str]:

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from lifecycle.settings import Settings
 from lifecycle.steps.archive import archive_cohort
@@ -12,7 +13,16 @@ from lifecycle.steps.context import Lifecycle, Run
 from lifecycle.steps.plan import plan_night
 from lifecycle.steps.purge import purge_cohort
 from lifecycle.steps.seal import seal
-from tests.assets.bank import CALLS, DUE, NIGHT, assert_only_the_due_went, make_bank, make_policies, tables_of
+from tests.assets.bank import (
+    CALLS,
+    DUE,
+    NIGHT,
+    assert_only_the_due_went,
+    make_bank,
+    make_keys,
+    make_policies,
+    tables_of,
+)
 from tests.servers import S3
 
 SERVERS = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}
@@ -35,7 +45,13 @@ def test_exactly_the_calls_past_five_years_go_and_a_second_night_purges_nothing(
     prefix = s3_server.new_prefix()
     store = f"s3://{s3_server.bucket}/{prefix}"
     policies = make_policies(tmp_path / "policies", destroy_after="never")
-    settings = Settings(crm_url=url, store=store, s3_endpoint=s3_server.endpoint, policies=policies)  # type: ignore[arg-type]
+    settings = Settings(
+        crm_url=SecretStr(url),
+        store=store,
+        s3_endpoint=s3_server.endpoint,
+        policies=policies,
+        signing_key=make_keys(tmp_path),
+    )
     database = make_bank(url, shared)
     before = tables_of(database)
 

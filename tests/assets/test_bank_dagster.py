@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.assets.bank import CALLS, DUE, NIGHT, assert_only_the_due_went, make_bank, make_policies, tables_of
+from tests.assets.bank import (
+    CALLS,
+    DUE,
+    NIGHT,
+    assert_only_the_due_went,
+    make_bank,
+    make_keys,
+    make_policies,
+    tables_of,
+)
 from tests.assets.dagster_dev import DagsterDev
 from tests.servers import S3
 
@@ -26,6 +35,7 @@ def test_the_bank_through_dagster(
         "LIFECYCLE_CRM_URL": url,
         "LIFECYCLE_STORE": f"s3://{s3_server.bucket}/{prefix}",
         "LIFECYCLE_POLICIES": str(make_policies(tmp_path / "policies")),
+        "LIFECYCLE_SIGNING_KEY": str(make_keys(tmp_path)),
     }
     before = tables_of(database)
     with DagsterDev(tmp_path / "home", settings) as dagster:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,11 +12,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.automation import cohorts_sensor
+from assets.automation import cohorts_sensor, run_export
 from assets.definitions import defs
 from assets.night import Night, run_night
 from assets.partitions import cohort_key, cohorts, industries
 from assets.resources import LifecycleResource
+from lifecycle.errors import LedgerError
+from lifecycle.steps.consistent import consistent_since
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -231,7 +234,7 @@ def test_every_asset_runs_one_cohort_a_run() -> None:
 def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
     repository = defs.get_repository_def()
     assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
-    assert [s.default_status for s in repository.sensor_defs] == [dg.DefaultSensorStatus.STOPPED]
+    assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.STOPPED}
     assert [s.cron_schedule for s in repository.schedule_defs] == ["0 2 * * *"]
 
 
@@ -274,3 +277,74 @@ def _ops() -> dict[dg.AssetKey, Any]:
 
 def _definitions() -> list[dg.AssetsDefinition]:
     return [d for d in defs.assets or [] if isinstance(d, dg.AssetsDefinition)]
+
+
+def test_the_asset_shows_size_root_and_checkpoint(world: World, instance: dg.DagsterInstance) -> None:
+    night(instance)
+    event = instance.get_latest_materialization_event(dg.AssetKey("deletion_record"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    found = event.asset_materialization.metadata
+    published = world.lifecycle().log().published()
+    assert published is not None
+    assert (found["ledger_size"].value, found["ledger_root"].value) == (published.size, published.checkpoint.root.hex())
+    assert published.note.decode() in str(found["checkpoint"].value)
+    assert isinstance(found["summary"], dg.MarkdownMetadataValue)
+    assert [leaf["kind"] for leaf in world.leaves()].count("census") == 1
+
+
+def test_wiping_dagster_loses_nothing_of_the_record(world: World) -> None:
+    with dg.instance_for_test() as instance:
+        night(instance)
+        runs = {run.run_id: run.job_name for run in instance.get_runs()}
+        events = {run_id: len(instance.all_logs(run_id)) for run_id in runs}
+        records = world.records()
+        for run_id in runs:
+            instance.delete_run(run_id)
+        instance.wipe_assets([dg.AssetKey("deletion_record"), dg.AssetKey("purged_calls")])
+    assert world.records() == records
+    assert {record["run_id"] for record in records} == {run for run, job in runs.items() if job == "cohort"}
+    store = world.lifecycle().store
+    kept = {key.rpartition("/")[2].removesuffix(".jsonl"): store.get(key).splitlines() for key in store.list("runs/")}
+    assert {run_id: len(lines) for run_id, lines in kept.items()} == events
+    told = b"\n".join(line for lines in kept.values() for line in lines)
+    assert b"ASSET_MATERIALIZATION" in told
+    assert b"7946 0001" not in told
+    with dg.instance_for_test() as instance:
+        assert night(instance).failures == []
+    assert world.records() == records
+
+
+def test_the_sensor_exports_finished_runs_once(world: World, instance: dg.DagsterInstance) -> None:
+    run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
+    done = defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
+    store = world.lifecycle().store
+    for said in ("1 finished runs exported", "0 finished runs exported"):
+        context = dg.build_sensor_context(instance=instance, resources={"lifecycle": LifecycleResource()})
+        found = run_export(context)
+        assert isinstance(found, dg.SkipReason)
+        assert found.skip_message == said
+    assert [key.rpartition("/")[2] for key in store.list("runs/")] == [f"{done.run_id}.jsonl"]
+
+
+def test_a_ledger_that_does_not_go_on_from_yesterdays_fails_the_check(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    assert "ledger_is_consistent_with_before" not in night(instance).failed_checks
+    before = world.lifecycle().log().published()
+    assert before is not None
+    shutil.rmtree(Path(world.store_url.removeprefix("file://")) / "ledger")
+    with pytest.raises(LedgerError, match="the store has none"):
+        consistent_since(world.lifecycle())
+    (world.policies / "bank.yaml").write_text((world.policies / "bank.yaml").read_text().replace("P7Y", "P8Y"))
+    assert "leaves signed, the store has none" in messages(night(instance))
+
+
+def test_an_anchor_that_fails_is_a_check_and_stops_nothing(
+    world: World, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIFECYCLE_ANCHOR_COPY", (tmp_path / "copy").as_uri())
+    monkeypatch.setenv("LIFECYCLE_ANCHOR_WITNESS", "http://127.0.0.1:9")
+    result = night(instance)
+    assert (result.failures, result.failed_checks.count("anchored")) == ([], 2)
+    assert len(list((tmp_path / "copy").rglob("checkpoints/*"))) == 2

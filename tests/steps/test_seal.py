@@ -90,10 +90,10 @@ def logged(world: World) -> set[str]:
 def test_a_sealing_logs_a_genesis_and_one_leaf_a_call_and_says_where_it_stands(again):
     world = again()
     found = seal(world.lifecycle())
-    assert (found.records, found.leaves, found.size) == (5, 6, 6)
+    assert (found.records, found.leaves, found.size) == (5, 8, 8)
     assert logged(world) == FIRST | SECOND
     assert found.checkpoint == files(world)["ledger/checkpoint"].decode()
-    assert set(files(world)) == {"ledger/checkpoint", "ledger/tile/0/000.p/6", "ledger/tile/entries/000.p/6"}
+    assert set(files(world)) == {"ledger/checkpoint", "ledger/tile/0/000.p/8", "ledger/tile/entries/000.p/8"}
     assert world.leaves()[0]["keys"] == [
         one.verifier.vkey for one in world.lifecycle().keys.signers("call-lifecycle/demo")
     ]
@@ -120,7 +120,7 @@ def test_a_sealing_killed_at_any_write_and_killed_again_ends_as_if_never_killed(
     writes = night_killed(whole, 0, when, work=sealing)
     expected = {name: body for name, body in files(whole).items()}
     assert writes is not None
-    assert writes >= 6  # the genesis note, places, a bundle, a tile, the checkpoint, what the database saw
+    assert writes >= 7  # notes, places, a bundle, a tile, the checkpoint, what the database saw
     for at in range(1, writes + 1):
         world = again()
         assert night_killed(world, at, when, work=sealing) is None, at
@@ -145,7 +145,7 @@ def test_a_sealing_killed_at_any_write_and_at_any_write_of_its_recovery(again, w
                 assert logged(world) == FIRST | SECOND, (at, second, also)
 
 
-@pytest.mark.parametrize(("at", "when"), [(2, "after"), (6, "before"), (6, "after")])
+@pytest.mark.parametrize(("at", "when"), [(3, "after"), (6, "before"), (6, "after")])
 def test_on_a_server_too_a_killed_sealing_is_finished_by_the_next(new_world, at, when):
     """After the places are given; with tiles there and no checkpoint; with the checkpoint there, and nobody told."""
     world = purged(new_world("postgresql"))
@@ -207,7 +207,7 @@ def test_two_sealers_whose_lease_failed_still_make_no_fork(again, monkeypatch):
     monkeypatch.setattr(type(other.store), "swap", overtaken)
     seal(world.lifecycle())
     assert logged(world) == FIRST | SECOND
-    assert [leaf["kind"] for leaf in world.leaves()] == ["genesis", *["purged"] * 5]
+    assert [leaf["kind"] for leaf in world.leaves()] == ["genesis", "policy", "policy", *["purged"] * 5]
 
 
 def test_a_database_restored_from_before_a_sealing_is_noticed_and_the_ledger_goes_on(again):
@@ -229,15 +229,15 @@ def test_a_database_restored_from_before_the_purge_is_noticed_and_named(again, n
     restore(world, before)
     seal(world.lifecycle())
     last = world.leaves()[-1]
-    assert (last["kind"], last["database_size"], last["ledger_size"], last["unknown_leaves"]) == ("recovery", 0, 6, 6)
+    assert (last["kind"], last["database_size"], last["ledger_size"], last["unknown_leaves"]) == ("recovery", 0, 8, 6)
 
 
 def test_what_a_lost_database_had_begun_and_never_logged_is_replaced(again):
     world = again()
     old = backup(world)
-    night_killed(world, 5, "before", work=sealing)  # tiles are there, the checkpoint is not
+    night_killed(world, 6, "before", work=sealing)  # tiles are there, the checkpoint is not
     assert "ledger/checkpoint" not in files(world)
-    assert "ledger/tile/0/000.p/6" in files(world)
+    assert "ledger/tile/0/000.p/8" in files(world)
     restore(world, old)
     world.execute(
         "UPDATE lifecycle_purges SET purged_at = '2027' WHERE id = (SELECT min(id) FROM lifecycle_purges)"
@@ -253,10 +253,10 @@ def test_a_store_that_went_back_is_not_signed_over(again):
     shutil.copytree(top, top.with_name("kept"))
     one_more(world)
     shutil.rmtree(top)
-    with pytest.raises(LedgerError, match="saw 7 leaves signed, the store has none"):
+    with pytest.raises(LedgerError, match="saw 9 leaves signed, the store has none"):
         seal(world.lifecycle())
     shutil.move(top.with_name("kept"), top)
-    with pytest.raises(LedgerError, match="its 6 leaves do not go on from the 7"):
+    with pytest.raises(LedgerError, match="its 8 leaves do not go on from the 9"):
         seal(world.lifecycle())
 
 
@@ -272,7 +272,7 @@ def test_another_history_under_our_own_key_is_not_signed_over(again):
         seal(world.lifecycle())
 
 
-@pytest.mark.parametrize("name", ["ledger/checkpoint", "ledger/tile/0/000.p/6", "ledger/tile/entries/000.p/6"])
+@pytest.mark.parametrize("name", ["ledger/checkpoint", "ledger/tile/0/000.p/8", "ledger/tile/entries/000.p/8"])
 def test_over_a_damaged_object_nothing_is_signed_and_it_is_named(again, name):
     world = again()
     seal(world.lifecycle())
@@ -300,6 +300,6 @@ def test_checkpoints_only_ever_grow_and_each_is_kept_in_the_database(again):
     one_more(world)
     with world.engine.connect() as connection:
         notes = connection.exec_driver_sql("SELECT size, note FROM lifecycle_checkpoints ORDER BY size").all()
-    assert [size for size, _ in notes] == [6, 7]
+    assert [size for size, _ in notes] == [8, 9]
     old, new = (Checkpoint.from_text("c", bytes(note).partition(b"\n\n")[0] + b"\n") for _, note in notes)
     assert world.lifecycle().log().continues(old, new)

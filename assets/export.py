@@ -1,0 +1,53 @@
+"""Run events beside the ledger: every event of a finished run as JSON Lines in the store, put once.
+
+Dagster's instance may be wiped, or a run deleted in its UI, and nothing of the record is lost with it. The record
+itself is the ledger's; this is the story of how it came about.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.resources import NIGHT_TAG
+from lifecycle.archive.objects import ObjectStore
+
+RUNS = "runs/"
+_AT_ONCE = 1000
+_OURS = ("nightly", "cohort")
+_RECENT = 500  # finished runs looked at for ones that nobody exported
+
+
+def run_key(run: dg.DagsterRun, night: str) -> str:
+    """Where the events of a run lie."""
+    return f"{RUNS}{night}/{run.run_id}.jsonl"
+
+
+def export_run(instance: dg.DagsterInstance, store: ObjectStore, run_id: str) -> str | None:
+    """Put the events of a finished run of ours; gives the key. None: the run is not finished, not ours, or gone."""
+    record = instance.get_run_record_by_id(run_id)
+    if record is None or not record.dagster_run.is_finished or record.dagster_run.job_name not in _OURS:
+        return None
+    run = record.dagster_run
+    night = run.tags.get(NIGHT_TAG) or record.create_timestamp.date().isoformat()
+    body = "".join(f"{line}\n" for line in _events(instance, run_id)).encode()
+    return store.put_once(run_key(run, night), body).key
+
+
+def export_finished(instance: dg.DagsterInstance, store: ObjectStore) -> list[str]:
+    """Export what nobody has exported yet of the newest finished runs; gives the new keys."""
+    there = {key.rpartition("/")[2].removesuffix(".jsonl") for key in store.list(RUNS)}
+    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+    newest = instance.get_runs(dg.RunsFilter(statuses=ended), limit=_RECENT)
+    waiting = [run.run_id for run in newest if run.run_id not in there]
+    return [key for run_id in waiting if (key := export_run(instance, store, run_id))]
+
+
+def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
+    """A run's events as Dagster serializes them, in its order."""
+    cursor: str | None = None
+    while True:
+        found = instance.get_records_for_run(run_id, cursor=cursor, limit=_AT_ONCE)
+        yield from (dg.serialize_value(record.event_log_entry) for record in found.records)
+        cursor = found.cursor
+        if not found.has_more:
+            return
