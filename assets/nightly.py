@@ -66,7 +66,7 @@ def disposition_plan(
         night = night_of(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         survey, plans = plan_night(opened, night, run, config.industry)
         let_through(opened, plans, config.accept_plan, run)
-        take_census(opened, night)
+        take_census(opened, night, config.industry)
         waiting, going = waiting_plans(opened, plans), going_cohorts(opened, plans)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     return dg.MaterializeResult(

@@ -137,6 +137,15 @@ def key_problems(path: Path) -> list[str]:
     return others if mode & 0o077 else []
 
 
+def epoch_problems(path: Path) -> list[str]:
+    """What is wrong with the epoch keys beside a signing key; `warning: ` before what can be lived with."""
+    try:
+        FileKeys(path).epoch()
+    except SettingsError as error:
+        return [f"warning: {error}"]
+    return []
+
+
 def _signer(origin: str, path: Path) -> Signer:
     fatal = [problem for problem in key_problems(path) if not problem.startswith("warning: the")]
     if fatal:

@@ -11,7 +11,7 @@ from typing import Literal
 from lifecycle.crm.inspection import doubts
 from lifecycle.crm.schema import unmapped_references
 from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError
-from lifecycle.ledger.keys import key_problems
+from lifecycle.ledger.keys import epoch_problems, key_problems
 from lifecycle.policy.hold import Hold, Scope
 from lifecycle.policy.models import folded
 from lifecycle.policy.schedule import Schedules, names_of
@@ -144,6 +144,7 @@ def _in_reach(day: date | None) -> date | None:
 
 
 def _store(lifecycle: Lifecycle) -> Iterator[Finding]:
-    for problem in [*lifecycle.store.probe(), *key_problems(lifecycle.settings.signing_key)]:
+    key = lifecycle.settings.signing_key
+    for problem in [*lifecycle.store.probe(), *key_problems(key), *epoch_problems(key)]:
         severity: Literal["error", "warning"] = "warning" if is_warning(problem) else "error"
         yield Finding(severity, "store", problem.removeprefix("warning: "))

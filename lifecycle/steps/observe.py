@@ -52,7 +52,7 @@ def observe_set_aside(lifecycle: Lifecycle, night: date, industry: str, reasons:
     note(lifecycle, "set_aside", leaves)
 
 
-def take_census(lifecycle: Lifecycle, night: date) -> None:
+def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> None:
     """Note how a night finds things: live calls, those due, those left due by the nights before; and what the last
     planned night archived, recorded, and lost sight of. One census a night, the first."""
     store = lifecycle.store

@@ -3,7 +3,7 @@
 The nightly judges them as it judges every call, archives and purges them anew.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from lifecycle.evidence.deletion import call_id_text
@@ -27,7 +27,10 @@ class Replay:
 
 
 def replay(lifecycle: Lifecycle) -> Replay:
-    """Hold every purged call of the ledger against the calls the CRM has now. Raises ProofError."""
+    """Hold every purged call of the ledger against the calls the CRM has now. Raises ProofError.
+
+    Memory: about a hundred bytes a purged call.
+    """
     lifecycle.crm.control.require()
     log, result = lifecycle.log(), Replay()
     published, seen = log.published(), seen_by_database(lifecycle, log)
@@ -37,29 +40,29 @@ def replay(lifecycle: Lifecycle) -> Replay:
     log.edge(published.checkpoint)
     result.ledger_size = published.size
     result.unknown = len(unknown_purges(lifecycle, log, published))
-    result.returned = came_back(lifecycle, purges(log, published))
+    result.returned = came_back(lifecycle, dict(purges(log, published, 0, published.size)))
     return result
 
 
-def purges(log: Log, published: Published) -> dict[bytes, int]:
-    """Every purged call of the ledger: its commitment, and the index of its latest leaf."""
-    found = {}
-    for index, body in enumerate(log.leaves(0, published.size, published.size)):
+def purges(log: Log, published: Published, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+    """The purged calls among some leaves: commitment and index."""
+    for index, body in enumerate(log.leaves(start, end, published.size), start):
         if b'"kind":"purged"' in body:
             leaf = read_leaf(f"leaf {index}", body)
             if leaf["kind"] == "purged":
-                found[bytes.fromhex(leaf["call"])] = index
-    return found
+                yield bytes.fromhex(leaf["call"]), index
 
 
 def unknown_purges(lifecycle: Lifecycle, log: Log, published: Published) -> dict[bytes, int]:
     """The purged calls of leaves that have no place in this database."""
     with lifecycle.crm.database.reading() as connection:
         places = lifecycle.crm.control.places.from_on(connection, 0)
-    known = {index for place in places for index in range(place.first, place.end)}
-    if len(known) >= published.size:
-        return {}
-    return {call: index for call, index in purges(log, published).items() if index not in known}
+    reached, gaps = 0, []
+    for place in places:
+        gaps.append((reached, place.first))
+        reached = place.end
+    gaps.append((reached, published.size))
+    return {call: index for start, end in gaps if start < end for call, index in purges(log, published, start, end)}
 
 
 def came_back(lifecycle: Lifecycle, commitments: Collection[bytes]) -> list[str]:

@@ -63,15 +63,17 @@ class Nth:
             self.strike()
 
     def of_store(self, patch) -> "Nth":
-        put_once = S3Store.put_once
+        for name in ("put_once", "swap"):
+            patch.setattr(S3Store, name, self._counted(getattr(S3Store, name)))
+        return self
 
-        def put(store, key, body):
+    def _counted(self, write):
+        def counted(*given):
             with self.lock:
                 self.before()
-                return put_once(store, key, body)
+                return write(*given)
 
-        patch.setattr(S3Store, "put_once", put)
-        return self
+        return counted
 
     def of_database(self, patch) -> "Nth":
         writing = Database.writing
