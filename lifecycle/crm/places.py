@@ -99,11 +99,6 @@ class Places:
         found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(self.leaves.c.id.in_(ids)))
         return {row.id: row.body for row in found}
 
-    def noted_ids(self, connection: sa.Connection, prefix: str) -> list[str]:
-        """The ids of notes that begin so, the oldest first."""
-        chosen = self.leaves.c.id.startswith(prefix, autoescape=True)
-        return list(connection.scalars(sa.select(self.leaves.c.id).where(chosen).order_by(self.leaves.c.noted_at)))
-
     def waiting(self, connection: sa.Connection) -> list[tuple[str, str, str]]:
         """What has no place yet, as (time, kind, id) in the order in which places are given."""
         taken = sa.select(self.places.c.id)
@@ -118,11 +113,6 @@ class Places:
             self.places.select().where(self.places.c.first >= first).order_by(self.places.c.first)
         )
         return [Place(*row) for row in found]
-
-    def of(self, connection: sa.Connection, name: str) -> Place | None:
-        """The place of a purge row or note."""
-        row = connection.execute(self.places.select().where(self.places.c.id == name)).one_or_none()
-        return Place(*row) if row else None
 
     def give(self, places: Sequence[Place], instead_of: Sequence[Place] = ()) -> None:
         """Give places in one transaction, taking others back. Raises DatabaseError where another run was first."""

@@ -3,7 +3,7 @@
 A reader is a callable that gives the bytes of a path; where they lie is the store's business.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from lifecycle.errors import FixityError, LedgerError
 from lifecycle.evidence.merkle import EMPTY_ROOT, TILE_WIDTH, Edge, node_hash, perfect_root
@@ -27,16 +27,6 @@ def tile_path(level: int | str, index: int, width: int = TILE_WIDTH) -> str:
 def width_at(size: int, level: int, index: int) -> int:
     """How many hashes a tile has in a tree of that size; 0: none, there is no such tile."""
     return max(0, min(TILE_WIDTH, (size >> 8 * level) - index * TILE_WIDTH))
-
-
-def tile_paths(size: int) -> Iterator[str]:
-    """Every tile of a tree, level by level; then every bundle."""
-    level = 0
-    while size >> 8 * level:
-        many = -(-(size >> 8 * level) // TILE_WIDTH)
-        yield from (tile_path(level, index, width_at(size, level, index)) for index in range(many))
-        level += 1
-    yield from (tile_path(ENTRIES, n, width_at(size, 0, n)) for n in range(-(-size // TILE_WIDTH)))
 
 
 def bundle(leaves: Iterable[bytes]) -> bytes:
