@@ -13,6 +13,7 @@ from lifecycle.crm.database import Database
 from lifecycle.errors import FixityError, LeaseTaken, LedgerError, SettingsError
 from lifecycle.evidence.checkpoint import Checkpoint
 from lifecycle.ledger.keys import new_signing_key, write_secret
+from lifecycle.steps.consistent import consistent_since
 from lifecycle.steps.seal import LEASE, seal
 from tests.builders import BANK_DAY, NIGHT, SHOP_DAY, World, run_night
 from tests.steps.driver import begin, night_killed, processes, sealing
@@ -252,12 +253,18 @@ def test_a_store_that_went_back_is_not_signed_over(again):
     top = world.policies.parent / "store" / "ledger"
     shutil.copytree(top, top.with_name("kept"))
     one_more(world)
+    found = consistent_since(world.lifecycle())
+    assert (found.from_size, found.to_size, found.checkpoints) == (8, 9, 2)
     shutil.rmtree(top)
     with pytest.raises(LedgerError, match="saw 9 leaves signed, the store has none"):
         seal(world.lifecycle())
+    with pytest.raises(LedgerError, match="the store has none"):
+        consistent_since(world.lifecycle())
     shutil.move(top.with_name("kept"), top)
     with pytest.raises(LedgerError, match="its 8 leaves do not go on from the 9"):
         seal(world.lifecycle())
+    with pytest.raises(LedgerError, match="its 8 leaves do not go on from the 9"):
+        consistent_since(world.lifecycle())
 
 
 def test_another_history_under_our_own_key_is_not_signed_over(again):
