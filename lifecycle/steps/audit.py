@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from lifecycle.archive.batches import ARCHIVE, MANIFEST, read_batch, read_manifest
+from lifecycle.crm.places import PURGE
 from lifecycle.errors import FixityError, LifecycleError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow, call_id_text, read_records
 from lifecycle.evidence.leaf import read_leaf
@@ -102,12 +103,16 @@ def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: A
     """Every purge relied on a manifest, which must still be that one; and its sealed records must be the committed."""
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
-        ids = control.all_ids(connection)
+        ids, places = control.all_ids(connection), control.places.from_on(connection, 0)
+    rows = set(ids)
+    for place in places:
+        if place.kind == PURGE and place.id not in rows:
+            result.damaged[f"leaf {place.first}"] = f"the purge row {place.id} of this and the following leaves is gone"
     known = set()
     for row_id in ids:
         with lifecycle.crm.database.reading() as connection:
-            rows = control.by_ids(connection, [row_id])
-        for row in rows:
+            found = control.by_ids(connection, [row_id])
+        for row in found:
             result.unsealed += row.sealed_key is None
             known |= {entries_key(row)} if row.before_the_ledger else set()
             result.damaged |= dict(_purge_damage(lifecycle, row, proved))

@@ -155,13 +155,14 @@ def _append(
 
 
 def leaves_waiting(lifecycle: Lifecycle, kind: str, name: str) -> list[bytes]:
-    """The leaves of a purge row or a note, as they were fixed when it was committed."""
+    """The leaves of a purge row or a note, as they were fixed when it was committed. Raises LedgerError: it is gone."""
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
-        if kind == NOTE:
-            return list(control.places.noted(connection, [name]).values())
-        (row,) = control.by_ids(connection, [name])
-    return leaves_of_purge(lifecycle, row)
+        notes = list(control.places.noted(connection, [name]).values()) if kind == NOTE else []
+        rows = control.by_ids(connection, [name]) if kind == PURGE else []
+    if not notes and not rows:
+        raise LedgerError(f"{kind} {name}: it has a place in the ledger, and its row in the CRM is gone. Restore it")
+    return notes or leaves_of_purge(lifecycle, rows[0])
 
 
 def leaves_of_purge(lifecycle: Lifecycle, row: PurgeRow) -> list[bytes]:

@@ -120,6 +120,7 @@ def test_a_call_deleted_behind_our_back_has_vanished(lifecycle: Run_, purged: Pl
     said = lifecycle("verify", "--json")
     assert said.code == 1
     assert len(said.json["vanished"]) >= 1
+    assert [batch[0] in reason for reason in said.json["damaged"].values()] == [True]
     told = lifecycle("verify").out
     assert "Vanished: " in told
     assert said.json["vanished"][0] in told

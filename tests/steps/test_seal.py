@@ -301,6 +301,15 @@ def test_a_checkpoint_signed_by_nobody_we_know_is_refused(again):
         seal(world.lifecycle())
 
 
+def test_a_place_whose_purge_row_somebody_removed_is_named_and_nothing_is_signed(again):
+    world = again()
+    night_killed(world, 3, "after", work=sealing)
+    world.execute("DELETE FROM lifecycle_purges")
+    with pytest.raises(LedgerError, match=r"^purge .*: it has a place in the ledger, and its row in the CRM is gone"):
+        seal(world.lifecycle())
+    assert "ledger/checkpoint" not in files(world)
+
+
 def test_checkpoints_only_ever_grow_and_each_is_kept_in_the_database(again):
     world = again()
     seal(world.lifecycle())
