@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes PostgreSQL, MariaDB, git and Go with golang.org/x/mod available to the tests. Installs Debian's packages where they are missing and
-# we are root; starts no service and leaves no configuration of ours behind. Never fails: a test that misses what it
-# needs says so, and fails where CI=true.
+# Makes PostgreSQL, MariaDB, git, ssh-keygen and Go with golang.org/x/mod available to the tests. Installs Debian's
+# packages where they are missing and we are root; starts no service and leaves no configuration of ours behind. Never
+# fails: a test that misses what it needs says so, and fails where CI=true.
 
 GUARD=/usr/sbin/policy-rc.d
 

@@ -60,8 +60,8 @@ class PurgeRow:
 
     @property
     def before_the_ledger(self) -> bool:
-        """Whether its records are of version 1, which are no leaves: they name calls plainly."""
-        return bool(read_records(self.entries[: self.entries.find(b"\n")])[0]["v"] == 1)
+        """Whether its records are from before the ledger, and no leaves: they name calls plainly."""
+        return "call_id" in read_records(self.entries[: self.entries.find(b"\n")])[0]
 
 
 def deletion_records(

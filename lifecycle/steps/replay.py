@@ -45,11 +45,11 @@ def replay(lifecycle: Lifecycle) -> Replay:
 
 
 def purges(log: Log, published: Published, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    """The purged calls among some leaves: commitment and index."""
+    """The purged calls among some leaves: commitment and index. A call of which only a component went is no such."""
     for index, body in enumerate(log.leaves(start, end, published.size), start):
         if b'"kind":"purged"' in body:
             leaf = read_leaf(f"leaf {index}", body)
-            if leaf["kind"] == "purged":
+            if leaf["kind"] == "purged" and not leaf.get("component"):
                 yield bytes.fromhex(leaf["call"]), index
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.deletion import PurgeRow
-from lifecycle.evidence.leaf import commitment
+from lifecycle.evidence.leaf import commitment, leaf
 from lifecycle.evidence.notes import Verifier
+from lifecycle.steps.replay import came_back, purges
 from lifecycle.steps.seal import seal
 from tests.cli.conftest import Place, Run_
 
@@ -23,8 +24,8 @@ def test_prove_writes_what_an_auditor_checks_without_us(lifecycle: Run_, purged:
     said = lifecycle("prove", call, "--to", "handed-over", "--json")
     assert said.code == 0
     (one,) = said.json["proofs"]
-    leaf, opening = (json.loads((purged.folder / one[name]).read_bytes()) for name in ("leaf", "opening"))
-    assert leaf["call"] == commitment("demo", call, bytes.fromhex(opening["salt"]))
+    found, opening = (json.loads((purged.folder / one[name]).read_bytes()) for name in ("leaf", "opening"))
+    assert found["call"] == commitment("demo", call, bytes.fromhex(opening["salt"]))
     proof = Proof.from_bytes("p", (purged.folder / one["proof"]).read_bytes())
     key = Verifier.from_vkey((purged.folder / one["vkey"]).read_text())
     assert proof.verified("p", (purged.folder / one["leaf"]).read_bytes(), [key]).size > proof.index == one["index"]
@@ -47,9 +48,9 @@ def test_without_the_epoch_key_nobody_is_found_and_every_proof_still_holds(lifec
     shutil.rmtree(purged.folder / "lifecycle.epochs")
     assert lifecycle("record", call).code == 1
     assert lifecycle("verify").code == 0
-    (proof,), (leaf,) = (purged.folder / "before").glob("*.tlog-proof"), (purged.folder / "before").glob("*.leaf.json")
+    (proof,), (one,) = (purged.folder / "before").glob("*.tlog-proof"), (purged.folder / "before").glob("*.leaf.json")
     (vkey,) = (purged.folder / "before").glob("*.vkey")
-    subprocess.run(["bash", str(VERIFY), str(vkey), str(proof), str(leaf)], check=True, capture_output=True)
+    subprocess.run(["bash", str(VERIFY), str(vkey), str(proof), str(one)], check=True, capture_output=True)
 
 
 def test_a_certificate_does_not_say_destroyed_while_a_copy_is_left(lifecycle: Run_, purged: Place) -> None:
@@ -155,3 +156,17 @@ def test_records_from_before_the_ledger_are_pinned_by_a_leaf_and_still_found(lif
     path = place.store / pinned[0]["object"]["key"]
     path.write_bytes(path.read_bytes().replace(b"old-1", b"old-9"))
     assert pinned[0]["object"]["key"] in lifecycle("verify", "--json").json["damaged"]
+
+
+def test_a_call_of_which_only_a_component_went_did_not_come_back(lifecycle: Run_, purged: Place) -> None:
+    call, opened = purged.sql("SELECT id FROM calls LIMIT 1")[0][0], purged.lifecycle()
+    (epoch,) = opened.keys.epochs()
+    for name, component in (("whole", None), ("part", "recording")):
+        fields = {"call": epoch.commitment("demo", call), "component": component}
+        opened.crm.control.places.note({name: leaf("purged", fields)}, opened.now())
+        seal(opened)
+        log = opened.log()
+        published = log.published()
+        assert published is not None
+        last = dict(purges(log, published, published.size - 1, published.size))
+        assert came_back(opened, last) == ([] if component else [call])
