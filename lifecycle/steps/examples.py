@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.crm.facts import times
+from lifecycle.crm.values import times
 from lifecycle.errors import PolicyError
 from lifecycle.policy.disposition import Disposition, dispose
 from lifecycle.policy.document import Document, read_document

@@ -112,7 +112,7 @@ def _one_rule(row: Row, by: Rule, of: Schedule, as_of: date) -> Row:
 
 
 def _binds(of: Hold, as_of: date) -> bool:
-    return of.released_at is None or of.released_at > as_of
+    return of.released_at is None or of.released_at >= as_of
 
 
 def _in_hold(of: Hold, row: Row, its: Schedule) -> bool:

@@ -94,11 +94,11 @@ def test_what_is_wrong_is_said_at_its_line(old, new, said):
         (None, "2025-01-01", True),
         (None, "2999-01-01", True),
         ("2027-09-01", "2027-08-31", True),
-        ("2027-09-01", "2027-09-01", False),
+        ("2027-09-01", "2027-09-01", True),
         ("2027-09-01", "2027-09-02", False),
     ],
 )
-def test_a_hold_binds_until_the_day_before_its_release(released, as_of, binds):
+def test_a_hold_binds_through_the_day_of_its_release(released, as_of, binds):
     acme = hold("acme", phones=["1"], released=released)
     assert holds(acme).active(day(as_of)) == ((acme,) if binds else ())
 
