@@ -3,14 +3,18 @@
 The store is tried out with one object of our own, which is removed again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.crm.inspection import doubts
 from lifecycle.crm.schema import unmapped_references
 from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError
+from lifecycle.policy.cases import has, named_by
 from lifecycle.policy.hold import Hold
+from lifecycle.policy.lawful import advice, conflicts
+from lifecycle.policy.regime import Regime
+from lifecycle.policy.schedule import Schedule
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.examples import failing_examples
 from lifecycle.steps.matters import idle_scopes
@@ -65,6 +69,9 @@ def _policies(lifecycle: Lifecycle) -> Iterator[Finding]:
         if regime.review_by < today:
             message = f"regimes/{regime.id}: its review was due by {regime.review_by}. Read {regime.citation} again"
             yield Finding("warning", "policies", message)
+    for schedule in policies.schedules.by_industry.values():
+        for said in (*conflicts(schedule, policies.regimes), *advice(schedule, policies.regimes)):
+            yield Finding("warning", "policies", f"{schedule.industry}: {said}")
     if not policies.schedules.by_industry:
         yield Finding("warning", "policies", f"no schedule in {lifecycle.settings.policies}: every call is kept")
 
@@ -91,17 +98,25 @@ def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
     """Rules and holds that ask for what the source does not give: such calls are kept for ever, or no night runs."""
     given, source = set(lifecycle.crm.facts.names), lifecycle.crm.source.source
     for schedule in lifecycle.policies.schedules.by_industry.values():
-        for rule in schedule.rules:
-            for key, names in (("trigger", [rule.trigger]), ("when", rule.when), ("keep_while", rule.keep_while)):
-                for name in (name for name in names if name not in given):
-                    message = (
-                        f"{schedule.industry}: {rule.id}: {key} asks for {name}, which source {source} does not give"
-                    )
-                    yield Finding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
+        for place, name in _asked_facts(schedule, lifecycle.policies.regimes):
+            if name not in given:
+                message = f"{schedule.industry}: {place} asks for {name}, which source {source} does not give"
+                yield Finding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
     for hold in lifecycle.policies.holds.by_id.values():
         for name in sorted(_asked_for(hold) - lifecycle.crm.facts.given):
             message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
             yield Finding("error", "policies", message, PolicyError.exit_code)
+
+
+def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[tuple[str, str]]:
+    """Each fact a schedule needs, with the place that asks for it."""
+    for rule in schedule.rules:
+        asked = [("trigger", rule.trigger), ("when", rule.when), ("keep_while", rule.keep_while)]
+        asked.append(("component", [has(rule.component)] if rule.component else []))
+        yield from ((f"{rule.id}: {key}", name) for key, names in asked for name in names)
+    for law in named_by(schedule, regimes):
+        clocks = [trigger for limit in (*law.floor, *law.ceiling) for trigger in law.clock(limit).triggers]
+        yield from ((f"regime {law.id}", name) for name in dict.fromkeys([*clocks, *law.applies]))
 
 
 def _asked_for(hold: Hold) -> set[str]:
