@@ -133,6 +133,9 @@ def _tell_explanation(found: Explanation) -> None:
     if found.holds:
         holds = [(hold.id, hold.matter, hold.placed_at, hold.placed_by, hold.released_at) for hold in found.holds]
         print_table("Legal holds on it", ("hold", "matter", "placed", "by", "to be released"), holds)
+    asked = found.facts[0].get("erasure_requested_on")
+    if asked:
+        say(f"Erasure was asked for on {asked} ({found.facts[0]['erasure_request']}): its processing is restricted.")
     say(f"{found.disposition['disposition']}: {found.disposition['detail']}", "bold")
     say(f"May go: {earliest(found)}. Its copy goes: {copy_goes(found)}.")
 

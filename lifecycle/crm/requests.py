@@ -64,12 +64,14 @@ class Requests:
             self._there = sa.inspect(connection).has_table(self.table.name, schema=self.table.schema)
         return self._there
 
-    def of_calls(self, connection: sa.Connection, calls: Sequence[str]) -> list[ErasureRequest]:
-        """The requests for the named calls that nobody has withdrawn, the earliest first."""
+    def of_calls(
+        self, connection: sa.Connection, calls: Sequence[str], withdrawn: bool = False
+    ) -> list[ErasureRequest]:
+        """The requests for the named calls, the earliest first; those that are withdrawn only where asked for."""
         found: list[ErasureRequest] = []
         for start in range(0, len(calls) if self.there(connection) else 0, _KEYS_A_STATEMENT):
             some = calls[start : start + _KEYS_A_STATEMENT]
-            wanted = self.table.c.withdrawn_at.is_(None), self.table.c.call_id.in_(some)
+            wanted = [self.table.c.call_id.in_(some), *([] if withdrawn else [self.table.c.withdrawn_at.is_(None)])]
             found += [one for one in self._rows(connection, *wanted) if one.call_id in set(some)]  # no collation here
         return sorted(found, key=_order)
 
@@ -77,9 +79,11 @@ class Requests:
         """Every request that nobody has withdrawn, the earliest first, whether or not its call is there still."""
         return sorted(self._rows(connection, self.table.c.withdrawn_at.is_(None)), key=_order)
 
-    def all(self, connection: sa.Connection) -> list[ErasureRequest]:
-        """Every request there ever was, the earliest first."""
-        return sorted(self._rows(connection), key=_order)
+    def by_id(self, connection: sa.Connection, request_id: str) -> ErasureRequest | None:
+        """One request, withdrawn or not; None: there is none of that id."""
+        return next(
+            (one for one in self._rows(connection, self.table.c.id == request_id) if one.id == request_id), None
+        )
 
     def insert(self, new: Sequence[ErasureRequest], restriction: "Restriction", keys: Sequence[Any]) -> None:
         """Put requests on file and restrict their calls in the CRM, in one transaction. Safe to run again.

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from lifecycle.crm.facts import Facts, Narrowing
 from lifecycle.policy.disposition import dispose
+from lifecycle.policy.erasure import LEGAL_REVIEW
 from lifecycle.policy.hold import Hold, Scope
 from lifecycle.policy.matching import held_by
 from lifecycle.policy.models import folded
@@ -17,7 +18,6 @@ from lifecycle.policy.schedule import Schedules, names_of
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.plan import require_hold_facts
 
-LEGAL_REVIEW = "needs legal review"  # as `dispose` says it of a held call past a hard maximum
 SAMPLES = 3
 
 
