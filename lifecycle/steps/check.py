@@ -92,6 +92,9 @@ def _crm(lifecycle: Lifecycle) -> Iterator[Finding]:
         crm.control.require()
     except SourceError:
         yield Finding("warning", "CRM", "no control tables, so no night can run. Run `lifecycle init` once")
+        return
+    if not crm.control.complete():
+        yield Finding("warning", "CRM", "no table of erasure requests, so there are none. Run `lifecycle init` once")
 
 
 def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from lifecycle.crm.database import Database
 from lifecycle.errors import DatabaseError, InputError, SourceError
 from lifecycle.policy.erasure import Outcome
+from lifecycle.steps.check import check
 from lifecycle.steps.cohort import open_cohort
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.explain import explain
@@ -269,6 +270,8 @@ def test_an_installation_of_before_has_no_requests_and_init_adds_the_table(new_w
     assert (run_night(world.lifecycle()).calls, open_on(world, "2026-11-20")) == (0, [])
     with pytest.raises(SourceError, match="no table of erasure requests"):
         asked(world, "2026-11-20")
+    said = "no table of erasure requests, so there are none. Run `lifecycle init` once"
+    assert said in [finding.message for finding in check(world.lifecycle())]
     made = prepare(world.lifecycle(signing_key=world.policies.parent / "k")).made
     assert "the control tables in the CRM" in made
     asked(world, "2026-11-20")
