@@ -11,14 +11,12 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-from lifecycle.policy.cases import cases_of, has
 from lifecycle.policy.disposition import NEVER, Disposition, dispose, judge
 from lifecycle.policy.hold import Holds
-from lifecycle.policy.laws import Told, bounds
-from lifecycle.policy.matching import meets
 from lifecycle.policy.period import RetentionPeriod
+from lifecycle.policy.reasons import law_by_law
 from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Rule, Schedules
+from lifecycle.policy.schedule import Schedules
 
 LEGAL_OBLIGATION = "GDPR Article 17(3)(b)"
 LEGAL_CLAIMS = "GDPR Article 17(3)(e)"
@@ -58,7 +56,6 @@ class Verdict:
 class Duty:
     """A statute's minimum that may bind a call, and its last day; None: its clock is not known."""
 
-    rule: Rule
     regime: Regime
     until: date | None
 
@@ -98,7 +95,7 @@ def verdict(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) ->
     grounds = [*_duty_grounds(found, as_of), *(f"{LEGAL_CLAIMS}: {text}" for text in held)]
     doubts = _doubts(disposition, answer, found)
     if known and not held:
-        doubts += _of_the_copy(found, goes_on, copy, answer["rule_id"])
+        doubts += _of_the_copy(found, goes_on, copy)
     waits = disposition is Disposition.ON_HOLD or bool(held) or disposition is Disposition.KEPT
     return Verdict(
         outcome=_outcome(disposition, grounds, doubts),
@@ -129,7 +126,8 @@ def _doubts(disposition: Disposition, answer: dict[str, object], found: tuple[Du
     if disposition is Disposition.ON_HOLD:
         return [str(answer["detail"])] if LEGAL_REVIEW in str(answer["detail"]) else []
     if disposition is not Disposition.RETAINED:
-        return [f"no ground: {disposition}: {answer['detail']}"]
+        running = any(duty.is_ground and duty.until is None for duty in found)  # a clock that has not begun
+        return [f"{'' if running else 'no ground: '}{disposition}: {answer['detail']}"]
     last = max((duty.until for duty in found if duty.is_ground and duty.until), default=date.min)
     goes_on = answer["purge_from"]
     assert isinstance(goes_on, date)
@@ -142,13 +140,13 @@ def _doubts(disposition: Disposition, answer: dict[str, object], found: tuple[Du
     return list(dict.fromkeys(texts))
 
 
-def _of_the_copy(found: tuple[Duty, ...], goes_on: date | None, copy: date | None, rule_id: object) -> list[str]:
+def _of_the_copy(found: tuple[Duty, ...], goes_on: date | None, copy: date | None) -> list[str]:
     """The archived copy outlives the call: what keeps it beyond every ground."""
     last = max((duty.until + _ONE_DAY for duty in found if duty.is_ground and duty.until), default=date.min)
     if goes_on is None or (copy is not None and copy <= max(goes_on, last)):
         return []
     until = f"until {copy - _ONE_DAY}" if copy else "for ever"
-    return [f"no ground: the company's own rule {rule_id} keeps its archived copy {until}"]
+    return [f"no ground: its archived copy is kept {until}"]
 
 
 def _held(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> list[str]:
@@ -165,19 +163,7 @@ def duties(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> 
 
 
 def _of_row(row: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> Iterator[Duty]:
-    schedule = schedules.of(row["industry"][0].as_py())
-    if schedule is None:
-        return
-    told = Told(
-        cases_of(row, schedule, schedules.regimes, holds, as_of), schedule, schedules.regimes, holds.extensions, as_of
-    )
-    for rule in schedule.rules:
-        if not meets(told.cases.words, 1, rule.when)[1][0].as_py():
-            continue
-        if rule.component and told.cases.flags[has(rule.component)][0].as_py() is False:
-            continue
-        laws = told.named(rule.regimes, None)
-        for law in laws:
-            said = bounds(told, law, laws, None)
-            if law.floor and said.applies[0].as_py():
-                yield Duty(rule, law, said.floor[0].as_py())
+    with_a_say = set(judge(row, schedules, holds, as_of)["rule_id"].to_pylist())
+    for said in law_by_law(row, schedules, holds, as_of):
+        if said.rule_id in with_a_say and said.applies and said.regime.floor:
+            yield Duty(said.regime, said.floor)

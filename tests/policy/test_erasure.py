@@ -53,7 +53,7 @@ def test_a_rule_that_waits_is_no_ground_and_a_person_decides():
         Outcome.UNDECIDED,
         (
             "no ground: the company's own rule R keeps it until 2026-03-16",
-            "no ground: the company's own rule R keeps its archived copy until 2028-03-16",
+            "no ground: its archived copy is kept until 2028-03-16",
         ),
         day("2026-03-17"),
         day("2028-03-17"),
@@ -70,12 +70,12 @@ def test_a_rule_that_waits_beyond_the_floor_is_grounded_only_that_far():
 def test_a_copy_that_outlives_every_ground_needs_a_person():
     found = told(rule("R", "P5Y", "P7Y", regimes=["five"]), as_of=day("2026-03-17"))
     assert (found.outcome, found.needs_person) == (Outcome.GRANTED, True)
-    assert found.reasons == ("no ground: the company's own rule R keeps its archived copy until 2028-03-16",)
+    assert found.reasons == ("no ground: its archived copy is kept until 2028-03-16",)
 
 
 def test_a_copy_kept_for_ever_needs_a_person():
     found = told(rule("R", "P1Y", "never"))
-    assert found.reasons == ("no ground: the company's own rule R keeps its archived copy for ever",)
+    assert found.reasons == ("no ground: its archived copy is kept for ever",)
 
 
 @pytest.mark.parametrize("jurisdiction", ["US", "UK", "CH", "global", "RU"])
@@ -125,6 +125,16 @@ def test_a_hold_past_a_hard_maximum_needs_a_person():
 def test_what_is_unknown_keeps_and_is_no_ground(more, said):
     found = told(rule("R", "P1Y", "P1Y", on_erasure="floor", keep_while=["open_deal"]), **{"open_deal": False, **more})
     assert (found.outcome, found.reasons, found.goes_on) == (Outcome.UNDECIDED, (said,), None)
+
+
+def test_a_duty_whose_clock_has_not_begun_is_a_ground_and_a_person_looks_at_the_date():
+    ending = regime("ending", minimum="P5Y", trigger="relationship_ended_at")
+    found = told(rule("R", "P5Y", "P7Y", regimes=["ending"], on_erasure="floor"), laws=[ending])
+    assert (found.outcome, found.goes_on, found.needs_person) == (Outcome.UNDECIDED, None, True)
+    assert found.reasons == (
+        "GDPR Article 17(3)(b): ending (EU, ending) asks for it for a time that cannot be known yet",
+        "awaiting_trigger: ending counts from relationship_ended_at, which is missing or cannot be used",
+    )
 
 
 def test_every_duty_is_named_once_and_the_longest_first():
