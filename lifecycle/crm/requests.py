@@ -22,15 +22,16 @@ from lifecycle.crm.source import Source
 from lifecycle.errors import DatabaseError
 
 _KEYS_A_STATEMENT = 1000
+LONGEST_TEXT = 200
 _COLUMNS = (
     sa.Column("id", sa.String(40), primary_key=True),
     sa.Column("call_id", sa.String(200), nullable=False, index=True),
     sa.Column("received_on", sa.String(10), nullable=False),
     sa.Column("registered_at", sa.String(40), nullable=False),
-    sa.Column("registered_by", sa.String(200), nullable=False),
-    sa.Column("reference", sa.String(200), nullable=False),
+    sa.Column("registered_by", sa.String(LONGEST_TEXT), nullable=False),
+    sa.Column("reference", sa.String(LONGEST_TEXT), nullable=False),
     sa.Column("withdrawn_at", sa.String(40), nullable=True),
-    sa.Column("withdrawn_by", sa.String(200), nullable=True),
+    sa.Column("withdrawn_by", sa.String(LONGEST_TEXT), nullable=True),
 )
 
 

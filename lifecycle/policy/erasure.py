@@ -29,7 +29,7 @@ _ONE_DAY = timedelta(days=1)
 
 
 class Outcome(StrEnum):
-    """What becomes of a request. Undecided: the call is kept, and no ground to refuse is known: a person decides."""
+    """What becomes of a request. Refused: a ground stands tonight. Undecided: the call is kept, and none is known."""
 
     GRANTED = "granted"
     REFUSED = "refused"
@@ -98,7 +98,7 @@ def verdict(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) ->
         doubts += _of_the_copy(found, goes_on, copy)
     waits = disposition is Disposition.ON_HOLD or bool(held) or disposition is Disposition.KEPT
     return Verdict(
-        outcome=_outcome(disposition, grounds, doubts),
+        outcome=_outcome(disposition, grounds),
         reasons=(*grounds, *doubts),
         goes_on=None if waits else goes_on,
         copy_goes_on=copy,
@@ -106,12 +106,10 @@ def verdict(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) ->
     )
 
 
-def _outcome(disposition: Disposition, grounds: list[str], doubts: list[str]) -> Outcome:
+def _outcome(disposition: Disposition, grounds: list[str]) -> Outcome:
     if disposition is Disposition.DUE:
         return Outcome.GRANTED
-    if disposition is Disposition.ON_HOLD:
-        return Outcome.REFUSED
-    return Outcome.REFUSED if grounds and not doubts else Outcome.UNDECIDED
+    return Outcome.REFUSED if grounds else Outcome.UNDECIDED
 
 
 def _duty_grounds(found: tuple[Duty, ...], as_of: date) -> list[str]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.crm.requests import ErasureRequest, keys_of
+from lifecycle.crm.requests import LONGEST_TEXT, ErasureRequest, keys_of
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.canonical import canonical_json, sha256_hex
@@ -48,6 +48,11 @@ def register(
     today = lifecycle.now().astimezone(ZoneInfo(lifecycle.settings.nightly_timezone)).date()
     if received is not None and received > today:
         raise InputError(f"--received {received}: expected a day up to {today}. Nothing was registered")
+    for name, text in (("--by", by), ("--reference", reference or "")):
+        if len(text) > LONGEST_TEXT:
+            raise InputError(
+                f"{name}: expected up to {LONGEST_TEXT} characters, found {len(text)}. Nothing was registered"
+            )
     found = [_found(lifecycle, call) for call in dict.fromkeys(calls)]
     live = {name: key for name, key, _ in found if key is not None}
     meant = {name: _meant(lifecycle, name, by, received, today, reference) for name in live}

@@ -118,6 +118,7 @@ def test_explain_says_that_a_call_is_restricted(lifecycle: Run_, bank: str) -> N
     [
         (["erase", "nowhere"], "call 'nowhere': expected a call of the CRM or of the record"),
         (["erase", "nowhere", "--received", "2999-01-01"], "--received 2999-01-01: expected a day up to"),
+        (["erase", "x", "--reference", "r" * 201], "--reference: expected up to 200 characters, found 201"),
         (["withdraw", "erase-0"], "request 'erase-0': expected the id of a request (`lifecycle requests`), found none"),
         (["erase"], "Missing argument 'CALL"),
     ],

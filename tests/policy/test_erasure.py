@@ -63,7 +63,7 @@ def test_a_rule_that_waits_is_no_ground_and_a_person_decides():
 
 def test_a_rule_that_waits_beyond_the_floor_is_grounded_only_that_far():
     found = told(rule("R", "P7Y", "P7Y", regimes=["five"]))
-    assert (found.outcome, found.goes_on, found.needs_person) == (Outcome.UNDECIDED, day("2028-03-17"), True)
+    assert (found.outcome, found.goes_on, found.needs_person) == (Outcome.REFUSED, day("2028-03-17"), True)
     assert found.reasons[:2] == (MIFID, "no ground: the company's own rule R keeps it until 2028-03-16")
 
 
@@ -130,7 +130,7 @@ def test_what_is_unknown_keeps_and_is_no_ground(more, said):
 def test_a_duty_whose_clock_has_not_begun_is_a_ground_and_a_person_looks_at_the_date():
     ending = regime("ending", minimum="P5Y", trigger="relationship_ended_at")
     found = told(rule("R", "P5Y", "P7Y", regimes=["ending"], on_erasure="floor"), laws=[ending])
-    assert (found.outcome, found.goes_on, found.needs_person) == (Outcome.UNDECIDED, None, True)
+    assert (found.outcome, found.goes_on, found.needs_person) == (Outcome.REFUSED, None, True)
     assert found.reasons == (
         "GDPR Article 17(3)(b): ending (EU, ending) asks for it for a time that cannot be known yet",
         "awaiting_trigger: ending counts from relationship_ended_at, which is missing or cannot be used",

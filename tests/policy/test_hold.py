@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.document import read_document
@@ -340,3 +342,16 @@ def test_a_link_that_the_source_does_not_give_is_an_error():
 def test_a_condition_on_a_link_is_unknown_so_it_only_keeps():
     certain, possible = matches(facts(call(deal_id=["7"]), deal_id=pa.list_(pa.string())), {"deal_id": ("7",)})
     assert (certain.to_pylist(), possible.to_pylist()) == ([False], [True])
+
+
+elements = st.sampled_from([None, "", " ", "7", " 8\t", "9", "70"])
+
+
+@given(st.lists(st.none() | st.lists(elements, max_size=4), max_size=6), st.sets(st.sampled_from("789"), min_size=1))
+def test_links_hold_as_one_call_at_a_time_would_say(links, wanted):
+    def may_be(each) -> bool:
+        return each is None or not each.strip() or each.strip() in wanted
+
+    told = facts(*[call(deal_id=each) for each in links] or [call(deal_id=[])], deal_id=pa.list_(pa.string()))
+    found = held_by(told, [hold(deal_ids=sorted(wanted))], ZoneInfo("UTC")).to_pylist()
+    assert found == ["h" if each is None or any(map(may_be, each)) else None for each in (links or [[]])]

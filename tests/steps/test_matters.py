@@ -53,7 +53,8 @@ def deal_of(world: World, key: str) -> int:
     return next(row["deal_id"] for row in world.dump()["call_deals"] if row["call_id"] == key)
 
 
-def test_a_hold_on_a_deal_keeps_its_calls_and_lets_the_others_go(world):
+def test_a_hold_on_a_deal_keeps_its_calls_and_lets_the_others_go(sqlite_world):
+    world = sqlite_world
     start = around_deals(world).dump()
     world.hold(f"{{deal_ids: [{deal_of(world, 'id-a')}]}}")
     night = run_night(world.lifecycle())
@@ -70,8 +71,9 @@ def test_a_link_added_after_archiving_keeps_the_call_in_the_purge_transaction(wo
     assert world.live() == {"id-a", "id-c"}
 
 
-def test_a_link_by_rows_that_no_archive_holds_keeps_the_call_in_the_purge_transaction(world):
+def test_a_link_by_rows_that_no_archive_holds_keeps_the_call_in_the_purge_transaction(sqlite_world):
     """A deal's account and so its calls: what moves is no row of the call, and nothing but the links can tell."""
+    world = sqlite_world
     account, other = world.account("Banking"), world.account("Retail")
     source = mapping(world, deal_id="SELECT c.id AS call_id, d.id AS deal_id FROM deals d "
                                     "JOIN calls c ON c.account_id = d.account_id")  # fmt: skip
@@ -124,6 +126,16 @@ def test_a_hold_on_a_link_that_the_source_does_not_declare_stops_everything_befo
     assert f"holds/hold-1: asks for {key[:-1]}, which source demo does not give: no night runs" in found
 
 
+def test_a_hold_on_an_undeclared_link_placed_after_archiving_stops_the_purge(sqlite_world):
+    world = around_deals(sqlite_world)
+    start = world.dump()
+    archive(world)
+    world.hold("{lead_ids: [1]}")
+    with pytest.raises(PolicyError, match="hold hold-1: its scope asks for the fact 'lead_id'"):
+        purge_only(world)
+    assert world.dump() == start
+
+
 # --- release ----------------------------------------------------------------------------------------------------------
 
 
@@ -169,8 +181,8 @@ def counted(world: World, as_of: date = NIGHT):
     return {m.hold.id: (m.active, m.calls, m.by_scope, m.needs_person) for m in matters(world.lifecycle(), as_of)}
 
 
-def test_every_hold_is_counted_call_by_call_whatever_their_industry(world):
-    world.furnish()
+def test_every_hold_is_counted_call_by_call_whatever_their_industry(sqlite_world):
+    world = sqlite_world.furnish()
     world.hold("{industries: [ retail ]}", "retail")
     world.hold("{industries: [bankng, nowhere]}", "misspelt")
     world.hold("[{call_ids: [id-nobody, id-new]}, {phones: ['+44 20 7946 0001'], to: 2021-03-01}]", "two")

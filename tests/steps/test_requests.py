@@ -262,7 +262,7 @@ def test_a_request_whose_call_is_gone_cannot_be_withdrawn(sqlite_world):
         withdraw(sqlite_world.lifecycle(), one.request.id, "dpo")
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def test_an_installation_of_before_has_no_requests_and_init_adds_the_table(new_world, database):
     world = of_bank(new_world(database), FREE)
     table = "lifecycle.requests" if world.dialect == "postgresql" else "lifecycle_requests"
