@@ -73,7 +73,7 @@ def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, comp
             asked = pc.indices_nonzero(one.asked)
             parts.append(_judgement(rows.take(asked), schedule, one.rule.id, told, asked, one))
         if component is None:
-            nowhere = pc.indices_nonzero(_nowhere(told, _rulings(told, None)))
+            nowhere = pc.indices_nonzero(_nowhere(told, _rulings(told, None), None))
             parts.append(_without_rule(rows.take(nowhere), schedule.industry, _no_rule(schedule)))
     return pa.concat_tables([*parts, *(_unscheduled(facts, schedules) if component is None else [])])
 
@@ -131,7 +131,7 @@ def _settled_cases(told: Told, component: str | None) -> pa.Table:
     """One judgement a case: the most keeping of its rules', with the latest copy and every bound."""
     rulings = _rulings(told, component)
     order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in rulings), reverse=True))}
-    best = _nobody(told, rulings)
+    best = _nobody(told, rulings, component)
     for one in rulings:
         key = pc.if_else(one.asked, _key(one, order[one.rule.id]), pa.scalar(None, pa.int64()))
         better = pc.fill_null(pc.greater(key, best["key"]), False)
@@ -153,12 +153,12 @@ _MERGED = {
 }
 
 
-def _nobody(told: Told, rulings: Sequence[Ruling]) -> dict[str, pa.Array]:
-    """Before any rule is heard: unscheduled where no rule for the whole call certainly matches."""
+def _nobody(told: Told, rulings: Sequence[Ruling], component: str | None) -> dict[str, pa.Array]:
+    """Before any rule is heard: unscheduled where no rule for just this component or whole call surely matches."""
     count = told.cases.count
     unscheduled = pa.scalar((len(Disposition) - RANK[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS))
     return {
-        "key": pc.if_else(_nowhere(told, rulings), unscheduled, pa.scalar(-1, pa.int64())),
+        "key": pc.if_else(_nowhere(told, rulings, component), unscheduled, pa.scalar(-1, pa.int64())),
         "rank": pa.repeat(pa.scalar(RANK[Disposition.UNSCHEDULED], pa.int8()), count),
         "rule_id": pa.nulls(count, pa.string()),
         "detail": pa.repeat(pa.scalar(_no_rule(told.schedule)), count),
@@ -166,8 +166,8 @@ def _nobody(told: Told, rulings: Sequence[Ruling]) -> dict[str, pa.Array]:
     }
 
 
-def _nowhere(told: Told, rulings: Sequence[Ruling]) -> pa.Array:
-    certainly = [one.certain for one in rulings if one.rule.component is None]
+def _nowhere(told: Told, rulings: Sequence[Ruling], component: str | None) -> pa.Array:
+    certainly = [one.certain for one in rulings if one.rule.component == component]
     return pc.invert(reduce(pc.or_, certainly, pa.repeat(pa.scalar(False), told.cases.count)))
 
 

@@ -104,7 +104,7 @@ def test_before_init_check_says_so(lifecycle: Run_, place: Place) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("finance.yaml", "P5Y", "5y", "finance.yaml:10: "),
+        ("finance.yaml", "P5Y", "5y", "finance.yaml:11: "),
         ("finance.yaml", "P7Y", "P6Y", "FIN-CALL gives 2027-03-17"),
         (
             "finance.yaml",
@@ -130,7 +130,7 @@ def test_a_wrong_policy_is_exit_2_with_its_place(
 def test_a_failing_example_names_its_line(lifecycle: Run_, place: Place) -> None:
     edit(place.policies / "finance.yaml", "purge_from: 2026-03-17", "purge_from: 2026-03-16")
     assert (
-        "finance.yaml:15: example 1: expected purge_from 2026-03-16, FIN-CALL gives 2026-03-17"
+        "finance.yaml:16: example 1: expected purge_from 2026-03-16, FIN-CALL gives 2026-03-17"
         in lifecycle("check").out
     )
 
