@@ -6,6 +6,7 @@ A component's first day is that of its last copy. Where no maximum ends later, t
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -15,12 +16,13 @@ import pyarrow as pa
 import pytest
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.disposition import dispose, dispose_components, judge
+from lifecycle.policy.disposition import bounded, dispose, dispose_components, judge
 from lifecycle.policy.document import read_document
 from lifecycle.policy.hold import Extension, Holds
 from lifecycle.policy.lawful import read_schedule
+from lifecycle.policy.reasons import latest_day, law_by_law
 from lifecycle.policy.regime import Kind, read_regime
-from lifecycle.policy.schedule import Schedules, collect
+from lifecycle.policy.schedule import Schedule, Schedules, collect
 from tests.policy.build import KINDS, NO_HOLDS, call, day, facts, hold, holds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,14 +58,14 @@ class Case:
         return found
 
     def earliest(self) -> date | None:
-        """The first day on which nothing of it need be left; None: it has none."""
-        if self.on(EVENTUALLY)["disposition"] != "due":
+        """The first day on which nothing of it need be left: its last copy's, or a hold's release; None: never."""
+        found = self.on(EVENTUALLY)
+        if found["disposition"] != "due":
             return None
-        first, last = day("1990-01-01").toordinal(), EVENTUALLY.toordinal()
-        while first < last:  # once due, always due
-            middle = (first + last) // 2
-            first, last = (first, middle) if self.goes(date.fromordinal(middle)) else (middle + 1, last)
-        return date.fromordinal(first)
+        days = [found["destroy_on"], *(each.released_at for each in self.holds.by_id.values())]
+        first = min(day for day in days if self.goes(day))
+        assert not self.goes(first - timedelta(days=1))
+        return first
 
     def goes(self, as_of: date) -> bool:
         """Whether on that night neither the CRM nor the archive need keep it."""
@@ -73,27 +75,24 @@ class Case:
     def latest(self) -> date | None:
         """The last day on which any of it may be left: a maximum's, if it ends in time to go, else the grace's."""
         earliest = self.earliest()
-        if earliest is None:
-            return None
-        maxima = [last for last in self._maxima() if last >= earliest]
-        (schedule,) = self.law.by_industry.values()
-        return min(maxima) if maxima else schedule.grace and schedule.grace.first_free_day(earliest) - timedelta(days=2)
+        return earliest and latest_day(earliest, self._ceiling(), self.schedule)
 
-    def _maxima(self) -> list[date]:
-        rows = judge(self.facts, self.law, self.holds, EVENTUALLY, self.component).to_pylist()
-        floor = max((row["floor"] for row in rows if row["floor"]), default=date.min)
-        yielding = [row["yielding"] for row in rows if row["yielding"]] + [
-            day for row in rows for day in self._soft(row)
-        ]
-        return [row["ceiling"] for row in rows if row["ceiling"]] + [last for last in yielding if last >= floor]
+    @property
+    def schedule(self) -> Schedule:
+        (found,) = self.law.by_industry.values()
+        return found
 
-    def _soft(self, row: dict[str, Any]) -> list[date]:
-        """What guidance allows: the engine tells no night of it, for it stops none."""
-        (schedule,) = self.law.by_industry.values()
-        rules = [rule for rule in schedule.rules if rule.id == row["rule_id"] and rule.component == self.component]
-        laws = [REGIMES[name] for rule in rules for name in rule.regimes if REGIMES[name].kind is Kind.GUIDANCE]
-        limits = [schedule.limit(law, limit) for law in laws for limit in law.maximum]
-        return [limit.last_day(row["trigger_date"]) for limit in limits]
+    def _ceiling(self) -> date | None:
+        """The law's last day, or what guidance allows: no night is told of that, for it stops none."""
+        (bounds,) = bounded(self.facts, self.law, self.holds, EVENTUALLY, self.component).to_pylist()
+        soft = [] if bounds["floor"] else list(self._guided())
+        return min((last for last in (bounds["ceiling"], *soft) if last), default=None)
+
+    def _guided(self) -> Iterator[date]:
+        for said in law_by_law(self.facts, self.law, self.holds, EVENTUALLY, self.component):
+            if said.applies and said.trigger_date and said.regime.kind is Kind.GUIDANCE:
+                for limit in said.regime.maximum:
+                    yield self.schedule.limit(said.regime, limit).last_day(said.trigger_date)
 
 
 def rule(period: str, *regimes: str, trigger: str = "ended_at", **more: str) -> str:
@@ -237,8 +236,7 @@ def test_no_statute_asks_for_a_quality_recording(name):
 @pytest.mark.parametrize("name", LOCKS, ids=" ".join)
 def test_a_lock_lasts_until_the_local_midnight_of_the_first_day(research, name):
     case = WORKED[LOCKS[name]]
-    (schedule,) = case.law.by_industry.values()
-    midnight = datetime.combine(case.earliest() or date.max, time(), schedule.timezone)
+    midnight = datetime.combine(case.earliest() or date.max, time(), case.schedule.timezone)
     assert midnight.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") == research[name]["earliest"]
 
 
