@@ -66,7 +66,7 @@ def _policies(lifecycle: Lifecycle) -> Iterator[Finding]:
         yield from (Finding("error", "policies", line, PolicyError.exit_code) for line in reason.splitlines())
     for problem in failing_examples(lifecycle.settings.policies, policies.schedules):
         yield Finding("error", "policies", problem, PolicyError.exit_code)
-    for regime in policies.regimes.values():
+    for regime in _relied_on(policies.schedules):
         if regime.review_by < today:
             message = f"regimes/{regime.id}: its review was due by {regime.review_by}. Read {regime.citation} again"
             yield Finding("warning", "policies", message)
@@ -107,6 +107,12 @@ def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
         for name in sorted(_asked_for(hold) - given):
             message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
             yield Finding("error", "policies", message, PolicyError.exit_code)
+
+
+def _relied_on(schedules: Schedules) -> list[Regime]:
+    """The regimes that any rule names: of the others it does not matter how old they are."""
+    named = (law for each in schedules.by_industry.values() for law in named_by(each, schedules.regimes))
+    return list({law.id: law for law in named}.values())
 
 
 def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[tuple[str, str]]:

@@ -178,9 +178,11 @@ def test_a_broken_hold_stops_plans_and_is_found_by_check(lifecycle: Run_, place:
 def test_a_regime_past_its_review_is_a_warning(lifecycle: Run_, place: Place) -> None:
     lifecycle("init")
     edit(place.policies / "regimes" / "eu-mifid2-16-7.yaml", "2999-12-31", "2020-01-31")
+    edit(place.policies / "regimes" / "eu-mar-11-8.yaml", "2999-12-31", "2020-01-31")  # which no rule names
     said = lifecycle("check")
     assert said.code == 1
     assert "regimes/eu-mifid2-16-7: its review was due by 2020-01-31" in said.out
+    assert "eu-mar-11-8" not in said.out
 
 
 def test_what_names_a_call_and_is_not_mapped_is_found(lifecycle: Run_, place: Place) -> None:
