@@ -148,6 +148,14 @@ def test_what_binds_from_a_day_says_so(research):
             assert str(REGIMES[name].in_force.first_day) == found[1], name
 
 
+def test_a_minimum_that_counts_from_later_than_the_call_binds_older_calls_too():
+    """A call older than the law may be part of a relationship that ended under it."""
+    later = {name: law for name, law in REGIMES.items() if not set(law.trigger) <= {"ended_at", "started_at"}}
+    dated = {name: law.in_force for name, law in later.items() if law.minimum and law.in_force.first_day}
+    assert len(dated) > 10
+    assert {name for name, in_force in dated.items() if in_force.records == "created"} == set()
+
+
 def test_guidance_limitation_and_contract_are_no_floors():
     soft = {name: regime.kind for name, regime in REGIMES.items() if regime.kind is not Kind.STATUTE}
     assert soft == {
