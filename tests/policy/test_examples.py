@@ -16,12 +16,12 @@ import pyarrow as pa
 import pytest
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.disposition import bounded, dispose, dispose_components, judge
+from lifecycle.policy.disposition import dispose, dispose_components, judge
 from lifecycle.policy.document import read_document
 from lifecycle.policy.hold import Extension, Holds
 from lifecycle.policy.lawful import read_schedule
 from lifecycle.policy.reasons import latest_day, law_by_law
-from lifecycle.policy.regime import Kind, read_regime
+from lifecycle.policy.regime import read_regime
 from lifecycle.policy.schedule import Schedule, Schedules, collect
 from tests.policy.build import KINDS, NO_HOLDS, call, day, facts, hold, holds
 
@@ -75,24 +75,21 @@ class Case:
     def latest(self) -> date | None:
         """The last day on which any of it may be left: a maximum's, if it ends in time to go, else the grace's."""
         earliest = self.earliest()
-        return earliest and latest_day(earliest, self._ceiling(), self.schedule)
+        if earliest is None:
+            return None
+        in_time = [last for last in self._maxima() if last >= earliest]
+        return latest_day(earliest, min(in_time, default=None), self.schedule)
 
     @property
     def schedule(self) -> Schedule:
         (found,) = self.law.by_industry.values()
         return found
 
-    def _ceiling(self) -> date | None:
-        """The law's last day, or what guidance allows: no night is told of that, for it stops none."""
-        (bounds,) = bounded(self.facts, self.law, self.holds, EVENTUALLY, self.component).to_pylist()
-        soft = [] if bounds["floor"] else list(self._guided())
-        return min((last for last in (bounds["ceiling"], *soft) if last), default=None)
-
-    def _guided(self) -> Iterator[date]:
+    def _maxima(self) -> Iterator[date]:
+        """The law's last days, and what guidance or a yielding statute allows: no night is told of that."""
         for said in law_by_law(self.facts, self.law, self.holds, EVENTUALLY, self.component):
-            if said.applies and said.trigger_date and said.regime.kind is Kind.GUIDANCE:
-                for limit in said.regime.maximum:
-                    yield self.schedule.limit(said.regime, limit).last_day(said.trigger_date)
+            if said.applies:
+                yield from (last for last in (said.ceiling, said.soft_ceiling) if last)
 
 
 def rule(period: str, *regimes: str, trigger: str = "ended_at", **more: str) -> str:
@@ -141,9 +138,8 @@ QUALITY = law(
 )
 SERVICE = order("2025-08-31T10:00", record_class="service", has_recording=True, has_analysis=True)
 ORDERED = order("2025-08-31T10:00", record_class="order", has_recording=True, has_analysis=False)
-RUSSIA = law(
-    rule("P5Y", "ru-115fz-7", "ru-152fz-21", trigger="relationship_ended_at"), zone="Europe/Moscow", grace="none"
-)
+# The thirty days of 152-FZ run from the minimum's last day, on which the purpose is achieved: they are this grace.
+RUSSIA = law(rule("P5Y", "ru-115fz-7", "ru-152fz-21", trigger="relationship_ended_at"), zone="Europe/Moscow")
 BANK = law(rule("P6M", "cn-bank-110", trigger="contract_ended_at"), zone="Asia/Shanghai")
 UK = law(rule("P5Y", "uk-mlr-40", trigger="relationship_ended_at", count="from_event"), zone="Europe/London")
 CONSENT = law(
@@ -180,9 +176,7 @@ WORKED = {
     ("E19", "b recording"): Case(QUALITY, ORDERED, "recording"),
     ("E23", "recording"): Case(MIFID, CALL_IN_PARIS, holds=HELD),
     ("E26", "a"): Case(RUSSIA, ended(None)),
-    ("E26", "b"): Case(
-        RUSSIA, told(call(relationship_ended_at=day("2025-12-31"), purpose_achieved_at=day("2030-12-31")))
-    ),
+    ("E26", "b"): Case(RUSSIA, ended("2025-12-31")),
     ("E29", "recording"): Case(BANK, told(call(ended="2023-04-01", contract_ended_at=None))),
     ("E31", "container"): Case(
         MIFID,
@@ -293,6 +287,12 @@ def test_e09_a_leap_day_is_not_clamped_twice():
 
 def test_e14_every_use_pushes_the_day():
     assert text(Case(CONSENT, consent("2022-03-01", "2023-05-10")).earliest()) == "2028-05-11"
+
+
+def test_e26_the_thirty_days_are_those_of_the_statute():
+    (limit,) = REGIMES["ru-152fz-21"].maximum
+    last_kept = WORKED["E26", "b"].earliest() - timedelta(days=1)
+    assert WORKED["E26", "b"].schedule.limit(REGIMES["ru-152fz-21"], limit).last_day(last_kept) == day("2031-01-30")
 
 
 def test_e30_seven_years_to_be_safe_are_refused():
