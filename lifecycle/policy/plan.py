@@ -1,14 +1,25 @@
 """The plan: the calls one night may purge in one industry, written once and named by its digest; and its brake."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from statistics import median
 
 from pydantic import Field
 
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.models import StrictModel
 from lifecycle.policy.schedule import Schedule
+
+REVIEW = "review: "
+"""How a reason to wait begins that a signed approval settles. Any other is the brake's, settled by an acceptance."""
+
+CALLS = "calls"
+"""What a night takes, where it is whole calls; else the name of a component."""
+
+USUAL_NIGHTS, FEWEST_NIGHTS = 30, 5
+Going = Mapping[str, tuple[Mapping[str, int], int]]
+"""What → (how many of them are due, by rule; how many there are)."""
 
 
 class ScheduleVersion(StrictModel):
@@ -41,7 +52,9 @@ class Plan(StrictModel):
     """One industry's plan of one night. Calls may drop out before they go, none may join.
 
     `dispositions` counts the industry's calls by answer, `rules` the due ones. `live` is what the brake is a share of.
-    `waits_for` says why a person must accept the plan's digest first; empty: it may run.
+    `waits_for` says why a person must look first; empty: it may run. `actor` asked for the plan, `schedule_author`
+    (an e-mail address) wrote the schedule: neither may approve it. `change_approved`: an approved change of the
+    schedule explains an unusual number. A key an older plan lacks stays absent, so that it keeps its name.
     """
 
     night: date
@@ -62,28 +75,73 @@ class Plan(StrictModel):
     cohorts: tuple[Cohort, ...] = Field(strict=False)
     waits_for: tuple[str, ...] = Field(strict=False)
     calls: PlannedCalls | None
+    actor: str | None = None
+    schedule_author: str | None = None
+    change_approved: bool = False
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(self.model_dump(mode="json", exclude_unset=True))
 
     @property
     def sha256(self) -> str:
         """The plan's name."""
         return sha256_hex(self.to_bytes())
 
+    @property
+    def reviews(self) -> tuple[str, ...]:
+        """The reasons to wait that only a signed approval settles."""
+        return tuple(reason for reason in self.waits_for if reason.startswith(REVIEW))
 
-def reasons_to_wait(schedule: Schedule, due_by_rule: Mapping[str, int], live: int) -> tuple[str, ...]:
-    """Why a person must look before this plan runs: the brake, or a rule that asks for a review."""
-    due = sum(due_by_rule.values())
-    reasons = []
+    @property
+    def brakes(self) -> tuple[str, ...]:
+        """The reasons to wait that are the brake's."""
+        return tuple(reason for reason in self.waits_for if not reason.startswith(REVIEW))
+
+
+def reasons_to_wait(schedule: Schedule, going: Going, usual: Mapping[str, float] | None = None) -> tuple[str, ...]:
+    """Why a person must look before this night: a limit that one of the numbers breaks, or a rule that asks for it.
+
+    `usual`: what → the usual night's number. What it does not name is not held against it.
+    """
+    reasons = [
+        f"brake: {reason}"
+        for what, (by_rule, live) in going.items()
+        for reason in _broken_limits(schedule, what, sum(by_rule.values()), live, (usual or {}).get(what))
+    ]
+    return (*reasons, *_reviews(schedule, going))
+
+
+def _broken_limits(schedule: Schedule, what: str, due: int, live: int, usual: float | None) -> Iterator[str]:
     if due > schedule.max_share * live:
         share = Decimal(100) * due / live if live else Decimal(100)
-        reasons.append(
-            f"brake: {due} of {live} live calls are due, {share:.2f}%; max_share is {percent(schedule.max_share)}"
+        kind = f"live {what}" if what == CALLS else f"calls with {what}"
+        yield f"{due} of {live} {kind} are due, {share:.2f}%; max_share is {percent(schedule.max_share)}"
+    if schedule.max_calls is not None and due > schedule.max_calls:
+        yield f"{_number(due, what)} are due; max_calls is {schedule.max_calls}"
+    if schedule.max_usual is not None and usual is not None and due > schedule.max_usual * usual:
+        yield (
+            f"{_number(due, what)} are due, the usual night has {usual:g} and no approved change of the schedule "
+            f"explains it; max_usual is {schedule.max_usual} times"
         )
-    asking = [rule.id for rule in schedule.rules if rule.review == "required" and due_by_rule.get(rule.id)]
-    return (*reasons, *(f"review: {rule_id} asks for one ({due_by_rule[rule_id]} calls)" for rule_id in asking))
+
+
+def _reviews(schedule: Schedule, going: Going) -> Iterator[str]:
+    for rule in schedule.rules:
+        for what, (by_rule, _) in going.items():
+            if rule.review == "required" and by_rule.get(rule.id):
+                yield f"{REVIEW}{rule.id} asks for one ({_number(by_rule[rule.id], what)})"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} calls" if what == CALLS else f"{count} calls' {what}"
+
+
+def usual_night(plans: Sequence[Plan]) -> dict[str, float]:
+    """The median of what earlier nights took, at least 1. Empty: there are too few of them to say."""
+    if len(plans) < FEWEST_NIGHTS:
+        return {}
+    return {CALLS: max(1, median(plan.due for plan in plans))}
 
 
 def percent(share: Decimal) -> str:

@@ -72,6 +72,8 @@ class Schedule(StrictModel):
     owner: Text
     timezone: Zone
     max_share: Share
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    max_usual: Annotated[int, Field(ge=2)] | None = None
     rules: tuple[Rule, ...] = Field(strict=False)
     examples: tuple[Example, ...] = Field(default=(), strict=False)
     sha256: str = ""
