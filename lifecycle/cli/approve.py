@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lifecycle.cli.options import AsJson, opened
-from lifecycle.cli.output import print_json, print_table, progress, say
+from lifecycle.cli.output import print_json, progress, say
 from lifecycle.errors import InputError
 from lifecycle.policy.approval import Approval
 from lifecycle.policy.plan import Plan
@@ -126,9 +126,9 @@ def _tell_subject(subject: Subject) -> None:
     if not isinstance(subject, Plan):
         say(f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {subject.author or 'an unknown author'}.")
         return
-    rows = [(rule, calls) for rule, calls in subject.rules.items()]
-    title = f"{subject.industry}, the night of {subject.night}: {subject.due} of {subject.live} live calls are to go"
-    print_table(title, ("rule", "due"), rows)
+    rules = ", ".join(f"{rule} {calls}" for rule, calls in subject.rules.items())
+    what = f"{subject.due} of {subject.live} live calls are to go"
+    say(f"{subject.industry}, the night of {subject.night}: {what}. By rule: {rules}.")
 
 
 def _read(file: Path, signature: Path) -> bytes:

@@ -115,10 +115,16 @@ def _asking(arguments: Sequence[str], body: bytes, key: Path) -> bytes:
     return done.stdout
 
 
-def _keygen(arguments: Sequence[str], body: bytes, attended: bool = False) -> subprocess.CompletedProcess[bytes]:
+def keygen_program() -> str:
+    """Where ssh-keygen is. Raises ToolMissing."""
     program = shutil.which("ssh-keygen")
     if program is None:
         raise ToolMissing(f"signatures: {_INSTALL}, found none. Nothing was let through; a rerun is safe")
+    return program
+
+
+def _keygen(arguments: Sequence[str], body: bytes, attended: bool = False) -> subprocess.CompletedProcess[bytes]:
+    program = keygen_program()
     # The rest of the environment is passed on: a key may be an agent's. Times without a zone are UTC on every machine.
     environment = {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
     try:
