@@ -61,32 +61,35 @@ def cohorts_sensor(context: dg.SensorEvaluationContext, lifecycle: LifecycleReso
 
 @dataclass(frozen=True)
 class _Cursor:
-    """How far the sensor is: `<storage id before the plan's event>:<cohorts asked for>:<waiting plans asked for>`."""
+    """How far the sensor is: `<storage id of the plan's event>:<cohorts asked for>:<waiting plans asked for>`."""
 
-    after: int
+    event: int
     asked: int = 0
     let_through: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "_Cursor":
-        after, asked, digests = (*text.split(":"), "", "")[:3]
-        return cls(int(after), int(asked or 0), tuple(filter(None, digests.split(","))))
+        event, asked, digests = (*text.split(":"), "", "")[:3]
+        return cls(int(event), int(asked or 0), tuple(filter(None, digests.split(","))))
 
     def __str__(self) -> str:
-        return f"{self.after}:{self.asked}:{','.join(self.let_through)}"
+        return f"{self.event}:{self.asked}:{','.join(self.let_through)}"
 
 
 def _requests(
     instance: dg.DagsterInstance, cursor: str | None, lifecycle: Lifecycle
 ) -> tuple[list[dg.RunRequest], str | None]:
     """Up to RUNS_A_TICK cohorts of the plan run the sensor is at; after them, all of one plan let through since."""
-    at, events = _events(instance, cursor)
-    if at is None or not events:
+    at = _Cursor.parse(cursor) if cursor else None
+    events = _events(instance, at)
+    if not events:
         return [], cursor
+    if at is None or at.event != events[0].storage_id:  # the first tick; or somebody wiped the event we were at
+        at = _Cursor(events[0].storage_id)
     planned = _planned(events[0])
     if len(events) > 1 and at.asked >= len(planned["cohorts"]):
-        at, events = _Cursor(events[0].storage_id), events[1:]
-        planned = _planned(events[0])
+        events = events[1:]
+        at, planned = _Cursor(events[0].storage_id), _planned(events[0])
     some = planned["cohorts"][at.asked : at.asked + RUNS_A_TICK]
     if some:
         run_id = events[0].run_id
@@ -100,12 +103,10 @@ def _requests(
     return requests, str(replace(at, let_through=(*at.let_through, digest)))
 
 
-def _events(instance: dg.DagsterInstance, cursor: str | None) -> tuple[_Cursor | None, Sequence[dg.EventLogRecord]]:
+def _events(instance: dg.DagsterInstance, at: _Cursor | None) -> Sequence[dg.EventLogRecord]:
     """The plan run the sensor is at and the one after it; without a cursor, the newest one."""
-    at = _Cursor.parse(cursor) if cursor else None
-    wanted = dg.AssetRecordsFilter(dg.AssetKey("disposition_plan"), after_storage_id=at.after if at else None)
-    found = instance.fetch_materializations(wanted, limit=2 if at else 1, ascending=at is not None).records
-    return at or (_Cursor(found[0].storage_id - 1) if found else None), found
+    wanted = dg.AssetRecordsFilter(dg.AssetKey("disposition_plan"), after_storage_id=at.event - 1 if at else None)
+    return instance.fetch_materializations(wanted, limit=2 if at else 1, ascending=at is not None).records
 
 
 def _planned(event: dg.EventLogRecord) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
 from assets.resources import LifecycleResource, night_tag, run_of, said_plainly
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.archive import archive_cohort
-from lifecycle.steps.cohort import going_cohorts, held_message, let_through, open_cohort, waiting_plans
+from lifecycle.steps.cohort import cohorts_of, held_message, let_through, open_cohort, waiting_plans
 from lifecycle.steps.context import night_of
 from lifecycle.steps.plan import Survey, plan_night
 from lifecycle.steps.purge import purge_cohort
@@ -63,7 +63,8 @@ def disposition_plan(
         night = night_of(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         survey, plans = plan_night(opened, night, run, config.industry)
         let_through(opened, plans, config.accept_plan, run)
-        waiting, going = waiting_plans(opened, plans), going_cohorts(opened, plans)
+        waiting = waiting_plans(opened, plans)
+        going = cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     return dg.MaterializeResult(
         metadata=report.planned(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)

@@ -111,7 +111,7 @@ def _tell(lifecycle: Lifecycle, subject: Subject, approval: Approval, json_outpu
         print_json({"approval": approval.model_dump(mode="json"), "sha256": subject.sha256, "still_waits_for": waiting})
         return
     _tell_subject(subject)
-    say(f"Approved by {approval.approver}. Asked for by {', '.join(approval.requested_by) or 'nobody known'}.", "green")
+    say(f"Approved by {approval.approver}. Requested by {', '.join(approval.requested_by) or 'nobody known'}.", "green")
     if isinstance(subject, Plan):
         for line in (*waiting, *what_to_type(subject, waiting)):
             say(line, "yellow")

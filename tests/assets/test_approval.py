@@ -91,12 +91,31 @@ def test_the_sensor_looks_at_the_store_once_a_tick_while_nobody_approves(
     assert looks == [f"plans/{NIGHT}/"]
 
 
-def test_a_cursor_of_before_approvals_is_understood(reviewed: World, instance: dg.DagsterInstance) -> None:
+def test_a_cursor_of_an_earlier_release_or_of_a_wiped_plan_run_loses_no_cohort(
+    world: World, instance: dg.DagsterInstance
+) -> None:
     planned(instance)
-    cursor = str(tick(instance).cursor)
-    after, _, _ = cursor.partition(":")
-    for older in (f"{after}:", f"{after}:0", f"{int(after) + 1000}:"):
-        assert asked(tick(instance, older)) == []
+    first = tick(instance)
+    event, _, rest = str(first.cursor).partition(":")
+    assert (len(asked(first)), rest) == (2, "2:")
+    for other in (f"{event}:", f"{int(event) - 1}:1", f"{int(event) - 1}:100:{'0' * 64}"):
+        again = tick(instance, other)
+        assert (asked(again), again.cursor) == (asked(first), first.cursor)
+    assert (asked(tick(instance, f"{int(event) + 1}:")), asked(tick(instance, first.cursor))) == ([], [])
+
+
+def test_a_newer_plan_run_comes_first_and_the_one_before_it_is_finished_before_that(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assets.automation.RUNS_A_TICK", 1)
+    planned(instance)
+    cursor, seen = tick(instance).cursor, []
+    planned(instance)
+    for _ in range(5):
+        found = tick(instance, cursor)
+        cursor = found.cursor
+        seen += [partition for partition, _ in asked(found)]
+    assert seen == ["2025-04|shop", "2021-03|bank", "2025-04|shop"]
 
 
 def test_the_check_says_what_waits_and_what_to_type_and_the_night_goes_on_after_the_approval(

@@ -49,7 +49,7 @@ def test_a_key_here_approves_and_says_how_it_goes_on(lifecycle: Run_, place: Pla
     assert (said.code, said.err) == (0, "")
     for text in (
         "finance, the night of 2026-11-20: 9 of 599 live calls are to go. By rule: FIN-CALL 9.",
-        "Approved by alice@example.com. Asked for by lifecycle run by bob.",
+        "Approved by alice@example.com. Requested by lifecycle run by bob.",
         "or now: lifecycle run --as-of 2026-11-20 --industry finance",
     ):
         assert text in said.out
