@@ -1,10 +1,13 @@
 """The brake through the steps: what earlier nights say is usual, and what an approved change of a schedule explains."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from lifecycle.archive.plans import accept, earlier_plans
+from lifecycle.crm import demo
 from lifecycle.errors import ApprovalRefused, PlanHeld
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.approval import approvals, draft, find_subject, put_signed, schedule_file
@@ -13,7 +16,7 @@ from lifecycle.steps.plan import plan_night
 from lifecycle.steps.preview import preview
 from tests.builders import BANK, BANK_DAY, DUE, DUE_SHOP, NIGHT, RUN, World, account_for, plan, run_night
 from tests.sshkeys import Key, allow, keygen, revoke
-from tests.steps.test_approval import commit
+from tests.steps.test_approval import commit, copy, world_in
 
 USUAL = BANK.replace("max_share: 100%", "max_share: 100%\nmax_usual: 2")
 CHANGED = USUAL + "# changed\n"
@@ -24,14 +27,24 @@ def alice(tmp_path_factory) -> Key:
     return keygen(tmp_path_factory.mktemp("keys"), "alice@example.com")
 
 
-@pytest.fixture
-def world(sqlite_world: World, alice: Key) -> World:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory, alice: Key) -> Path:
     """Six calls of the bank are due on 20 November; on each of the five nights before, nothing was."""
-    sqlite_world.schedule(USUAL)
-    allow(sqlite_world.policies, alice.line())
+    folder = tmp_path_factory.mktemp("template") / "world"
+    folder.mkdir()
+    demo.create_schema(sa.create_engine(f"sqlite:///{folder}/crm.db", poolclass=sa.NullPool))
+    made = world_in(folder).initialised()
+    made.schedule(USUAL)
+    allow(made.policies, alice.line())
     for night in nights(5):
-        plan(sqlite_world, night=night)
-    return sqlite_world.furnish()
+        plan(made, night=night)
+    made.furnish().flush()
+    return folder
+
+
+@pytest.fixture
+def world(template: Path, tmp_path: Path) -> World:
+    return copy(template, tmp_path / "world")
 
 
 def nights(count: int) -> list[date]:
