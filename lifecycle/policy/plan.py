@@ -18,8 +18,6 @@ CALLS = "calls"
 """What a night takes, where it is whole calls; else the name of a component."""
 
 USUAL_NIGHTS, FEWEST_NIGHTS = 30, 5
-Going = Mapping[str, tuple[Mapping[str, int], int]]
-"""What → (how many of them are due, by rule; how many there are)."""
 
 
 class ScheduleVersion(StrictModel):
@@ -51,10 +49,11 @@ class PlannedCalls(StrictModel):
 class Plan(StrictModel):
     """One industry's plan of one night. Calls may drop out before they go, none may join.
 
-    `dispositions` counts the industry's calls by answer, `rules` the due ones. `live` is what the brake is a share of.
-    `waits_for` says why a person must look first; empty: it may run. `actor` asked for the plan, `schedule_author`
-    (an e-mail address) wrote the schedule: neither may approve it. `change_approved`: an approved change of the
-    schedule explains an unusual number. A key an older plan lacks stays absent, so that it keeps its name.
+    `dispositions` counts the industry's calls by answer, `rules` what is due, `components` calls that stay and lose
+    one. `live` is what the brake is a share of. `waits_for` says why a person must look first; empty: it may run.
+    `actor` asked for the plan, `schedule_author` (an e-mail address) wrote the schedule: neither may approve it.
+    `change_approved`: an approved change of the schedule explains an unusual number. A key that an older plan lacks
+    stays absent, so that it keeps its name.
     """
 
     night: date
@@ -75,6 +74,7 @@ class Plan(StrictModel):
     cohorts: tuple[Cohort, ...] = Field(strict=False)
     waits_for: tuple[str, ...] = Field(strict=False)
     calls: PlannedCalls | None
+    components: Mapping[str, int] = Field(default_factory=dict)
     actor: str | None = None
     schedule_author: str | None = None
     change_approved: bool = False
@@ -99,49 +99,50 @@ class Plan(StrictModel):
         return tuple(reason for reason in self.waits_for if not reason.startswith(REVIEW))
 
 
-def reasons_to_wait(schedule: Schedule, going: Going, usual: Mapping[str, float] | None = None) -> tuple[str, ...]:
+def reasons_to_wait(
+    schedule: Schedule,
+    due: Mapping[str, int],
+    rules: Mapping[str, int],
+    live: int,
+    usual: Mapping[str, float] | None = None,
+) -> tuple[str, ...]:
     """Why a person must look before this night: a limit that one of the numbers breaks, or a rule that asks for it.
 
-    `usual`: what → the usual night's number. What it does not name is not held against it.
+    `due`: what (CALLS, or a component's name) → how many live calls go, or lose it; each is held against every limit.
+    `usual`: what → the usual night's number, 1 where it does not name it; empty: nobody knows yet. `rules`: what is due
+    of any kind, by rule.
     """
     reasons = [
         f"brake: {reason}"
-        for what, (by_rule, live) in going.items()
-        for reason in _broken_limits(schedule, what, sum(by_rule.values()), live, (usual or {}).get(what))
+        for what, number in due.items()
+        for reason in _broken_limits(schedule, what, number, live, usual.get(what, 1) if usual else None)
     ]
-    return (*reasons, *_reviews(schedule, going))
+    asking = [rule.id for rule in schedule.rules if rule.review == "required" and rules.get(rule.id)]
+    return (*reasons, *(f"{REVIEW}{rule_id} asks for one ({rules[rule_id]} calls)" for rule_id in asking))
 
 
 def _broken_limits(schedule: Schedule, what: str, due: int, live: int, usual: float | None) -> Iterator[str]:
+    go = "are due" if what == CALLS else f"are due to lose their {what}"
     if due > schedule.max_share * live:
         share = Decimal(100) * due / live if live else Decimal(100)
-        kind = f"live {what}" if what == CALLS else f"calls with {what}"
-        yield f"{due} of {live} {kind} are due, {share:.2f}%; max_share is {percent(schedule.max_share)}"
+        yield f"{due} of {live} live calls {go}, {share:.2f}%; max_share is {percent(schedule.max_share)}"
     if schedule.max_calls is not None and due > schedule.max_calls:
-        yield f"{_number(due, what)} are due; max_calls is {schedule.max_calls}"
+        yield f"{due} calls {go}; max_calls is {schedule.max_calls}"
     if schedule.max_usual is not None and usual is not None and due > schedule.max_usual * usual:
         yield (
-            f"{_number(due, what)} are due, the usual night has {usual:g} and no approved change of the schedule "
-            f"explains it; max_usual is {schedule.max_usual} times"
+            f"{due} calls {go}, the usual night has {usual:g} and no approved change of the schedule explains it; "
+            f"max_usual is {schedule.max_usual} times"
         )
 
 
-def _reviews(schedule: Schedule, going: Going) -> Iterator[str]:
-    for rule in schedule.rules:
-        for what, (by_rule, _) in going.items():
-            if rule.review == "required" and by_rule.get(rule.id):
-                yield f"{REVIEW}{rule.id} asks for one ({_number(by_rule[rule.id], what)})"
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} calls" if what == CALLS else f"{count} calls' {what}"
-
-
 def usual_night(plans: Sequence[Plan]) -> dict[str, float]:
-    """The median of what earlier nights took, at least 1. Empty: there are too few of them to say."""
+    """What → the median of what earlier nights took, at least 1. Empty: there are too few of them to say."""
     if len(plans) < FEWEST_NIGHTS:
         return {}
-    return {CALLS: max(1, median(plan.due for plan in plans))}
+    taken = {CALLS: [plan.due for plan in plans]}
+    for name in {name for plan in plans for name in plan.components}:
+        taken[name] = [plan.components.get(name, 0) for plan in plans]
+    return {what: max(1, median(numbers)) for what, numbers in taken.items()}
 
 
 def percent(share: Decimal) -> str:

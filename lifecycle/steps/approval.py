@@ -134,7 +134,7 @@ def approvals(lifecycle: Lifecycle, subject: Subject) -> Approvals:
         try:
             by[_stored(lifecycle, subject, signed).approver] = None
         except LifecycleError as error:
-            refused.append(f"{signed.key.rpartition('/')[2]} does not count: {error}")
+            refused.append(f"the approval …-{signed.key.rpartition('-')[2]} does not count: {error}")
     return Approvals(tuple(by), tuple(refused))
 
 

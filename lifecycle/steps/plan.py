@@ -18,7 +18,6 @@ from lifecycle.policy.disposition import Disposition, dispose
 from lifecycle.policy.plan import (
     CALLS,
     Cohort,
-    Going,
     Plan,
     PlannedCalls,
     percent,
@@ -62,11 +61,6 @@ class IndustryCount:
             late = pc.less_equal(due["purge_from"], pa.scalar(as_of - OVERDUE_AFTER))
             self.overdue += pc.sum(late).as_py() or 0
         return due.select(list(PLANNED))
-
-    @property
-    def going(self) -> Going:
-        """What the brake is held against."""
-        return {CALLS: (self.rules, self.live)}
 
     def complete(self) -> None:
         """Calls that were not even candidates are retained: no clock of theirs has run out."""
@@ -213,7 +207,7 @@ def _plan(
         oldest_trigger=count.oldest,
         overdue=count.overdue,
         cohorts=tuple(Cohort(cutoff=month, calls=number) for month, number in sorted(count.cohorts.items())),
-        waits_for=reasons_to_wait(schedule, count.going, against.usual),
+        waits_for=reasons_to_wait(schedule, {CALLS: count.rules.total()}, count.rules, count.live, against.usual),
         calls=calls,
         actor=run.actor,
         schedule_author=against.author,

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.crm.rows import UnreadableCalls
-from lifecycle.policy.plan import REVIEW, percent, reasons_to_wait
+from lifecycle.policy.plan import CALLS, REVIEW, percent, reasons_to_wait
 from lifecycle.policy.schedule import Schedule
 from lifecycle.steps.background import Background, background
 from lifecycle.steps.context import Lifecycle
@@ -82,7 +82,7 @@ def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Previ
 def _industry(
     lifecycle: Lifecycle, schedule: Schedule, count: IndustryCount, against: Background, sample: list[Any]
 ) -> IndustryPreview:
-    waits_for = reasons_to_wait(schedule, count.going, against.usual)
+    waits_for = reasons_to_wait(schedule, {CALLS: count.rules.total()}, count.rules, count.live, against.usual)
     size = _bytes_a_call(lifecycle, sample) * count.rules.total()
     return IndustryPreview(schedule, count, waits_for, round(size))
 
