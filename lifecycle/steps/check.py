@@ -10,16 +10,19 @@ from typing import Literal
 
 from lifecycle.crm.inspection import doubts
 from lifecycle.crm.schema import unmapped_references
-from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError
+from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError, ToolMissing
+from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.cases import has, named_by
 from lifecycle.policy.hold import Hold, Scope
 from lifecycle.policy.lawful import advice, conflicts
 from lifecycle.policy.models import folded
 from lifecycle.policy.regime import Regime
 from lifecycle.policy.schedule import Schedule, Schedules, names_of
+from lifecycle.policy.signers import ALLOWED, known_names
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.examples import failing_examples
 from lifecycle.steps.prepare import is_warning, key_problems
+from lifecycle.steps.signature import keygen_program, read_signer_files
 
 _NEEDS_A_PERSON = 1
 
@@ -38,6 +41,7 @@ def check(lifecycle: Lifecycle) -> list[Finding]:
     """Every finding, errors first. What an error hides is one finding, and the rest goes on."""
     asked: list[tuple[str, Callable[[Lifecycle], Iterator[Finding]]]] = [
         ("policies", _policies),
+        ("approval", _approval),
         ("CRM", _crm),
         ("store", _store),
     ]
@@ -75,6 +79,23 @@ def _policies(lifecycle: Lifecycle) -> Iterator[Finding]:
             yield Finding("warning", "policies", f"{schedule.industry}: {said}")
     if not policies.schedules.by_industry:
         yield Finding("warning", "policies", f"no schedule in {lifecycle.settings.policies}: every call is kept")
+
+
+def _approval(lifecycle: Lifecycle) -> Iterator[Finding]:
+    """Rules that ask for a review wait for ever where nobody can approve, or nobody can check it."""
+    schedules = lifecycle.policies.schedules.by_industry.values()
+    asking = sorted(s.industry for s in schedules if any(rule.review == "required" for rule in s.rules))
+    if not asking and not (lifecycle.settings.policies / ALLOWED).exists():
+        return
+    try:
+        names = known_names(read_signer_files(lifecycle.settings.policies).signers, PlanApproval.namespace)
+        keygen_program()
+    except (PolicyError, ToolMissing) as error:
+        yield Finding("error", "approval", str(error), error.exit_code)
+        return
+    if asking and not names:
+        message = f"{ALLOWED}: nobody may approve plans, and {', '.join(asking)} asks for reviews: its calls stay"
+        yield Finding("error", "approval", message, PolicyError.exit_code)
 
 
 def _crm(lifecycle: Lifecycle) -> Iterator[Finding]:
