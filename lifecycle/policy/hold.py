@@ -7,8 +7,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from lifecycle.policy import hints
 from lifecycle.policy.document import Document, parse_model
 from lifecycle.policy.models import Name, StrictModel, Text, folded, text_of
 
@@ -32,11 +33,13 @@ def _listed(value: Any) -> frozenset[str]:
     return frozenset(text_of(item) for item in value)
 
 
-Listed = Annotated[frozenset[str], BeforeValidator(_listed)]
+Listed = Annotated[frozenset[str], BeforeValidator(_listed), hints.VALUE_LIST]
 
 
 class Scope(StrictModel):
     """Which calls. Every key given must match; an empty list is a key that is not given."""
+
+    model_config = ConfigDict(json_schema_extra={**hints.NOT_EMPTY})
 
     account_ids: Listed = frozenset()
     call_ids: Listed = frozenset()
@@ -81,11 +84,13 @@ class Release(StrEnum):
 class Hold(StrictModel):
     """One matter. It binds from the moment its file is there through the day of its release."""
 
+    model_config = ConfigDict(json_schema_extra=hints.together("released_at", "released_by"))
+
     id: Name
     matter: Text
     placed_at: date
     placed_by: Text
-    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False)]
+    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
     release: Annotated[Release, Field(strict=False)] = Release.ONE_PERSON
     released_at: date | None = None
     released_by: Text | None = None
@@ -131,13 +136,15 @@ class Extension(StrictModel):
     `dated` is the day of the request; what it may do is the regime's `extension` to say.
     """
 
+    model_config = ConfigDict(json_schema_extra=hints.together("withdrawn_at", "withdrawn_by"))
+
     id: Name
     regime: Name
     authority: Text
     reference: Text
     dated: date
     registered_by: Text
-    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False)]
+    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
     withdrawn_at: date | None = None
     withdrawn_by: Text | None = None
 
