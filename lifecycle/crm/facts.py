@@ -15,6 +15,7 @@ from lifecycle.crm.columns import Column, UnreadableValue
 from lifecycle.crm.database import Database, among, bound
 from lifecycle.crm.source import Source
 from lifecycle.errors import InputError, SourceError
+from lifecycle.policy.cases import has
 
 BATCH_ROWS = 50_000
 _ANY_ZONE = timedelta(days=3)  # a narrowing in whole days of no zone in particular must let every zone's answer through
@@ -32,10 +33,14 @@ class FactKinds:
 
 @dataclass(frozen=True, slots=True)
 class Cutoffs:
-    """The latest trigger date, by fact, that may be due on a night; a fact whose rules never end has None."""
+    """The latest trigger date, by fact, that may be due on a night; a fact whose rules never end has None.
+
+    `components`: the same for the rules of each component, which ask only for calls that may have it.
+    """
 
     as_of: date
     latest: dict[str, date | None] = field(default_factory=dict)
+    components: dict[str, dict[str, date | None]] = field(default_factory=dict)
 
 
 class Facts:
@@ -59,7 +64,10 @@ class Facts:
     def candidates(self, connection: sa.Connection, cutoffs: Cutoffs) -> Iterator[pa.Table]:
         """Every fact of every call that may be due, or has no usable trigger; whole calls, some BATCH_ROWS a table."""
         inner = self._query.alias("g")
-        wanted = [self._may_be_due(inner, name, cutoffs) for name in cutoffs.latest if name in self.names]
+        wanted = [*self._may_be_due(inner, cutoffs.latest, cutoffs.as_of)]
+        for component, latest in cutoffs.components.items():
+            parts = [*self._may_be_due(inner, latest, cutoffs.as_of)] if has(component) in self.names else []
+            wanted += [sa.and_(_not_false(inner.c[has(component)]), sa.or_(*parts))] if parts else []
         if not wanted:
             return iter(())
         ids = sa.select(inner.c.call_id).where(sa.or_(*wanted))
@@ -112,12 +120,15 @@ class Facts:
         usable = column.between(sa.literal_column("'0001-01-02'"), sa.literal_column("'9999-12-30'"))
         return sa.case((usable, column)).label(name)
 
-    def _may_be_due(self, query: Any, name: str, cutoffs: Cutoffs) -> sa.ColumnElement[bool]:
-        column = query.c[name]
-        future = column >= _day(cutoffs.as_of - timedelta(days=1))
-        unusable = sa.or_(column.is_(None), column < _day(date(1970, 1, 3)), future)
-        latest = cutoffs.latest[name]
-        return unusable if latest is None else sa.or_(unusable, column < _day(latest + _ANY_ZONE))
+    def _may_be_due(
+        self, query: Any, latest: Mapping[str, date | None], as_of: date
+    ) -> Iterator[sa.ColumnElement[bool]]:
+        for name, day in latest.items():
+            if name in self.names:
+                column = query.c[name]
+                future = column >= _day(as_of - timedelta(days=1))
+                unusable = sa.or_(column.is_(None), column < _day(date(1970, 1, 3)), future)
+                yield unusable if day is None else sa.or_(unusable, column < _day(day + _ANY_ZONE))
 
     def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
         """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
@@ -247,6 +258,11 @@ def _names(connection: sa.Connection, source: Source) -> list[str]:
 
 def _text(source: Source) -> sa.TextClause:
     return sa.text(source.facts.rstrip().rstrip(";").replace(":", "\\:"))
+
+
+def _not_false(flag: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether a fact says yes, or nothing that is known to be no."""
+    return sa.or_(flag.is_(None), sa.func.lower(sa.func.trim(sa.cast(flag, sa.String))).not_in(sorted(_FALSE)))
 
 
 def _day(day: date) -> sa.BindParameter[Any]:
