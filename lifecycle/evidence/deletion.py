@@ -1,17 +1,17 @@
-"""The deletion record: one purged call as one line of canonical JSON. Which, why, when, where archived; no content."""
+"""The deletion record: one purged call, or one component of it, as one line of canonical JSON. No content."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.evidence.manifest import Manifest
+from lifecycle.evidence.manifest import ArchivedFile, Manifest
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 
-VERSION = 1
+VERSION = 2
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
 
 
@@ -32,6 +32,7 @@ class PurgeRow:
     """One committed slice of a purge: who, when, from which manifest, and the deletion records, byte for byte.
 
     `entries` is JSON Lines, one deletion record a call; its bytes are fixed by the transaction that deleted the calls.
+    `files` is how many files these records name, which are to be removed once that transaction has committed.
     """
 
     id: str
@@ -46,6 +47,7 @@ class PurgeRow:
     calls: int
     entries: bytes
     sealed_key: str | None = None
+    files: int = 0
 
     @property
     def entries_sha256(self) -> str:
@@ -54,11 +56,16 @@ class PurgeRow:
 
 
 def deletion_records(
-    manifest: Manifest, purge: Purge, calls: pa.Table, regimes: Mapping[str, tuple[str, ...]]
+    manifest: Manifest,
+    purge: Purge,
+    calls: pa.Table,
+    regimes: Mapping[str, tuple[str, ...]],
+    files: Mapping[Any, Sequence[ArchivedFile]],
 ) -> bytes:
     """JSON Lines, one record a call, in the order of `calls`.
 
     `calls`: _call_id, `_row` (the position in the archived object), and the deciding columns. `regimes`: by rule.
+    `files`: by call; a record names the copies, never the paths, which may hold a telephone number.
     """
     archived = next(part for part in manifest.objects if part.table == "calls")
     common = {
@@ -70,18 +77,23 @@ def deletion_records(
         "plan_sha256": manifest.plan_sha256,
         "schedule": manifest.schedule.model_dump(mode="json"),
         "batch": manifest.batch,
+        "component": manifest.component,
         "archived_at": manifest.created_at.isoformat(),
         "object": {"key": archived.key, "version_id": archived.version_id, "sha256": archived.sha256},
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
-    return b"".join(canonical_json({**common, **own}) + b"\n" for own in _each(calls, regimes))
+    return b"".join(canonical_json({**common, **own}) + b"\n" for own in _each(calls, regimes, files))
 
 
-def _each(calls: pa.Table, regimes: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+def _each(
+    calls: pa.Table, regimes: Mapping[str, tuple[str, ...]], files: Mapping[Any, Sequence[ArchivedFile]]
+) -> Iterator[dict[str, Any]]:
     for row in calls.select(["_call_id", "_row", *DECIDING]).to_pylist():
         decided = {name.removeprefix("_"): _plain(row[name]) for name in DECIDING}
         reasons = {"regimes": list(regimes.get(row["_rule_id"], ()))}
-        yield {"call_id": call_id_text(row["_call_id"]), "row": row["_row"], **decided, **reasons}
+        copies = [{n: getattr(f, n) for n in ("key", "version_id", "sha256")} for f in files.get(row["_call_id"], ())]
+        own = {"call_id": call_id_text(row["_call_id"]), "row": row["_row"], "files": copies}
+        yield {**own, **decided, **reasons}
 
 
 def call_id_text(key: Any) -> str:
