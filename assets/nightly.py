@@ -136,7 +136,8 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
         result = purge_cohort(opened, cohort, run_of(context))
-    return dg.MaterializeResult(metadata=report.purged(cohort, result), check_results=[_aside(result.set_aside)])
+        stayed = {**result.set_aside, **result.files_left}
+    return dg.MaterializeResult(metadata=report.purged(cohort, result), check_results=[_aside(stayed)])
 
 
 @dg.asset(

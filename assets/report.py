@@ -35,6 +35,7 @@ def planned(
             p.industry,
             p.live,
             p.due,
+            _counts(p.components) or "-",
             _counts(p.dispositions),
             p.oldest_trigger or "-",
             "; ".join(waiting.get(p.industry, ())) or "-",
@@ -46,8 +47,9 @@ def planned(
         "night": survey.as_of.isoformat(),
         "calls_live": sum(p.live for p in plans.values()),
         "calls_due": sum(p.due for p in plans.values()),
+        "components_due": sum(sum(p.components.values()) for p in plans.values()),
         "calls_unscheduled": sum(survey.unscheduled.values()),
-        "plans": table(("industry", "live", "due", "dispositions", "oldest due", "waits for"), rows),
+        "plans": table(("industry", "live", "due", "components", "dispositions", "oldest due", "waits for"), rows),
         "plans_by_industry": {
             p.industry: {**_plain(p), **_waits(p, waiting.get(p.industry, ()))} for p in plans.values()
         },
@@ -71,11 +73,14 @@ def _plain(plan: Plan) -> Metadata:
 
 def archived(cohort: CohortPlan, result: Archived) -> Metadata:
     """One cohort's archive."""
-    what = [("calls archived", result.calls), ("batches", len(result.manifests)), ("bytes", result.bytes)]
+    what = [("calls archived", result.calls), *((f"{name} of calls", n) for name, n in result.components.items())]
+    what += [("files", result.files), ("batches", len(result.manifests)), ("bytes", result.bytes)]
     return {
         "summary": table(("what", "how much"), what),
         **_cohort(cohort),
         "calls": result.calls,
+        "components": dict(result.components),
+        "files": result.files,
         "bytes": result.bytes,
         "manifests": result.manifests,
         **_set_aside(result.set_aside),
@@ -89,6 +94,9 @@ def purged(cohort: CohortPlan, result: Purged) -> Metadata:
         "summary": table(("deleted from", "rows"), what),
         **_cohort(cohort),
         "calls": result.calls,
+        "components": dict(result.components),
+        "files": result.files,
+        "files_left": dict(list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
         "sample": result.sample,
         "rows": sum(result.rows.values()),

@@ -4,6 +4,7 @@ What must be true after a night is `account_for`: every call of the start is who
 exactly one record. Which servers there are is conftest's.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ class World:
 
     def __init__(self, url: str, store: str, policies: Path, s3_endpoint: str | None = None) -> None:
         self.url, self.store_url, self.policies, self.s3_endpoint = url, store, policies, s3_endpoint
+        self.files = policies.parent / "recordings"
+        self.recordings_url: str | None = None
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
         self.dialect = self.engine.dialect.name
         self._ids, self._waiting = count(1), demo.Rows()
@@ -113,6 +116,7 @@ class World:
         """A new one, as another process would open it."""
         self.flush()
         given = {"crm_url": self.url, "store": self.store_url, "policies": self.policies}
+        given["recordings"] = self.recordings_url
         return Lifecycle(Settings(**{**given, "s3_endpoint": self.s3_endpoint, **changed}), lambda: CLOCK)
 
     def initialised(self) -> "World":
@@ -167,6 +171,19 @@ class World:
 
     def recording(self, key: str) -> None:
         self.add(demo.recordings, call_id=key, path=f"r/{key}.wav", bytes=2**40, sha256="0" * 64)
+
+    def recorded(self, key: str, path: str, body: bytes, sha256: str | None = "its own") -> None:
+        """A recording with its file, where the settings say that files lie."""
+        self.recordings_url = self.files.as_uri()
+        (self.files / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.files / path).write_bytes(body)
+        digest = hashlib.sha256(body).hexdigest() if sha256 == "its own" else sha256
+        self.add(demo.recordings, call_id=key, path=path, bytes=len(body), sha256=digest)
+
+    def on_disk(self) -> dict[str, bytes]:
+        """The files where the recordings lie."""
+        found = (path for path in self.files.rglob("*") if path.is_file())
+        return {path.relative_to(self.files).as_posix(): path.read_bytes() for path in found}
 
     def furnish(self) -> "World":
         """Eleven due calls in two cohorts, with every kind of row around them, and ten that must stay."""

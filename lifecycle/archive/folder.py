@@ -70,6 +70,10 @@ class FolderStore:
                 left.unlink(missing_ok=True)
             _flush(path.parent)
 
+    def holds_anything(self) -> bool:
+        """Whether the folder is there and not empty."""
+        return self._root.is_dir() and any(self._root.iterdir())
+
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""
         return try_out(self, lambda _: [])

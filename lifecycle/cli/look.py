@@ -64,11 +64,11 @@ def _tell_plan(found: Preview) -> None:
     ]
     print_table(f"The night of {found.as_of}: nothing was done", ("industry", "live", "due", *others, *_BRAKE), rows)
     rules = [
-        (name, rule.id, rule.title, one.count.rules[rule.id])
+        (name, rule.id, rule.title, rule.component or "the call", one.count.rules[rule.id])
         for name, one in found.industries.items()
         for rule in one.schedule.rules
     ]
-    print_table("Due by rule", ("industry", "rule", "title", "due"), rules)
+    print_table("Due by rule", ("industry", "rule", "title", "of", "due"), rules)
     due = [(name, one) for name, one in found.industries.items() if one.due]
     if due:
         samples = [(name, size(one.about_bytes), ", ".join(map(str, one.count.samples))) for name, one in due]
@@ -97,6 +97,7 @@ def _plain_plan(found: Preview) -> dict[str, Any]:
             "live": one.count.live,
             "due": one.due,
             "dispositions": {str(answer): one.count.dispositions.get(str(answer), 0) for answer in Disposition},
+            "components": dict(sorted(one.count.components.items())),
             "rules": {rule.id: one.count.rules[rule.id] for rule in one.schedule.rules},
             "cohorts": dict(sorted(one.count.cohorts.items())),
             "oldest_trigger": one.count.oldest,

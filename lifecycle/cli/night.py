@@ -80,10 +80,15 @@ def _require_own_sample(settings: Settings) -> None:
     own = settings.crm_url == usual["crm_url"].default and settings.store == usual["store"].get_default(
         call_default_factory=True, validated_data={}
     )
-    if not own or settings.source != usual["source"].default:
+    others = (settings.source, settings.recordings) != (
+        usual["source"].default,
+        (DEMO / "recordings").absolute().as_uri(),
+    )
+    if not own or others:
         raise InputError(
-            "the demo makes and purges a sample CRM of its own, and LIFECYCLE_CRM_URL, LIFECYCLE_STORE or "
-            "LIFECYCLE_SOURCE names another.\nNothing was done; unset them (see .env too), then run the demo again"
+            "the demo makes and purges a sample CRM of its own, and LIFECYCLE_CRM_URL, LIFECYCLE_STORE, "
+            "LIFECYCLE_RECORDINGS or LIFECYCLE_SOURCE names another.\n"
+            "Nothing was done; unset them (see .env too), then run the demo again"
         )
 
 
@@ -98,7 +103,7 @@ def _make_sample(lifecycle: Lifecycle, night: date) -> None:
     engine = open_database(lifecycle.settings.crm_url.get_secret_value()).engine
     with translated():
         demo_crm.create_schema(engine)
-        samples.populate(engine, night, _SAMPLE_CALLS)
+        samples.populate(engine, night, _SAMPLE_CALLS, DEMO / "recordings")
     lifecycle.crm.control.create()
 
 
@@ -117,16 +122,24 @@ def _tell(night: Night) -> None:
         if unscheduled:
             output.print_table("Kept, for no schedule speaks of them", ("industry in the CRM", "calls"), unscheduled)
     if night.cohorts:
-        shown = ("industry", "cutoff", "archived", "purged", "records", "calls_set_aside")
-        rows = [tuple(cohort[name] for name in shown) for cohort in night.cohorts]
-        output.print_table("Cohorts", ("industry", "clock started", "archived", "purged", "records", "set aside"), rows)
+        shown = ("industry", "cutoff", "archived", "purged", "parts", "records", "calls_set_aside")
+        rows = [tuple({**cohort, "parts": _parts(cohort)}[name] for name in shown) for cohort in night.cohorts]
+        columns = ("industry", "clock started", "archived", "purged", "parts of calls", "records", "set aside")
+        output.print_table("Cohorts", columns, rows)
     aside = [(c["industry"], call, reason) for c in night.cohorts for call, reason in c["set_aside"].items()]
     if aside:
         output.print_table("Set aside: these calls stayed", ("industry", "call", "why"), aside)
+    left = [(key, reason) for cohort in night.cohorts for key, reason in cohort["files_left"].items()]
+    if left:
+        output.print_table("Files that are there still", ("the archived copy", "why"), left)
     for message, _ in night.failures:
         output.say(f"failed: {message}", style="red")
     for check in dict.fromkeys(night.failed_checks):
         output.say(f"look at: the check {check} did not pass; Dagster's UI shows what it found", style="yellow")
+
+
+def _parts(cohort: dict[str, Any]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in cohort["components"].items()) or "-"
 
 
 def _tell_waiting(plan: dict[str, Any]) -> None:

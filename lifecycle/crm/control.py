@@ -27,6 +27,8 @@ _PURGES = (
     sa.Column("entries", sa.LargeBinary(_LARGEST_ENTRIES), nullable=False),
     sa.Column("sealed_key", sa.String(400), nullable=True),
     sa.Column("sealed_at", sa.String(40), nullable=True),
+    sa.Column("files", sa.Integer, nullable=False),
+    sa.Column("files_removed_at", sa.String(40), nullable=True),
 )
 
 
@@ -63,7 +65,8 @@ class Control:
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
         """Write a purge row into the transaction that deletes the calls."""
-        kept = {c.name: getattr(row, c.name) for c in self.table.columns if c.name not in ("entries", "sealed_at")}
+        names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
+        kept = {name: getattr(row, name) for name in names}
         connection.execute(self.table.insert().values(entries=zlib.compress(row.entries), **kept))
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
@@ -86,6 +89,17 @@ class Control:
         """Note where the records of a purge row lie in the store."""
         with self._database.writing() as connection:
             values = {"sealed_key": key, "sealed_at": at.isoformat()}
+            connection.execute(self.table.update().where(self.table.c.id == row_id).values(values))
+
+    def files_waiting(self, connection: sa.Connection) -> list[str]:
+        """The ids of purge rows whose files are to be removed still."""
+        waits = sa.and_(self.table.c.files > 0, self.table.c.files_removed_at.is_(None))
+        return list(connection.scalars(sa.select(self.table.c.id).where(waits).order_by(self.table.c.id)))
+
+    def mark_files_removed(self, row_id: str, at: datetime) -> None:
+        """Note that of the files of a purge row none is left that nothing else names."""
+        with self._database.writing() as connection:
+            values = {"files_removed_at": at.isoformat()}
             connection.execute(self.table.update().where(self.table.c.id == row_id).values(values))
 
     def _rows(self, connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[PurgeRow]:

@@ -16,9 +16,10 @@ from lifecycle.crm.database import Database, among, bound
 from lifecycle.crm.links import Links, statement
 from lifecycle.crm.requests import ErasureRequest, Requests, keys_of, with_requests
 from lifecycle.crm.source import Source
-from lifecycle.crm.values import clean, flags, texts, times
+from lifecycle.crm.values import FALSE, clean, flags, texts, times
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
+from lifecycle.policy.cases import has
 
 BATCH_ROWS = 50_000
 _REQUESTED = 1000  # requested calls looked up a statement
@@ -35,10 +36,14 @@ class FactKinds:
 
 @dataclass(frozen=True, slots=True)
 class Cutoffs:
-    """The latest trigger date, by fact, that may be due on a night; a fact whose rules never end has None."""
+    """The latest trigger date, by fact, that may be due on a night; a fact whose rules never end has None.
+
+    `components`: the same for the rules of each component, which ask only for calls that may have it.
+    """
 
     as_of: date
     latest: dict[str, date | None] = field(default_factory=dict)
+    components: dict[str, dict[str, date | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,10 @@ class Facts:
 
     def _may_go(self, connection: sa.Connection, cutoffs: Cutoffs) -> Iterator[pa.Table]:
         inner = self._query.alias("g")
-        wanted = [self._may_be_due(inner, name, cutoffs) for name in cutoffs.latest if name in self.names]
+        wanted = [*self._may_be_due(inner, cutoffs.latest, cutoffs.as_of)]
+        for component, latest in cutoffs.components.items():
+            parts = [*self._may_be_due(inner, latest, cutoffs.as_of)] if has(component) in self.names else []
+            wanted += [sa.and_(_not_false(inner.c[has(component)]), sa.or_(*parts))] if parts else []
         if not wanted:
             return iter(())
         return self._stream(connection, sa.select(inner.c.call_id).where(sa.or_(*wanted)))
@@ -179,12 +187,15 @@ class Facts:
         usable = column.between(sa.literal_column("'0001-01-02'"), sa.literal_column("'9999-12-30'"))
         return sa.case((usable, column)).label(name)
 
-    def _may_be_due(self, query: Any, name: str, cutoffs: Cutoffs) -> sa.ColumnElement[bool]:
-        column = query.c[name]
-        future = column >= _day(cutoffs.as_of - timedelta(days=1))
-        unusable = sa.or_(column.is_(None), column < _day(date(1970, 1, 3)), future)
-        latest = cutoffs.latest[name]
-        return unusable if latest is None else sa.or_(unusable, column < _day(latest + _ANY_ZONE))
+    def _may_be_due(
+        self, query: Any, latest: Mapping[str, date | None], as_of: date
+    ) -> Iterator[sa.ColumnElement[bool]]:
+        for name, day in latest.items():
+            if name in self.names:
+                column = query.c[name]
+                future = column >= _day(as_of - timedelta(days=1))
+                unusable = sa.or_(column.is_(None), column < _day(date(1970, 1, 3)), future)
+                yield unusable if day is None else sa.or_(unusable, column < _day(day + _ANY_ZONE))
 
     def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
         """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
@@ -225,6 +236,11 @@ def _names(connection: sa.Connection, source: Source) -> list[str]:
 
 def _text(source: Source) -> sa.TextClause:
     return statement(source.facts)
+
+
+def _not_false(flag: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether a fact says yes, or nothing that is known to be no."""
+    return sa.or_(flag.is_(None), sa.func.lower(sa.func.trim(sa.cast(flag, sa.String))).not_in(sorted(FALSE)))
 
 
 def _day(day: date) -> sa.BindParameter[Any]:

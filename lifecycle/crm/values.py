@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TRUE, _FALSE = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
+TRUE, FALSE = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
 
 
 def times(values: Sequence[Any], zone: str) -> pa.Array:
@@ -100,4 +100,4 @@ def flags(values: Sequence[Any]) -> pa.Array:
 def _flag(value: Any) -> bool | None:
     """Yes or no as a database says it. Anything else is unknown, and keeps."""
     word = str(value).strip().lower()
-    return True if word in _TRUE else False if word in _FALSE else None
+    return True if word in TRUE else False if word in FALSE else None

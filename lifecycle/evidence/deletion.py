@@ -1,17 +1,17 @@
-"""The deletion record: one purged call as one line of canonical JSON. Which, why, when, where archived; no content."""
+"""The deletion record: one purged call, or one component of it, as one line of canonical JSON. No content."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.evidence.manifest import Manifest
+from lifecycle.evidence.manifest import ArchivedFile, Manifest
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 
-VERSION = 1
+VERSION = 2
 NOBODY_ASKED: Mapping[str, Mapping[str, str]] = {}
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
 
@@ -33,6 +33,7 @@ class PurgeRow:
     """One committed slice of a purge: who, when, from which manifest, and the deletion records, byte for byte.
 
     `entries` is JSON Lines, one deletion record a call; its bytes are fixed by the transaction that deleted the calls.
+    `files` is how many files these records name, which are to be removed once that transaction has committed.
     """
 
     id: str
@@ -47,6 +48,7 @@ class PurgeRow:
     calls: int
     entries: bytes
     sealed_key: str | None = None
+    files: int = 0
 
     @property
     def entries_sha256(self) -> str:
@@ -59,12 +61,14 @@ def deletion_records(
     purge: Purge,
     calls: pa.Table,
     regimes: Mapping[str, tuple[str, ...]],
+    files: Mapping[Any, Sequence[ArchivedFile]],
     requests: Mapping[str, Mapping[str, str]] = NOBODY_ASKED,
 ) -> bytes:
     """JSON Lines, one record a call, in the order of `calls`.
 
     `calls`: _call_id, `_row` (the position in the archived object), and the deciding columns. `regimes`: by rule.
     `requests`: by the call's name, the erasure request (id, received_on) that it goes under; others have no such field.
+    `files`: by call; a record names the copies, never the paths, which may hold a telephone number.
     """
     archived = next(part for part in manifest.objects if part.table == "calls")
     common = {
@@ -76,22 +80,27 @@ def deletion_records(
         "plan_sha256": manifest.plan_sha256,
         "schedule": manifest.schedule.model_dump(mode="json"),
         "batch": manifest.batch,
+        "component": manifest.component,
         "archived_at": manifest.created_at.isoformat(),
         "object": {"key": archived.key, "version_id": archived.version_id, "sha256": archived.sha256},
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
-    return b"".join(canonical_json({**common, **own}) + b"\n" for own in _each(calls, regimes, requests))
+    return b"".join(canonical_json({**common, **own}) + b"\n" for own in _each(calls, regimes, files, requests))
 
 
 def _each(
-    calls: pa.Table, regimes: Mapping[str, tuple[str, ...]], requests: Mapping[str, Mapping[str, str]]
+    calls: pa.Table,
+    regimes: Mapping[str, tuple[str, ...]],
+    files: Mapping[Any, Sequence[ArchivedFile]],
+    requests: Mapping[str, Mapping[str, str]],
 ) -> Iterator[dict[str, Any]]:
     for row in calls.select(["_call_id", "_row", *DECIDING]).to_pylist():
         decided = {name.removeprefix("_"): _plain(row[name]) for name in DECIDING}
         reasons = {"regimes": list(regimes.get(row["_rule_id"], ()))}
         name = call_id_text(row["_call_id"])
         asked = {"request": dict(requests[name])} if name in requests else {}
-        yield {"call_id": name, "row": row["_row"], **decided, **reasons, **asked}
+        copies = [{n: getattr(f, n) for n in ("key", "version_id", "sha256")} for f in files.get(row["_call_id"], ())]
+        yield {"call_id": name, "row": row["_row"], "files": copies, **decided, **reasons, **asked}
 
 
 def call_id_text(key: Any) -> str:

@@ -30,14 +30,17 @@ class ScheduleVersion(StrictModel):
 
 
 class Cohort(StrictModel):
-    """The calls of a plan whose clock started in one month (`yyyy-mm`): what one run archives and purges."""
+    """What one run archives and purges: the calls, or components of calls, whose clock started in one month.
+
+    `calls` counts both; `cutoff` is the month, `yyyy-mm`.
+    """
 
     cutoff: str
     calls: int
 
 
 class PlannedCalls(StrictModel):
-    """The Parquet object that names the calls: call_id, rule_id, trigger_date, purge_from, destroy_on, cutoff."""
+    """The Parquet object of what is due: call_id, component (NULL: the whole call), rule_id, dates, cutoff."""
 
     key: str
     version_id: str | None
@@ -49,8 +52,9 @@ class PlannedCalls(StrictModel):
 class Plan(StrictModel):
     """One industry's plan of one night. Calls may drop out before they go, none may join.
 
-    `dispositions` counts the industry's calls by answer, `rules` what is due, `components` calls that stay and lose
-    one. `live` is what the brake is a share of. `waits_for` says why a person must look first; empty: it may run.
+    `dispositions` counts the industry's calls by answer, `due` are those that may go whole, `components` those that
+    stay and lose one, `rules` what is due of either kind. `live` is what the brake is a share of. `waits_for` says why
+    a person must look first; empty: it may run.
     `actor` asked for the plan, `schedule_author` (an e-mail address) wrote the schedule: neither may approve it.
     `change_approved`: an approved change of the schedule explains an unusual number. A key that an older plan lacks
     stays absent, so that it keeps its name.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from lifecycle.crm.inspection import doubts
 from lifecycle.crm.schema import unmapped_references
-from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError, ToolMissing
+from lifecycle.errors import InputError, LifecycleError, PolicyError, SettingsError, SourceError, ToolMissing
 from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.cases import has, named_by
 from lifecycle.policy.hold import Hold
@@ -20,7 +20,7 @@ from lifecycle.policy.signers import ALLOWED, known_names
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.examples import failing_examples
 from lifecycle.steps.matters import idle_scopes
-from lifecycle.steps.prepare import is_warning, key_problems
+from lifecycle.steps.prepare import is_warning, key_problems, recordings_problems
 from lifecycle.steps.signature import keygen_program, read_signer_files
 
 _NEEDS_A_PERSON = 1
@@ -100,6 +100,7 @@ def _approval(lifecycle: Lifecycle) -> Iterator[Finding]:
 def _crm(lifecycle: Lifecycle) -> Iterator[Finding]:
     crm = lifecycle.crm
     yield from _facts_asked_for(lifecycle)
+    yield from _components(lifecycle)
     yield from _holds(lifecycle)
     for problem in (references := unmapped_references(crm.database, crm.source)):
         yield Finding("error", "mapping", f"{problem}: nothing is purged until it is", InputError.exit_code)
@@ -130,6 +131,26 @@ def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
         for name in sorted(_asked_for(hold) - lifecycle.crm.facts.given):
             message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
             yield Finding("error", "policies", message, PolicyError.exit_code)
+
+
+def _components(lifecycle: Lifecycle) -> Iterator[Finding]:
+    """Components that a rule lets go and no night can, and files that nobody would remove."""
+    source, recordings = lifecycle.crm.source, lifecycle.recordings
+    rules = [(s.industry, rule) for s in lifecycle.policies.schedules.by_industry.values() for rule in s.rules]
+    for industry, rule in ((industry, rule) for industry, rule in rules if rule.component):
+        mapped = source.components.get(str(rule.component))
+        if mapped is None:
+            message = f"{industry}: {rule.id}: source {source.source} maps no component {rule.component}: it stays"
+            yield Finding("error", "policies", message, PolicyError.exit_code)
+        elif mapped.files and recordings is None:
+            message = f"LIFECYCLE_RECORDINGS: {rule.id} of {industry} needs to know where the files of {rule.component}"
+            yield Finding("error", "settings", f"{message} lie; until then they stay", SettingsError.exit_code)
+    for problem in recordings_problems(lifecycle):
+        yield Finding("warning", "settings", problem.removeprefix("warning: "))
+    for name in source.components:
+        for problem in unmapped_references(lifecycle.crm.database, source, name):
+            message = f"{problem} as part of the component {name}, which stays until it is"
+            yield Finding("error", "mapping", message, InputError.exit_code)
 
 
 def _relied_on(schedules: Schedules) -> list[Regime]:

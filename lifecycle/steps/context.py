@@ -11,7 +11,7 @@ from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.facts import FactKinds
 from lifecycle.crm.source import read_source
-from lifecycle.errors import NightError
+from lifecycle.errors import NightError, SettingsError
 from lifecycle.policy.cases import CREATED, asked_by
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.schedule import Schedules
@@ -56,6 +56,20 @@ class Lifecycle:
     def store(self) -> ObjectStore:
         """The object store."""
         return open_store(self.settings.store, self.settings.s3_endpoint)
+
+    @cached_property
+    def recordings(self) -> ObjectStore | None:
+        """Where the files lie that rows of calls name. None: nobody said, and they are left alone."""
+        url = self.settings.recordings
+        if not url:
+            return None
+        found = open_store(url, self.settings.s3_endpoint, "LIFECYCLE_RECORDINGS")
+        ours, theirs = f"{self.store.url}/", f"{found.url}/"
+        if ours.startswith(theirs) or theirs.startswith(ours):  # a row could name an object of the archive there
+            raise SettingsError(
+                f"LIFECYCLE_RECORDINGS: expected a place apart from LIFECYCLE_STORE, found {found.url}. Correct it"
+            )
+        return found
 
 
 def fact_kinds(schedules: Schedules) -> FactKinds:

@@ -14,7 +14,7 @@ from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_pla
 from lifecycle.crm.facts import Cutoffs
 from lifecycle.errors import PolicyError
 from lifecycle.policy.approval import NOBODY_KNOWN
-from lifecycle.policy.disposition import Disposition, dispose
+from lifecycle.policy.disposition import Disposition, dispose, dispose_components
 from lifecycle.policy.plan import (
     CALLS,
     Cohort,
@@ -24,11 +24,12 @@ from lifecycle.policy.plan import (
     reasons_to_wait,
 )
 from lifecycle.policy.schedule import Schedule, Schedules
+from lifecycle.steps.archive import same
 from lifecycle.steps.background import Background, background
 from lifecycle.steps.context import Lifecycle, Run
 from lifecycle.steps.policies import Policies
 
-PLANNED = ("call_id", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
+PLANNED = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
 OVERDUE_AFTER = timedelta(days=7)
 SAMPLES = 5
 _FIRST_COHORT = date(1970, 1, 1)
@@ -36,9 +37,15 @@ _FIRST_COHORT = date(1970, 1, 1)
 
 @dataclass
 class IndustryCount:
-    """One industry's calls of a night, counted while the facts stream by."""
+    """One industry's calls of a night, counted while the facts stream by.
+
+    `dispositions`, `due` and `samples` are of whole calls, `components` the calls of which one component is due;
+    `rules`, `cohorts`, `oldest` and `overdue` are of both.
+    """
 
     live: int = 0
+    due: int = 0
+    components: Counter[str] = field(default_factory=Counter)
     dispositions: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
     cohorts: Counter[str] = field(default_factory=Counter)
@@ -46,21 +53,30 @@ class IndustryCount:
     oldest: date | None = None
     overdue: int = 0
 
-    def add(self, disposed: pa.Table, as_of: date) -> pa.Table:
-        """Count some calls of the industry; gives back the due ones with their cutoff month."""
+    def add(self, disposed: pa.Table, parts: pa.Table, as_of: date) -> pa.Table:
+        """Count some calls of the industry, and components of its calls; gives back what is due, with its month."""
         self.dispositions.update(_counts(disposed["disposition"]))
-        due = disposed.filter(pc.equal(disposed["disposition"], pa.scalar(str(Disposition.DUE))))
+        whole, part = _due(disposed), _due(parts)
+        self.due += whole.num_rows
+        self.components.update(_counts(part["component"]))
+        self.samples += whole["call_id"].slice(0, SAMPLES - len(self.samples)).to_pylist()
+        whole = whole.append_column("component", pa.nulls(whole.num_rows, pa.string()))
+        due = pa.concat_tables([whole, part.select(whole.column_names)])
         # A birth date may lie before the first cohort there is.
         month = pc.max_element_wise(due["trigger_date"], pa.scalar(_FIRST_COHORT))
         due = due.append_column("cutoff", pc.strftime(month, format="%Y-%m"))
         if due.num_rows:
             self.rules.update(_counts(due["rule_id"]))
             self.cohorts.update(_counts(due["cutoff"]))
-            self.samples += due["call_id"].slice(0, SAMPLES - len(self.samples)).to_pylist()
             self.oldest = min(filter(None, (self.oldest, pc.min(due["trigger_date"]).as_py())))
             late = pc.less_equal(due["purge_from"], pa.scalar(as_of - OVERDUE_AFTER))
             self.overdue += pc.sum(late).as_py() or 0
         return due.select(list(PLANNED))
+
+    @property
+    def taken(self) -> dict[str, int]:
+        """What the brake is held against: whole calls, and each component."""
+        return {CALLS: self.due, **self.components}
 
     def complete(self) -> None:
         """Calls that were not even candidates are retained: no clock of theirs has run out."""
@@ -100,23 +116,38 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
         done, latest = 0, cutoffs(policies.schedules, result.as_of)
         for table in facts.candidates(connection, latest, policies.holds.facts()):
             disposed = dispose(table, policies.schedules, policies.holds, result.as_of)
+            parts = _components(lifecycle, table, disposed, result.as_of)
             for industry, count in result.industries.items():
-                ours = disposed.filter(pc.equal(disposed["industry"], pa.scalar(industry)))
-                yield industry, count.add(ours, result.as_of)
+                ours, of_ours = (found.filter(same(found["industry"], industry)) for found in (disposed, parts))
+                yield industry, count.add(ours, of_ours, result.as_of)
             done += disposed.num_rows
             lifecycle.progress("candidates judged", done, 0)
     for count in result.industries.values():
         count.complete()
 
 
+def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, as_of: date) -> pa.Table:
+    """What the law says of components that the mapping can reach, of calls that are not due as a whole."""
+    policies = lifecycle.policies
+    found = dispose_components(facts, policies.schedules, policies.holds, as_of)
+    mapped = pc.is_in(found["component"], pa.array(list(lifecycle.crm.source.components), pa.string()))
+    whole = _due(disposed)["call_id"].combine_chunks()
+    return found.filter(pc.and_(mapped, pc.invert(pc.is_in(found["call_id"], whole))))
+
+
+def _due(disposed: pa.Table) -> pa.Table:
+    return disposed.filter(pc.equal(disposed["disposition"], pa.scalar(str(Disposition.DUE))))
+
+
 def cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
-    """The latest trigger date, by fact, at which any rule of any schedule may let a call go."""
-    latest: dict[str, date | None] = {}
+    """The latest trigger date, by fact, at which any rule of any schedule may let a call, or a component, go."""
+    found = Cutoffs(as_of)
     for schedule, rule in ((each, rule) for each in schedules.by_industry.values() for rule in each.rules):
+        latest = found.components.setdefault(rule.component, {}) if rule.component else found.latest
         day = schedule.term(rule, rule.purge_after).latest_trigger(as_of) if rule.purge_after else None
         for fact in rule.trigger:  # the later of several is past its day only where each of them is
             latest[fact] = max(filter(None, (latest.get(fact), day)), default=None)
-    return Cutoffs(as_of, latest)
+    return found
 
 
 def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = None) -> tuple[Survey, dict[str, Plan]]:
@@ -172,6 +203,7 @@ def _put_calls(
 
 
 _PLANNED_TYPES = (
+    ("component", pa.string()),
     ("rule_id", pa.string()),
     ("trigger_date", pa.date32()),
     ("purge_from", pa.date32()),
@@ -200,14 +232,15 @@ def _plan(
         run_id=run.id,
         created_at=lifecycle.now(),
         live=count.live,
-        due=count.rules.total(),
+        due=count.due,
         max_share=percent(schedule.max_share),
         dispositions={name: number for name, number in sorted(count.dispositions.items()) if number},
         rules=dict(sorted(count.rules.items())),
+        components=dict(sorted(count.components.items())),
         oldest_trigger=count.oldest,
         overdue=count.overdue,
         cohorts=tuple(Cohort(cutoff=month, calls=number) for month, number in sorted(count.cohorts.items())),
-        waits_for=reasons_to_wait(schedule, {CALLS: count.rules.total()}, count.rules, count.live, against.usual),
+        waits_for=reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual),
         calls=calls,
         actor=run.actor,
         schedule_author=against.author,

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from lifecycle.archive.files import attached
 from lifecycle.crm.bank import import_calls
 from lifecycle.crm.database import open_database, translated
 from lifecycle.crm.demo import create_schema
@@ -54,11 +55,25 @@ def prepare(lifecycle: Lifecycle) -> Prepared:
     result.add("the control tables in the CRM", made=not there)
     result.add(f"the signing key {key}", made=make_key(key))
     result.problems += key_problems(key)
+    result.problems += recordings_problems(lifecycle)
     tried = store.probe()
     result.problems += tried
     if all(map(is_warning, tried)):
         result.add(f"the store {store.url}, tried out with one object", made=False)
     return result
+
+
+def recordings_problems(lifecycle: Lifecycle) -> list[str]:
+    """What is in doubt about the place where the files lie that rows of calls name; nothing where no row does."""
+    recordings = lifecycle.recordings
+    if not lifecycle.crm.files_of(None):
+        return []
+    if recordings is None:
+        return [
+            "warning: LIFECYCLE_RECORDINGS is not set: the files that purged calls name are left where they lie, and "
+            "components with files stay"
+        ]
+    return [] if attached(recordings) else [f"warning: LIFECYCLE_RECORDINGS: nothing is in {recordings.url}. Mounted?"]
 
 
 def make_key(path: Path) -> bool:

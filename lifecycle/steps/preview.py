@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.crm.rows import UnreadableCalls
-from lifecycle.policy.plan import CALLS, REVIEW, percent, reasons_to_wait
+from lifecycle.policy.plan import REVIEW, percent, reasons_to_wait
 from lifecycle.policy.schedule import Schedule
+from lifecycle.steps.archive import same
 from lifecycle.steps.background import Background, background
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.plan import IndustryCount, survey, wanted_schedules
@@ -34,7 +35,7 @@ class IndustryPreview:
     @property
     def due(self) -> int:
         """The calls that may go."""
-        return self.count.rules.total()
+        return self.count.due
 
     @property
     def max_share(self) -> str:
@@ -67,12 +68,13 @@ def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Previ
     schedules = {schedule.industry: schedule for schedule in wanted_schedules(lifecycle.policies, only)}
     against = background(lifecycle, as_of, list(schedules.values()))
     result, due = survey(lifecycle, as_of)
-    samples: defaultdict[str, list[Any]] = defaultdict(list)
+    samples: defaultdict[str, defaultdict[str | None, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for industry, table in due:
-        if industry in schedules:
-            samples[industry] += _spread(table["call_id"].to_pylist() if table.num_rows else [], _A_TABLE)
+        for component in table["component"].unique().to_pylist() if industry in schedules else ():
+            some = table.filter(same(table["component"], component))["call_id"].to_pylist()
+            samples[industry][component] += _spread(some, _A_TABLE)
     found = {
-        name: _industry(lifecycle, schedules[name], count, against[name], _spread(samples[name], SAMPLE_CALLS))
+        name: _industry(lifecycle, schedules[name], count, against[name], samples[name])
         for name, count in result.industries.items()
         if name in schedules
     }
@@ -80,28 +82,36 @@ def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Previ
 
 
 def _industry(
-    lifecycle: Lifecycle, schedule: Schedule, count: IndustryCount, against: Background, sample: list[Any]
+    lifecycle: Lifecycle,
+    schedule: Schedule,
+    count: IndustryCount,
+    against: Background,
+    samples: Mapping[str | None, list[Any]],
 ) -> IndustryPreview:
-    waits_for = reasons_to_wait(schedule, {CALLS: count.rules.total()}, count.rules, count.live, against.usual)
-    size = _bytes_a_call(lifecycle, sample) * count.rules.total()
+    waits_for = reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual)
+    size = sum(
+        _bytes_a_call(lifecycle, _spread(sample, SAMPLE_CALLS), component)
+        * (count.components[component] if component else count.due)
+        for component, sample in samples.items()
+    )
     return IndustryPreview(schedule, count, waits_for, round(size))
 
 
-def _bytes_a_call(lifecycle: Lifecycle, sample: list[Any]) -> float:
-    """The mean size of whole calls with all their rows, before compression. What cannot be read does not count."""
+def _bytes_a_call(lifecycle: Lifecycle, sample: list[Any], component: str | None) -> float:
+    """The mean size of calls, or of one component, with all rows, before compression. Unreadable ones, files: no."""
     if not sample:
         return 0
     try:
-        tables = _read(lifecycle, sample)
+        tables = _read(lifecycle, sample, component)
     except UnreadableCalls:
-        unreadable = lifecycle.crm.unreadable(sample)
-        tables = _read(lifecycle, [key for key in sample if key not in unreadable])
+        unreadable = lifecycle.crm.unreadable(sample, component)
+        tables = _read(lifecycle, [key for key in sample if key not in unreadable], component)
     return float(sum(int(table.nbytes) for table in tables.values()) / max(1, int(tables["calls"].num_rows)))
 
 
-def _read(lifecycle: Lifecycle, keys: list[Any]) -> dict[str, pa.Table]:
+def _read(lifecycle: Lifecycle, keys: list[Any], component: str | None) -> dict[str, pa.Table]:
     with lifecycle.crm.database.reading() as connection:
-        return lifecycle.crm.rows.read(connection, keys)
+        return lifecycle.crm.rows_of(component).read(connection, keys)
 
 
 def _spread(values: list[Any], most: int) -> list[Any]:

@@ -8,17 +8,32 @@ import pytest
 
 from lifecycle.crm import demo
 from tests.builders import World
+from tests.steps.parts import small_parts
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def empty_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (tmp_path / "crm").mkdir()
     world = World(f"sqlite:///{tmp_path / 'crm' / 'crm.db'}", (tmp_path / "store").as_uri(), tmp_path / "policies")
     demo.create_schema(world.engine)
     names = {"CRM_URL": world.url, "STORE": world.store_url, "POLICIES": str(world.policies), "SOURCE": "demo"}
     for name, value in names.items():
         monkeypatch.setenv(f"LIFECYCLE_{name}", value)
-    world.initialised().furnish().flush()
+    return world.initialised()
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = empty_world(tmp_path, monkeypatch).furnish()
+    world.flush()
+    return world
+
+
+@pytest.fixture
+def world_of_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Components that are due, of calls that are not."""
+    world = small_parts(empty_world(tmp_path, monkeypatch))
+    world.flush()
+    monkeypatch.setenv("LIFECYCLE_RECORDINGS", str(world.recordings_url))
     return world
 
 

@@ -17,6 +17,7 @@ INDUSTRY_KEYS = [
     "live",
     "due",
     "dispositions",
+    "components",
     "rules",
     "cohorts",
     "oldest_trigger",

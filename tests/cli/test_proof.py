@@ -18,6 +18,7 @@ VERIFY_KEYS = [
     "returned",
     "orphans",
     "unsealed",
+    "files_waiting",
 ]
 
 

@@ -25,6 +25,7 @@ PURGE = Purge(
     verified_at=datetime(2026, 11, 20, 1, 10, tzinfo=UTC),
     purged_at=datetime(2026, 11, 20, 1, 11, 12, 500000, tzinfo=UTC),
 )
+FILES = {"c-2": MANIFEST.files}
 REGIMES = {"FIN-CALL": ("eu-mifid2-16-7", "x")}
 SECRET = "Ann Bolt +49 30 1234"
 
@@ -49,37 +50,45 @@ def calls(
     )
 
 
-def line(call_id: str, row: int, destroy: str = '"2028-03-17"', regimes: str = '["eu-mifid2-16-7","x"]') -> str:
+def line(
+    call_id: str, row: int, destroy: str = '"2028-03-17"', regimes: str = '["eu-mifid2-16-7","x"]', files: str = ""
+) -> str:
     return (
         f'{{"actor":"nightly","archived_at":"2026-11-20T01:02:03.450000+00:00","batch":"b-1","call_id":"{call_id}",'
-        f'"destroy_on":{destroy},"industry":"finance","kind":"purged","manifest_key":"{KEY}","manifest_sha256":"ee",'
+        f'"component":"recording","destroy_on":{destroy},"files":[{files}],"industry":"finance","kind":"purged","manifest_key":"{KEY}","manifest_sha256":"ee",'
         '"night":"2026-11-20","object":{"key":"k/calls.parquet","sha256":"cc","version_id":"v1"},"plan_sha256":"aa",'
         f'"purge_from":"2026-03-17","purged_at":"2026-11-20T01:11:12.500000+00:00","regimes":{regimes},"row":{row},'
         '"rule_id":"FIN-CALL","run_id":"r-2",'
         '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","sha256":"bb"},"source":"demo",'
-        '"trigger_date":"2021-03-16","v":1,"verified_at":"2026-11-20T01:10:00+00:00"}\n'
+        '"trigger_date":"2021-03-16","v":2,"verified_at":"2026-11-20T01:10:00+00:00"}\n'
     )
 
 
 def test_deletion_records_have_these_bytes():
-    found = deletion_records(MANIFEST, PURGE, calls("ç-1", "c-2"), REGIMES)
-    assert found == (line("ç-1", 2) + line("c-2", 1)).encode()
+    found = deletion_records(MANIFEST, PURGE, calls("ç-1", "c-2"), REGIMES, FILES)
+    file = '{"key":"k/files/ee","sha256":"ee","version_id":"v2"}'
+    assert found == (line("ç-1", 2) + line("c-2", 1, files=file)).encode()
+
+
+def test_a_record_of_a_whole_call_has_no_component():
+    whole = MANIFEST.model_copy(update={"component": None})
+    assert b'"component":null,' in deletion_records(whole, PURGE, calls("c-1"), REGIMES, {})
 
 
 def test_never_and_no_regime_are_said():
-    found = deletion_records(MANIFEST, PURGE, calls("c-1", destroy=None), {})
+    found = deletion_records(MANIFEST, PURGE, calls("c-1", destroy=None), {}, {})
     assert found == line("c-1", 1, "null", "[]").encode()
 
 
 def test_no_call_is_no_record():
-    assert deletion_records(MANIFEST, PURGE, calls(kind=pa.string()), REGIMES) == b""
+    assert deletion_records(MANIFEST, PURGE, calls(kind=pa.string()), REGIMES, {}) == b""
 
 
 def test_a_record_names_no_fact_beyond_the_deciding_ones():
-    body = deletion_records(MANIFEST, PURGE, calls("c-1"), REGIMES)
+    body = deletion_records(MANIFEST, PURGE, calls("c-1"), REGIMES, {})
     assert SECRET.encode() not in body
     (record,) = read_records(body)
-    of_the_call = {"call_id", "row", *(name.removeprefix("_") for name in DECIDING)}
+    of_the_call = {"call_id", "row", "files", *(name.removeprefix("_") for name in DECIDING)}
     of_the_purge = {"run_id", "actor", "manifest_key", "manifest_sha256", "verified_at", "purged_at"}
     of_the_batch = {
         "v",
@@ -90,6 +99,7 @@ def test_a_record_names_no_fact_beyond_the_deciding_ones():
         "plan_sha256",
         "schedule",
         "batch",
+        "component",
         "archived_at",
         "object",
     }
@@ -97,13 +107,13 @@ def test_a_record_names_no_fact_beyond_the_deciding_ones():
 
 
 def test_records_are_read_back_in_order():
-    found = read_records(deletion_records(MANIFEST, PURGE, calls("b", "a", "c"), REGIMES))
+    found = read_records(deletion_records(MANIFEST, PURGE, calls("b", "a", "c"), REGIMES, {}))
     assert [(record["call_id"], record["row"]) for record in found] == [("b", 3), ("a", 2), ("c", 1)]
 
 
 @pytest.mark.parametrize("odd", ["a\nb", "a\u2028b", "a\x85b", '"', "\\", "a\r", "金"])
 def test_a_call_id_never_breaks_its_line(odd):
-    body = deletion_records(MANIFEST, PURGE, calls(odd, "c"), REGIMES)
+    body = deletion_records(MANIFEST, PURGE, calls(odd, "c"), REGIMES, {})
     assert body.count(b"\n") == 2
     assert [record["call_id"] for record in read_records(body)] == [odd, "c"]
 
@@ -124,7 +134,7 @@ def test_a_key_is_named_in_digits_text_or_hex(key, text):
 
 @pytest.mark.parametrize(("kind", "ids"), [(pa.int64(), [1, 22]), (pa.binary(), [b"\x01", b"\xfe"])])
 def test_the_recorded_calls_are_named_as_call_id_text_names_them(kind, ids):
-    bodies = [deletion_records(MANIFEST, PURGE, calls(each, kind=kind), REGIMES) for each in ids]
+    bodies = [deletion_records(MANIFEST, PURGE, calls(each, kind=kind), REGIMES, {}) for each in ids]
     assert recorded_ids(bodies) == {call_id_text(each) for each in ids}
     assert recorded_ids([]) == recorded_ids([b""]) == set()
 

@@ -1,7 +1,7 @@
 """A night in a process of its own that kills itself with SIGKILL at its k-th write to the outside.
 
-Processes are forked from one that has imported everything and touched nothing. A write is an object put into the store
-or a COMMIT of a transaction that writes.
+Processes are forked from one that has imported everything and touched nothing. A write is an object put into the store,
+a file removed where it lay, or a COMMIT of a transaction that writes.
 """
 
 import multiprocessing
@@ -44,11 +44,15 @@ class Suicide:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def install(self) -> None:
-        put_once, writing = FolderStore.put_once, Database.writing
+        put_once, delete, writing = FolderStore.put_once, FolderStore.delete, Database.writing
 
         def put(store: FolderStore, key: str, body: Any) -> Any:
             with self.write():
                 return put_once(store, key, body)
+
+        def remove(store: FolderStore, key: str, version_id: str | None) -> None:
+            with self.write():
+                delete(store, key, version_id)
 
         @contextmanager
         def write(database: Database) -> Iterator[sa.Connection]:
@@ -64,6 +68,7 @@ class Suicide:
                 manager.__exit__(None, None, None)
 
         FolderStore.put_once = put  # type: ignore[method-assign]
+        FolderStore.delete = remove  # type: ignore[method-assign]
         Database.writing = write  # type: ignore[method-assign]
 
 
@@ -85,6 +90,7 @@ def begin(world: World, run: str = "run-1", at: int = 0, when: str = "before", b
     """Start a night in its own process; `said(process)` is what it said."""
     world.flush()
     given = {"crm_url": world.url, "store": world.store_url, "policies": world.policies}
+    given["recordings"] = world.recordings_url
     said = world.policies.parent / f"said-{run}-{at}-{when}"
     process = processes.Process(target=_night, args=(given, run, at, when, said, barrier))
     process.start()
