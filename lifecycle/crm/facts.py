@@ -63,7 +63,12 @@ class Facts:
         if not wanted:
             return iter(())
         ids = sa.select(inner.c.call_id).where(sa.or_(*wanted))
-        statement = self._select().where(self._query.c.call_id.in_(ids)).order_by(self._query.c.call_id)
+        return self.named(connection, [ids])
+
+    def named(self, connection: sa.Connection, ids: Sequence[sa.Select[Any]]) -> Iterator[pa.Table]:
+        """Every fact of the calls whose ids any of the statements gives; whole calls, some BATCH_ROWS a table."""
+        wanted = sa.or_(sa.false(), *map(self._query.c.call_id.in_, ids))
+        statement = self._select().where(wanted).order_by(self._query.c.call_id)
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
         return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
 
@@ -94,6 +99,15 @@ class Facts:
         asked += [sa.or_(late.is_(None), late >= _day(first - _ANY_ZONE))] if first else []
         asked += [sa.or_(early.is_(None), early < _day(last + _ANY_ZONE))] if last else []
         return connection.execute(sa.select(given.call_id).where(*asked).limit(1)).first() is not None
+
+    @property
+    def query(self) -> Any:
+        """The facts as a subquery, a column each."""
+        return self._query
+
+    def typed(self, name: str, values: Sequence[Any]) -> pa.Array:
+        """A fact's values as the driver gave them, as every table of facts has them."""
+        return self._typed(name, values)
 
     def empty(self) -> pa.Table:
         """No call, with every column."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lifecycle.crm.crm import Crm
 from lifecycle.crm.rows import UnreadableCalls
 from lifecycle.policy.plan import percent, reasons_to_wait
 from lifecycle.policy.schedule import Schedule
@@ -76,25 +77,25 @@ def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Previ
 
 def _industry(lifecycle: Lifecycle, schedule: Schedule, count: IndustryCount, sample: list[Any]) -> IndustryPreview:
     waits_for = reasons_to_wait(schedule, count.rules, count.live)
-    size = _bytes_a_call(lifecycle, sample) * count.rules.total()
+    size = bytes_a_call(lifecycle.crm, sample) * count.rules.total()
     return IndustryPreview(schedule, count, waits_for, round(size))
 
 
-def _bytes_a_call(lifecycle: Lifecycle, sample: list[Any]) -> float:
+def bytes_a_call(crm: Crm, sample: list[Any]) -> float:
     """The mean size of whole calls with all their rows, before compression. What cannot be read does not count."""
     if not sample:
         return 0
     try:
-        tables = _read(lifecycle, sample)
+        tables = _read(crm, sample)
     except UnreadableCalls:
-        unreadable = lifecycle.crm.unreadable(sample)
-        tables = _read(lifecycle, [key for key in sample if key not in unreadable])
+        unreadable = crm.unreadable(sample)
+        tables = _read(crm, [key for key in sample if key not in unreadable])
     return float(sum(int(table.nbytes) for table in tables.values()) / max(1, int(tables["calls"].num_rows)))
 
 
-def _read(lifecycle: Lifecycle, keys: list[Any]) -> dict[str, pa.Table]:
-    with lifecycle.crm.database.reading() as connection:
-        return lifecycle.crm.rows.read(connection, keys)
+def _read(crm: Crm, keys: list[Any]) -> dict[str, pa.Table]:
+    with crm.database.reading() as connection:
+        return crm.rows.read(connection, keys)
 
 
 def _spread(values: list[Any], most: int) -> list[Any]:
