@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from lifecycle.policy.disposition import dispose
 from lifecycle.policy.hold import Holds
-from lifecycle.policy.schedule import Schedules, read_schedule
+from lifecycle.policy.lawful import read_schedule
+from lifecycle.policy.schedule import Schedules
 
 CALLS = 1_000_000
 NIGHT = date(2026, 11, 20)

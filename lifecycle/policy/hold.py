@@ -1,8 +1,8 @@
-"""Legal holds: which calls nothing may happen to, and from when to when. Matching facts is disposition's."""
+"""Legal holds, and extensions authorities ask for: which calls, from when to when. Matching facts is `matching`'s."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Self
 
@@ -89,12 +89,45 @@ def read_hold(document: Document) -> Hold:
     return parse_model(Hold, document)
 
 
+class Extension(StrictModel):
+    """An authority's dated request that some records be kept longer under one regime.
+
+    `dated` is the day of the request; what it may do is the regime's `extension` to say.
+    """
+
+    id: Name
+    regime: Name
+    authority: Text
+    reference: Text
+    dated: date
+    registered_by: Text
+    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False)]
+    withdrawn_at: date | None = None
+    withdrawn_by: Text | None = None
+
+    @model_validator(mode="after")
+    def _withdrawal_is_signed(self) -> Self:
+        if (self.withdrawn_at is None) != (self.withdrawn_by is None):
+            raise ValueError("expected withdrawn_at and withdrawn_by together, found one of them")
+        return self
+
+    def active(self, as_of: date) -> bool:
+        """Whether it binds on a night."""
+        return self.withdrawn_at is None or as_of < self.withdrawn_at
+
+
+def read_extension(document: Document) -> Extension:
+    """Read one extension file. Raises PolicyError with file and line."""
+    return parse_model(Extension, document)
+
+
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """Every hold on file, by id, and the digest of the files they were read from."""
+    """Every hold and extension on file, by id, and the digest of the files they were read from."""
 
     by_id: Mapping[str, Hold]
     sha256: str = hashlib.sha256().hexdigest()
+    extensions: Mapping[str, Extension] = field(default_factory=dict)
 
     def active(self, as_of: date) -> tuple[Hold, ...]:
         """The holds that bind on a night."""
@@ -103,4 +136,5 @@ class Holds:
     def facts(self) -> frozenset[str]:
         """The facts a source must give, or the holds cannot be kept. A date range needs either end of the call."""
         scopes = [scope for hold in self.by_id.values() for scope in hold.scope]
+        scopes += [scope for extension in self.extensions.values() for scope in extension.scope]
         return frozenset(fact for scope in scopes for fact in scope.wanted())

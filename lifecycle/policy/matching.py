@@ -1,6 +1,6 @@
 """Which rows of facts a condition or a hold speaks of, and on which day. Arrow columns in, Arrow columns out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from zoneinfo import ZoneInfo
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.hold import Hold, Scope
+from lifecycle.policy.hold import Extension, Hold, Scope
 from lifecycle.policy.models import Conditions, folded
 
 _COMMA = pa.scalar(", ")
@@ -29,17 +29,26 @@ def local_dates(facts: pa.Table, name: str, zone: ZoneInfo) -> pa.Array:
     return pc.local_timestamp(values.cast(pa.timestamp("us", zone.key))).cast(pa.date32())
 
 
-def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
-    """Two masks: the rows a condition certainly matches, and those it may match because a fact is missing or blank.
+def words(facts: pa.Table, name: str) -> pa.Array:
+    """A fact as conditions compare it, trimmed and case-folded; NULL where it is missing or blank.
 
-    Trimmed and case-folded, as industries are: an `Order` that missed its rule could fall to a shorter one.
+    As industries are: an `Order` that missed its rule could fall to a shorter one.
     """
-    certain = possible = _all(facts)
+    return _folded(_trimmed(facts, name))
+
+
+def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
+    """Two masks: the rows a condition certainly matches, and those it may match because a fact is unknown."""
+    return meets({name: words(facts, name) for name in when}, facts.num_rows, when)
+
+
+def meets(told: Mapping[str, pa.Array], rows: int, when: Conditions) -> tuple[pa.Array, pa.Array]:
+    """`matches` on facts that are words already."""
+    certain = possible = pa.repeat(pa.scalar(True), rows)
     for name, values in when.items():
-        fact = _folded(_trimmed(facts, name))
-        hit = pc.is_in(fact, pa.array([folded(value) for value in values], pa.string()))
+        hit = pc.is_in(told[name], pa.array([folded(value) for value in values], pa.string()))
         certain = pc.and_(certain, hit)
-        possible = pc.and_(possible, pc.or_(hit, pc.is_null(fact)))
+        possible = pc.and_(possible, pc.or_(hit, pc.is_null(told[name])))
     return certain, possible
 
 
@@ -51,16 +60,20 @@ def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: froze
     """
     found = [pa.nulls(facts.num_rows, pa.string())]
     for hold in holds:
-        hit = reduce(pc.or_, [_in_scope(facts, hold, scope, zone, names) for scope in hold.scope])
-        found.append(pc.if_else(hit, pa.scalar(hold.id), pa.scalar(None, pa.string())))
+        found.append(pc.if_else(within(facts, hold, zone, names), pa.scalar(hold.id), pa.scalar(None, pa.string())))
     return listed(found)
 
 
-def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo, names: frozenset[str]) -> pa.Array:
+def within(facts: pa.Table, hold: Hold | Extension, zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:
+    """Which rows are in any scope of a hold or an extension; see `held_by`."""
+    return reduce(pc.or_, [_in_scope(facts, hold, scope, zone, names) for scope in hold.scope])
+
+
+def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo, names: frozenset[str]) -> pa.Array:
     hit = _all(facts)
     for name, values in scope.wanted().items():
         if name not in facts.column_names:
-            raise PolicyError(f"hold {hold.id}: its scope asks for the fact {name!r}, which the source does not give")
+            raise PolicyError(f"{_named(hold)}: its scope asks for the fact {name!r}, which the source does not give")
         fact = _trimmed(facts, name)
         if name == "industry":
             fact, values = _folded(fact), frozenset(folded(value) for value in values)
@@ -72,9 +85,9 @@ def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo, names: 
     return pc.and_(hit, _in_range(facts, hold, scope, zone))
 
 
-def _in_range(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.Array:
+def _in_range(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo) -> pa.Array:
     if not {"started_at", "ended_at"} & set(facts.column_names):
-        raise PolicyError(f"hold {hold.id}: its days ask for started_at or ended_at, which the source does not give")
+        raise PolicyError(f"{_named(hold)}: its days ask for started_at or ended_at, which the source does not give")
     started, ended = (local_dates(facts, name, zone) for name in ("started_at", "ended_at"))
     inside = _all(facts)
     if scope.first_day is not None:
@@ -82,6 +95,10 @@ def _in_range(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.A
     if scope.last_day is not None:
         inside = pc.and_(inside, pc.less_equal(pc.coalesce(started, ended), pa.scalar(scope.last_day)))
     return pc.fill_null(inside, True)
+
+
+def _named(hold: Hold | Extension) -> str:
+    return f"{type(hold).__name__.lower()} {hold.id}"
 
 
 def listed(columns: Sequence[pa.Array]) -> pa.Array:

@@ -3,7 +3,7 @@
 The store is tried out with one object of our own, which is removed again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -11,9 +11,12 @@ from typing import Literal
 from lifecycle.crm.inspection import doubts
 from lifecycle.crm.schema import unmapped_references
 from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError
+from lifecycle.policy.cases import has, named_by
 from lifecycle.policy.hold import Hold, Scope
+from lifecycle.policy.lawful import advice, conflicts
 from lifecycle.policy.models import folded
-from lifecycle.policy.schedule import Schedules, names_of
+from lifecycle.policy.regime import Regime
+from lifecycle.policy.schedule import Schedule, Schedules, names_of
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.examples import failing_examples
 from lifecycle.steps.prepare import is_warning, key_problems
@@ -67,6 +70,9 @@ def _policies(lifecycle: Lifecycle) -> Iterator[Finding]:
         if regime.review_by < today:
             message = f"regimes/{regime.id}: its review was due by {regime.review_by}. Read {regime.citation} again"
             yield Finding("warning", "policies", message)
+    for schedule in policies.schedules.by_industry.values():
+        for said in (*conflicts(schedule, policies.regimes), *advice(schedule, policies.regimes)):
+            yield Finding("warning", "policies", f"{schedule.industry}: {said}")
     if not policies.schedules.by_industry:
         yield Finding("warning", "policies", f"no schedule in {lifecycle.settings.policies}: every call is kept")
 
@@ -93,17 +99,25 @@ def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
     """Rules and holds that ask for what the source does not give: such calls are kept for ever, or no night runs."""
     given, source = set(lifecycle.crm.facts.names), lifecycle.crm.source.source
     for schedule in lifecycle.policies.schedules.by_industry.values():
-        for rule in schedule.rules:
-            for key, names in (("trigger", [rule.trigger]), ("when", rule.when), ("keep_while", rule.keep_while)):
-                for name in (name for name in names if name not in given):
-                    message = (
-                        f"{schedule.industry}: {rule.id}: {key} asks for {name}, which source {source} does not give"
-                    )
-                    yield Finding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
+        for place, name in _asked_facts(schedule, lifecycle.policies.regimes):
+            if name not in given:
+                message = f"{schedule.industry}: {place} asks for {name}, which source {source} does not give"
+                yield Finding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
     for hold in lifecycle.policies.holds.by_id.values():
         for name in sorted(_asked_for(hold) - given):
             message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
             yield Finding("error", "policies", message, PolicyError.exit_code)
+
+
+def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[tuple[str, str]]:
+    """Each fact a schedule needs, with the place that asks for it."""
+    for rule in schedule.rules:
+        asked = [("trigger", rule.trigger), ("when", rule.when), ("keep_while", rule.keep_while)]
+        asked.append(("component", [has(rule.component)] if rule.component else []))
+        yield from ((f"{rule.id}: {key}", name) for key, names in asked for name in names)
+    for law in named_by(schedule, regimes):
+        clocks = [trigger for limit in (*law.floor, *law.ceiling) for trigger in law.clock(limit).triggers]
+        yield from ((f"regime {law.id}", name) for name in dict.fromkeys([*clocks, *law.applies]))
 
 
 def _asked_for(hold: Hold) -> set[str]:

@@ -12,10 +12,11 @@ from lifecycle.crm.database import open_database
 from lifecycle.crm.facts import FactKinds
 from lifecycle.crm.source import read_source
 from lifecycle.errors import NightError
+from lifecycle.policy.cases import CREATED, asked_by
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.schedule import Schedules
 from lifecycle.settings import Settings
-from lifecycle.steps.policies import Policies, read_holds, read_policies
+from lifecycle.steps.policies import Policies, holds_beside, read_policies
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,7 +44,7 @@ class Lifecycle:
 
     def holds_now(self) -> Holds:
         """The legal holds as they are on disk this moment."""
-        return read_holds(self.settings.policies)
+        return holds_beside(self.settings.policies, self.policies.schedules)
 
     @cached_property
     def crm(self) -> Crm:
@@ -59,9 +60,9 @@ class Lifecycle:
 
 def fact_kinds(schedules: Schedules) -> FactKinds:
     """Which facts the schedules read as times and as yes or no."""
-    rules = [rule for schedule in schedules.by_industry.values() for rule in schedule.rules]
-    times = {rule.trigger for rule in rules} | {"started_at", "ended_at"}
-    return FactKinds(frozenset(times), frozenset(fact for rule in rules for fact in rule.keep_while))
+    asked = [asked_by(schedule, schedules.regimes) for schedule in schedules.by_industry.values()]
+    times = frozenset(CREATED).union(*(each.times for each in asked))
+    return FactKinds(times, frozenset().union(*(each.flags for each in asked)))
 
 
 def night_of(lifecycle: Lifecycle, wanted: date | None) -> date:

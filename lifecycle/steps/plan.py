@@ -22,6 +22,7 @@ from lifecycle.steps.policies import Policies
 PLANNED = ("call_id", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
 OVERDUE_AFTER = timedelta(days=7)
 SAMPLES = 5
+_FIRST_COHORT = date(1970, 1, 1)
 
 
 @dataclass
@@ -40,7 +41,9 @@ class IndustryCount:
         """Count some calls of the industry; gives back the due ones with their cutoff month."""
         self.dispositions.update(_counts(disposed["disposition"]))
         due = disposed.filter(pc.equal(disposed["disposition"], pa.scalar(str(Disposition.DUE))))
-        due = due.append_column("cutoff", pc.strftime(due["trigger_date"], format="%Y-%m"))
+        # A birth date may lie before the first cohort there is.
+        month = pc.max_element_wise(due["trigger_date"], pa.scalar(_FIRST_COHORT))
+        due = due.append_column("cutoff", pc.strftime(month, format="%Y-%m"))
         if due.num_rows:
             self.rules.update(_counts(due["rule_id"]))
             self.cohorts.update(_counts(due["cutoff"]))
@@ -100,9 +103,10 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
 def cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
     """The latest trigger date, by fact, at which any rule of any schedule may let a call go."""
     latest: dict[str, date | None] = {}
-    for rule in (rule for schedule in schedules.by_industry.values() for rule in schedule.rules):
-        day = rule.purge_after.latest_trigger(as_of) if rule.purge_after else None
-        latest[rule.trigger] = max(filter(None, (latest.get(rule.trigger), day)), default=None)
+    for schedule, rule in ((each, rule) for each in schedules.by_industry.values() for rule in each.rules):
+        day = schedule.term(rule, rule.purge_after).latest_trigger(as_of) if rule.purge_after else None
+        for fact in rule.trigger:  # the later of several is past its day only where each of them is
+            latest[fact] = max(filter(None, (latest.get(fact), day)), default=None)
     return Cutoffs(as_of, latest)
 
 

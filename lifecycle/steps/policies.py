@@ -9,12 +9,14 @@ from typing import TypeVar
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.document import Document, read_document
-from lifecycle.policy.hold import Hold, Holds, read_hold
+from lifecycle.policy.hold import Extension, Hold, Holds, read_extension, read_hold
+from lifecycle.policy.lawful import idle_extensions, read_schedule
 from lifecycle.policy.plan import ScheduleVersion
 from lifecycle.policy.regime import Regime, read_regime
-from lifecycle.policy.schedule import Schedule, Schedules, collect, read_schedule
+from lifecycle.policy.schedule import Schedule, Schedules, collect
 
-T = TypeVar("T", Regime, Hold)
+_FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged"
+T = TypeVar("T", Regime, Hold, Extension)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +56,32 @@ def read_policies(folder: Path) -> Policies:
         except PolicyError as error:
             broken[path.name] = str(error)
     commit, dirty = _git(folder)
-    return Policies(collect(schedules, broken, regimes), read_holds(folder), regimes, commit, dirty)
+    found = collect(schedules, broken, regimes)
+    return Policies(found, holds_beside(folder, found), regimes, commit, dirty)
+
+
+def holds_beside(folder: Path, schedules: Schedules) -> Holds:
+    """`read_holds`, and each extension must lengthen something under the schedules there are. Raises PolicyError."""
+    holds = read_holds(folder)
+    for problem in idle_extensions(schedules, holds.extensions):
+        raise PolicyError(f"{problem}\n{_FAILS_CLOSED}")
+    return holds
 
 
 def read_holds(folder: Path) -> Holds:
-    """Read the legal holds of a policies folder. Raises PolicyError for the first that cannot be relied on."""
+    """Read the holds and extensions of a policies folder. Raises PolicyError for the first bad one."""
     holds, broken = _each(folder / "holds", read_hold)
-    strange = _not_yaml(folder / "holds")
-    broken |= {name: f"{name}:1: expected a file *.yaml, or README; move it away" for name in strange}
-    if broken:
-        problem = next(iter(broken.values()))
-        raise PolicyError(f"{problem}\nA hold that cannot be read could hold anything: nothing is planned or purged")
+    extensions, broken_too = _each(folder / "extensions", read_extension)
+    strange = _not_yaml(folder / "holds") + _not_yaml(folder / "extensions")
+    broken |= broken_too | {name: f"{name}:1: expected a file *.yaml, or README; move it away" for name in strange}
+    for problem in broken.values():
+        raise PolicyError(f"{problem}\n{_FAILS_CLOSED}")
     digest = hashlib.sha256()
-    for path in _yaml_files(folder / "holds"):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return Holds(holds, digest.hexdigest())
+    named = {path.name: path for path in _yaml_files(folder / "holds")}
+    named |= {f"extensions/{path.name}": path for path in _yaml_files(folder / "extensions")}
+    for name, path in named.items():
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return Holds(holds, digest.hexdigest(), extensions)
 
 
 def _each(folder: Path, read: Callable[[Document], T]) -> tuple[dict[str, T], dict[str, str]]:

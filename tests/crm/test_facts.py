@@ -16,8 +16,9 @@ from lifecycle.errors import SourceError
 from lifecycle.policy.disposition import dispose
 from lifecycle.policy.document import read_document
 from lifecycle.policy.hold import Holds, read_hold
+from lifecycle.policy.lawful import read_schedule
 from lifecycle.policy.matching import local_dates
-from lifecycle.policy.schedule import collect, read_schedule
+from lifecycle.policy.schedule import collect
 from lifecycle.steps.plan import cutoffs
 
 NIGHT = date(2026, 11, 20)

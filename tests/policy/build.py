@@ -57,14 +57,17 @@ def schedules(*given: Schedule) -> Schedules:
     return found
 
 
-def regime(id: str, **bounds: str) -> Regime:
+def regime(id: str, **bounds: Any) -> Regime:
     given = {
         "id": id,
         "title": id,
         "jurisdiction": "EU",
         "citation": id,
         "evidence": "e",
+        "verified": "text",
         "review_by": day("2030-01-01"),
+        "kind": "statute",
+        "trigger": "ended_at",
     }
     return Regime.model_validate({**given, **bounds})
 

@@ -89,15 +89,16 @@ def _word(row: Row, name: str) -> str | None:
 
 
 def _one_rule(row: Row, by: Rule, of: Schedule, as_of: date) -> Row:
-    moment = row.get(by.trigger)
+    (trigger,) = by.trigger
+    moment = row.get(trigger)
     day = moment.astimezone(of.timezone).date() if isinstance(moment, datetime) else moment
     names = {"industry": of.industry, "rule_id": by.id, "trigger_date": day}
     if day is None:
-        return _answer("awaiting_trigger", f"{by.trigger} is missing or no date", **names)
+        return _answer("awaiting_trigger", f"{trigger} is missing or no date", **names)
     if day > as_of:
-        return _answer("awaiting_trigger", f"{by.trigger} {day} is in the future", **names)
+        return _answer("awaiting_trigger", f"{trigger} {day} is in the future", **names)
     if day < date(1970, 1, 2):
-        return _answer("awaiting_trigger", f"{by.trigger} {day} is before 1970-01-02", **names)
+        return _answer("awaiting_trigger", f"{trigger} {day} is before 1970-01-02", **names)
     free, gone = (
         date.max if period is None else kept_until((period.months, period.days), day) + timedelta(days=1)
         for period in (by.purge_after, by.destroy_after)

@@ -9,8 +9,9 @@ import pytest
 from lifecycle.policy.disposition import dispose
 from lifecycle.policy.document import read_document
 from lifecycle.policy.hold import read_hold
+from lifecycle.policy.lawful import read_schedule
 from lifecycle.policy.regime import read_regime
-from lifecycle.policy.schedule import Schedules, collect, read_schedule
+from lifecycle.policy.schedule import Schedules, collect
 from tests.policy.build import NO_HOLDS
 
 FOLDER = Path(__file__).resolve().parents[2] / "policies"

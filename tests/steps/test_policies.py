@@ -19,7 +19,10 @@ max_share: 2%
 rules:
   - {{id: R, title: t, trigger: ended_at, purge_after: P1Y, destroy_after: P1Y, regimes: [law]}}
 """
-REGIME = "{id: law, title: t, jurisdiction: j, citation: c, evidence: e, review_by: 2027-06-30, minimum: P1Y}\n"
+REGIME = (
+    "{id: law, title: t, jurisdiction: j, citation: c, evidence: e, verified: text, kind: statute, "
+    "review_by: 2027-06-30, trigger: ended_at, minimum: P1Y}\n"
+)
 HOLD = "{{id: {0}, matter: m, placed_at: 2025-01-01, placed_by: c, scope: {{phones: [1]}}}}\n"
 NO_HOLD = hashlib.sha256().hexdigest()
 
