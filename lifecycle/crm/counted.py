@@ -34,7 +34,8 @@ class Counted:
         A table of facts, a row a group, its call_id the row's number; and beside it `calls` (how many), `first` and
         `last` (the least and the greatest of their keys, as records name them).
         """
-        rows, names = [], []
+        rows: Sequence[Any] = ()
+        names: list[str] = []
         if any(not reach.singly for reach in self._by.reaches):
             result = self._connection.execute(grouped(self._asked, self._by, self._key(), self._several))
             rows, names = result.fetchall(), list(result.keys())

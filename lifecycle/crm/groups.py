@@ -175,7 +175,7 @@ def _beside(marks: Iterable[date]) -> list[tuple[date, date]]:
 
 def _between(column: sa.ColumnElement[Any], span: Span) -> sa.ColumnElement[bool]:
     first, last = span
-    parts = [column.is_not(None)]
+    parts: list[sa.ColumnElement[bool]] = [column.is_not(None)]
     parts += [column >= _day(first - _ANY_ZONE)] if first and _in_calendar(first) else []
     parts += [column < _day(last + _ANY_ZONE)] if last and _in_calendar(last) else []
     return sa.and_(*parts)

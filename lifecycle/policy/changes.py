@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.policy.hold import Holds
+from lifecycle.policy.lawful import ever_before
 from lifecycle.policy.models import StrictModel
-from lifecycle.policy.regime import ever_shorter
 from lifecycle.policy.schedule import Rule, Schedule, Schedules
 
 Harmless = Callable[[Any, Any], bool]
@@ -18,7 +18,7 @@ Harmless = Callable[[Any, Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `subject` is the industry, hold or regime, `place` the rule or field; `look`: not only keeping."""
+    """One difference. `subject`: industry, hold or regime; `place`: rule and field; `look`: not only keeping."""
 
     subject: str
     place: str
@@ -38,6 +38,7 @@ def changes(before: Schedules, after: Schedules, held: tuple[Holds, Holds]) -> I
         yield from _of_schedule(industry, before.by_industry.get(industry), after.by_industry.get(industry))
     yield from _each("regime", before.regimes, after.regimes, _REGIME, _REGIME_SILENT)
     yield from _each("hold", held[0].by_id, held[1].by_id, _HOLD, _HOLD_SILENT)
+    yield from _each("extension", held[0].extensions, held[1].extensions, _HOLD, _HOLD_SILENT)
 
 
 def _of_schedule(industry: str, before: Schedule | None, after: Schedule | None) -> Iterator[Change]:
@@ -68,7 +69,9 @@ def _shorter(before: Schedule, after: Schedule, old: Rule, new: Rule, name: str)
     was, now = getattr(old, name), getattr(new, name)
     if was is None or now is None:
         return was is None and now is not None
-    return old.trigger != new.trigger or ever_shorter(now, was) is not None
+    if old.clock.triggers != new.clock.triggers:
+        return True
+    return ever_before(after.term(new, now), before.term(old, was)) is not None
 
 
 def _each(
@@ -87,7 +90,12 @@ def _each(
 
 
 def _fields(
-    subject: str, place: str, before: StrictModel, after: StrictModel, harmless: Mapping[str, Harmless], silent: set[str]
+    subject: str,
+    place: str,
+    before: StrictModel,
+    after: StrictModel,
+    harmless: Mapping[str, Harmless],
+    silent: set[str],
 ) -> Iterator[Change]:
     for name in type(after).model_fields:
         old, new = getattr(before, name), getattr(after, name)
@@ -117,7 +125,7 @@ def _there(value: StrictModel | None) -> str:
 def _rule(rule: Rule | None) -> str:
     if rule is None:
         return "absent"
-    return f"{said(rule.when)}; {rule.trigger} + {rule.purge_after or 'never'}"
+    return f"{said(rule.when)}; {rule.clock.text} + {rule.purge_after or 'never'}"
 
 
 def _never(_before: Any, _after: Any) -> bool:
@@ -143,7 +151,15 @@ def _stricter(before: str, after: str) -> bool:
 
 def _longer_minima(before: Any, after: Any) -> bool:
     """Each of the old limits is still asked for, or a longer one on the same clock."""
-    return before is None or (after is not None and ever_shorter(after, before) is None)
+    return all(
+        any(
+            (new.trigger, new.count) == (old.trigger, old.count)
+            and new.period.months >= old.period.months
+            and new.period.days >= old.period.days
+            for new in after
+        )
+        for old in before
+    )
 
 
 def _wider_scopes(before: Any, after: Any) -> bool:

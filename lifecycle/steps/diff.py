@@ -1,4 +1,4 @@
-"""Diff: what an edit of the policies would do, before it is merged. Reads the CRM, where there is one; changes nothing."""
+"""Diff: what an edit of the policies would do, before it is merged. Reads the CRM if there is one; writes nothing."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -120,7 +120,9 @@ def _tally(part: Weighed) -> Iterable[tuple[_Key, int, list[str]]]:
     )  # fmt: skip
     names = ["was", "becomes", "old_industry", "old_rule", "new_industry", "new_rule"]
     moved = table.filter(pc.not_equal(table["was"], table["becomes"]))
-    grouped = moved.group_by(names, use_threads=False).aggregate([("calls", "sum"), ("first", "list"), ("last", "list")])
+    grouped = moved.group_by(names, use_threads=False).aggregate(
+        [("calls", "sum"), ("first", "list"), ("last", "list")]
+    )
     for row in grouped.to_pylist():
         effect = _effect(row["was"], row["becomes"])
         if effect:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,20 +15,22 @@ from lifecycle.crm.database import open_database
 from lifecycle.crm.facts import FactKinds
 from lifecycle.crm.source import read_source
 from lifecycle.policy.disposition import dispose
-from lifecycle.policy.schedule import Schedule
+from lifecycle.policy.schedule import Rule, Schedule, Schedules
 from lifecycle.steps.diff import _effect
-from lifecycle.steps.reach import Law, reach
+from lifecycle.steps.reach import Law
 from lifecycle.steps.weigh import weigh
-from tests.policy.build import NO_HOLDS, rule, schedule, schedules
+from tests.policy.build import NO_HOLDS, regime, rule, schedule, schedules
 from tests.policy.test_disposition_laws import AS_OF, HOLDS, NIGHTS, ROWS, laws
 
 Row = dict[str, Any]
 COLUMNS = {
     "call_id": "VARCHAR(40)", "industry": "VARCHAR(40)", "started_at": "TIMESTAMP", "ended_at": "TIMESTAMP",
     "relationship_ended_at": "DATE", "record_class": "VARCHAR(40)", "channel": "VARCHAR(40)",
-    "account_id": "VARCHAR(40)", "open_deal": "INTEGER", "open_task": "INTEGER",
+    "account_id": "VARCHAR(40)", "open_deal": "INTEGER", "open_task": "INTEGER", "has_recording": "INTEGER",
+    "erasure_requested_on": "DATE",
 }  # fmt: skip
-KINDS = FactKinds(frozenset({"started_at", "ended_at", "relationship_ended_at"}), frozenset({"open_deal", "open_task"}))
+DATES = ("relationship_ended_at", "erasure_requested_on")
+KINDS = FactKinds(frozenset({"started_at", "ended_at", *DATES}), frozenset({"open_deal", "open_task", "has_recording"}))
 MAPPING = f"""source: rows
 dialects: [sqlite, postgresql, mysql]
 facts: SELECT {", ".join(COLUMNS)} FROM f
@@ -63,8 +65,8 @@ class Rows:
             if isinstance(given[name], datetime):
                 given[name] = given[name].replace(tzinfo=None)
                 given[name] = given[name].isoformat(" ") if self.database.dialect == "sqlite" else given[name]
-        day = given["relationship_ended_at"]
-        given["relationship_ended_at"] = day.isoformat() if day and self.database.dialect == "sqlite" else day
+        for name in DATES if self.database.dialect == "sqlite" else ():
+            given[name] = given[name] and given[name].isoformat()
         return given | {name: None if given[name] is None else int(given[name]) for name in KINDS.flags}
 
     def all_facts(self, rows: Sequence[Row]) -> Any:
@@ -99,9 +101,20 @@ def in_groups(of: Rows, both: Sequence[Law], as_of: date) -> Effects:
 def one_by_one(of: Rows, rows: Sequence[Row], both: Sequence[Law], as_of: date) -> Effects:
     facts = of.all_facts(rows)
     answers = [dispose(facts, law.schedules, law.holds, as_of)["disposition"].to_pylist() for law in both]
-    return Counter((_effect(*pair), *pair) for pair in zip(*answers, strict=True) if pair[0] != pair[1] and _effect(*pair))
+    return Counter(
+        (_effect(*pair), *pair) for pair in zip(*answers, strict=True) if pair[0] != pair[1] and _effect(*pair)
+    )
 
 
+REGIMES = {
+    each.id: each
+    for each in (
+        regime("floor", trigger="relationship_ended_at", minimum="P1M", applies={"channel": ["phone"]}),
+        regime("cap", maximum="P28D"),
+        regime("cap-months", maximum="P1M", minimum="P28D"),
+        regime("old", minimum="P3M", trigger="started_at", in_force={"from": AS_OF - timedelta(days=30)}),
+    )
+}
 EDITS: list[Callable[[Schedule], Schedule]] = [
     lambda s: s,
     lambda s: s.model_copy(update={"max_share": s.max_share / 2}),
@@ -115,6 +128,13 @@ EDITS: list[Callable[[Schedule], Schedule]] = [
     lambda s: edited(s, when={}),
     lambda s: edited(s, when={"record_class": ["complaint"]}),
     lambda s: edited(s, trigger="relationship_ended_at"),
+    lambda s: edited(s, trigger={"later_of": ["ended_at", "relationship_ended_at"]}),
+    lambda s: edited(s, count="year_end"),
+    lambda s: edited(s, component="recording"),
+    lambda s: edited(s, on_erasure="floor", purge_after="P1Y", destroy_after="P1Y"),
+    lambda s: edited(s, regimes=["floor"]),
+    lambda s: edited(s, regimes=["cap"]),
+    lambda s: edited(s, regimes=["cap-months", "old"]),
     lambda s: s.model_copy(update={"rules": s.rules[1:] or s.rules}),
     lambda s: s.model_copy(update={"matches": s.matches[:1]}),
     lambda s: schedule(rule("new", "P2W", "never"), industry=s.industry, matches=list(s.matches), zone="Asia/Kolkata"),
@@ -122,11 +142,14 @@ EDITS: list[Callable[[Schedule], Schedule]] = [
 
 
 def edited(of: Schedule, **fields: Any) -> Schedule:
-    first = of.rules[0].model_dump(mode="python") | {"purge_after": str(of.rules[0].purge_after or "never"),
-        "destroy_after": str(of.rules[0].destroy_after or "never")}  # fmt: skip
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in first.items()}
-    plain["when"] = {name: list(values) for name, values in of.rules[0].when.items()}
-    return of.model_copy(update={"rules": (type(of.rules[0]).model_validate({**plain, **fields}), *of.rules[1:])})
+    """The schedule with some fields of its first rule as a file would give them."""
+    read = Rule.model_validate({**rule("x", "P1D", "never"), **fields})
+    first = of.rules[0].model_copy(update={name: getattr(read, name) for name in fields})
+    return of.model_copy(update={"rules": (first, *of.rules[1:])})
+
+
+def under_regimes(of: Schedules) -> Schedules:
+    return Schedules(of.by_industry, {}, REGIMES)
 
 
 @st.composite
@@ -137,16 +160,25 @@ def edits(draw: st.DrawFn) -> tuple[Law, Law]:
     held = draw(st.sampled_from(["none", "same", "placed", "released"]))
     holds = draw(HOLDS) if held != "none" else NO_HOLDS
     return (
-        Law(before, holds if held in ("same", "released") else NO_HOLDS),
-        Law(schedules(*after), holds if held in ("same", "placed") else NO_HOLDS),
+        Law(under_regimes(before), holds if held in ("same", "released") else NO_HOLDS),
+        Law(under_regimes(schedules(*after)), holds if held in ("same", "placed") else NO_HOLDS),
     )
 
 
-MANY = st.lists(ROWS, max_size=25).map(lambda rows: [{**row, "call_id": f"{row['call_id']}-{n % 14}"} for n, row in
-                                                     enumerate(rows)])  # fmt: skip
+def as_calls(rows: Sequence[Row]) -> list[Row]:
+    """Most of them calls of one row; every fifth asked to be erased, every third without a recording."""
+    asked = {0: AS_OF - timedelta(days=3), 5: AS_OF + timedelta(days=20)}
+    return [
+        {**row, "call_id": f"{row['call_id']}-{n % 14}", "erasure_requested_on": asked.get(n % 10),
+         "has_recording": [True, None, False][n % 3]}
+        for n, row in enumerate(rows)
+    ]  # fmt: skip
 
 
-@settings(max_examples=120)
+MANY = st.lists(ROWS, max_size=25).map(as_calls)
+
+
+@settings(max_examples=60)
 @given(MANY, edits(), NIGHTS)
 def test_groups_count_what_judging_every_call_counts(sqlite_rows, rows, both, as_of):
     sqlite_rows.fill(rows)
