@@ -6,14 +6,16 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database
+from lifecycle.crm.database import Database, Named
 from lifecycle.crm.facts import Facts
-from lifecycle.crm.groups import Asked, Grouping, asks_singly, grouped, several_rows, single_ids
+from lifecycle.crm.groups import Asked, Grouping, asks_singly, exactly, grouped, several_rows, single_ids
+
+_FEW = 5_000
 
 
 def industries(connection: sa.Connection, facts: Facts) -> list[str]:
     """The industries the CRM writes, each spelling once."""
-    found = connection.execute(sa.select(facts.query.c.industry).distinct())
+    found = connection.execute(sa.select(exactly(connection.dialect.name, facts.query.c.industry)).distinct())
     return [text for text in facts.typed("industry", [row[0] for row in found]).to_pylist() if text is not None]
 
 
@@ -24,9 +26,7 @@ class Counted:
         self._connection, self._dialect, self._facts, self._by = connection, database.dialect, facts, by
         names = frozenset(facts.names)
         self._asked = Asked(facts.query, database.dialect, names, self._written(names))
-        several = several_rows(self._asked, by) if by.reaches else None
-        there = several is not None and connection.execute(several.limit(1)).first() is not None
-        self._several = several if there else None
+        self._several = self._several_rows() if by.reaches else None
 
     def groups(self) -> tuple[pa.Table, pa.Table]:
         """Calls of one row each, counted by what decides about them.
@@ -49,9 +49,15 @@ class Counted:
 
     def singly(self) -> Iterator[pa.Table]:
         """Every fact of the calls that `groups` leaves out; whole calls, some tens of thousands a table."""
-        wanted = [single_ids(self._asked, self._by)] if asks_singly(self._by) else []
+        wanted: list[Named] = [single_ids(self._asked, self._by)] if asks_singly(self._by) else []
         wanted += [self._several] if self._several is not None else []
         return self._facts.named(self._connection, wanted) if wanted else iter(())
+
+    def _several_rows(self) -> Named | None:
+        """The calls of several rows: named where they are few, else asked for again by each statement. None: none."""
+        statement = several_rows(self._asked, self._by)
+        found = [row[0] for row in self._connection.execute(statement.limit(_FEW + 1))]
+        return statement if len(found) > _FEW else found or None
 
     def _written(self, names: frozenset[str]) -> frozenset[str]:
         """The times that are text where the database has a type for times."""

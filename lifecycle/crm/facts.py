@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from lifecycle.crm.columns import Column, UnreadableValue
-from lifecycle.crm.database import Database, among, bound
+from lifecycle.crm.database import Database, Named, among, bound, named_in
 from lifecycle.crm.source import Source
 from lifecycle.errors import InputError, SourceError
 
@@ -65,10 +65,10 @@ class Facts:
         ids = sa.select(inner.c.call_id).where(sa.or_(*wanted))
         return self.named(connection, [ids])
 
-    def named(self, connection: sa.Connection, ids: Sequence[sa.Select[Any]]) -> Iterator[pa.Table]:
-        """Every fact of the calls whose ids any of the statements gives; whole calls, some BATCH_ROWS a table."""
-        wanted = sa.or_(sa.false(), *map(self._query.c.call_id.in_, ids))
-        statement = self._select().where(wanted).order_by(self._query.c.call_id)
+    def named(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
+        """Every fact of the calls that any of the statements or lists names; whole calls, some BATCH_ROWS a table."""
+        wanted = (named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
+        statement = self._select().where(sa.or_(sa.false(), *wanted)).order_by(self._query.c.call_id)
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
         return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
 

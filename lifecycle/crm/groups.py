@@ -13,11 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from lifecycle.crm.database import bound
+from lifecycle.crm.database import Named, bound, named_in
 from lifecycle.policy.hold import Scope
 
 _ANY_ZONE = timedelta(days=3)  # whatever the zones, a local day lies within so many of the day in the database
 _FIRST, _LAST = date(1000, 1, 1), date(9000, 1, 1)
+_LOOSE = ("mysql", "mariadb")
 INDUSTRY = "industry"
 Span = tuple[date | None, date | None]
 
@@ -64,12 +65,15 @@ class Asked:
     written: frozenset[str]
 
 
-def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], several: sa.Select[Any] | None) -> Any:
-    """The statement: industry, words, flags, a time of each time fact, `calls`, `first` and `last` call id."""
+def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], several: Named | None) -> Any:
+    """The statement: industry, words, flags, a time of each time fact, `calls`, `first` and `last` call id.
+
+    `several`: a statement or a list of the calls to leave out, None: there are none.
+    """
     c = asked.query.c
     wanted = [_in_reach(asked, c, reach) for reach in by.reaches if not reach.singly]
     where = [sa.or_(*wanted), _is_not(_singly(asked, c, by))]
-    where += [c.call_id.not_in(several)] if several is not None else []
+    where += [_is_not(named_in(asked.dialect, c.call_id, several))] if several is not None else []
     texts = sorted({INDUSTRY, *by.words} & asked.names)
     flags, times = sorted(by.flags & asked.names), sorted(by.marks.keys() & asked.names)
     matters = sa.or_(sa.false(), *(_between(c[name], (None, day)) for name, day in by.past.items() if name in c))
@@ -80,7 +84,7 @@ def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], several:
         *(column for name in times for column in _time(asked, name, by.marks[name])),
     ).where(*where)
     rows = inner.subquery("r")
-    keys = [_exactly(asked.dialect, rows.c[name]) for name in (*texts, *flags)]
+    keys = [exactly(asked.dialect, rows.c[name]) for name in (*texts, *flags)]
     keys += [rows.c[f"{name}{part}"] for name in times for part in ("_between", "_beside")]
     least = [sa.func.min(rows.c[name]).label(name) for name in times]
     same = [_any(asked.dialect, rows.c[name]).label(name) for name in (*texts, *flags)]
@@ -117,7 +121,7 @@ def asks_singly(by: Grouping) -> bool:
 
 
 def _in_reach(asked: Asked, c: Any, reach: Reach) -> sa.ColumnElement[bool]:
-    parts: list[sa.ColumnElement[bool]] = [_exactly(asked.dialect, c[INDUSTRY]).in_(reach.industries)]
+    parts: list[sa.ColumnElement[bool]] = [exactly(asked.dialect, c[INDUSTRY]).in_(reach.industries)]
     if reach.spans is not None:
         spans = [(name, span) for name, given in reach.spans.items() for span in given if name in asked.names]
         parts.append(sa.or_(sa.false(), *(_between(c[name], span) for name, span in spans)))
@@ -181,9 +185,9 @@ def _between(column: sa.ColumnElement[Any], span: Span) -> sa.ColumnElement[bool
     return sa.and_(*parts)
 
 
-def _exactly(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """A column as it is written: MySQL's own collations would put `é` with `e`."""
-    return sa.collate(sa.cast(column, mysql.CHAR(charset="utf8mb4")), "utf8mb4_bin") if dialect == "mysql" else column
+def exactly(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A column as it is written: MySQL's and MariaDB's own collations would put `é` with `e`."""
+    return sa.collate(sa.cast(column, mysql.CHAR(charset="utf8mb4")), "utf8mb4_bin") if dialect in _LOOSE else column
 
 
 def _any(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

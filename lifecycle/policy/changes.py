@@ -119,7 +119,7 @@ def said(value: Any) -> str:
 
 
 def _there(value: StrictModel | None) -> str:
-    return "absent" if value is None else "there"
+    return "none in use" if value is None else "in use"
 
 
 def _rule(rule: Rule | None) -> str:

@@ -18,38 +18,39 @@ from lifecycle.steps.reach import Law, reach
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
-    """Some calls, a row a call or group of calls alike: the answer of each law, how many calls, two of their ids."""
+class Part:
+    """Facts of some calls. `weights`, a row an answer: `calls`, how many, and two of their ids, `first` and `last`.
 
-    answers: tuple[pa.Table, ...]
-    calls: pa.Array
-    first: pa.Array
-    last: pa.Array
+    `grouped`: a row of facts is a group of calls that no hold is on but those of whole industries.
+    """
+
+    facts: pa.Table
+    weights: pa.Table
+    grouped: bool
+
+    def answers(self, law: Law, as_of: date) -> pa.Table:
+        """What `dispose` says of them under a law."""
+        meant = law.of_groups() if self.grouped else law
+        return dispose(self.facts, meant.schedules, meant.holds, as_of)
 
 
-def weigh(crm: Crm, laws: Sequence[Law], as_of: date, progress: Progress) -> Iterator[Weighed]:
-    """Judge the calls that the laws may judge otherwise than one another, in one snapshot of the CRM."""
+def parts(crm: Crm, laws: Sequence[Law], as_of: date, progress: Progress) -> Iterator[Part]:
+    """The calls that the laws may judge otherwise than one another, in one snapshot of the CRM."""
     with crm.database.reading() as connection:
         by = reach(laws, industries(connection, crm.facts), as_of, crm.facts.names)
         if not by.reaches:
             return
         counted = Counted(connection, crm.database, crm.facts, by)
-        facts, counts = counted.groups()
+        facts, weights = counted.groups()
         if facts.num_rows:
-            whole = [law.of_groups() for law in laws]
-            yield Weighed(_judged(facts, whole, as_of), counts["calls"], counts["first"], counts["last"])
+            yield Part(facts, weights, True)
         done = 0
         for facts in counted.singly():
-            yield _singly(facts, laws, as_of)
+            yield Part(facts, _one_each(facts["call_id"]), False)
             done += facts.num_rows
             progress("calls asked for one by one", done, 0)
 
 
-def _judged(facts: pa.Table, laws: Sequence[Law], as_of: date) -> tuple[pa.Table, ...]:
-    return tuple(dispose(facts, law.schedules, law.holds, as_of) for law in laws)
-
-
-def _singly(facts: pa.Table, laws: Sequence[Law], as_of: date) -> Weighed:
-    answers = _judged(facts, laws, as_of)
-    ids = pa.array([call_id_text(key) for key in answers[0]["call_id"].to_pylist()], pa.string())
-    return Weighed(answers, pa.array([1] * len(ids), pa.int64()), ids, ids)
+def _one_each(keys: pa.ChunkedArray) -> pa.Table:
+    ids = pa.array([call_id_text(key) for key in dict.fromkeys(keys.to_pylist())], pa.string())
+    return pa.table({"calls": pa.array([1] * len(ids), pa.int64()), "first": ids, "last": ids})

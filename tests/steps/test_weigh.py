@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.facts import FactKinds
+from lifecycle.crm.groups import Reach
 from lifecycle.crm.source import read_source
 from lifecycle.policy.disposition import dispose
 from lifecycle.policy.schedule import Rule, Schedule, Schedules
-from lifecycle.steps.diff import _effect
-from lifecycle.steps.reach import Law
-from lifecycle.steps.weigh import weigh
-from tests.policy.build import NO_HOLDS, regime, rule, schedule, schedules
+from lifecycle.steps.diff import Effect, effect_of
+from lifecycle.steps.reach import Law, reach
+from lifecycle.steps.weigh import parts
+from tests.policy.build import NO_HOLDS, hold, holds, regime, rule, schedule, schedules
 from tests.policy.test_disposition_laws import AS_OF, HOLDS, NIGHTS, ROWS, laws
 
 Row = dict[str, Any]
@@ -91,19 +92,17 @@ Effects = Counter[tuple[Any, ...]]
 
 def in_groups(of: Rows, both: Sequence[Law], as_of: date) -> Effects:
     found: Effects = Counter()
-    for part in weigh(of.crm, both, as_of, lambda *_: None):
-        for was, becomes, calls in zip(*(each["disposition"].to_pylist() for each in part.answers),
-                                       part.calls.to_pylist(), strict=True):  # fmt: skip
-            found[(_effect(was, becomes), was, becomes)] += calls
-    return Counter({key: calls for key, calls in found.items() if key[0] and key[1] != key[2]})
+    for part in parts(of.crm, both, as_of, lambda *_: None):
+        answers = (part.answers(law, as_of)["disposition"].to_pylist() for law in both)
+        for was, becomes, calls in zip(*answers, part.weights["calls"].to_pylist(), strict=True):
+            found[(effect_of(was, becomes), was, becomes)] += calls
+    return Counter({key: calls for key, calls in found.items() if key[0]})
 
 
 def one_by_one(of: Rows, rows: Sequence[Row], both: Sequence[Law], as_of: date) -> Effects:
     facts = of.all_facts(rows)
     answers = [dispose(facts, law.schedules, law.holds, as_of)["disposition"].to_pylist() for law in both]
-    return Counter(
-        (_effect(*pair), *pair) for pair in zip(*answers, strict=True) if pair[0] != pair[1] and _effect(*pair)
-    )
+    return Counter((effect_of(*pair), *pair) for pair in zip(*answers, strict=True) if effect_of(*pair))
 
 
 REGIMES = {
@@ -183,3 +182,69 @@ MANY = st.lists(ROWS, max_size=25).map(as_calls)
 def test_groups_count_what_judging_every_call_counts(sqlite_rows, rows, both, as_of):
     sqlite_rows.fill(rows)
     assert in_groups(sqlite_rows, both, as_of) == one_by_one(sqlite_rows, rows, both, as_of)
+
+
+def quarter_hours(around: date) -> list[datetime]:
+    """Every quarter of an hour of the days around one."""
+    start = datetime.combine(around - timedelta(days=2), time(), UTC)
+    return [start + timedelta(minutes=15 * n) for n in range(4 * 24 * 4)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/New_York", "Asia/Kathmandu"])
+def test_a_call_beside_a_cutoff_falls_on_its_own_side_of_midnight_in_every_zone(sqlite_rows, zone):
+    """P1M back from 20 November is 19 October, P2M 19 September: calls of every quarter hour around both."""
+    moments = [*quarter_hours(date(2026, 10, 19)), *quarter_hours(date(2026, 9, 19))]
+    rows = [{"call_id": f"c{n}", "industry": "Banking", "ended_at": each} for n, each in enumerate(moments)]
+    one, two = (law_of(schedule(rule("R", each, "never"), zone=zone)) for each in ("P1M", "P2M"))
+    sqlite_rows.fill(rows)
+    found = in_groups(sqlite_rows, (two, one), date(2026, 11, 20))
+    assert found == one_by_one(sqlite_rows, rows, (two, one), date(2026, 11, 20))
+    assert 300 < found[(Effect.NEWLY_DUE, "retained", "due")] < 500
+
+
+def law_of(*given: Schedule, held: Any = NO_HOLDS) -> Law:
+    return Law(schedules(*given), held)
+
+
+def many_rows() -> list[Row]:
+    """Some of everything: industries that look alike to a database, holds, several rows, no dates."""
+    at = [datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=n) for n in range(0, 320, 4)]
+    names = ["Banking", "banking", "Bànking", " Banking ", "Retail", "Nowhere", None]
+    classes = ["order", "Order", "ordér", "chat", None]
+    return [
+        {"call_id": f"c{n % 390}", "industry": names[n % 7], "ended_at": None if n % 23 == 0 else at[n % 80],
+         "record_class": classes[n % 5], "account_id": str(n % 50), "open_deal": n % 3 == 0, "open_task": False,
+         "relationship_ended_at": at[n % 70].date()}
+        for n in range(400)
+    ]  # fmt: skip
+
+
+def test_servers_count_as_judging_every_call_does(served_rows):
+    rows, night = many_rows(), date(2026, 11, 20)
+    before = law_of(
+        schedule(
+            rule("ANY", "P6M", "never", keep_while=["open_deal"]),
+            rule("ORDER", "P8M", "never", {"record_class": "order"}),
+        ),
+        schedule(rule("RET", "P1M", "never", trigger="relationship_ended_at"), industry="retail", matches="Retail"),
+        held=holds(hold("h", account_ids=["7", "8"]), hold("all", industries=["retail"], released="2026-11-01")),
+    )
+    after = law_of(
+        schedule(rule("ANY", "P3M", "never"), rule("ORDER", "P5M", "never", {"record_class": "ordér"})),
+        schedule(rule("RET", "P3M", "never", trigger="relationship_ended_at"), industry="retail", matches="Retail"),
+        held=holds(hold("h", account_ids=["8"])),
+    )
+    served_rows.fill(rows)
+    found = in_groups(served_rows, (before, after), night)
+    assert found == one_by_one(served_rows, rows, (before, after), night)
+    assert {effect for effect, *_ in found} == {Effect.NEWLY_DUE, Effect.STAYS}
+
+
+def test_what_does_not_change_is_not_asked_for(sqlite_rows):
+    before = law_of(schedule(rule("A", "P6M", "never")), schedule(rule("B"), industry="retail", matches="Retail"))
+    after = law_of(
+        schedule(rule("A", "P3M", "never")), schedule(rule("B", title="other"), industry="retail", matches="Retail")
+    )
+    by = reach((before, after), ["Banking", "banking ", "Retail", "Nowhere"], date(2026, 11, 20))
+    assert by.reaches == (Reach(("Banking", "banking "), {"ended_at": ((date(2026, 5, 20), date(2026, 8, 19)),)}),)
+    assert reach((before, before), ["Banking", "Retail"], date(2026, 11, 20)).reaches == ()
