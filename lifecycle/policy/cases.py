@@ -1,19 +1,19 @@
 """The distinct cases that a table of facts comes down to: calls that agree in all that decides get one answer.
 
-A million calls are some ten thousand cases: days times classes times flags. What the answer is, is `judgement`'s.
+For one rule a million calls are some thousand cases: days times flags. What the answer is, is `judgement`'s.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.policy.hold import Holds
-from lifecycle.policy.matching import held_by, local_dates, within, words
+from lifecycle.policy.hold import Extension, Holds
+from lifecycle.policy.matching import local_dates, within, words
 from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Schedule, names_of
+from lifecycle.policy.schedule import Rule, Schedule, names_of
 
 ERASURE = "erasure_requested_on"
 CREATED = ("ended_at", "started_at")
@@ -23,54 +23,76 @@ _MOST_CODES = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Columns a case, by kind and fact. `hold` names the holds on it; `extensions` are masks by extension id."""
+    """Columns a case, by fact and by how it is read; `extensions` are masks by the extension's id."""
 
+    count: int
     words: Mapping[str, pa.Array]
     days: Mapping[str, pa.Array]
     flags: Mapping[str, pa.Array]
     extensions: Mapping[str, pa.Array]
-    hold: pa.Array
 
-    @property
-    def count(self) -> int:
-        """How many."""
-        return len(self.hold)
+    def encoded(self) -> "Cases":
+        """The same, each column as its distinct values and where they are."""
+        return Cases(self.count, *({name: encoded(column) for name, column in group.items()} for group in self._all()))
 
-    def _columns(self) -> list[pa.Array]:
-        groups = (self.words, self.days, self.flags, self.extensions)
-        return [*(column for group in groups for column in group.values()), self.hold]
+    def distinct(self, asked: "Asked", rows: pa.Array | None) -> tuple["Cases", pa.Array]:
+        """Some facts of some rows of encoded cases: each combination once, and for each row its place among them.
 
-    def distinct(self) -> tuple["Cases", pa.Array]:
-        """Each case once, and for each of these its place among them."""
-        encoded = [column.dictionary_encode(null_encoding="encode") for column in self._columns()]
-        codes = _combined(encoded).dictionary_encode()
+        `rows`: places, or None for all of them.
+        """
+        wanted = (asked.words, asked.times, asked.flags, asked.extensions)
+        groups = [{name: group[name] for name in sorted(names & group.keys())}
+                  for group, names in zip(self._all(), wanted, strict=True)]  # fmt: skip
+        columns = [column for group in groups for column in group.values()]
+        total = self.count if rows is None else len(rows)
+        indices = [each.indices if rows is None else each.indices.take(rows) for each in columns]
+        codes = _combined([len(each.dictionary) for each in columns], indices, total).dictionary_encode()
         first = _first_places(codes)
-        taken = iter([each.dictionary.take(each.indices.take(first)) for each in encoded])
-        words, days, flags, extensions = (
-            {name: next(taken) for name in group} for group in (self.words, self.days, self.flags, self.extensions)
-        )
-        return Cases(words, days, flags, extensions, next(taken)), codes.indices
+        taken = iter([each.dictionary.take(at.take(first)) for each, at in zip(columns, indices, strict=True)])
+        return Cases(len(first), *({name: next(taken) for name in group} for group in groups)), codes.indices
+
+    def _all(self) -> tuple[Mapping[str, pa.Array], ...]:
+        return self.words, self.days, self.flags, self.extensions
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The facts that a schedule and the regimes its rules name ask for, by how they are read."""
+    """The facts that rules and the regimes they name ask for, by how they are read."""
 
-    times: frozenset[str]
-    words: frozenset[str]
-    flags: frozenset[str]
+    times: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
+    extensions: frozenset[str] = frozenset()
 
 
 def asked_by(schedule: Schedule, regimes: Mapping[str, Regime]) -> Asked:
     """What a source must give for a schedule's rules to be decided."""
-    named = named_by(schedule, regimes)
-    times = {trigger for rule in schedule.rules for trigger in rule.trigger}
-    times |= {t for law in named for limit in (*law.floor, *law.ceiling) for t in law.clock(limit).triggers}
-    flags = {name for rule in schedule.rules for name in rule.keep_while}
-    flags |= {has(name) for name in schedule.components}
-    flags |= {has(name) for law in named for name in law.components}
-    words = {name for rule in schedule.rules for name in rule.when} | {name for law in named for name in law.applies}
-    return Asked(frozenset(times), frozenset(words), frozenset(flags))
+    rules, laws = schedule.rules, _asked_by_laws(named_by(schedule, regimes))
+    return Asked(
+        times=laws.times.union(*(rule.trigger for rule in rules)),
+        words=laws.words.union(*(rule.when for rule in rules)),
+        flags=laws.flags.union(*(rule.keep_while for rule in rules), map(has, schedule.components)),
+    )
+
+
+def asked_of_cases(rule: Rule, laws: Sequence[Regime], extensions: Iterable[Extension]) -> Asked:
+    """What the answer of one rule hangs on, once it is known that the rule has a say."""
+    asked, names = _asked_by_laws(laws), {law.id for law in laws}
+    return Asked(
+        times=asked.times.union(rule.trigger, [ERASURE], CREATED),
+        words=asked.words,
+        flags=asked.flags.union(rule.keep_while),
+        extensions=frozenset(each.id for each in extensions if each.regime in names),
+    )
+
+
+def _asked_by_laws(laws: Iterable[Regime]) -> Asked:
+    clocks = [law.clock(limit) for law in laws for limit in (*law.floor, *law.ceiling)]
+    return Asked(
+        times=frozenset(trigger for clock in clocks for trigger in clock.triggers),
+        words=frozenset(name for law in laws for name in law.applies),
+        flags=frozenset(has(name) for law in laws for name in law.components),
+    )
 
 
 def named_by(schedule: Schedule, regimes: Mapping[str, Regime]) -> list[Regime]:
@@ -87,12 +109,17 @@ def cases_of(facts: pa.Table, schedule: Schedule, regimes: Mapping[str, Regime],
     used = {law.id for law in named}
     extensions = [e for e in holds.extensions.values() if e.regime in used and e.active(as_of)]
     return Cases(
+        facts.num_rows,
         words={name: words(facts, name) for name in sorted(asked.words)},
         days={name: local_dates(facts, name, zone) for name in sorted({*asked.times, ERASURE, *when_made})},
         flags={name: _flag(facts, name) for name in sorted(asked.flags)},
         extensions={each.id: within(facts, each, zone, names) for each in extensions},
-        hold=held_by(facts, holds.active(as_of), zone, names),
-    )
+    ).encoded()
+
+
+def encoded(column: pa.Array) -> pa.DictionaryArray:
+    """A column as its distinct values, NULL among them, and where they are."""
+    return column.dictionary_encode(null_encoding="encode")
 
 
 def has(component: str) -> str:
@@ -104,20 +131,16 @@ def _flag(facts: pa.Table, name: str) -> pa.Array:
     return facts[name].combine_chunks() if name in facts.column_names else pa.nulls(facts.num_rows, pa.bool_())
 
 
-def _combined(encoded: Iterable[pa.DictionaryArray]) -> pa.Array:
+def _combined(sizes: Sequence[int], indices: Sequence[pa.Array], rows: int) -> pa.Array:
     """One number a row for all its codes together."""
-    total: pa.Array | None = None
-    size = 1
-    for each in encoded:
-        codes, kinds = each.indices.cast(pa.int64()), max(1, len(each.dictionary))
-        if total is None:
-            total, size = codes, kinds
+    total, size = pa.repeat(pa.scalar(0, pa.int64()), rows), 1
+    for kinds, codes in zip(sizes, indices, strict=True):
+        if kinds < 2:
             continue
         if size * kinds > _MOST_CODES:
             again = total.dictionary_encode()
-            total, size = again.indices.cast(pa.int64()), max(1, len(again.dictionary))
-        total, size = pc.add(pc.multiply(total, kinds), codes), size * kinds
-    assert total is not None
+            total, size = again.indices.cast(pa.int64()), len(again.dictionary)
+        total, size = pc.add(pc.multiply(total, kinds), codes.cast(pa.int64())), size * kinds
     return total
 
 

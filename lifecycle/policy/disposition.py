@@ -14,15 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.policy.cases import cases_of, has
+from lifecycle.policy.hearing import Heard, hear
 from lifecycle.policy.hold import Holds
-from lifecycle.policy.judgement import NEVER, RANK, Disposition, Ruling, ruling
+from lifecycle.policy.judgement import DATES, NEVER, RANK, Disposition, Ruling
 from lifecycle.policy.laws import Told
-from lifecycle.policy.schedule import Schedule, Schedules
+from lifecycle.policy.matching import held_by, once_each
+from lifecycle.policy.schedule import Schedule, Schedules, names_of
 from lifecycle.policy.settling import answers
 
-__all__ = ["JUDGEMENT", "NEVER", "Disposition", "dispose", "dispose_components", "judge"]
+__all__ = ["JUDGEMENT", "NEVER", "Disposition", "bounded", "dispose", "dispose_components", "judge"]
 
-_DATES = ("trigger_date", "purge_from", "destroy_from", "floor", "ceiling", "yielding")
 JUDGEMENT = pa.schema(
     [
         ("row", pa.int64()),
@@ -31,12 +32,14 @@ JUDGEMENT = pa.schema(
         ("rule_id", pa.string()),
         ("detail", pa.string()),
         ("hold", pa.string()),
-        *((name, pa.date32()) for name in _DATES),
+        *((name, pa.date32()) for name in DATES),
     ]
 )
+_BOUNDS = ("floor", "ceiling")
 _RULES_BITS = 16
 _DAYS_BITS = 23
 _DAYS_BEFORE_1970 = 200_000
+_NOBODY = pa.scalar(-1, pa.int64())
 
 
 def dispose(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
@@ -47,7 +50,12 @@ def dispose(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) ->
     rule_id, trigger_date, purge_from, destroy_on; the last five are those of the rule that keeps longest, destroy_on
     NULL means never.
     """
-    return answers(facts["call_id"].combine_chunks(), _judged(facts, schedules, holds, as_of, None), as_of)
+    return bounded(facts, schedules, holds, as_of).drop_columns(list(_BOUNDS))
+
+
+def bounded(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
+    """`dispose` (or one component's answers), with `floor` and `ceiling`: the days the law sets, NULL without one."""
+    return answers(facts["call_id"].combine_chunks(), _judged(facts, schedules, holds, as_of, component), as_of)
 
 
 def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
@@ -56,9 +64,9 @@ def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_o
     A component without rules of its own follows the call. The floors of the call's regimes hold its copy too.
     """
     names = sorted({name for schedule in schedules.by_industry.values() for name in schedule.components})
-    call_ids, found = facts["call_id"].combine_chunks(), []
+    found = []
     for name in names:
-        answered = answers(call_ids, _judged(facts, schedules, holds, as_of, name), as_of)
+        answered = bounded(facts, schedules, holds, as_of, name).drop_columns(list(_BOUNDS))
         found.append(answered.append_column("component", pa.repeat(pa.scalar(name), answered.num_rows)))
     empty = dispose(facts.slice(0, 0), schedules, holds, as_of)
     return pa.concat_tables([empty.append_column("component", pa.array([], pa.string())), *found])
@@ -66,21 +74,28 @@ def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_o
 
 def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
     """What each rule says of each row of facts (JUDGEMENT): at least one judgement a row of the whole call."""
-    parts = [JUDGEMENT.empty_table()]
+    parts = [JUDGEMENT.empty_table(), *(_unscheduled(facts, schedules) if component is None else [])]
     for schedule, rows in _by_schedule(facts, schedules):
-        told = _told(facts.take(rows), schedule, schedules, holds, as_of)
-        for one in _rulings(told, component):
-            asked = pc.indices_nonzero(one.asked)
-            parts.append(_judgement(rows.take(asked), schedule, one.rule.id, told, asked, one))
+        part = facts.take(rows)
+        told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
+        heard = _hear_all(told, component)
+        for one in heard:
+            given = {name: getattr(one.said, name).take(one.place) for name in ("rank", "detail", *DATES)}
+            given |= {"industry": schedule.industry, "rule_id": one.rule.id, "hold": hold.take(one.rows)}
+            parts.append(_table({**given, "row": rows.take(one.rows)}, len(one.rows)))
         if component is None:
-            nowhere = pc.indices_nonzero(_nowhere(told, _rulings(told, None)))
+            nowhere = pc.indices_nonzero(_nowhere(told, heard))
             parts.append(_without_rule(rows.take(nowhere), schedule.industry, _no_rule(schedule)))
-    return pa.concat_tables([*parts, *(_unscheduled(facts, schedules) if component is None else [])])
+    return pa.concat_tables(parts)
 
 
 def _told(facts: pa.Table, schedule: Schedule, schedules: Schedules, holds: Holds, as_of: date) -> Told:
     cases = cases_of(facts, schedule, schedules.regimes, holds, as_of)
     return Told(cases, schedule, schedules.regimes, holds.extensions, as_of)
+
+
+def _holds(facts: pa.Table, schedule: Schedule, holds: Holds, as_of: date) -> pa.Array:
+    return held_by(facts, holds.active(as_of), schedule.timezone, names_of(schedule))
 
 
 def _by_schedule(facts: pa.Table, schedules: Schedules) -> list[tuple[Schedule, pa.Array]]:
@@ -97,10 +112,10 @@ def _places(facts: pa.Table, industries: Sequence[str | None]) -> pa.Array:
     return pc.indices_nonzero(pc.is_in(facts["industry"], pa.array(industries, pa.string())))
 
 
-def _rulings(told: Told, component: str | None) -> list[Ruling]:
+def _hear_all(told: Told, component: str | None) -> list[Heard]:
     """Every rule that has a say: all of them of the whole call; of a component its own and those of the call."""
     rules = [rule for rule in told.schedule.rules if component is None or rule.component in (None, component)]
-    return [ruling(told, rule, component) for rule in rules]
+    return [hear(told, rule, component) for rule in rules]
 
 
 def _judged(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None) -> pa.Table:
@@ -110,39 +125,61 @@ def _judged(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, co
         if component is not None and component not in schedule.components:
             continue
         part = facts if len(rows) == facts.num_rows else facts.take(rows)
-        parts.append(_settled_rows(part, rows, _told(part, schedule, schedules, holds, as_of), component))
+        told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
+        parts.append(_settled(told, rows, hold, component))
     judged = pa.concat_tables([JUDGEMENT.empty_table(), *parts])
     return judged if len(parts) < 2 else judged.sort_by("row")
 
 
-def _settled_rows(facts: pa.Table, rows: pa.Array, told: Told, component: str | None) -> pa.Table:
-    cases, place = told.cases.distinct()
-    told = Told(cases, told.schedule, told.regimes, told.extensions, told.as_of)
-    settled = _settled_cases(told, component)
+def _settled(told: Told, rows: pa.Array, hold: pa.Array, component: str | None) -> pa.Table:
+    """One judgement a row: the most keeping of its rules', with the latest copy and every bound."""
+    heard = _hear_all(told, component)
+    said, best = _outcomes(told, heard), _most_keeping(told, heard)
+    given = {name: said[name].take(best) for name in ("rank", "rule_id", "detail", "trigger_date", "purge_from")}
+    given |= {name: _merged(told, heard, name) for name in _MERGED}
+    settled = _table({**given, "row": rows, "industry": told.schedule.industry, "hold": hold}, told.cases.count)
     if component is None:
-        return settled.take(place).set_column(0, "row", rows.cast(pa.int64()))
-    mine = [one.certain for one in _rulings(told, component) if one.rule.component == component]
-    there = pc.and_(reduce(pc.or_, mine), pc.fill_null(cases.flags[has(component)], False))
-    spoken = pc.indices_nonzero(there.take(place))
-    return settled.take(place.take(spoken)).set_column(0, "row", rows.take(spoken).cast(pa.int64()))
+        return settled
+    mine = [one.certain for one in heard if one.rule.component == component]
+    there = once_each(told.cases.flags[has(component)], lambda flag: pc.fill_null(flag, False))
+    return settled.filter(pc.and_(reduce(pc.or_, mine), there))
 
 
-def _settled_cases(told: Told, component: str | None) -> pa.Table:
-    """One judgement a case: the most keeping of its rules', with the latest copy and every bound."""
-    rulings = _rulings(told, component)
-    order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in rulings), reverse=True))}
-    best = _nobody(told, rulings)
-    for one in rulings:
-        key = pc.if_else(one.asked, _key(one, order[one.rule.id]), pa.scalar(None, pa.int64()))
-        better = pc.fill_null(pc.greater(key, best["key"]), False)
-        best["key"] = pc.if_else(better, key, best["key"])
-        best["rule_id"] = pc.if_else(better, pa.scalar(one.rule.id), best["rule_id"])
-        for name in ("rank", "trigger_date", "purge_from", "detail"):
-            best[name] = pc.if_else(better, getattr(one, name), best[name])
-        for name, merge in _MERGED.items():
-            best[name] = merge(best[name], pc.if_else(one.asked, getattr(one, name), pa.scalar(None, pa.date32())))
-    given = {"row": 0, "industry": told.schedule.industry, "hold": told.cases.hold, **best}
-    return pa.table([_column(given[f.name], f.type, told.cases.count) for f in JUDGEMENT], schema=JUDGEMENT)
+def _outcomes(told: Told, heard: Sequence[Heard]) -> pa.Table:
+    """Everything any rule says of any of its cases; before it, that no rule matches."""
+    nobody = _without_rule(pa.array([0]), None, _no_rule(told.schedule))
+    parts = [_table({**_columns(one.said), "rule_id": one.rule.id, "row": 0}, len(one.said.rank)) for one in heard]
+    return pa.concat_tables([nobody, *parts]).combine_chunks()
+
+
+def _columns(said: Ruling) -> dict[str, pa.Array]:
+    return {name: getattr(said, name) for name in ("rank", "detail", *DATES)}
+
+
+def _most_keeping(told: Told, heard: Sequence[Heard]) -> pa.Array:
+    """For each row the place of its most keeping judgement among the outcomes: its rank, its date, the rule's name."""
+    order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in heard), reverse=True))}
+    unscheduled = pa.scalar(RANK_OF_NOBODY, pa.int64())
+    key = pc.if_else(_nowhere(told, heard), unscheduled, _NOBODY)
+    best, offset = pa.repeat(pa.scalar(0, pa.int64()), told.cases.count), 1
+    for one in heard:
+        mine = _key(one.said, order[one.rule.id]).take(one.place)
+        better = pc.greater(mine, one.of(key))
+        key = one.put(key, pc.if_else(better, mine, one.of(key)))
+        place = pc.add(one.place.cast(pa.int64()), offset)
+        best = one.put(best, pc.if_else(better, place, one.of(best)))
+        offset += len(one.said.rank)
+    return best
+
+
+RANK_OF_NOBODY = (len(Disposition) - RANK[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS)
+
+
+def _key(said: Ruling, order: int) -> pa.Array:
+    """A number that is greater the more keeping a judgement is."""
+    rank = pc.shift_left(pc.subtract(pa.scalar(len(Disposition), pa.int64()), said.rank.cast(pa.int64())), _DAYS_BITS)
+    days = pc.add(said.purge_from.cast(pa.int32()).cast(pa.int64()), _DAYS_BEFORE_1970)
+    return pc.add(pc.shift_left(pc.add(rank, pc.fill_null(days, 0)), _RULES_BITS), order)
 
 
 _MERGED = {
@@ -153,33 +190,23 @@ _MERGED = {
 }
 
 
-def _nobody(told: Told, rulings: Sequence[Ruling]) -> dict[str, pa.Array]:
-    """Before any rule is heard: unscheduled where no rule for the whole call certainly matches."""
-    count = told.cases.count
-    unscheduled = pa.scalar((len(Disposition) - RANK[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS))
-    return {
-        "key": pc.if_else(_nowhere(told, rulings), unscheduled, pa.scalar(-1, pa.int64())),
-        "rank": pa.repeat(pa.scalar(RANK[Disposition.UNSCHEDULED], pa.int8()), count),
-        "rule_id": pa.nulls(count, pa.string()),
-        "detail": pa.repeat(pa.scalar(_no_rule(told.schedule)), count),
-        **{name: pa.nulls(count, pa.date32()) for name in _DATES},
-    }
+def _merged(told: Told, heard: Sequence[Heard], name: str) -> pa.Array:
+    """The latest or earliest day that any rule with a say gives a row; NULL where none does."""
+    found = pa.nulls(told.cases.count, pa.date32())
+    for one in heard:
+        days = getattr(one.said, name)
+        if days.null_count < len(days):
+            found = one.put(found, _MERGED[name](one.of(found), days.take(one.place)))
+    return found
 
 
-def _nowhere(told: Told, rulings: Sequence[Ruling]) -> pa.Array:
-    certainly = [one.certain for one in rulings if one.rule.component is None]
+def _nowhere(told: Told, heard: Sequence[Heard]) -> pa.Array:
+    certainly = [one.certain for one in heard if one.rule.component is None]
     return pc.invert(reduce(pc.or_, certainly, pa.repeat(pa.scalar(False), told.cases.count)))
 
 
 def _no_rule(schedule: Schedule) -> str:
     return f"no rule of {schedule.industry} matches"
-
-
-def _key(one: Ruling, order: int) -> pa.Array:
-    """A number that is greater the more keeping a judgement is: its rank, then its date, then the rule's name."""
-    rank = pc.shift_left(pc.subtract(pa.scalar(len(Disposition), pa.int64()), one.rank.cast(pa.int64())), _DAYS_BITS)
-    days = pc.add(one.purge_from.cast(pa.int32()).cast(pa.int64()), _DAYS_BEFORE_1970)
-    return pc.add(pc.shift_left(pc.add(rank, pc.fill_null(days, 0)), _RULES_BITS), order)
 
 
 def _unscheduled(facts: pa.Table, schedules: Schedules) -> list[pa.Table]:
@@ -193,13 +220,13 @@ def _unscheduled(facts: pa.Table, schedules: Schedules) -> list[pa.Table]:
 
 def _without_rule(rows: pa.Array, industry: str | None, detail: str) -> pa.Table:
     given = {"row": rows, "rank": RANK[Disposition.UNSCHEDULED], "industry": industry, "detail": detail}
-    return pa.table([_column(given.get(f.name), f.type, len(rows)) for f in JUDGEMENT], schema=JUDGEMENT)
+    return _table(given, len(rows))
 
 
-def _judgement(rows: pa.Array, schedule: Schedule, rule_id: str, told: Told, asked: pa.Array, one: Ruling) -> pa.Table:
-    given = {name: getattr(one, name).take(asked) for name in ("rank", "detail", *_DATES)}
-    given |= {"row": rows, "industry": schedule.industry, "rule_id": rule_id, "hold": told.cases.hold.take(asked)}
-    return pa.table([_column(given[f.name], f.type, len(rows)) for f in JUDGEMENT], schema=JUDGEMENT)
+def _table(given: dict[str, Any], length: int) -> pa.Table:
+    """Judgements: columns, or one value for all of them; what is not given is NULL."""
+    columns = [_column(given.get(field.name), field.type, length) for field in JUDGEMENT]
+    return pa.table(columns, schema=JUDGEMENT)
 
 
 def _column(value: Any, kind: pa.DataType, length: int) -> Any:

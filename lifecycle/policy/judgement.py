@@ -9,10 +9,10 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.policy.cases import ERASURE, has
-from lifecycle.policy.clock import EARLIEST_TRIGGER, Clock
-from lifecycle.policy.laws import NO_DAY, Bounds, Told, bounds, by_day, first_after
-from lifecycle.policy.matching import listed, meets
+from lifecycle.policy.cases import ERASURE
+from lifecycle.policy.clock import Clock
+from lifecycle.policy.laws import NO_DAY, Bounds, Told, bounds, first_after
+from lifecycle.policy.matching import listed
 from lifecycle.policy.period import RetentionPeriod
 from lifecycle.policy.schedule import Rule
 
@@ -32,20 +32,18 @@ class Disposition(StrEnum):
     DUE = "due"
 
 
+DATES = ("trigger_date", "purge_from", "destroy_from", "floor", "ceiling", "yielding")
 RANK = {disposition: rank for rank, disposition in enumerate(Disposition)}
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What one rule says of each case; columns are of no meaning where `asked` is false.
+    """What one rule says of each case it may speak of.
 
-    `certain`: the rule speaks of the case whatever the unknown facts are. `purge_from`, `destroy_from`: first days,
-    date.max for never, NULL where they cannot be known. `floor`, `ceiling`, `yielding`: see `laws.Bounds`.
+    `purge_from`, `destroy_from`: first days, date.max for never, NULL where they cannot be known. `floor`, `ceiling`,
+    `yielding`: see `laws.Bounds`.
     """
 
-    rule: Rule
-    asked: pa.Array
-    certain: pa.Array
     rank: pa.Array
     trigger_date: pa.Array
     purge_from: pa.Array
@@ -62,18 +60,14 @@ def ruling(told: Told, rule: Rule, component: str | None) -> Ruling:
     A rule for another component says of the whole call that the component in it must stay, where it is there; a rule
     for the whole call says of a component only what its regimes do.
     """
-    certain, asked = meets(told.cases.words, told.cases.count, rule.when)
-    if component is None and rule.component:
-        there = pc.fill_null(told.cases.flags[has(rule.component)], True)
-        certain, asked = pc.and_(certain, there), pc.and_(asked, there)
     laws = told.named(rule.regimes, component)
     said = [bounds(told, law, laws, component) for law in laws]
     if component is not None and rule.component is None:
-        return _bounds_only(told, rule, asked, said)
-    return _whole(told, rule, asked, certain, said)
+        return _bounds_only(told, said)
+    return _whole(told, rule, said)
 
 
-def _whole(told: Told, rule: Rule, asked: pa.Array, certain: pa.Array, said: Sequence[Bounds]) -> Ruling:
+def _whole(told: Told, rule: Rule, said: Sequence[Bounds]) -> Ruling:
     day, usable = told.clocked(rule.clock)
     known = pc.if_else(usable, day, NO_DAY)
     floor = _latest(told, [law.floor for law in said])
@@ -90,9 +84,6 @@ def _whole(told: Told, rule: Rule, asked: pa.Array, certain: pa.Array, said: Seq
     rank, detail = _answer(told, rule, purge_from, waits, late, keeping)
     nowhere = pc.is_valid(waits)
     return Ruling(
-        rule=rule,
-        asked=asked,
-        certain=certain,
         rank=rank,
         trigger_date=day,
         purge_from=pc.if_else(nowhere, NO_DAY, purge_from),
@@ -104,16 +95,13 @@ def _whole(told: Told, rule: Rule, asked: pa.Array, certain: pa.Array, said: Seq
     )
 
 
-def _bounds_only(told: Told, rule: Rule, asked: pa.Array, said: Sequence[Bounds]) -> Ruling:
+def _bounds_only(told: Told, said: Sequence[Bounds]) -> Ruling:
     floor = _latest(told, [law.floor for law in said])
     waits = _first_text(told, [law.waits for law in said])
     late = _first_text(told, [law.late for law in said])
     none = pa.nulls(told.cases.count, pa.date32())
     rank = _ranks(told, (late, Disposition.CONFLICT), (waits, Disposition.AWAITING_TRIGGER))
     return Ruling(
-        rule=rule,
-        asked=asked,
-        certain=pa.repeat(pa.scalar(False), told.cases.count),
         rank=rank,
         trigger_date=none,
         purge_from=none,
@@ -167,7 +155,7 @@ def _from(rule: Rule, free: date | None) -> str | None:
 def _first_free(told: Told, rule: Rule, period: RetentionPeriod | None, known: pa.Array) -> pa.Array:
     if period is None:
         return pc.if_else(pc.is_valid(known), pa.scalar(NEVER), NO_DAY)
-    return by_day(told.schedule.term(rule, period).first_free_day, known)
+    return first_after(told.last_days(told.schedule.term(rule, period)))
 
 
 def _lawful_on_request(told: Told, after_floor: pa.Array) -> pa.Array:
@@ -184,9 +172,9 @@ def _earlier(day: pa.Array, lawful: pa.Array) -> pa.Array:
 
 def _unusable(told: Told, clock: Clock, day: pa.Array, usable: pa.Array) -> pa.Array:
     """Why a clock cannot be used; NULL where it can."""
-    encoded = day.dictionary_encode(null_encoding="encode")
-    said = [_why_unusable(told, clock, each) for each in encoded.dictionary.to_pylist()]
-    return pc.if_else(usable, pa.scalar(None, pa.string()), pa.array(said, pa.string()).take(encoded.indices))
+    cannot = pc.invert(usable)
+    said = [_why_unusable(told, clock, each) for each in day.filter(cannot).to_pylist()]
+    return pc.replace_with_mask(pa.nulls(len(day), pa.string()), cannot, pa.array(said, pa.string()))
 
 
 def _why_unusable(told: Told, clock: Clock, day: date | None) -> str:
@@ -194,8 +182,7 @@ def _why_unusable(told: Told, clock: Clock, day: date | None) -> str:
         return f"{clock.text}: not each of them is known and usable"
     if day is None:
         return f"{clock.triggers[0]} is missing or no date"
-    earliest = clock.earliest if clock.earliest != EARLIEST_TRIGGER else EARLIEST_TRIGGER
-    return f"{clock.triggers[0]} {day} is " + ("in the future" if day > told.as_of else f"before {earliest}")
+    return f"{clock.triggers[0]} {day} is " + ("in the future" if day > told.as_of else f"before {clock.earliest}")
 
 
 def _keeping(told: Told, names: Sequence[str]) -> pa.Array:

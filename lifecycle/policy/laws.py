@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
 from typing import Any
 
@@ -21,23 +21,40 @@ NO_DAY = pa.scalar(None, pa.date32())
 _NO_TEXT = pa.scalar(None, pa.string())
 
 
-@dataclass(frozen=True, slots=True)
 class Told:
-    """What is known of some cases on a night, under one schedule and its regimes, with the extensions asked for."""
+    """What is known of some cases on a night, under one schedule and its regimes, with the extensions asked for.
 
-    cases: Cases
-    schedule: Schedule
-    regimes: Mapping[str, Regime]
-    extensions: Mapping[str, Extension]
-    as_of: date
+    Rules and regimes share clocks and periods: a date that was worked out for one is kept for the next.
+    """
+
+    def __init__(
+        self,
+        cases: Cases,
+        schedule: Schedule,
+        regimes: Mapping[str, Regime],
+        extensions: Mapping[str, Extension],
+        as_of: date,
+    ) -> None:
+        self.cases, self.schedule, self.regimes, self.extensions = cases, schedule, regimes, extensions
+        self.as_of = as_of
+        self._calendar: dict[Term, dict[date, date]] = {}
+        self._clocked: dict[Clock, tuple[pa.Array, pa.Array]] = {}
+
+    def about(self, cases: Cases) -> "Told":
+        """The same of other cases."""
+        other = Told(cases, self.schedule, self.regimes, self.extensions, self.as_of)
+        other._calendar = self._calendar
+        return other
 
     def clocked(self, clock: Clock) -> tuple[pa.Array, pa.Array]:
         """The day a clock starts, and whether it can be used. The later of several needs each of them."""
-        days = [self.cases.days[name] for name in clock.triggers]
-        usable = reduce(pc.and_, [self._usable(day, clock) for day in days])
-        if len(days) == 1:
-            return days[0], usable
-        return pc.if_else(usable, pc.max_element_wise(*days), NO_DAY), usable
+        if clock not in self._clocked:
+            days = [self.cases.days[name] for name in clock.triggers]
+            usable = reduce(pc.and_, [self._usable(day, clock) for day in days])
+            several = len(days) > 1
+            day = pc.if_else(usable, pc.max_element_wise(*days), NO_DAY) if several else days[0]
+            self._clocked[clock] = day, usable
+        return self._clocked[clock]
 
     def _usable(self, day: pa.Array, clock: Clock) -> pa.Array:
         inside = pc.and_(pc.greater_equal(day, pa.scalar(clock.earliest)), pc.less_equal(day, pa.scalar(self.as_of)))
@@ -46,7 +63,14 @@ class Told:
     def last_days(self, term: Term) -> pa.Array:
         """The last day of a term, case by case; NULL where its clock cannot be used."""
         day, usable = self.clocked(term.clock)
-        return by_day(term.last_day, pc.if_else(usable, day, NO_DAY))
+        known = self._calendar.setdefault(term, {})
+
+        def last_day(day: date) -> date:
+            if day not in known:
+                known[day] = term.last_day(day)
+            return known[day]
+
+        return by_day(last_day, pc.if_else(usable, day, NO_DAY))
 
     def named(self, names: Sequence[str], component: str | None) -> list[Regime]:
         """The regimes of a rule that say anything of a component (None: of the whole call)."""
@@ -185,4 +209,4 @@ def _longer(told: Told, law: Regime, floor: pa.Array) -> pa.Array:
 
 def first_after(days: pa.Array) -> pa.Array:
     """The day after each day."""
-    return by_day(lambda day: day + timedelta(days=1), days)
+    return pc.add(days.cast(pa.int32()), pa.scalar(1, pa.int32())).cast(pa.date32())

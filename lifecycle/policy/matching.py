@@ -1,7 +1,7 @@
 """Which rows of facts a condition or a hold speaks of, and on which day. Arrow columns in, Arrow columns out."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial, reduce
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -43,13 +43,21 @@ def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
 
 
 def meets(told: Mapping[str, pa.Array], rows: int, when: Conditions) -> tuple[pa.Array, pa.Array]:
-    """`matches` on facts that are words already."""
+    """`matches` on facts that are words already, plain or dictionary-encoded."""
     certain = possible = pa.repeat(pa.scalar(True), rows)
     for name, values in when.items():
-        hit = pc.is_in(told[name], pa.array([folded(value) for value in values], pa.string()))
+        wanted = pa.array([folded(value) for value in values], pa.string())
+        hit = once_each(told[name], partial(pc.is_in, value_set=wanted))
         certain = pc.and_(certain, hit)
-        possible = pc.and_(possible, pc.or_(hit, pc.is_null(told[name])))
+        possible = pc.and_(possible, pc.or_(hit, once_each(told[name], pc.is_null)))
     return certain, possible
+
+
+def once_each(column: pa.Array, question: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The answer for each value, asked once for each distinct one where the column is dictionary-encoded."""
+    if isinstance(column, pa.DictionaryArray):
+        return question(column.dictionary).take(column.indices)
+    return question(column)
 
 
 def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:

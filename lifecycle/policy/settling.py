@@ -15,7 +15,10 @@ _NO_DAY = pa.scalar(None, pa.date32())
 
 
 def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
-    """One row a call, in the order of first appearance. `judged`: `row`, a place in `call_ids`, and a judgement."""
+    """One row a call, in the order of first appearance: `disposition.dispose`'s columns, then `floor` and `ceiling`.
+
+    `judged`: `row`, a place in `call_ids`, and a judgement. `ceiling` is the last day any copy may live.
+    """
     encoded = call_ids.dictionary_encode()
     judged = judged.append_column("call", encoded.indices.cast(pa.int64()).take(judged["row"]))
     settled = _settle(judged, len(encoded.dictionary))
@@ -33,6 +36,8 @@ def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
             "detail": detail,
             **{name: settled[name] for name in ("industry", "rule_id", "trigger_date", "purge_from")},
             "destroy_on": pc.if_else(never, _NO_DAY, settled["destroy_from"]),
+            "floor": settled["floor"],
+            "ceiling": ceiling,
         }
     )
 
