@@ -13,6 +13,22 @@ from tests.cli.conftest import NIGHT, Place, Run_
 from tests.servers import Postgres
 
 AS_OF = ("--as-of", NIGHT.isoformat())
+EXPLANATION_KEYS = [
+    "call_id",
+    "as_of",
+    "policies",
+    "facts",
+    "rules",
+    "laws",
+    "regimes",
+    "holds",
+    "extensions",
+    "erasure_requested_on",
+    "disposition",
+    "outcomes",
+    "records",
+    "archived",
+]
 INDUSTRY_KEYS = [
     "live",
     "due",
@@ -139,7 +155,7 @@ def test_explain_shows_every_fact_rule_law_and_day(lifecycle: Run_, place: Place
     for text in (call, phone, "open_deal", "FIN-CALL", "Directive 2014/65/EU, article 16(7)", "due: ", "May go: from"):
         assert text in said.out
     found = lifecycle("explain", call, *AS_OF, "--json").json
-    assert list(found) == ["call_id", "as_of", "facts", "rules", "holds", "regimes", "disposition", "records"]
+    assert list(found) == EXPLANATION_KEYS
     assert (found["disposition"]["disposition"], found["disposition"]["rule_id"]) == ("due", "FIN-CALL")
     assert date.fromisoformat(found["disposition"]["purge_from"]) <= NIGHT
     assert found["records"] == []

@@ -177,7 +177,7 @@ def as_calls(rows: Sequence[Row]) -> list[Row]:
 MANY = st.lists(ROWS, max_size=25).map(as_calls)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(MANY, edits(), NIGHTS)
 def test_groups_count_what_judging_every_call_counts(sqlite_rows, rows, both, as_of):
     sqlite_rows.fill(rows)
