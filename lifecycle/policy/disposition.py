@@ -55,13 +55,33 @@ def dispose(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) ->
 
 def bounded(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
     """`dispose` (or one component's answers), with `floor` and `ceiling`: the days the law sets, NULL without one."""
-    return answers(facts["call_id"].combine_chunks(), _judged(facts, schedules, holds, as_of, component), as_of)
+    judged = _judged(facts, schedules, holds, as_of, component)
+    if component is not None:
+        judged = pa.concat_tables([judged, _following(facts, judged, schedules, holds, as_of)])
+    return answers(facts["call_id"].combine_chunks(), judged, as_of)
+
+
+def _following(facts: pa.Table, own: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+    """What the whole call's rules say in the industries where a component has no rule of its own: it follows the call.
+
+    `own`: the rows in which it has one; only their calls are asked about.
+    """
+    calls = facts["call_id"].take(own["row"]).combine_chunks()
+    rest = pc.and_not(pc.is_in(facts["call_id"], calls), _is_place(own["row"], facts.num_rows))
+    rows = pc.indices_nonzero(rest)
+    judged = _judged(facts.take(rows), schedules, holds, as_of, None)
+    return judged.set_column(0, "row", rows.cast(pa.int64()).take(judged["row"]))
+
+
+def _is_place(places: pa.ChunkedArray, count: int) -> pa.Array:
+    return pc.is_in(pc.indices_nonzero(pa.repeat(pa.scalar(True), count)).cast(pa.int64()), places.combine_chunks())
 
 
 def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
     """One row a call and component that has rules of its own and is certainly there: as `dispose`, and `component`.
 
-    A component without rules of its own follows the call. The floors of the call's regimes hold its copy too.
+    Where it has none, in any industry of the call, it follows the call. The floors of the call's regimes hold its
+    copy too.
     """
     names = sorted({name for schedule in schedules.by_industry.values() for name in schedule.components})
     found = []
@@ -84,7 +104,7 @@ def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, comp
             given |= {"industry": schedule.industry, "rule_id": one.rule.id, "hold": hold.take(one.rows)}
             parts.append(_table({**given, "row": rows.take(one.rows)}, len(one.rows)))
         if component is None:
-            nowhere = pc.indices_nonzero(_nowhere(told, heard))
+            nowhere = pc.indices_nonzero(_nowhere(told, heard, None))
             parts.append(_without_rule(rows.take(nowhere), schedule.industry, _no_rule(schedule)))
     return pa.concat_tables(parts)
 
@@ -134,15 +154,15 @@ def _judged(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, co
 def _settled(told: Told, rows: pa.Array, hold: pa.Array, component: str | None) -> pa.Table:
     """One judgement a row: the most keeping of its rules', with the latest copy and every bound."""
     heard = _hear_all(told, component)
-    said, best = _outcomes(told, heard), _most_keeping(told, heard)
+    nowhere = _nowhere(told, heard, component)
+    said, best = _outcomes(told, heard), _most_keeping(told, heard, nowhere)
     given = {name: said[name].take(best) for name in ("rank", "rule_id", "detail", "trigger_date", "purge_from")}
     given |= {name: _merged(told, heard, name) for name in _MERGED}
     settled = _table({**given, "row": rows, "industry": told.schedule.industry, "hold": hold}, told.cases.count)
     if component is None:
         return settled
-    mine = [one.certain for one in heard if one.rule.component == component]
     there = once_each(told.cases.flags[has(component)], lambda flag: pc.fill_null(flag, False))
-    return settled.filter(pc.and_(reduce(pc.or_, mine), there))
+    return settled.filter(pc.and_not(there, nowhere))
 
 
 def _outcomes(told: Told, heard: Sequence[Heard]) -> pa.Table:
@@ -156,11 +176,11 @@ def _columns(said: Ruling) -> dict[str, pa.Array]:
     return {name: getattr(said, name) for name in ("rank", "detail", *DATES)}
 
 
-def _most_keeping(told: Told, heard: Sequence[Heard]) -> pa.Array:
+def _most_keeping(told: Told, heard: Sequence[Heard], nowhere: pa.Array) -> pa.Array:
     """For each row the place of its most keeping judgement among the outcomes: its rank, its date, the rule's name."""
     order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in heard), reverse=True))}
     unscheduled = pa.scalar(RANK_OF_NOBODY, pa.int64())
-    key = pc.if_else(_nowhere(told, heard), unscheduled, _NOBODY)
+    key = pc.if_else(nowhere, unscheduled, _NOBODY)
     best, offset = pa.repeat(pa.scalar(0, pa.int64()), told.cases.count), 1
     for one in heard:
         mine = _key(one.said, order[one.rule.id]).take(one.place)
@@ -186,7 +206,6 @@ _MERGED = {
     "destroy_from": pc.max_element_wise,
     "floor": pc.max_element_wise,
     "ceiling": pc.min_element_wise,
-    "yielding": pc.min_element_wise,
 }
 
 
@@ -200,8 +219,9 @@ def _merged(told: Told, heard: Sequence[Heard], name: str) -> pa.Array:
     return found
 
 
-def _nowhere(told: Told, heard: Sequence[Heard]) -> pa.Array:
-    certainly = [one.certain for one in heard if one.rule.component is None]
+def _nowhere(told: Told, heard: Sequence[Heard], component: str | None) -> pa.Array:
+    """The rows of which no rule about the call (or about the component) certainly speaks."""
+    certainly = [one.certain for one in heard if one.rule.component == component]
     return pc.invert(reduce(pc.or_, certainly, pa.repeat(pa.scalar(False), told.cases.count)))
 
 

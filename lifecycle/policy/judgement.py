@@ -32,7 +32,7 @@ class Disposition(StrEnum):
     DUE = "due"
 
 
-DATES = ("trigger_date", "purge_from", "destroy_from", "floor", "ceiling", "yielding")
+DATES = ("trigger_date", "purge_from", "destroy_from", "floor", "ceiling")
 RANK = {disposition: rank for rank, disposition in enumerate(Disposition)}
 
 
@@ -40,8 +40,8 @@ RANK = {disposition: rank for rank, disposition in enumerate(Disposition)}
 class Ruling:
     """What one rule says of each case it may speak of.
 
-    `purge_from`, `destroy_from`: first days, date.max for never, NULL where they cannot be known. `floor`, `ceiling`,
-    `yielding`: see `laws.Bounds`.
+    `purge_from`, `destroy_from`: first days, date.max for never, NULL where they cannot be known. `floor`, `ceiling`:
+    see `laws.Bounds`.
     """
 
     rank: pa.Array
@@ -51,7 +51,6 @@ class Ruling:
     detail: pa.Array
     floor: pa.Array
     ceiling: pa.Array
-    yielding: pa.Array
 
 
 def ruling(told: Told, rule: Rule, component: str | None) -> Ruling:
@@ -91,7 +90,6 @@ def _whole(told: Told, rule: Rule, said: Sequence[Bounds]) -> Ruling:
         detail=detail,
         floor=floor,
         ceiling=_earliest(told, [law.ceiling for law in said]),
-        yielding=_earliest(told, [law.yielding for law in said]),
     )
 
 
@@ -109,7 +107,6 @@ def _bounds_only(told: Told, said: Sequence[Bounds]) -> Ruling:
         detail=pc.coalesce(late, waits),
         floor=floor,
         ceiling=_earliest(told, [law.ceiling for law in said]),
-        yielding=_earliest(told, [law.yielding for law in said]),
     )
 
 

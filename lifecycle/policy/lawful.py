@@ -65,25 +65,39 @@ def _unlawful(document: Document, schedule: Schedule, index: int, regimes: Mappi
         elif regimes[name].status == "disapplied":
             law = f"{name} ({regimes[name].citation}) is not applied: {regimes[name].evidence}"
             yield str(document.error((*place, "regimes"), f"{rule.id}: {law}. Take it out"))
-        else:
+        elif not _replaced(regimes[name], rule, regimes):
             for breach in breaches(regimes[name], schedule, rule):
                 yield str(document.error((*place, "destroy_after"), f"{rule.id}: {breach}"))
+
+
+def _replaced(regime: Regime, rule: Rule, regimes: Mapping[str, Regime]) -> bool:
+    """Whether the rule names a national law that implements the regime for every call of the rule."""
+    beside = [regimes[name] for name in rule.regimes if name in regimes and regime.id in regimes[name].implements]
+    return any(not law.asks_when_created and _covers(law, rule) for law in beside)
+
+
+def _covers(law: Regime, rule: Rule) -> bool:
+    asked = {name: {folded(value) for value in values} for name, values in rule.when.items()}
+    return all(
+        name in asked and asked[name] <= {folded(value) for value in values} for name, values in law.applies.items()
+    )
 
 
 def breaches(regime: Regime, schedule: Schedule, rule: Rule) -> Iterator[str]:
     """What of a regime the life of a rule's copies breaks, each said with the dates of a worked case."""
     if not _binds_old_records_only(regime):
-        yield from _broken(regime, schedule, rule, regime.floor, () if regime.yields else regime.ceiling)
+        yield from _broken(regime, schedule, rule, regime.floor, regime.ceiling)
 
 
 def advice(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[str]:
-    """What of the regimes that are no statute, or whose maximum yields, a schedule does not follow. No error."""
+    """What of regimes that are no statute, or of maxima that give way, a schedule does not follow. No error."""
     for rule in schedule.rules:
         for law in (regimes[name] for name in rule.regimes if name in regimes):
             minimum = () if law.floor else law.minimum
-            maximum = law.maximum if law.yields or not law.ceiling else ()
+            maximum = () if law.ceiling else law.maximum
             for breach in _broken(law, schedule, rule, minimum, maximum):
-                yield f"{rule.id}: {breach}. It is {law.kind}, so nothing is enforced"
+                soft = "gives way to statutes" if law.floor or law.kind == "statute" else f"is {law.kind}"
+                yield f"{rule.id}: {breach}. It {soft}, so nothing is enforced"
 
 
 def _broken(
@@ -116,8 +130,8 @@ def idle_extensions(schedules: Schedules, extensions: Mapping[str, Extension]) -
         place = f"extensions/{each.id}"
         if law is None:
             yield f"{place}: expected a regime that can be used, found {each.regime!r}"
-        elif law.extension is None:
-            yield f"{place}: the regime {law.id} ({law.citation}) knows no extension"
+        elif law.extension is None or not law.floor:
+            yield f"{place}: the regime {law.id} ({law.citation}) has no statutory minimum that could be extended"
         elif law.id not in named:
             yield f"{place}: no rule of a usable schedule names the regime {law.id}, so nothing would be lengthened"
 
@@ -165,7 +179,7 @@ def _outlived(regime: Regime, limit: Limit, maximum: Term, life: Term | None) ->
 
 def _torn(schedule: Schedule, regimes: Mapping[str, Regime], one: Rule, other: Rule) -> Iterator[str]:
     """A hard maximum that the first rule names, against what the second asks for."""
-    for law in (regimes[name] for name in one.regimes if name in regimes and not regimes[name].yields):
+    for law in (regimes[name] for name in one.regimes if name in regimes):
         for limit in law.ceiling:
             maximum = schedule.limit(law, limit)
             for what, term in _asked(schedule, regimes, law, one, other):

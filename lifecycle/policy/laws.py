@@ -82,15 +82,13 @@ class Told:
 class Bounds:
     """What a regime says of each case. Days are NULL where it says nothing.
 
-    `floor`: the last day a copy must be there; `ceiling`: the last day one may be, `yielding` where that gives way to
-    a statute's minimum. `waits`: why its minimum cannot be known. `late`: an extension asked for too late.
+    `floor`: the last day a copy must be there; `ceiling`: the last day one may be. `waits`: why its minimum cannot be
+    known. `late`: an extension asked for too late. An unknown maximum is none: no deletion is too early for it.
     """
 
     applies: pa.Array
-    trigger_date: pa.Array
     floor: pa.Array
     ceiling: pa.Array
-    yielding: pa.Array
     waits: pa.Array
     late: pa.Array
 
@@ -115,13 +113,10 @@ def bounds(told: Told, law: Regime, others: Sequence[Regime], component: str | N
     ceiling = pc.min_element_wise(*maxima) if maxima else _no_day(told)
     # What an authority may lengthen may live as long.
     ceiling = pc.if_else(pc.is_valid(ceiling), pc.max_element_wise(ceiling, _lengthened(law, floor)), NO_DAY)
-    ceiling = pc.if_else(applies, ceiling, NO_DAY)
     return Bounds(
         applies=applies,
-        trigger_date=told.clocked(law.clock((*law.minimum, *law.maximum)[0]))[0],
         floor=pc.if_else(applies, floor, NO_DAY),
-        ceiling=_no_day(told) if law.yields else ceiling,
-        yielding=ceiling if law.yields else _no_day(told),
+        ceiling=pc.if_else(applies, ceiling, NO_DAY),
         waits=_said(pc.and_(applies, pc.invert(known)), _unknown(law)),
         late=pc.if_else(applies, late, _NO_TEXT),
     )
@@ -183,7 +178,7 @@ def _extended(told: Told, law: Regime, floor: pa.Array) -> tuple[pa.Array, pa.Ar
     late: pa.Array = pa.nulls(told.cases.count, pa.string())
     how, original = law.extension, floor
     for each in told.extensions.values():
-        if how is None or each.regime != law.id or each.id not in told.cases.extensions:
+        if how is None or not law.floor or each.regime != law.id or each.id not in told.cases.extensions:
             continue
         asked = told.cases.extensions[each.id]
         if how.before_expiry:

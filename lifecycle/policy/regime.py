@@ -112,13 +112,8 @@ class Regime(StrictModel):
 
     @property
     def ceiling(self) -> tuple[Limit, ...]:
-        """The maximum, where it binds."""
-        return self.maximum if self.kind is Kind.STATUTE else ()
-
-    @property
-    def yields(self) -> bool:
-        """Whether its maximum gives way to a statute's minimum."""
-        return Kind.STATUTE in self.yields_to
+        """The maximum, where it is hard: a statute's that gives way to no other."""
+        return self.maximum if self.kind is Kind.STATUTE and Kind.STATUTE not in self.yields_to else ()
 
     @property
     def asks_when_created(self) -> bool:

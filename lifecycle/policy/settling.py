@@ -21,8 +21,8 @@ def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
     """
     encoded = call_ids.dictionary_encode()
     judged = judged.append_column("call", encoded.indices.cast(pa.int64()).take(judged["row"]))
-    settled = _settle(judged, len(encoded.dictionary))
-    ceiling = _ceiling(settled)
+    settled = _settle(judged)
+    ceiling = settled["ceiling"]
     held = pc.and_(pc.is_valid(settled["hold"]), pc.greater_equal(settled["rank"], RANK[Disposition.ON_HOLD]))
     rank = pc.if_else(held, pa.scalar(RANK[Disposition.ON_HOLD], pa.int8()), settled["rank"])
     torn = _torn(settled, ceiling)
@@ -40,12 +40,6 @@ def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
             "ceiling": ceiling,
         }
     )
-
-
-def _ceiling(settled: pa.Table) -> pa.Array:
-    """The last day a copy may live: a maximum that yields counts only where no minimum asks for more."""
-    yields = pc.fill_null(pc.greater(settled["floor"], settled["yielding"]), False)
-    return pc.min_element_wise(settled["ceiling"], pc.if_else(yields, _NO_DAY, settled["yielding"]))
 
 
 def _torn(settled: pa.Table, ceiling: pa.Array) -> pa.Array:
@@ -81,9 +75,9 @@ def _texts(where: pa.Array, texts: list[str]) -> pa.Array:
     return pc.replace_with_mask(pa.nulls(len(mask), pa.string()), mask, pa.array(texts, pa.string()))
 
 
-def _settle(judged: pa.Table, calls: int) -> pa.Table:
+def _settle(judged: pa.Table) -> pa.Table:
     """One judgement a call, in the order of calls: the most keeping one, with every row's holds and bounds."""
-    if judged.num_rows == calls:
+    if judged.num_rows == pc.count_distinct(judged["call"]).as_py():
         return judged.sort_by("call")
     counts = judged.group_by("call").aggregate([([], "count_all")])
     several = counts.filter(pc.greater(counts["count_all"], 1))["call"].combine_chunks()
@@ -93,7 +87,7 @@ def _settle(judged: pa.Table, calls: int) -> pa.Table:
     # The last three leave no tie: the answer must not hang on the order in which a database gives the rows of a call.
     order += [("rule_id", "ascending"), ("trigger_date", "descending"), ("detail", "ascending")]
     strictest = judged.filter(among).sort_by(order)
-    merged = {"destroy_from": "max", "hold": "max", "floor": "max", "ceiling": "min", "yielding": "min"}
+    merged = {"destroy_from": "max", "hold": "max", "floor": "max", "ceiling": "min"}
     firsts = [name for name in judged.column_names if name not in ("call", *merged)]
     keep_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
     grouped = strictest.group_by("call", use_threads=False).aggregate(
