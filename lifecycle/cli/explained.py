@@ -96,10 +96,11 @@ def _remarks(one: LawSays) -> Iterator[str]:
     law: Regime = one.regime
     if not one.applies:
         yield f"another law is in its place, or it does not reach this call ({law.kind})"
-    if law.kind != "statute":
-        yield f"{law.kind}: no floor"
-    if one.yields and one.ceiling:
-        yield "its maximum gives way to a statute's minimum"
+    soft = f"a {law.kind}, so it binds nobody" if law.kind != "statute" else "it gives way to a statute's minimum"
+    if one.soft_floor:
+        yield f"asks until {one.soft_floor}: {soft}"
+    if one.soft_ceiling:
+        yield f"allows until {one.soft_ceiling}: {soft}"
     if law.extension:
         yield f"may be extended {'to ' + str(law.extension.to) if law.extension.to else 'by ' + str(law.extension.by)}"
     yield from (text for text in (one.waits, one.late) if text)
@@ -169,7 +170,8 @@ def _plain_law(one: LawSays) -> dict[str, Any]:
         "trigger_date": one.trigger_date,
         "floor": one.floor,
         "ceiling": one.ceiling,
-        "yields": one.yields,
+        "soft_floor": one.soft_floor,
+        "soft_ceiling": one.soft_ceiling,
         "waits": one.waits,
         "late": one.late,
     }
