@@ -8,14 +8,15 @@ import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, Named
 from lifecycle.crm.facts import Facts
-from lifecycle.crm.groups import Asked, Grouping, asks_singly, exactly, grouped, several_rows, single_ids
+from lifecycle.crm.groups import Asked, Grouping, Spans, asks_singly, grouped, several_rows, single_ids, spellings
 
 _FEW = 5_000
 
 
-def industries(connection: sa.Connection, facts: Facts) -> list[str]:
-    """The industries the CRM writes, each spelling once."""
-    found = connection.execute(sa.select(exactly(connection.dialect.name, facts.query.c.industry)).distinct())
+def industries(connection: sa.Connection, facts: Facts, spans: Spans | None) -> list[str]:
+    """The industries the CRM writes in rows that have a day in one of the spans, each spelling once."""
+    asked = Asked(facts.query, connection.dialect.name, frozenset(facts.names), frozenset())
+    found = connection.execute(spellings(asked, spans))
     return [text for text in facts.typed("industry", [row[0] for row in found]).to_pylist() if text is not None]
 
 

@@ -21,6 +21,7 @@ _FIRST, _LAST = date(1000, 1, 1), date(9000, 1, 1)
 _LOOSE = ("mysql", "mariadb")
 INDUSTRY = "industry"
 Span = tuple[date | None, date | None]
+Spans = Mapping[str, tuple[Span, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Reach:
     """
 
     industries: tuple[str, ...]
-    spans: Mapping[str, tuple[Span, ...]] | None = None
+    spans: Spans | None = None
     scopes: tuple[Scope, ...] = ()
     singly: bool = False
 
@@ -92,6 +93,12 @@ def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], several:
     return sa.select(*same, *least, *ends, sa.func.max(rows.c.call_id).label("last")).group_by(*keys)
 
 
+def spellings(asked: Asked, spans: Spans | None) -> sa.Select[Any]:
+    """The industries, as they are written, of the rows that have a day in one of the spans; None: of every row."""
+    c = asked.query.c
+    return sa.select(exactly(asked.dialect, c[INDUSTRY])).where(_in_spans(asked, c, spans)).distinct()
+
+
 def several_rows(asked: Asked, by: Grouping) -> sa.Select[Any]:
     """The calls in reach that have more than one row of facts."""
     inner, outer = asked.query.alias("s"), asked.query.alias("t")
@@ -122,12 +129,17 @@ def asks_singly(by: Grouping) -> bool:
 
 def _in_reach(asked: Asked, c: Any, reach: Reach) -> sa.ColumnElement[bool]:
     parts: list[sa.ColumnElement[bool]] = [exactly(asked.dialect, c[INDUSTRY]).in_(reach.industries)]
-    if reach.spans is not None:
-        spans = [(name, span) for name, given in reach.spans.items() for span in given if name in asked.names]
-        parts.append(sa.or_(sa.false(), *(_between(c[name], span) for name, span in spans)))
+    parts.append(_in_spans(asked, c, reach.spans))
     if reach.scopes:
         parts.append(sa.or_(*(_in_scope(asked, c, scope) for scope in reach.scopes)))
     return sa.and_(*parts)
+
+
+def _in_spans(asked: Asked, c: Any, spans: Spans | None) -> sa.ColumnElement[bool]:
+    if spans is None:
+        return sa.true()
+    given = [(name, span) for name, several in spans.items() for span in several if name in asked.names]
+    return sa.or_(sa.false(), *(_between(c[name], span) for name, span in given))
 
 
 def _singly(asked: Asked, c: Any, by: Grouping) -> sa.ColumnElement[bool]:
@@ -161,7 +173,7 @@ def _time(asked: Asked, name: str, marks: Iterable[date]) -> Sequence[sa.ColumnE
         return column.label(name), sa.literal(0).label(f"{name}_between"), column.label(f"{name}_beside")
     if asked.dialect == "sqlite":  # it compares texts, which is right for those that begin with a day
         is_day = sa.func.date(column) == sa.func.substr(column, 1, 10)
-        stretch, near = sa.case((is_day, stretch), else_=-1), sa.or_(near, _is_not(is_day))
+        near = sa.or_(near, _is_not(is_day))
     return column.label(name), stretch.label(f"{name}_between"), sa.case((near, column)).label(f"{name}_beside")
 
 

@@ -11,12 +11,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from lifecycle.crm.facts import FactKinds
-from lifecycle.crm.groups import INDUSTRY, Grouping, Reach, Span
+from lifecycle.crm.groups import INDUSTRY, Grouping, Reach, Span, Spans
 from lifecycle.policy.cases import CREATED, ERASURE, asked_by, named_by
 from lifecycle.policy.clock import EARLIEST_BIRTH, EARLIEST_TRIGGER, Term
 from lifecycle.policy.hold import Extension, Hold, Holds, Scope
 from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Rule, Schedule, Schedules
+from lifecycle.policy.schedule import Rule, Schedule, Schedules, names_of
 from lifecycle.steps.context import fact_kinds
 
 _DAY = timedelta(days=1)
@@ -65,6 +65,20 @@ def reach(laws: Sequence[Law], written: Iterable[str], as_of: date, facts: Itera
     return _grouping(tuple(reaches), asked, scopes, as_of, facts)
 
 
+def widest(laws: Sequence[Law], as_of: date) -> Spans | None:
+    """The days of each time fact that any row must have to be judged otherwise; {}: no row is, None: any row may be."""
+    names = [{s.industry: names_of(s) for s in law.schedules.by_industry.values()} for law in laws]
+    if any(each != names[0] for each in names):
+        return None
+    found: defaultdict[str, tuple[Span, ...]] = defaultdict(tuple)
+    for part in reach(laws, names[0], as_of).reaches:
+        if part.spans is None:
+            return None
+        for name, spans in part.spans.items():
+            found[name] += spans
+    return {name: tuple(dict.fromkeys(spans)) for name, spans in found.items()}
+
+
 def cutoffs(schedules: Iterable[Schedule], as_of: date) -> dict[str, date]:
     """By time fact the latest day at which any of the rules may let a call go."""
     found: dict[str, date] = {}
@@ -98,9 +112,7 @@ def _steady(ceiling: Term, end: Term) -> bool:
     return ceiling.clock == end.clock and months * days >= 0
 
 
-def _changed_span(
-    found: Sequence[Schedule | None], laws: Sequence[Law], as_of: date, whole_held: bool
-) -> Mapping[str, tuple[Span, ...]] | None:
+def _changed_span(found: Sequence[Schedule | None], laws: Sequence[Law], as_of: date, whole_held: bool) -> Spans | None:
     """The days of each time fact that a row must have to be judged otherwise; {}: none can be, None: any row can."""
     there = [schedule for schedule in found if schedule]
     if not there:
@@ -126,7 +138,7 @@ def _near(schedules: Sequence[Schedule], as_of: date) -> dict[str, tuple[Span, .
     return found
 
 
-def _moved(schedules: Sequence[Schedule], as_of: date) -> Mapping[str, tuple[Span, ...]]:
+def _moved(schedules: Sequence[Schedule], as_of: date) -> Spans:
     """Between the earliest and the latest cutoff of each rule, where they are not the same."""
     spans: defaultdict[str, list[Span]] = defaultdict(list)
     for rules in zip(*(schedule.rules for schedule in schedules), strict=True):

@@ -14,7 +14,7 @@ from lifecycle.crm.crm import Crm
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.disposition import dispose
 from lifecycle.steps.context import Progress
-from lifecycle.steps.reach import Law, reach
+from lifecycle.steps.reach import Law, reach, widest
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,10 @@ class Part:
 def parts(crm: Crm, laws: Sequence[Law], as_of: date, progress: Progress) -> Iterator[Part]:
     """The calls that the laws may judge otherwise than one another, in one snapshot of the CRM."""
     with crm.database.reading() as connection:
-        by = reach(laws, industries(connection, crm.facts), as_of, crm.facts.names)
+        spans = widest(laws, as_of)
+        if spans == {}:
+            return
+        by = reach(laws, industries(connection, crm.facts, spans), as_of, crm.facts.names)
         if not by.reaches:
             return
         counted = Counted(connection, crm.database, crm.facts, by)
