@@ -12,7 +12,7 @@ from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
 from assets.resources import LifecycleResource, night_tag, run_of, said_plainly
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.archive import archive_cohort
-from lifecycle.steps.cohort import going_cohorts, let_through, open_cohort, waiting_plans
+from lifecycle.steps.cohort import cohorts_of, held_message, let_through, open_cohort, waiting_plans
 from lifecycle.steps.context import night_of
 from lifecycle.steps.plan import Survey, plan_night
 from lifecycle.steps.purge import purge_cohort
@@ -23,7 +23,7 @@ _OWNERS = ["team:records"]
 _PLAN_CHECKS = {
     "policies_are_lawful": "Every policy file can be relied on; the industries of those that cannot are kept.",
     "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
-    "brake_not_tripped": "No plan waits for a person.",
+    "brake_not_tripped": "No plan waits for a person: no brake tripped, no rule's review is without an approval.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
 
@@ -42,7 +42,7 @@ class NightConfig(dg.Config):
     industry: str | None = Field(default=None, description="Plan one industry only.")
     accept_plan: list[str] = Field(
         default=[],
-        description="Digests of plans that wait. Exactly these go through: their calls will be deleted.",
+        description="Digests of plans whose brake tripped. Exactly these are let go: their calls will be deleted.",
     )
 
 
@@ -63,18 +63,21 @@ def disposition_plan(
         night = night_of(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         survey, plans = plan_night(opened, night, run, config.industry)
         let_through(opened, plans, config.accept_plan, run)
-        waiting, going = waiting_plans(opened, plans), going_cohorts(opened, plans)
+        waiting = waiting_plans(opened, plans)
+        going = cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     return dg.MaterializeResult(
-        metadata=report.planned(survey, plans, going), check_results=_plan_checks(survey, plans, waiting)
+        metadata=report.planned(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
     )
 
 
-def _plan_checks(survey: Survey, plans: dict[str, Plan], waiting: dict[str, Plan]) -> list[dg.AssetCheckResult]:
+def _plan_checks(
+    survey: Survey, plans: dict[str, Plan], waiting: dict[str, tuple[str, ...]]
+) -> list[dg.AssetCheckResult]:
     found: dict[str, dict[str, Any]] = {
         "policies_are_lawful": dict(survey.broken),
         "no_unscheduled_industry": dict(survey.unscheduled),
-        "brake_not_tripped": {p.industry: "; ".join(p.waits_for) for p in waiting.values()},
+        "brake_not_tripped": {name: held_message(plans[name], reasons) for name, reasons in waiting.items()},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
     }
     return [

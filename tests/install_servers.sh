@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes PostgreSQL, MariaDB and git available to the tests. Installs Debian's packages where they are missing and
+# Makes PostgreSQL, MariaDB, git and ssh-keygen available to the tests. Installs Debian's packages where they are missing and
 # we are root; starts no service and leaves no configuration of ours behind. Never fails: a test that misses its
 # server says so, and fails where CI=true.
 
@@ -8,11 +8,13 @@ GUARD=/usr/sbin/policy-rc.d
 have_postgres() { command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
 have_mariadb() { PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null; }
 have_git() { command -v git >/dev/null; }
+have_ssh_keygen() { command -v ssh-keygen >/dev/null; }
 
 missing() {
     have_postgres || echo postgresql
     have_mariadb || echo mariadb-server
     have_git || echo git
+    have_ssh_keygen || echo openssh-client
 }
 
 packages=$(missing | tr '\n' ' ')

@@ -13,8 +13,10 @@ from lifecycle.crm import demo as demo_crm
 from lifecycle.crm import samples
 from lifecycle.crm.database import open_database, translated
 from lifecycle.errors import InputError
+from lifecycle.policy.approval import run_by
 from lifecycle.settings import Settings, read_settings
 from lifecycle.steps.context import Lifecycle, night_of
+from lifecycle.steps.policies import git_mail
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # which of Dagster's parameters are beta is no news to a user
@@ -57,10 +59,11 @@ def demo(json_output: bool) -> int:
 
 def _night(wanted: dict[str, Any], json_output: bool) -> Night:
     _dagster_home()
+    actor = run_by(getpass.getuser(), git_mail(read_settings().policies))
     config = {name: str(value) if name == "as_of" else value for name, value in wanted.items() if value}
     with output.progress(json_output) as progress, warnings.catch_warnings(), dagster_instance() as instance:
         warnings.simplefilter("ignore")
-        return run_night(instance, config, f"lifecycle run by {getpass.getuser()}", progress)
+        return run_night(instance, config, actor, progress)
 
 
 def _dagster_home() -> Path:
@@ -108,6 +111,8 @@ def _tell(night: Night) -> None:
             ("industry", "live calls", "due", "oldest due", "kept otherwise", "waits for"),
             [_plan_row(plan) for plan in plans],
         )
+        for plan in plans:
+            _tell_waiting(plan)
         unscheduled = list(night.planned["unscheduled_by_industry"].items())
         if unscheduled:
             output.print_table("Kept, for no schedule speaks of them", ("industry in the CRM", "calls"), unscheduled)
@@ -124,11 +129,19 @@ def _tell(night: Night) -> None:
         output.say(f"look at: the check {check} did not pass; Dagster's UI shows what it found", style="yellow")
 
 
+def _tell_waiting(plan: dict[str, Any]) -> None:
+    """Why a plan waits, and what to type: lines rather than cells, for a digest must come out whole."""
+    for reason in plan["waits"]:
+        output.say(f"{plan['industry']} waits for a person. {reason}", style="yellow")
+    for command in plan["to_type"]:
+        output.say(command)
+
+
 def _plan_row(plan: dict[str, Any]) -> tuple[Any, ...]:
     others = {name: count for name, count in plan["dispositions"].items() if name not in ("due", "retained")}
     kept = ", ".join(f"{count} {name}" for name, count in others.items()) or "-"
-    waits = "; ".join(plan["waits_for"]) + f"\n--accept-plan {plan['sha256']}" if plan["waits_for"] else "-"
-    return plan["industry"], plan["live"], plan["due"], plan["oldest_trigger"] or "-", kept, waits
+    kinds = dict.fromkeys(reason.partition(":")[0] for reason in plan["waits_for"] if reason in plan["waits"])
+    return plan["industry"], plan["live"], plan["due"], plan["oldest_trigger"] or "-", kept, ", ".join(kinds) or "-"
 
 
 def _where_to_look(night: Night) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from lifecycle.policy import hints
 from lifecycle.policy.document import Document, parse_model
 from lifecycle.policy.models import Name, StrictModel, Text, text_of
 
@@ -26,11 +27,13 @@ def _listed(value: Any) -> frozenset[str]:
     return frozenset(text_of(item) for item in value)
 
 
-Listed = Annotated[frozenset[str], BeforeValidator(_listed)]
+Listed = Annotated[frozenset[str], BeforeValidator(_listed), hints.VALUE_LIST]
 
 
 class Scope(StrictModel):
     """Which calls. Every key given must match; an empty list is a key that is not given."""
+
+    model_config = ConfigDict(json_schema_extra={**hints.NOT_EMPTY})
 
     account_ids: Listed = frozenset()
     call_ids: Listed = frozenset()
@@ -63,11 +66,13 @@ def _scopes(value: Any) -> Any:
 class Hold(StrictModel):
     """One matter. Active from the day it was placed to the day before it is released, both in the file's words."""
 
+    model_config = ConfigDict(json_schema_extra=hints.together("released_at", "released_by"))
+
     id: Name
     matter: Text
     placed_at: date
     placed_by: Text
-    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False)]
+    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
     released_at: date | None = None
     released_by: Text | None = None
 
@@ -95,13 +100,15 @@ class Extension(StrictModel):
     `dated` is the day of the request; what it may do is the regime's `extension` to say.
     """
 
+    model_config = ConfigDict(json_schema_extra=hints.together("withdrawn_at", "withdrawn_by"))
+
     id: Name
     regime: Name
     authority: Text
     reference: Text
     dated: date
     registered_by: Text
-    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False)]
+    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
     withdrawn_at: date | None = None
     withdrawn_by: Text | None = None
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, TypeAdapter
 
+from lifecycle.policy import hints
 from lifecycle.policy.clock import Count, FiscalYearEnd
 from lifecycle.policy.period import RetentionPeriod
 
@@ -91,11 +92,11 @@ def folded(text: str) -> str:
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Period = Annotated[RetentionPeriod, BeforeValidator(period_of)]
-PeriodOrNever = Annotated[RetentionPeriod | None, BeforeValidator(_period_or_never)]
-Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
-Values = Annotated[tuple[str, ...], BeforeValidator(_many)]
+Period = Annotated[RetentionPeriod, BeforeValidator(period_of), hints.PERIOD]
+PeriodOrNever = Annotated[RetentionPeriod | None, BeforeValidator(_period_or_never), hints.PERIOD_OR_NEVER]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone), hints.ZONE]
+Values = Annotated[tuple[str, ...], BeforeValidator(_many), hints.VALUES]
 Conditions = Mapping[Name, Values]
-Triggers = Annotated[tuple[str, ...], BeforeValidator(_triggers)]
+Triggers = Annotated[tuple[str, ...], BeforeValidator(_triggers), hints.TRIGGERS]
 Counting = Annotated[Count, BeforeValidator(_count)]
-YearEnd = Annotated[FiscalYearEnd, BeforeValidator(_fiscal_year_end)]
+YearEnd = Annotated[FiscalYearEnd, BeforeValidator(_fiscal_year_end), hints.MONTH_AND_DAY]

@@ -7,8 +7,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from lifecycle.policy import hints
 from lifecycle.policy.clock import Clock, Count
 from lifecycle.policy.document import Document, parse_model
 from lifecycle.policy.models import Conditions, Counting, Name, Period, StrictModel, Text, Triggers, period_of
@@ -67,6 +68,8 @@ class LawfulExtension(StrictModel):
     its expiry; `before_expiry`: only a request made while the minimum still ran.
     """
 
+    model_config = ConfigDict(json_schema_extra={**hints.TO_OR_BY})
+
     to: Period | None = None
     by: Period | None = None
     before_expiry: bool = False
@@ -78,12 +81,14 @@ class LawfulExtension(StrictModel):
         return self
 
 
-Limits = Annotated[tuple[Limit, ...], BeforeValidator(_limits), Field(strict=False)]
+Limits = Annotated[tuple[Limit, ...], BeforeValidator(_limits), Field(strict=False), hints.OneOrMany(periods=True)]
 KindOf = Annotated[Kind, BeforeValidator(_kind)]
 
 
 class Regime(StrictModel):
     """One source of law. No copy may end before a statute's minimum, none may live beyond its maximum."""
+
+    model_config = ConfigDict(json_schema_extra={**hints.MINIMUM_OR_MAXIMUM})
 
     id: Name
     title: Text

@@ -7,8 +7,10 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from lifecycle.policy import hints
 from lifecycle.policy.clock import CALENDAR_YEAR, Clock, Count, Term
 from lifecycle.policy.models import (
     Conditions,
@@ -43,7 +45,7 @@ def _share(value: Any) -> Decimal:
     return share
 
 
-Share = Annotated[Decimal, BeforeValidator(_share)]
+Share = Annotated[Decimal, BeforeValidator(_share), hints.SHARE]
 
 
 METADATA = "metadata"
@@ -86,6 +88,8 @@ class Rule(StrictModel):
 class Example(StrictModel):
     """A worked case: facts, and the dates the schedule must give for them. No date: never. May be of a component."""
 
+    model_config = ConfigDict(json_schema_extra={**hints.EXAMPLE})
+
     facts: Mapping[str, Any]
     component: str | None = None
     purge_from: date | None
@@ -113,13 +117,13 @@ class Schedule(StrictModel):
     owner: Text
     timezone: Zone
     fiscal_year_ends: YearEnd = CALENDAR_YEAR
-    grace: Annotated[Period | None, BeforeValidator(_grace)] = RetentionPeriod(0, 30)
+    grace: Annotated[Period | None, BeforeValidator(_grace), hints.PERIOD_OR_NONE] = RetentionPeriod(0, 30)
     max_share: Share
     max_calls: Annotated[int, Field(ge=1)] | None = None
     max_usual: Annotated[int, Field(ge=2)] | None = None
-    rules: tuple[Rule, ...] = Field(strict=False)
+    rules: tuple[Rule, ...] = Field(strict=False, json_schema_extra={"minItems": 1})
     examples: tuple[Example, ...] = Field(default=(), strict=False)
-    sha256: str = ""
+    sha256: SkipJsonSchema[str] = ""
 
     @field_validator("rules")
     @classmethod

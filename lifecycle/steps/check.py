@@ -10,16 +10,19 @@ from typing import Literal
 
 from lifecycle.crm.inspection import doubts
 from lifecycle.crm.schema import unmapped_references
-from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError
+from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError, ToolMissing
+from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.cases import has, named_by
 from lifecycle.policy.hold import Hold, Scope
 from lifecycle.policy.lawful import advice, conflicts
 from lifecycle.policy.models import folded
 from lifecycle.policy.regime import Regime
 from lifecycle.policy.schedule import Schedule, Schedules, names_of
+from lifecycle.policy.signers import ALLOWED, known_names
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.examples import failing_examples
 from lifecycle.steps.prepare import is_warning, key_problems
+from lifecycle.steps.signature import keygen_program, read_signer_files
 
 _NEEDS_A_PERSON = 1
 
@@ -38,6 +41,7 @@ def check(lifecycle: Lifecycle) -> list[Finding]:
     """Every finding, errors first. What an error hides is one finding, and the rest goes on."""
     asked: list[tuple[str, Callable[[Lifecycle], Iterator[Finding]]]] = [
         ("policies", _policies),
+        ("approval", _approval),
         ("CRM", _crm),
         ("store", _store),
     ]
@@ -72,7 +76,7 @@ def _policies(lifecycle: Lifecycle) -> Iterator[Finding]:
         yield from (Finding("error", "policies", line, PolicyError.exit_code) for line in reason.splitlines())
     for problem in failing_examples(lifecycle.settings.policies, policies.schedules):
         yield Finding("error", "policies", problem, PolicyError.exit_code)
-    for regime in policies.regimes.values():
+    for regime in _relied_on(policies.schedules):
         if regime.review_by < today:
             message = f"regimes/{regime.id}: its review was due by {regime.review_by}. Read {regime.citation} again"
             yield Finding("warning", "policies", message)
@@ -81,6 +85,23 @@ def _policies(lifecycle: Lifecycle) -> Iterator[Finding]:
             yield Finding("warning", "policies", f"{schedule.industry}: {said}")
     if not policies.schedules.by_industry:
         yield Finding("warning", "policies", f"no schedule in {lifecycle.settings.policies}: every call is kept")
+
+
+def _approval(lifecycle: Lifecycle) -> Iterator[Finding]:
+    """Rules that ask for a review wait for ever where nobody can approve, or nobody can check it."""
+    schedules = lifecycle.policies.schedules.by_industry.values()
+    asking = sorted(s.industry for s in schedules if any(rule.review == "required" for rule in s.rules))
+    if not asking and not (lifecycle.settings.policies / ALLOWED).exists():
+        return
+    try:
+        names = known_names(read_signer_files(lifecycle.settings.policies).signers, PlanApproval.namespace)
+        keygen_program()
+    except (PolicyError, ToolMissing) as error:
+        yield Finding("error", "approval", str(error), error.exit_code)
+        return
+    if asking and not names:
+        message = f"{ALLOWED}: nobody may approve plans, and {', '.join(asking)} asks for reviews: its calls stay"
+        yield Finding("error", "approval", message, PolicyError.exit_code)
 
 
 def _crm(lifecycle: Lifecycle) -> Iterator[Finding]:
@@ -113,6 +134,12 @@ def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
         for name in sorted(_asked_for(hold) - given):
             message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
             yield Finding("error", "policies", message, PolicyError.exit_code)
+
+
+def _relied_on(schedules: Schedules) -> list[Regime]:
+    """The regimes that any rule names: of the others it does not matter how old they are."""
+    named = (law for each in schedules.by_industry.values() for law in named_by(each, schedules.regimes))
+    return list({law.id: law for law in named}.values())
 
 
 def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,18 @@ import pyarrow.compute as pc
 from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_plan, read_plans
 from lifecycle.crm.facts import Cutoffs
 from lifecycle.errors import PolicyError
+from lifecycle.policy.approval import NOBODY_KNOWN
 from lifecycle.policy.disposition import Disposition, dispose
-from lifecycle.policy.plan import Cohort, Plan, PlannedCalls, percent, reasons_to_wait
+from lifecycle.policy.plan import (
+    CALLS,
+    Cohort,
+    Plan,
+    PlannedCalls,
+    percent,
+    reasons_to_wait,
+)
 from lifecycle.policy.schedule import Schedule, Schedules
+from lifecycle.steps.background import Background, background
 from lifecycle.steps.context import Lifecycle, Run
 from lifecycle.steps.policies import Policies
 
@@ -111,26 +120,36 @@ def cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
 
 
 def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = None) -> tuple[Survey, dict[str, Plan]]:
-    """Plan every industry (or one) for a night. A plan already made under the same schedule and holds is used again."""
+    """Plan every industry (or one) for a night.
+
+    A plan already made under the same schedule and holds is used again; not where the schedule's change was approved,
+    or its author became known, since then.
+    """
     policies = lifecycle.policies
     lifecycle.crm.control.require()
     wanted = wanted_schedules(policies, only)
     earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
+    backgrounds = background(lifecycle, as_of, wanted)
     result, due = survey(lifecycle, as_of)
-    fresh = [s for s in wanted if not _still_good(earlier[s.industry], s, lifecycle)]
+    fresh = [s for s in wanted if not _still_good(earlier[s.industry], s, lifecycle, backgrounds[s.industry], run)]
     revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
     calls = _put_calls(lifecycle, as_of, revisions, due)
     plans = {industry: found[-1] for industry, found in earlier.items() if industry not in revisions}
     for schedule in fresh:
-        plan = _plan(lifecycle, result, schedule, revisions[schedule.industry], run, calls[schedule.industry])
+        name = schedule.industry
+        plan = _plan(lifecycle, result, schedule, revisions[name], run, calls[name], backgrounds[name])
         put_plan(lifecycle.store, plan)
-        plans[schedule.industry] = plan
+        plans[name] = plan
     return result, dict(sorted(plans.items()))
 
 
-def _still_good(plans: list[Plan], schedule: Schedule, lifecycle: Lifecycle) -> bool:
-    same = (lifecycle.crm.source.source, schedule.sha256, lifecycle.policies.holds.sha256)
-    return bool(plans) and (plans[-1].source, plans[-1].schedule.sha256, plans[-1].holds_sha256) == same
+def _still_good(plans: list[Plan], schedule: Schedule, lifecycle: Lifecycle, now: Background, run: Run) -> bool:
+    if not plans:
+        return False
+    plan, holds = plans[-1], lifecycle.policies.holds.sha256
+    of_plan = (plan.source, plan.schedule.sha256, plan.holds_sha256, plan.schedule_author, plan.change_approved)
+    named = not plan.reviews or plan.actor != NOBODY_KNOWN or run.actor == NOBODY_KNOWN
+    return named and of_plan == (lifecycle.crm.source.source, schedule.sha256, holds, now.author, now.change_approved)
 
 
 def _put_calls(
@@ -162,7 +181,13 @@ _PLANNED_TYPES = (
 
 
 def _plan(
-    lifecycle: Lifecycle, result: Survey, schedule: Schedule, revision: int, run: Run, calls: PlannedCalls | None
+    lifecycle: Lifecycle,
+    result: Survey,
+    schedule: Schedule,
+    revision: int,
+    run: Run,
+    calls: PlannedCalls | None,
+    against: Background,
 ) -> Plan:
     count = result.industries[schedule.industry]
     return Plan(
@@ -182,8 +207,11 @@ def _plan(
         oldest_trigger=count.oldest,
         overdue=count.overdue,
         cohorts=tuple(Cohort(cutoff=month, calls=number) for month, number in sorted(count.cohorts.items())),
-        waits_for=reasons_to_wait(schedule, count.rules, count.live),
+        waits_for=reasons_to_wait(schedule, {CALLS: count.rules.total()}, count.rules, count.live, against.usual),
         calls=calls,
+        actor=run.actor,
+        schedule_author=against.author,
+        change_approved=against.change_approved,
     )
 
 

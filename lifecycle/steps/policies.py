@@ -119,6 +119,24 @@ def _text(path: Path) -> str:
         raise PolicyError(f"{path.name}:1: the file cannot be read: {error}") from error
 
 
+def schedule_author(folder: Path, sha256: str) -> str | None:
+    """The e-mail address of who wrote a schedule: the author of the last commit of the file with these bytes.
+
+    None: the folder lies in no git work tree, or the file differs from what is committed.
+    """
+    for path in _yaml_files(folder):
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            if _git_says(folder, "status", "--porcelain", "--ignored", "--", path.name) != "":
+                return None
+            return _git_says(folder, "log", "-1", "--format=%ae", "--", path.name) or None
+    return None
+
+
+def git_mail(folder: Path) -> str | None:
+    """By which e-mail address git knows whoever works here."""
+    return _git_says(folder, "config", "user.email") or None
+
+
 def _git(folder: Path) -> tuple[str | None, bool | None]:
     """The commit of the work tree the policies lie in, and whether they differ from it. None: there is no such."""
     commit = _git_says(folder, "rev-parse", "HEAD")

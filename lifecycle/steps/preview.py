@@ -1,4 +1,7 @@
-"""Preview: what a night would do, read only. Nothing is written to the CRM or the store; any night may be asked for."""
+"""Preview: what a night would do, read only. Nothing is written to the CRM or the store; any night may be asked for.
+
+The store is read only where a schedule has `max_usual`: what is usual, earlier plans say.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,8 +13,9 @@ import pyarrow as pa
 
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.rows import UnreadableCalls
-from lifecycle.policy.plan import percent, reasons_to_wait
+from lifecycle.policy.plan import CALLS, REVIEW, percent, reasons_to_wait
 from lifecycle.policy.schedule import Schedule
+from lifecycle.steps.background import Background, background
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.plan import IndustryCount, survey, wanted_schedules
 
@@ -40,8 +44,8 @@ class IndustryPreview:
 
     @property
     def brake(self) -> bool:
-        """Whether more calls are due than the brake lets go."""
-        return self.due > self.schedule.max_share * self.count.live
+        """Whether more is due than the brake lets go."""
+        return any(not reason.startswith(REVIEW) for reason in self.waits_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +66,24 @@ class Preview:
 def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Preview:
     """Judge every call as of a day, for every industry or for one. Raises PolicyError for one that is unknown."""
     schedules = {schedule.industry: schedule for schedule in wanted_schedules(lifecycle.policies, only)}
+    against = background(lifecycle, as_of, list(schedules.values()))
     result, due = survey(lifecycle, as_of)
     samples: defaultdict[str, list[Any]] = defaultdict(list)
     for industry, table in due:
         if industry in schedules:
             samples[industry] += _spread(table["call_id"].to_pylist() if table.num_rows else [], _A_TABLE)
     found = {
-        name: _industry(lifecycle, schedules[name], count, _spread(samples[name], SAMPLE_CALLS))
+        name: _industry(lifecycle, schedules[name], count, against[name], _spread(samples[name], SAMPLE_CALLS))
         for name, count in result.industries.items()
         if name in schedules
     }
     return Preview(as_of, found, result.unscheduled, result.broken)
 
 
-def _industry(lifecycle: Lifecycle, schedule: Schedule, count: IndustryCount, sample: list[Any]) -> IndustryPreview:
-    waits_for = reasons_to_wait(schedule, count.rules, count.live)
+def _industry(
+    lifecycle: Lifecycle, schedule: Schedule, count: IndustryCount, against: Background, sample: list[Any]
+) -> IndustryPreview:
+    waits_for = reasons_to_wait(schedule, {CALLS: count.rules.total()}, count.rules, count.live, against.usual)
     size = bytes_a_call(lifecycle.crm, sample) * count.rules.total()
     return IndustryPreview(schedule, count, waits_for, round(size))
 

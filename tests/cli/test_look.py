@@ -107,7 +107,7 @@ def test_plan_can_look_at_one_industry(lifecycle: Run_, place: Place) -> None:
 def test_an_unknown_industry_is_exit_2(lifecycle: Run_, place: Place) -> None:
     said = lifecycle("plan", "--industry", "banking")
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("error: --industry banking: expected one of finance, healthcare")
+    assert said.err.startswith("error: --industry banking: expected one of company-default, finance")
 
 
 def test_a_broken_schedule_keeps_its_industry_and_needs_a_person(lifecycle: Run_, place: Place) -> None:

@@ -149,7 +149,7 @@ def test_shorten_proposes_the_rules_that_free_most_and_never_below_a_floor(lifec
     assert [one["so_far"] for one in found["proposals"]] == [sum(sizes[: n + 1]) for n in range(len(sizes))]
     assert {one["proposed"] for one in found["proposals"]} == {"P6M"}
     assert [one["industry"] for one in found["proposals"] if one["review"]] == ["insurance"]
-    assert list(found["kept"]) == ["finance: FIN-CALL"]
+    assert list(found["kept"]) == ["company-default: DEFAULT-CALL", "finance: FIN-CALL"]  # six months, and a statute
     assert found["missing"] == 20 * 10**9 - sum(sizes)
 
 

@@ -197,7 +197,7 @@ def test_a_rule_added_never_lets_a_scheduled_call_go_earlier(rows, of, as_of, da
         if before["disposition"] == "unscheduled":
             continue  # a rule may well be what a call was waiting for
         assert ORDER.index(after["disposition"]) <= ORDER.index(before["disposition"])
-        if after["disposition"] == before["disposition"] and before["purge_from"]:
+        if after["disposition"] == before["disposition"] and before["purge_from"] and after["purge_from"]:
             assert after["purge_from"] >= before["purge_from"]
         assert (after["destroy_on"] or date.max) >= (before["destroy_on"] or date.min)
 
