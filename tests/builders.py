@@ -34,7 +34,7 @@ from lifecycle.steps.seal import seal
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 RUN = Run("run-1", "tester")
-CONTROL = ("lifecycle_purges", "lifecycle.purges")
+CONTROL = ("lifecycle_purges", "lifecycle_requests")
 
 _RULE = "trigger: ended_at, keep_while: [open_deal, open_task]"
 BANK = f"""industry: bank

@@ -43,7 +43,8 @@ def tell(found: Explanation) -> None:
     for extension in found.extensions:
         say(_extension(extension))
     if found.erasure_requested_on:
-        say(f"Its erasure was requested on {found.erasure_requested_on}.")
+        request = found.facts[0].get("erasure_request")
+        say(f"Erasure was asked for on {found.erasure_requested_on} ({request}): its processing is restricted.")
     print_table("What comes of it", _OUTCOMES, map(_outcome, found.outcomes))
     whole = found.outcomes[0]
     say(f"{whole.disposition}: {whole.detail}", "bold")

@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated
+from lifecycle.crm.requests import Requests
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import PurgeRow
 
@@ -30,16 +31,15 @@ _PURGES = (
 
 
 class Control:
-    """The purge rows of one CRM: schema `lifecycle` on PostgreSQL, a table named `lifecycle_…` elsewhere."""
+    """The purge rows and erasure requests of one CRM: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._schema = "lifecycle" if database.dialect == "postgresql" else None
         name = "purges" if self._schema else "lifecycle_purges"
-        columns = [column._copy() for column in _PURGES]
-        self.table = sa.Table(
-            name, sa.MetaData(schema=self._schema), *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4"
-        )
+        columns, metadata = [column._copy() for column in _PURGES], sa.MetaData(schema=self._schema)
+        self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+        self.requests = Requests(database, metadata)
 
     def create(self) -> None:
         """Make what is missing; safe to run again."""
@@ -47,6 +47,13 @@ class Control:
             if self._schema and not sa.inspect(connection).has_schema(self._schema):
                 connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
             self.table.metadata.create_all(connection)
+
+    def complete(self) -> bool:
+        """Whether every table is there; an installation of before has no `requests`, and runs its nights without."""
+        with translated():
+            inspector = sa.inspect(self._database.engine)
+            tables = self.table.metadata.tables.values()
+            return all(inspector.has_table(table.name, schema=self._schema) for table in tables)
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""

@@ -15,7 +15,7 @@ _FEW = 5_000
 
 def industries(connection: sa.Connection, facts: Facts, spans: Spans | None) -> list[str]:
     """The industries the CRM writes in rows that have a day in one of the spans, each spelling once."""
-    asked = Asked(facts.query, connection.dialect.name, frozenset(facts.names), frozenset())
+    asked = Asked(facts.query, connection.dialect.name, frozenset(facts.names), frozenset(), facts.links)
     found = connection.execute(spellings(asked, spans))
     return [text for text in facts.typed("industry", [row[0] for row in found]).to_pylist() if text is not None]
 
@@ -26,8 +26,10 @@ class Counted:
     def __init__(self, connection: sa.Connection, database: Database, facts: Facts, by: Grouping) -> None:
         self._connection, self._dialect, self._facts, self._by = connection, database.dialect, facts, by
         names = frozenset(facts.names)
-        self._asked = Asked(facts.query, database.dialect, names, self._written(names))
-        self._several = self._several_rows() if by.reaches else None
+        self._asked = Asked(facts.query, database.dialect, names, self._written(names), facts.links)
+        several = self._several_rows() if by.reaches else None
+        requested = facts.requested(connection)
+        self._apart: list[Named] = [*([several] if several is not None else []), *([requested] if requested else [])]
 
     def groups(self) -> tuple[pa.Table, pa.Table]:
         """Calls of one row each, counted by what decides about them.
@@ -38,7 +40,7 @@ class Counted:
         rows: Sequence[Any] = ()
         names: list[str] = []
         if any(not reach.singly for reach in self._by.reaches):
-            result = self._connection.execute(grouped(self._asked, self._by, self._key(), self._several))
+            result = self._connection.execute(grouped(self._asked, self._by, self._key(), self._apart))
             rows, names = result.fetchall(), list(result.keys())
         columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
         facts = {name: self._facts.typed(name, columns.get(name, ())) for name in self._asked.names if name in columns}
@@ -51,7 +53,7 @@ class Counted:
     def singly(self) -> Iterator[pa.Table]:
         """Every fact of the calls that `groups` leaves out; whole calls, some tens of thousands a table."""
         wanted: list[Named] = [single_ids(self._asked, self._by)] if asks_singly(self._by) else []
-        wanted += [self._several] if self._several is not None else []
+        wanted += self._apart
         return self._facts.named(self._connection, wanted) if wanted else iter(())
 
     def _several_rows(self) -> Named | None:

@@ -8,6 +8,7 @@ from lifecycle.crm.database import Database
 from lifecycle.crm.facts import FactKinds, Facts
 from lifecycle.crm.inspection import unfit_engines
 from lifecycle.crm.purger import Purger
+from lifecycle.crm.requests import Restriction
 from lifecycle.crm.rows import Rows, UnreadableCalls
 from lifecycle.crm.schema import read_schema, unmapped_references
 from lifecycle.crm.source import Source
@@ -21,8 +22,9 @@ class Crm:
         self.database, self.source = database, source
         self.tables = read_schema(database, source)
         self.rows = Rows(source, self.tables, database.dialect)
-        self.facts = Facts(database, source, self.rows.key, kinds)
         self.control = Control(database)
+        self.facts = Facts(database, source, self.rows.key, kinds, self.control.requests)
+        self.restriction = Restriction(source, self.rows.key)
 
     def purger(self) -> Purger:
         """The one that deletes. Raises SourceError while a deletion could reach an unarchived row, or stick."""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from lifecycle.crm.database import Named, bound, named_in
+from lifecycle.crm.links import Links
 from lifecycle.policy.hold import Scope
 
 _ANY_ZONE = timedelta(days=3)  # whatever the zones, a local day lies within so many of the day in the database
@@ -64,17 +65,18 @@ class Asked:
     dialect: str
     names: frozenset[str]
     written: frozenset[str]
+    links: Links
 
 
-def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], several: Named | None) -> Any:
+def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], apart: Sequence[Named]) -> Any:
     """The statement: industry, words, flags, a time of each time fact, `calls`, `first` and `last` call id.
 
-    `several`: a statement or a list of the calls to leave out, None: there are none.
+    `apart`: statements or lists of the calls to leave out.
     """
     c = asked.query.c
     wanted = [_in_reach(asked, c, reach) for reach in by.reaches if not reach.singly]
     where = [sa.or_(*wanted), _is_not(_singly(asked, c, by))]
-    where += [_is_not(named_in(asked.dialect, c.call_id, several))] if several is not None else []
+    where += [_is_not(named_in(asked.dialect, c.call_id, each)) for each in apart]
     texts = sorted({INDUSTRY, *by.words} & asked.names)
     flags, times = sorted(by.flags & asked.names), sorted(by.marks.keys() & asked.names)
     matters = sa.or_(sa.false(), *(_between(c[name], (None, day)) for name, day in by.past.items() if name in c))
@@ -124,7 +126,7 @@ def single_ids(asked: Asked, by: Grouping) -> sa.Select[Any]:
 
 def asks_singly(by: Grouping) -> bool:
     """Whether any call could be asked for singly, those of several rows apart."""
-    return bool(by.singly or by.present or any(reach.singly for reach in by.reaches))
+    return bool(by.reaches) and bool(by.singly or by.present or any(reach.singly for reach in by.reaches))
 
 
 def _in_reach(asked: Asked, c: Any, reach: Reach) -> sa.ColumnElement[bool]:
@@ -151,7 +153,9 @@ def _in_scope(asked: Asked, c: Any, scope: Scope) -> sa.ColumnElement[bool]:
     """At least the rows in a scope: what the database compares otherwise than the law does is not asked."""
     parts: list[sa.ColumnElement[bool]] = [sa.true()]
     for name, values in scope.wanted().items():
-        if name in asked.names and name != INDUSTRY:
+        if name in asked.links.names:
+            parts.append(c.call_id.in_(asked.links.calls_with(name, values)))
+        elif name in asked.names and name != INDUSTRY:
             parts.append(sa.func.trim(sa.cast(c[name], sa.String)).in_(sorted(values)))
     ended, started = (c[name] if name in asked.names else sa.null() for name in ("ended_at", "started_at"))
     if scope.first_day and _in_calendar(scope.first_day):

@@ -75,8 +75,8 @@ def _row_key(inspector: sa.Inspector, table: str, schema: str | None) -> tuple[s
 
 def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:
     call = tables[source.call.table]
-    soft = source.call.soft_delete
-    for column in (source.call.key, source.call.modified, soft.column if soft else None):
+    marks = [mark.column for mark in (source.call.soft_delete, source.call.restricted) if mark]
+    for column in (source.call.key, source.call.modified, *marks):
         if column is not None and column not in call.columns:
             yield f"table {source.call.table} has no column {column}"
     for part in source.parts():

@@ -6,13 +6,24 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.document import parse_model, read_document
+from lifecycle.policy.hold import FACT_OF_SCOPE
 from lifecycle.policy.models import Name, StrictModel, Text, Zone
 
 TableName = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)?$")]
+
+
+def _link_name(name: str) -> str:
+    linked = sorted(set(FACT_OF_SCOPE.values()) - {"call_id", "industry"})
+    if name not in linked:
+        raise ValueError(f"expected a link that a hold can name ({', '.join(linked)}), found {name!r}")
+    return name
+
+
+LinkName = Annotated[str, AfterValidator(_link_name)]
 
 
 class SoftDelete(StrictModel):
@@ -22,6 +33,14 @@ class SoftDelete(StrictModel):
     value: str | int
 
 
+class Restricted(StrictModel):
+    """How the CRM marks a call whose processing is restricted, and what the column holds otherwise."""
+
+    column: Text
+    value: str | int
+    otherwise: str | int = 0
+
+
 class CallTable(StrictModel):
     """The table of calls and the column that names one."""
 
@@ -29,6 +48,7 @@ class CallTable(StrictModel):
     key: Text
     modified: Text | None = None
     soft_delete: SoftDelete | None = None
+    restricted: Restricted | None = None
 
 
 class Child(StrictModel):
@@ -51,11 +71,12 @@ class Child(StrictModel):
 
 
 class Source(StrictModel):
-    """One CRM. `timezone` is the zone of the naive times in the facts."""
+    """One CRM. `timezone` is the zone of the naive times in the facts; `links` give what a hold reaches a call by."""
 
     source: Name
     dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
     facts: Text
+    links: Mapping[LinkName, Text] = Field(default_factory=dict)
     timezone: Zone
     call: CallTable
     children: tuple[Child, ...] = Field(default=(), strict=False)

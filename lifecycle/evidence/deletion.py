@@ -12,6 +12,7 @@ from lifecycle.evidence.manifest import Manifest
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 
 VERSION = 1
+NOBODY_ASKED: Mapping[str, Mapping[str, str]] = {}
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
 
 
@@ -54,11 +55,16 @@ class PurgeRow:
 
 
 def deletion_records(
-    manifest: Manifest, purge: Purge, calls: pa.Table, regimes: Mapping[str, tuple[str, ...]]
+    manifest: Manifest,
+    purge: Purge,
+    calls: pa.Table,
+    regimes: Mapping[str, tuple[str, ...]],
+    requests: Mapping[str, Mapping[str, str]] = NOBODY_ASKED,
 ) -> bytes:
     """JSON Lines, one record a call, in the order of `calls`.
 
     `calls`: _call_id, `_row` (the position in the archived object), and the deciding columns. `regimes`: by rule.
+    `requests`: by the call's name, the erasure request (id, received_on) that it goes under; others have no such field.
     """
     archived = next(part for part in manifest.objects if part.table == "calls")
     common = {
@@ -74,14 +80,18 @@ def deletion_records(
         "object": {"key": archived.key, "version_id": archived.version_id, "sha256": archived.sha256},
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
-    return b"".join(canonical_json({**common, **own}) + b"\n" for own in _each(calls, regimes))
+    return b"".join(canonical_json({**common, **own}) + b"\n" for own in _each(calls, regimes, requests))
 
 
-def _each(calls: pa.Table, regimes: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+def _each(
+    calls: pa.Table, regimes: Mapping[str, tuple[str, ...]], requests: Mapping[str, Mapping[str, str]]
+) -> Iterator[dict[str, Any]]:
     for row in calls.select(["_call_id", "_row", *DECIDING]).to_pylist():
         decided = {name.removeprefix("_"): _plain(row[name]) for name in DECIDING}
         reasons = {"regimes": list(regimes.get(row["_rule_id"], ()))}
-        yield {"call_id": call_id_text(row["_call_id"]), "row": row["_row"], **decided, **reasons}
+        name = call_id_text(row["_call_id"])
+        asked = {"request": dict(requests[name])} if name in requests else {}
+        yield {"call_id": name, "row": row["_row"], **decided, **reasons, **asked}
 
 
 def call_id_text(key: Any) -> str:

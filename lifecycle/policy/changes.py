@@ -28,7 +28,17 @@ class Change:
 
 
 _SILENT = {"id", "title", "owner", "examples", "sha256", "grace", "rules", "industry"}
-_HOLD_SILENT = {"id", "matter", "placed_at", "placed_by", "released_by", "authority", "reference", "registered_by"}
+_HOLD_SILENT = {
+    "id",
+    "matter",
+    "placed_at",
+    "placed_by",
+    "released_by",
+    "release_confirmed_by",
+    "authority",
+    "reference",
+    "registered_by",
+}
 _REGIME_SILENT = {"id", "title", "jurisdiction", "citation", "evidence", "verified", "review_by"}
 
 

@@ -4,19 +4,25 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from lifecycle.policy import hints
 from lifecycle.policy.document import Document, parse_model
-from lifecycle.policy.models import Name, StrictModel, Text, text_of
+from lifecycle.policy.models import Name, StrictModel, Text, folded, text_of
 
 FACT_OF_SCOPE = {
     "account_ids": "account_id",
     "call_ids": "call_id",
     "phones": "phone",
     "agent_ids": "agent_id",
+    "deal_ids": "deal_id",
+    "contact_ids": "contact_id",
+    "task_ids": "task_id",
+    "lead_ids": "lead_id",
+    "case_ids": "case_id",
     "industries": "industry",
 }
 
@@ -39,6 +45,11 @@ class Scope(StrictModel):
     call_ids: Listed = frozenset()
     phones: Listed = frozenset()
     agent_ids: Listed = frozenset()
+    deal_ids: Listed = frozenset()
+    contact_ids: Listed = frozenset()
+    task_ids: Listed = frozenset()
+    lead_ids: Listed = frozenset()
+    case_ids: Listed = frozenset()
     industries: Listed = frozenset()
     first_day: date | None = Field(default=None, alias="from")
     last_day: date | None = Field(default=None, alias="to")
@@ -63,8 +74,15 @@ def _scopes(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+class Release(StrEnum):
+    """How many people it takes to release a hold."""
+
+    ONE_PERSON = "one_person"
+    TWO_PEOPLE = "two_people"
+
+
 class Hold(StrictModel):
-    """One matter. Active from the day it was placed to the day before it is released, both in the file's words."""
+    """One matter. It binds from the moment its file is there through the day of its release."""
 
     model_config = ConfigDict(json_schema_extra=hints.together("released_at", "released_by"))
 
@@ -73,20 +91,38 @@ class Hold(StrictModel):
     placed_at: date
     placed_by: Text
     scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
+    release: Annotated[Release, Field(strict=False)] = Release.ONE_PERSON
     released_at: date | None = None
     released_by: Text | None = None
+    release_confirmed_by: Text | None = None
 
     @model_validator(mode="after")
     def _release_is_signed(self) -> Self:
         if (self.released_at is None) != (self.released_by is None):
             raise ValueError("expected released_at and released_by together, found one of them")
+        if self.released_by is None and self.release_confirmed_by is not None:
+            raise ValueError("expected release_confirmed_by beside released_at and released_by, found it alone")
         if self.released_at is not None and self.released_at < self.placed_at:
             raise ValueError(f"expected a release on or after {self.placed_at}, found {self.released_at}")
         return self
 
+    @model_validator(mode="after")
+    def _two_people_release(self) -> Self:
+        """Half a release is an error rather than no release: whoever wrote it believes in it."""
+        if self.release is Release.ONE_PERSON or self.released_by is None:
+            return self
+        if self.release_confirmed_by is None:
+            raise ValueError("release: two_people: expected release_confirmed_by beside released_by, found none")
+        if folded(self.release_confirmed_by) == folded(self.released_by):
+            raise ValueError(f"release: two_people: expected two people, found {self.released_by} twice")
+        return self
+
     def active(self, as_of: date) -> bool:
-        """Whether the hold binds on a night. A placing date in the future binds already: holding early harms nobody."""
-        return self.released_at is None or as_of < self.released_at
+        """Whether the hold binds on a night: through the day of its release, which is not counted as a day without.
+
+        A placing date in the future binds already: holding early harms nobody.
+        """
+        return self.released_at is None or as_of <= self.released_at
 
 
 def read_hold(document: Document) -> Hold:

@@ -82,6 +82,9 @@ def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneI
     for name, values in scope.wanted().items():
         if name not in facts.column_names:
             raise PolicyError(f"{_named(hold)}: its scope asks for the fact {name!r}, which the source does not give")
+        if pa.types.is_list(facts.schema.field(name).type):
+            hit = pc.and_(hit, _any_element(facts[name].combine_chunks(), values))
+            continue
         fact = _trimmed(facts, name)
         if name == "industry":
             fact, values = _folded(fact), frozenset(folded(value) for value in values)
@@ -91,6 +94,14 @@ def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneI
     if scope.first_day is None and scope.last_day is None:
         return hit
     return pc.and_(hit, _in_range(facts, hold, scope, zone))
+
+
+def _any_element(lists: pa.Array, values: frozenset[str]) -> pa.Array:
+    """The rows in which a link is one of the values, or may be: a link to nobody knows what, or unknown links."""
+    texts = _trimmed_text(pc.list_flatten(lists))
+    hit = pc.or_(pc.is_in(texts, pa.array(sorted(values), pa.string())), pc.is_null(texts))
+    rows = pc.list_parent_indices(lists).filter(hit).cast(pa.int64())
+    return pc.or_(pc.is_null(lists), pc.is_in(pa.array(range(len(lists)), pa.int64()), rows))
 
 
 def _in_range(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo) -> pa.Array:
@@ -120,11 +131,15 @@ def _joined(left: pa.Array, right: pa.Array) -> pa.Array:
 
 
 def _trimmed(facts: pa.Table, name: str) -> pa.Array:
-    if name not in facts.column_names:
+    if name not in facts.column_names or pa.types.is_list(facts.schema.field(name).type):  # links are for holds
         return pa.nulls(facts.num_rows, pa.string())
     fact = facts[name].combine_chunks()
     if pa.types.is_binary(fact.type) or pa.types.is_fixed_size_binary(fact.type):  # records name such a key in hex
         fact = pa.array([None if value is None else value.hex() for value in fact.to_pylist()], pa.string())
+    return _trimmed_text(fact)
+
+
+def _trimmed_text(fact: pa.Array) -> pa.Array:
     text = pc.utf8_trim_whitespace(fact.cast(pa.string()))
     return pc.if_else(pc.equal(text, pa.scalar("")), pa.scalar(None, pa.string()), text)
 

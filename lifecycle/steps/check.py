@@ -5,7 +5,6 @@ The store is tried out with one object of our own, which is removed again.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 from lifecycle.crm.inspection import doubts
@@ -13,14 +12,14 @@ from lifecycle.crm.schema import unmapped_references
 from lifecycle.errors import InputError, LifecycleError, PolicyError, SourceError, ToolMissing
 from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.cases import has, named_by
-from lifecycle.policy.hold import Hold, Scope
+from lifecycle.policy.hold import Hold
 from lifecycle.policy.lawful import advice, conflicts
-from lifecycle.policy.models import folded
 from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Schedule, Schedules, names_of
+from lifecycle.policy.schedule import Schedule, Schedules
 from lifecycle.policy.signers import ALLOWED, known_names
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.examples import failing_examples
+from lifecycle.steps.matters import idle_scopes
 from lifecycle.steps.prepare import is_warning, key_problems
 from lifecycle.steps.signature import keygen_program, read_signer_files
 
@@ -120,6 +119,9 @@ def _crm(lifecycle: Lifecycle) -> Iterator[Finding]:
         crm.control.require()
     except SourceError:
         yield Finding("warning", "CRM", "no control tables, so no night can run. Run `lifecycle init` once")
+        return
+    if not crm.control.complete():
+        yield Finding("warning", "CRM", "no table of erasure requests, so there are none. Run `lifecycle init` once")
 
 
 def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
@@ -131,7 +133,7 @@ def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
                 message = f"{schedule.industry}: {place} asks for {name}, which source {source} does not give"
                 yield Finding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
     for hold in lifecycle.policies.holds.by_id.values():
-        for name in sorted(_asked_for(hold) - given):
+        for name in sorted(_asked_for(hold) - lifecycle.crm.facts.given):
             message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
             yield Finding("error", "policies", message, PolicyError.exit_code)
 
@@ -163,30 +165,11 @@ def _holds(lifecycle: Lifecycle) -> Iterator[Finding]:
     with crm.database.reading() as connection:
         spellings = [raw for raw, _ in crm.facts.census(connection) if raw is not None]
         for hold in lifecycle.policies.holds.active(lifecycle.now().date()):
-            if not _asked_for(hold) <= set(crm.facts.names):
+            if not _asked_for(hold) <= crm.facts.given:
                 continue
-            for number, scope in enumerate(hold.scope, 1):
-                wanted = _as_written(scope, spellings, lifecycle.policies.schedules)
-                days = (_in_reach(scope.first_day), _in_reach(scope.last_day))
-                if not all(wanted.values()) or not crm.facts.any_in(connection, wanted, *days):
-                    which = f" {number}" if len(hold.scope) > 1 else ""
-                    yield Finding("warning", "holds", f"holds/{hold.id}: its scope{which} matches no call at present")
-
-
-def _as_written(scope: Scope, spellings: list[str], schedules: Schedules) -> dict[str, frozenset[str]]:
-    """What a scope wants of each fact, industries as the CRM spells them."""
-    wanted = scope.wanted()
-    if "industry" in wanted:
-        names = {folded(value) for value in wanted["industry"]}
-        of = {raw: schedules.of(raw) for raw in spellings}
-        meant = {raw: {folded(raw)} | (names_of(found) if found else set()) for raw, found in of.items()}
-        wanted["industry"] = frozenset(raw.strip() for raw in spellings if meant[raw] & names)
-    return wanted
-
-
-def _in_reach(day: date | None) -> date | None:
-    """A day that leaves room around it; one far beyond every call narrows nothing."""
-    return day if day is not None and 1000 < day.year < 9000 else None
+            for number in idle_scopes(crm.facts, connection, hold, spellings, lifecycle.policies.schedules):
+                which = f" {number}" if len(hold.scope) > 1 else ""
+                yield Finding("warning", "holds", f"holds/{hold.id}: its scope{which} matches no call at present")
 
 
 def _store(lifecycle: Lifecycle) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.crm.facts import times
+from lifecycle.crm.values import times
 from lifecycle.errors import PolicyError
 from lifecycle.policy.cases import CREATED, Asked, asked_by, has
 from lifecycle.policy.disposition import NEVER, Disposition, dispose, dispose_components

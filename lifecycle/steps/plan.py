@@ -81,7 +81,7 @@ class Survey:
 def survey(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
     """Start a look at the whole CRM: the counts, complete once the returned stream of due calls has run dry."""
     schedules = lifecycle.policies.schedules
-    _require_hold_facts(lifecycle)
+    require_hold_facts(lifecycle)
     found = {industry: IndustryCount() for industry in schedules.by_industry}
     unscheduled: dict[str, int] = {}
     result = Survey(as_of, found, unscheduled, lifecycle.policies.broken)
@@ -97,8 +97,8 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
                 unscheduled[(raw or "").strip() or "(no industry)"] = calls
             else:
                 result.industries[schedule.industry].live += calls
-        done = 0
-        for table in facts.candidates(connection, cutoffs(policies.schedules, result.as_of)):
+        done, latest = 0, cutoffs(policies.schedules, result.as_of)
+        for table in facts.candidates(connection, latest, policies.holds.facts()):
             disposed = dispose(table, policies.schedules, policies.holds, result.as_of)
             for industry, count in result.industries.items():
                 ours = disposed.filter(pc.equal(disposed["industry"], pa.scalar(industry)))
@@ -215,8 +215,9 @@ def _plan(
     )
 
 
-def _require_hold_facts(lifecycle: Lifecycle) -> None:
-    missing = sorted(lifecycle.policies.holds.facts() - set(lifecycle.crm.facts.names))
+def require_hold_facts(lifecycle: Lifecycle) -> None:
+    """Raise PolicyError where a hold asks for a fact or a link that the source does not give."""
+    missing = sorted(lifecycle.policies.holds.facts() - lifecycle.crm.facts.given)
     if missing:
         raise PolicyError(
             f"holds/: a hold asks for {', '.join(missing)}, which source {lifecycle.crm.source.source} does not give. "

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from lifecycle.crm.bank import import_calls
 from lifecycle.crm.database import open_database, translated
 from lifecycle.crm.demo import create_schema
-from lifecycle.errors import SettingsError, SourceError
+from lifecycle.errors import SettingsError
 from lifecycle.steps.context import Lifecycle
 
 
@@ -48,12 +48,10 @@ def prepare(lifecycle: Lifecycle) -> Prepared:
     """Make the control tables and the signing key, and try the store out. Safe to run again."""
     result, control = Prepared(), lifecycle.crm.control
     store, key = lifecycle.store, lifecycle.settings.signing_key
-    try:
-        control.require()
-        result.add("the control tables in the CRM", made=False)
-    except SourceError:
+    there = control.complete()
+    if not there:
         control.create()
-        result.add("the control tables in the CRM", made=True)
+    result.add("the control tables in the CRM", made=not there)
     result.add(f"the signing key {key}", made=make_key(key))
     result.problems += key_problems(key)
     tried = store.probe()

@@ -68,11 +68,11 @@ def purge_batch(
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
     keys = [key for key in calls[CALL_ID].to_pylist() if call_id_text(key) not in recorded]
     for start in range(0, len(keys), SLICE_CALLS):
-        some = keys[start : start + SLICE_CALLS]
+        some, asked = keys[start : start + SLICE_CALLS], dict[str, dict[str, str]]()
         done = purger.purge(
             some,
-            keep=partial(_reasons_to_keep, lifecycle, batch),
-            note=partial(_purge_row, lifecycle, batch, run, calls),
+            keep=partial(_reasons_to_keep, lifecycle, batch, asked),
+            note=partial(_purge_row, lifecycle, batch, run, calls, asked),
         )
         _add(result, done.deleted, done.rows, done.set_aside)
 
@@ -86,9 +86,18 @@ def _add(result: Purged, deleted: Sequence[Any], rows: Any, set_aside: Any) -> N
 
 
 def _reasons_to_keep(
-    lifecycle: Lifecycle, batch: VerifiedBatch, keys: Sequence[Any], live: dict[str, pa.Table], facts: pa.Table
+    lifecycle: Lifecycle,
+    batch: VerifiedBatch,
+    asked: dict[str, dict[str, str]],
+    keys: Sequence[Any],
+    live: dict[str, pa.Table],
+    facts: pa.Table,
 ) -> Reasons:
-    """Why calls of a slice must stay: gone, no longer due, decided otherwise, or not what was archived."""
+    """Why calls of a slice must stay: gone, no longer due, decided otherwise, or not what was archived.
+
+    Notes in `asked` the erasure requests that the calls were judged under, for their records.
+    """
+    asked.update(_requests(facts))
     chosen = pa.array(keys, live["calls"][CALL_ID].type)
     archived = of_calls(batch.tables, chosen)
     decided = _deciding(archived["calls"])
@@ -122,7 +131,28 @@ def _not_as_decided(verdict: dict[str, Any], decided: tuple[Any, ...], industry:
     return None
 
 
-def _purge_row(lifecycle: Lifecycle, batch: VerifiedBatch, run: Run, calls: pa.Table, going: Sequence[Any]) -> PurgeRow:
+def _requests(facts: pa.Table) -> dict[str, dict[str, str]]:
+    if "erasure_request" not in facts.column_names:
+        return {}
+    rows = facts.select(["call_id", "erasure_request", "erasure_requested_on"]).to_pylist()
+    return {
+        call_id_text(row["call_id"]): {
+            "id": row["erasure_request"],
+            "received_on": row["erasure_requested_on"].isoformat(),
+        }
+        for row in rows
+        if row["erasure_request"] is not None
+    }
+
+
+def _purge_row(
+    lifecycle: Lifecycle,
+    batch: VerifiedBatch,
+    run: Run,
+    calls: pa.Table,
+    asked: dict[str, dict[str, str]],
+    going: Sequence[Any],
+) -> PurgeRow:
     manifest, now = batch.manifest, lifecycle.now()
     purge = Purge(run.id, run.actor, batch.manifest_key, batch.manifest_sha256, batch.verified_at, now)
     schedule = lifecycle.policies.schedules.by_industry[manifest.industry]
@@ -138,5 +168,5 @@ def _purge_row(lifecycle: Lifecycle, batch: VerifiedBatch, run: Run, calls: pa.T
         manifest_sha256=batch.manifest_sha256,
         purged_at=now.isoformat(),
         calls=len(going),
-        entries=deletion_records(manifest, purge, chosen, {rule.id: rule.regimes for rule in schedule.rules}),
+        entries=deletion_records(manifest, purge, chosen, {rule.id: rule.regimes for rule in schedule.rules}, asked),
     )

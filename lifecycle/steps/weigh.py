@@ -41,8 +41,6 @@ def parts(crm: Crm, laws: Sequence[Law], as_of: date, progress: Progress) -> Ite
         if spans == {}:
             return
         by = reach(laws, industries(connection, crm.facts, spans), as_of, crm.facts.names)
-        if not by.reaches:
-            return
         counted = Counted(connection, crm.database, crm.facts, by)
         facts, weights = counted.groups()
         if facts.num_rows:

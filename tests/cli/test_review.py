@@ -233,3 +233,36 @@ def test_the_workflow_reviews_a_branch(committed: Place, old: str, new: str, rea
     assert (said.returncode, said.stdout.startswith(says)) == (0, True)
     assert summary.read_text() == (committed.folder / "review.md").read_text()
     assert summary.read_text().startswith("### Policy review: `origin/main` → `the work tree`")
+
+
+def test_an_edit_that_lets_requests_end_the_company_s_wish_names_the_calls_asked_for(
+    lifecycle: Run_, committed: Place
+) -> None:
+    committed.lifecycle().crm.control.create()
+    wanted = "JOIN account_industries i ON i.account_id = c.account_id WHERE i.industry = 'Retail'"
+    (call,) = committed.sql(
+        f"SELECT c.id FROM calls c {wanted} AND c.ended_at > '2026-06-01' AND c.ended_at < '2026-10-01' LIMIT 1"
+    )[0]
+    assert lifecycle("request", "erase", call, "--received", "2026-11-01").code in (0, 1)
+    edit(committed, "retail.yaml", "    keep_while: [open_deal, open_task]", "    on_erasure: floor")
+    said = lifecycle("diff", "HEAD", *AS_OF, "--json").json
+    assert call in {one for impact in said["impacts"] for one in impact["samples"]}
+    lost = due(committed, None)["retail"] - due(committed, "HEAD")["retail"]
+    assert call in lost
+    assert sum(impact["calls"] for impact in said["impacts"]) == len(lost)
+
+
+def test_a_hold_by_a_link_is_counted_call_by_call(lifecycle: Run_, committed: Place) -> None:
+    linked = "SELECT call_id, deal_id FROM call_deals"
+    going = set[str]().union(*due(committed, "HEAD").values())
+    held = next((deal for call, deal in committed.sql(linked) if call in going), None)
+    assert held is not None
+    (committed.policies / "holds").mkdir(exist_ok=True)
+    (committed.policies / "holds" / "acme.yaml").write_text(
+        HOLD.format("acme", held).replace("account_ids", "deal_ids")
+    )
+    said = lifecycle("diff", "HEAD", *AS_OF, "--json")
+    before, after = due(committed, "HEAD"), due(committed, None)
+    stays = sum(map(len, before.values())) - sum(map(len, after.values()))
+    assert (said.code, sum(impact["calls"] for impact in said.json["impacts"])) == (0, stays)
+    assert stays > 0

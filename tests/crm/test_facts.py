@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.crm import facts as module
-from lifecycle.crm.facts import Cutoffs, FactKinds, texts, times
+from lifecycle.crm.facts import Cutoffs, FactKinds
+from lifecycle.crm.values import texts, times
 from lifecycle.errors import SourceError
 from lifecycle.policy.disposition import dispose
 from lifecycle.policy.document import read_document

@@ -280,7 +280,7 @@ def _lengthened(
 
 
 def binds(of: Hold, as_of: date) -> bool:
-    return of.released_at is None or of.released_at > as_of
+    return of.released_at is None or of.released_at >= as_of
 
 
 def in_hold(scopes: Sequence[Scope], row: Row, its: Schedule) -> bool:

@@ -62,7 +62,7 @@ class Case:
         found = self.on(EVENTUALLY)
         if found["disposition"] != "due":
             return None
-        days = [found["destroy_on"], *(each.released_at for each in self.holds.by_id.values())]
+        days = [found["destroy_on"], *(each.released_at + timedelta(days=1) for each in self.holds.by_id.values())]
         first = min(day for day in days if self.goes(day))
         assert not self.goes(first - timedelta(days=1))
         return first
@@ -148,7 +148,7 @@ CONSENT = law(
 LETTER = law(rule("P6Y", "de-hgb-257-letters", count="year_end"), zone="Europe/Berlin")
 NOTE = law(rule("P3Y", "us-sec-17a4-b4"), zone="America/New_York", grace="none")
 CALL_IN_PARIS = order("2021-03-16T09:00")
-HELD = holds(hold("matter", account_ids=["A"], released="2027-09-02"))  # the hold binds through the day before
+HELD = holds(hold("matter", account_ids=["A"], released="2027-09-01"))  # the hold binds through that day
 
 
 def ended(on: str | None) -> pa.Table:

@@ -82,7 +82,8 @@ def _wipe(url: str) -> None:
         connection.execute(demo.calls.update().values(repeat_parent_id=None))
         for table in reversed(demo.metadata.sorted_tables):
             connection.execute(table.delete())
-        if sa.inspect(connection).has_table("purges", schema="lifecycle"):
-            connection.execute(sa.text("DELETE FROM lifecycle.purges"))
-        if sa.inspect(connection).has_table("lifecycle_purges"):
-            connection.execute(sa.text("DELETE FROM lifecycle_purges"))
+        for table in ("purges", "requests"):
+            if sa.inspect(connection).has_table(table, schema="lifecycle"):
+                connection.execute(sa.text(f"DELETE FROM lifecycle.{table}"))
+            if sa.inspect(connection).has_table(f"lifecycle_{table}"):
+                connection.execute(sa.text(f"DELETE FROM lifecycle_{table}"))
