@@ -12,7 +12,7 @@ from typing import Annotated
 import click
 import typer
 
-from lifecycle.cli import approve, holds, look, proof, request, setup
+from lifecycle.cli import approve, holds, look, proof, request, review, setup
 from lifecycle.cli.options import AsJson, AsOf, OneIndustry
 from lifecycle.cli.output import shown
 from lifecycle.errors import LifecycleError
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (setup, look, approve, proof, holds, request):
+for group in (setup, look, review, approve, proof, holds, request):
     group.register(app)
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also after the command.")]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.columns import Column, UnreadableValue
-from lifecycle.crm.database import Database, among, bound
+from lifecycle.crm.database import Database, Named, among, bound, named_in
 from lifecycle.crm.links import Links, statement
 from lifecycle.crm.requests import ErasureRequest, Requests, keys_of, with_requests
 from lifecycle.crm.source import Source
@@ -105,7 +105,7 @@ class Facts:
         """Every fact of every call that may be in one of the scopes; whole calls, some BATCH_ROWS a table."""
         inner = self._query.alias("g")
         wanted = sa.or_(*(self._in_scope(inner, scope) for scope in scopes))
-        for table in self._stream(connection, sa.select(inner.c.call_id).where(wanted)):
+        for table in self._stream(connection, [sa.select(inner.c.call_id).where(wanted)]):
             yield self._beside(table, None, ())
 
     def _beside(self, facts: pa.Table, links: Collection[str] | None, requests: Sequence[ErasureRequest]) -> pa.Table:
@@ -123,10 +123,24 @@ class Facts:
             wanted += [sa.and_(_not_false(inner.c[has(component)]), sa.or_(*parts))] if parts else []
         if not wanted:
             return iter(())
-        return self._stream(connection, sa.select(inner.c.call_id).where(sa.or_(*wanted)))
+        return self._stream(connection, [sa.select(inner.c.call_id).where(sa.or_(*wanted))])
 
-    def _stream(self, connection: sa.Connection, ids: sa.Select[Any]) -> Iterator[pa.Table]:
-        statement = self._select().where(self._query.c.call_id.in_(ids)).order_by(self._query.c.call_id)
+    def named(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
+        """Every fact of the calls that any of the statements or lists names, links and requests included.
+
+        Whole calls, some BATCH_ROWS a table.
+        """
+        requests = self._requests.pending(connection)
+        for table in self._stream(connection, ids):
+            yield self._beside(table, None, requests)
+
+    def requested(self, connection: sa.Connection) -> list[Any]:
+        """The keys of the calls that somebody asked to erase."""
+        return keys_of(self._key, [one.call_id for one in self._requests.pending(connection)])
+
+    def _stream(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
+        wanted = (named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
+        statement = self._select().where(sa.or_(sa.false(), *wanted)).order_by(self._query.c.call_id)
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
         return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
 
@@ -169,6 +183,15 @@ class Facts:
         if name == "call_id":
             return among(self._database.dialect, column, keys_of(self._key, sorted(wanted)))
         return sa.func.trim(sa.cast(column, sa.String)).in_(list(wanted))
+
+    @property
+    def query(self) -> Any:
+        """The facts as a subquery, a column each."""
+        return self._query
+
+    def typed(self, name: str, values: Sequence[Any]) -> pa.Array:
+        """A fact's values as the driver gave them, as every table of facts has them."""
+        return self._typed(name, values)
 
     def empty(self) -> pa.Table:
         """No call, with every column."""

@@ -48,6 +48,12 @@ def check(lifecycle: Lifecycle) -> list[Finding]:
     return sorted(dict.fromkeys(found), key=lambda finding: finding.severity)
 
 
+def check_policies(lifecycle: Lifecycle) -> list[Finding]:
+    """The findings about the policies alone; no CRM and no store is asked. Errors first."""
+    found = dict.fromkeys(_asked(lifecycle, "policies", _policies))
+    return sorted(found, key=lambda finding: finding.severity)
+
+
 def exit_code(findings: list[Finding]) -> int:
     """0: clean. Wrong input weighs more than what failed outside, and that more than what needs a person."""
     codes = {finding.exit_code for finding in findings}

@@ -1,7 +1,7 @@
 """What a step works with: the CRM, the store, the policies, the clock it was handed, and which run it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -36,11 +36,16 @@ class Lifecycle:
     settings: Settings
     now: Callable[[], datetime]
     progress: Progress = lambda _what, _done, _of: None
+    law: Policies | None = None
+
+    def under(self, policies: Policies) -> "Lifecycle":
+        """The same under another law than the one on disk: to explain and to compare, never to purge."""
+        return replace(self, law=policies)
 
     @cached_property
     def policies(self) -> Policies:
-        """The law as it is on disk when first asked for."""
-        return read_policies(self.settings.policies)
+        """The law as it is on disk when first asked for, or the one given."""
+        return self.law or read_policies(self.settings.policies)
 
     def holds_now(self) -> Holds:
         """The legal holds as they are on disk this moment."""
@@ -49,8 +54,12 @@ class Lifecycle:
     @cached_property
     def crm(self) -> Crm:
         """The CRM."""
+        return self.crm_reading(fact_kinds(self.policies.schedules))
+
+    def crm_reading(self, kinds: FactKinds) -> Crm:
+        """The CRM, with facts read as somebody needs them."""
         database = open_database(self.settings.crm_url.get_secret_value())
-        return Crm(database, read_source(self.settings.source), fact_kinds(self.policies.schedules))
+        return Crm(database, read_source(self.settings.source), kinds)
 
     @cached_property
     def store(self) -> ObjectStore:

@@ -144,8 +144,13 @@ def _git(folder: Path) -> tuple[str | None, bool | None]:
     return commit or None, None if status is None or commit is None else bool(status)
 
 
+def git_command(folder: Path, *arguments: str) -> list[str]:
+    """Git in a folder, also where the folder is another account's: reading runs nothing of the work tree."""
+    return ["git", "-C", str(folder), "-c", "safe.directory=*", *arguments]
+
+
 def _git_says(folder: Path, *arguments: str) -> str | None:
-    command = ["git", "-C", str(folder), "-c", "safe.directory=*", *arguments]
+    command = git_command(folder, *arguments)
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lifecycle.crm.crm import Crm
 from lifecycle.crm.rows import UnreadableCalls
 from lifecycle.policy.plan import REVIEW, percent, reasons_to_wait
 from lifecycle.policy.schedule import Schedule
@@ -90,28 +91,28 @@ def _industry(
 ) -> IndustryPreview:
     waits_for = reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual)
     size = sum(
-        _bytes_a_call(lifecycle, _spread(sample, SAMPLE_CALLS), component)
+        bytes_a_call(lifecycle.crm, _spread(sample, SAMPLE_CALLS), component)
         * (count.components[component] if component else count.due)
         for component, sample in samples.items()
     )
     return IndustryPreview(schedule, count, waits_for, round(size))
 
 
-def _bytes_a_call(lifecycle: Lifecycle, sample: list[Any], component: str | None) -> float:
+def bytes_a_call(crm: Crm, sample: list[Any], component: str | None = None) -> float:
     """The mean size of calls, or of one component, with all rows, before compression. Unreadable ones, files: no."""
     if not sample:
         return 0
     try:
-        tables = _read(lifecycle, sample, component)
+        tables = _read(crm, sample, component)
     except UnreadableCalls:
-        unreadable = lifecycle.crm.unreadable(sample, component)
-        tables = _read(lifecycle, [key for key in sample if key not in unreadable], component)
+        unreadable = crm.unreadable(sample, component)
+        tables = _read(crm, [key for key in sample if key not in unreadable], component)
     return float(sum(int(table.nbytes) for table in tables.values()) / max(1, int(tables["calls"].num_rows)))
 
 
-def _read(lifecycle: Lifecycle, keys: list[Any], component: str | None) -> dict[str, pa.Table]:
-    with lifecycle.crm.database.reading() as connection:
-        return lifecycle.crm.rows_of(component).read(connection, keys)
+def _read(crm: Crm, keys: list[Any], component: str | None) -> dict[str, pa.Table]:
+    with crm.database.reading() as connection:
+        return crm.rows_of(component).read(connection, keys)
 
 
 def _spread(values: list[Any], most: int) -> list[Any]:
