@@ -108,6 +108,12 @@ class World:
     def schedule(self, text: str) -> None:
         (self.policies / f"{text.split()[1]}.yaml").write_text(text)
 
+    def regime(self, name: str, says: str) -> None:
+        """Write a statute: what it says of trigger, minimum, maximum …, as YAML in one line."""
+        head = f"id: {name}, title: t, jurisdiction: EU, citation: c, evidence: e, verified: text, kind: statute"
+        (self.policies / "regimes").mkdir(exist_ok=True)
+        (self.policies / "regimes" / f"{name}.yaml").write_text(f"{{{head}, review_by: 2030-01-01, {says}}}")
+
     def hold(self, scope: str, name: str = "hold-1") -> None:
         words = f"id: {name}\nmatter: m\nplaced_at: 2026-01-01\nplaced_by: counsel@example.com\nscope: {scope}\n"
         (self.policies / "holds" / f"{name}.yaml").write_text(words)

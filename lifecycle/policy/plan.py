@@ -21,12 +21,16 @@ USUAL_NIGHTS, FEWEST_NIGHTS = 30, 5
 
 
 class ScheduleVersion(StrictModel):
-    """The schedule something was decided under. No commit: the policies lie in no git work tree."""
+    """The schedule something was decided under, and the regimes its rules name (`regimes_sha256`, of their files).
+
+    No commit: the policies lie in no git work tree.
+    """
 
     id: str
     sha256: str
     git_commit: str | None
     git_dirty: bool | None
+    regimes_sha256: str
 
 
 class Cohort(StrictModel):

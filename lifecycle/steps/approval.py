@@ -75,11 +75,10 @@ def _to_be_approved(lifecycle: Lifecycle, plans: list[Plan], digest: str) -> Pla
     if not plan.reviews:
         how = f"--accept-plan {digest} lets its brake go" if plan.waits_for else "it waits for nobody"
         raise InputError(f"{digest}: none of the plan's rules asks for a review; {how}. Nothing was approved")
-    now = lifecycle.policies.schedules.by_industry.get(plan.industry)
-    if now is None or now.sha256 != plan.schedule.sha256:
+    if not lifecycle.policies.still(plan.schedule):
         raise PolicyChanged(
-            f"{plan.industry}: the plan of {plan.night} was made under another schedule than the one there is now. "
-            "Nothing was approved; plan the night again"
+            f"{plan.industry}: the plan of {plan.night} was made under another schedule, or other regimes, than there "
+            "are now. Nothing was approved; plan the night again"
         )
     return plan
 

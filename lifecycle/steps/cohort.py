@@ -41,8 +41,8 @@ def open_cohort(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | 
     """
     plan = _find(lifecycle, industry, cutoff, night)
     schedule = lifecycle.policies.schedules.by_industry.get(industry)
-    if schedule is None or schedule.sha256 != plan.schedule.sha256:
-        now = "cannot be relied on any more" if schedule is None else f"has sha256 {schedule.sha256[:12]}…"
+    if schedule is None or not lifecycle.policies.still(plan.schedule):
+        now = "cannot be relied on any more" if schedule is None else _changed(schedule, plan)
         raise PolicyChanged(
             f"{industry}: the plan of {plan.night} was made under the schedule {plan.schedule.sha256[:12]}…, "
             f"which {now}. Nothing was purged; plan the night again"
@@ -51,6 +51,12 @@ def open_cohort(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | 
     if waiting:
         raise PlanHeld(held_message(plan, waiting))
     return CohortPlan(plan, cutoff, schedule)
+
+
+def _changed(schedule: Schedule, plan: Plan) -> str:
+    if schedule.sha256 == plan.schedule.sha256:
+        return "names a regime that was changed since"
+    return f"has sha256 {schedule.sha256[:12]}…"
 
 
 def still_waits_for(lifecycle: Lifecycle, plan: Plan) -> tuple[str, ...]:

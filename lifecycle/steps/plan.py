@@ -162,7 +162,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
     backgrounds = background(lifecycle, as_of, wanted)
     result, due = survey(lifecycle, as_of)
-    fresh = [s for s in wanted if not _still_good(earlier[s.industry], s, lifecycle, backgrounds[s.industry], run)]
+    fresh = [s for s in wanted if not _still_good(earlier[s.industry], lifecycle, backgrounds[s.industry], run)]
     revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
     calls = _put_calls(lifecycle, as_of, revisions, due)
     plans = {industry: found[-1] for industry, found in earlier.items() if industry not in revisions}
@@ -174,13 +174,14 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     return result, dict(sorted(plans.items()))
 
 
-def _still_good(plans: list[Plan], schedule: Schedule, lifecycle: Lifecycle, now: Background, run: Run) -> bool:
+def _still_good(plans: list[Plan], lifecycle: Lifecycle, now: Background, run: Run) -> bool:
     if not plans:
         return False
     plan, holds = plans[-1], lifecycle.policies.holds.sha256
-    of_plan = (plan.source, plan.schedule.sha256, plan.holds_sha256, plan.schedule_author, plan.change_approved)
+    of_plan = (plan.source, plan.holds_sha256, plan.schedule_author, plan.change_approved)
+    same = of_plan == (lifecycle.crm.source.source, holds, now.author, now.change_approved)
     named = not plan.reviews or plan.actor != NOBODY_KNOWN or run.actor == NOBODY_KNOWN
-    return named and of_plan == (lifecycle.crm.source.source, schedule.sha256, holds, now.author, now.change_approved)
+    return same and named and lifecycle.policies.still(plan.schedule)
 
 
 def _put_calls(

@@ -3,11 +3,13 @@
 import hashlib
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from lifecycle.errors import PolicyError
+from lifecycle.policy.canonical import canonical_json, sha256_hex
+from lifecycle.policy.cases import named_by
 from lifecycle.policy.document import Document, read_document
 from lifecycle.policy.hold import Extension, Hold, Holds, read_extension, read_hold
 from lifecycle.policy.lawful import idle_extensions, read_schedule
@@ -31,6 +33,7 @@ class Policies:
     regimes: Mapping[str, Regime]
     git_commit: str | None
     git_dirty: bool | None
+    regime_digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def broken(self) -> Mapping[str, str]:
@@ -40,8 +43,22 @@ class Policies:
     def version(self, schedule: Schedule) -> ScheduleVersion:
         """What records say about the schedule they were decided under."""
         return ScheduleVersion(
-            id=schedule.industry, sha256=schedule.sha256, git_commit=self.git_commit, git_dirty=self.git_dirty
+            id=schedule.industry,
+            sha256=schedule.sha256,
+            git_commit=self.git_commit,
+            git_dirty=self.git_dirty,
+            regimes_sha256=self._regimes_sha256(schedule),
         )
+
+    def still(self, version: ScheduleVersion) -> bool:
+        """Whether a schedule and the regimes it names are what they were."""
+        schedule = self.schedules.by_industry.get(version.id)
+        same = schedule is not None and schedule.sha256 == version.sha256
+        return same and schedule is not None and self._regimes_sha256(schedule) == version.regimes_sha256
+
+    def _regimes_sha256(self, schedule: Schedule) -> str:
+        named = sorted(regime.id for regime in named_by(schedule, self.regimes))
+        return sha256_hex(canonical_json({name: self.regime_digests.get(name) for name in named}))
 
 
 def read_policies(folder: Path) -> Policies:
@@ -57,7 +74,8 @@ def read_policies(folder: Path) -> Policies:
             broken[path.name] = str(error)
     commit, dirty = _git(folder)
     found = collect(schedules, broken, regimes)
-    return Policies(found, holds_beside(folder, found), regimes, commit, dirty)
+    digests = {path.stem: sha256_hex(path.read_bytes()) for path in _yaml_files(folder / "regimes")}
+    return Policies(found, holds_beside(folder, found), regimes, commit, dirty, digests)
 
 
 def holds_beside(folder: Path, schedules: Schedules) -> Holds:

@@ -59,7 +59,7 @@ def line(
         '"night":"2026-11-20","object":{"key":"k/calls.parquet","sha256":"cc","version_id":"v1"},"plan_sha256":"aa",'
         f'"purge_from":"2026-03-17","purged_at":"2026-11-20T01:11:12.500000+00:00","regimes":{regimes},"row":{row},'
         '"rule_id":"FIN-CALL","run_id":"r-2",'
-        '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","sha256":"bb"},"source":"demo",'
+        '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","regimes_sha256":"rr","sha256":"bb"},"source":"demo",'
         '"trigger_date":"2021-03-16","v":2,"verified_at":"2026-11-20T01:10:00+00:00"}\n'
     )
 

@@ -17,7 +17,7 @@ MANIFEST = Manifest(
     night=date(2026, 11, 20),
     plan_sha256="aa",
     source="demo",
-    schedule=ScheduleVersion(id="finance", sha256="bb", git_commit=None, git_dirty=None),
+    schedule=ScheduleVersion(id="finance", sha256="bb", git_commit=None, git_dirty=None, regimes_sha256="rr"),
     created_at=datetime(2026, 11, 20, 1, 2, 3, 450000, tzinfo=UTC),
     run_id="r-1",
     objects=(
@@ -41,7 +41,7 @@ GOLDEN = (
     '"objects":[{"bytes":512,"columns":["id","naïve"],"key":"k/calls.parquet","rows":2,"sha256":"cc",'
     '"table":"calls","version_id":"v1"},{"bytes":9,"columns":[],"key":"k/notes.parquet","rows":0,"sha256":"dd",'
     '"table":"notes","version_id":null}],"plan_sha256":"aa","run_id":"r-1",'
-    '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","sha256":"bb"},"source":"demo"}'
+    '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","regimes_sha256":"rr","sha256":"bb"},"source":"demo"}'
 ).encode()
 
 

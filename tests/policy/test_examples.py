@@ -221,7 +221,7 @@ def test_what_differs_from_the_research_is_named_in_the_documents():
     assert all(each in said for each in NO_FLOOR_DAYS)
 
 
-@pytest.mark.parametrize("name", NO_FLOOR, ids=" ".join)
+@pytest.mark.parametrize("name", sorted(NO_FLOOR), ids=" ".join)
 def test_no_statute_asks_for_a_quality_recording(name):
     rows = judge(WORKED[name].facts, QUALITY, NO_HOLDS, EVENTUALLY, WORKED[name].component).to_pylist()
     assert [row["floor"] for row in rows if row["rule_id"] in ("LISTEN", "SHEET")] == [None]

@@ -180,7 +180,7 @@ PLAN = Plan(
     industry="finance",
     revision=1,
     source="demo",
-    schedule=ScheduleVersion(id="finance", sha256="aa", git_commit="bf2d744", git_dirty=False),
+    schedule=ScheduleVersion(id="finance", sha256="aa", git_commit="bf2d744", git_dirty=False, regimes_sha256="rr"),
     holds_sha256="bb",
     run_id="r-1",
     created_at=datetime(2026, 11, 20, 1, 2, 3, tzinfo=UTC),
@@ -206,7 +206,7 @@ GOLDEN = (
     '"created_at":"2026-11-20T01:02:03Z","dispositions":{"due":2,"retained":98},"due":2,"holds_sha256":"bb",'
     '"industry":"finance","live":100,"max_share":"2%","night":"2026-11-20","oldest_trigger":"2021-10-31",'
     '"overdue":1,"revision":1,"rules":{"FIN-CALL":2},"run_id":"r-1",'
-    '"schedule":{"git_commit":"bf2d744","git_dirty":false,"id":"finance","sha256":"aa"},'
+    '"schedule":{"git_commit":"bf2d744","git_dirty":false,"id":"finance","regimes_sha256":"rr","sha256":"aa"},'
     '"schedule_author":"bob@example.com","source":"demo",'
     '"waits_for":["review: FIN-CALL asks for one (2 calls)"]}'
 ).encode()
@@ -214,7 +214,7 @@ GOLDEN = (
 
 def test_a_plan_has_these_bytes_and_this_name():
     assert PLAN.to_bytes() == GOLDEN
-    assert PLAN.sha256 == "42b23b6f4507da9a94ff7c8d137cbc336d72c80ac01c26853e743709e6e1a5fd"
+    assert PLAN.sha256 == "92e8f37f1b72a51955c92b48b64924cebd50608672df6ff8c359ca901988a3d1"
 
 
 def test_a_plan_is_read_back():

@@ -273,11 +273,7 @@ def test_what_is_not_known_to_be_there_is_never_due_and_holds_its_call(sqlite_wo
 
 def test_a_component_stays_until_its_own_floor(sqlite_world):
     world = small_parts(sqlite_world)
-    (world.policies / "regimes").mkdir()
-    (world.policies / "regimes" / "floor.yaml").write_text(
-        "id: floor\ntitle: t\njurisdiction: EU\ncitation: c\nevidence: e\nverified: text\nreview_by: 2030-01-01\n"
-        "kind: statute\ntrigger: relationship_ended_at\nminimum: P5Y\ncomponents: [recording]\n"
-    )
+    world.regime("floor", "trigger: relationship_ended_at, minimum: P5Y, components: [recording]")
     world.schedule(PARTS.replace("component: recording,", "component: recording, regimes: [floor],"))
     assert plan(world)["bank"].components == {"notes": 1, "transcript": 2}
 

@@ -211,11 +211,7 @@ def test_released_holds_stay_on_the_list_with_their_calls(sqlite_world):
 
 def test_a_held_call_past_a_maximum_of_the_law_is_shown_for_legal_review(sqlite_world):
     world = around_deals(sqlite_world)
-    (world.policies / "regimes").mkdir()
-    (world.policies / "regimes" / "most.yaml").write_text(
-        "id: most\ntitle: t\njurisdiction: DE\ncitation: c\nevidence: e\nverified: text\nreview_by: 2030-01-01\n"
-        "kind: statute\ntrigger: ended_at\nmaximum: P5Y\n"
-    )
+    world.regime("most", "trigger: ended_at, maximum: P5Y")
     rule = "{id: R, title: t, trigger: ended_at, purge_after: P5Y, destroy_after: P5Y, regimes: [most]}"
     world.schedule(f"industry: bank\nmatches: Banking\nowner: o\ntimezone: UTC\nmax_share: 100%\nrules:\n  - {rule}\n")
     world.hold("{call_ids: [id-a, id-b]}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import PolicyError
+from lifecycle.policy.canonical import canonical_json
 from lifecycle.policy.plan import ScheduleVersion
 from lifecycle.steps.policies import read_holds, read_policies
 
@@ -62,7 +63,10 @@ def test_a_folder_is_read_whole(folder):
 def test_records_name_the_schedule_by_its_digest(folder):
     found = read_policies(folder)
     digest = hashlib.sha256(SCHEDULE.format("finance").encode()).hexdigest()
-    version = ScheduleVersion(id="finance", sha256=digest, git_commit=None, git_dirty=None)
+    law = canonical_json({"law": hashlib.sha256(REGIME.encode()).hexdigest()})
+    version = ScheduleVersion(
+        id="finance", sha256=digest, git_commit=None, git_dirty=None, regimes_sha256=hashlib.sha256(law).hexdigest()
+    )
     assert found.version(found.schedules.by_industry["finance"]) == version
 
 
