@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-slow lint lock bench clean
+.PHONY: help demo ui test test-slow lint schemas lock bench clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ lint: .venv/dev.stamp  ## check style, types, which module imports which, and th
 	done; echo "== dg check defs"; \
 	VIRTUAL_ENV=$$PWD/.venv PYTHONWARNINGS=ignore $(BIN)/dg check defs --use-active-venv || failed="$$failed [dg check defs]"; \
 	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
+
+schemas: .venv/runtime.stamp  ## write policies/schemas anew from the models
+	$(BIN)/python -m lifecycle.policy.schemas
 
 bench: .venv/dev.stamp  ## run the performance comparisons
 	@for file in bench/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

@@ -27,7 +27,7 @@ class Night:
     @property
     def exit_code(self) -> int:
         """0 done; 1 something a person must look at; else the worst failure's."""
-        aside = any(cohort["calls_set_aside"] for cohort in self.cohorts)
+        aside = any(cohort["calls_set_aside"] or cohort["files_left"] for cohort in self.cohorts)
         return max([code for _, code in self.failures], default=int(aside or bool(self.failed_checks)))
 
 
@@ -100,6 +100,9 @@ def _cohort(result: dg.ExecuteInProcessResult, industry: str, cutoff: str) -> di
         "archived": archived["calls"],
         "bytes": archived["bytes"],
         "purged": purged["calls"],
+        "components": purged["components"],
+        "files": purged["files"],
+        "files_left": purged["files_left"],
         "purged_before": purged["calls_purged_before"],
         "records": records,
         "calls_set_aside": aside,

@@ -13,7 +13,7 @@ from assets.resources import LifecycleResource, night_tag, run_of, said_plainly
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.anchor import anchor
 from lifecycle.steps.archive import archive_cohort
-from lifecycle.steps.cohort import going_cohorts, let_through, open_cohort, waiting_plans
+from lifecycle.steps.cohort import cohorts_of, held_message, let_through, open_cohort, waiting_plans
 from lifecycle.steps.context import night_of
 from lifecycle.steps.observe import take_census
 from lifecycle.steps.plan import Survey, plan_night
@@ -25,7 +25,7 @@ _OWNERS = ["team:records"]
 _PLAN_CHECKS = {
     "policies_are_lawful": "Every policy file can be relied on; the industries of those that cannot are kept.",
     "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
-    "brake_not_tripped": "No plan waits for a person.",
+    "brake_not_tripped": "No plan waits for a person: no brake tripped, no rule's review is without an approval.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
 
@@ -45,7 +45,7 @@ class NightConfig(dg.Config):
     industry: str | None = Field(default=None, description="Plan one industry only.")
     accept_plan: list[str] = Field(
         default=[],
-        description="Digests of plans that wait. Exactly these go through: their calls will be deleted.",
+        description="Digests of plans whose brake tripped. Exactly these are let go: their calls will be deleted.",
     )
 
 
@@ -67,18 +67,21 @@ def disposition_plan(
         survey, plans = plan_night(opened, night, run, config.industry)
         let_through(opened, plans, config.accept_plan, run)
         take_census(opened, night, config.industry)
-        waiting, going = waiting_plans(opened, plans), going_cohorts(opened, plans)
+        waiting = waiting_plans(opened, plans)
+        going = cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     return dg.MaterializeResult(
-        metadata=report.planned(survey, plans, going), check_results=_plan_checks(survey, plans, waiting)
+        metadata=report.planned(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
     )
 
 
-def _plan_checks(survey: Survey, plans: dict[str, Plan], waiting: dict[str, Plan]) -> list[dg.AssetCheckResult]:
+def _plan_checks(
+    survey: Survey, plans: dict[str, Plan], waiting: dict[str, tuple[str, ...]]
+) -> list[dg.AssetCheckResult]:
     found: dict[str, dict[str, Any]] = {
         "policies_are_lawful": dict(survey.broken),
         "no_unscheduled_industry": dict(survey.unscheduled),
-        "brake_not_tripped": {p.industry: "; ".join(p.waits_for) for p in waiting.values()},
+        "brake_not_tripped": {name: held_message(plans[name], reasons) for name, reasons in waiting.items()},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
     }
     return [
@@ -137,7 +140,8 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
         result = purge_cohort(opened, cohort, run_of(context))
-    return dg.MaterializeResult(metadata=report.purged(cohort, result), check_results=[_aside(result.set_aside)])
+        stayed = {**result.set_aside, **result.files_left}
+    return dg.MaterializeResult(metadata=report.purged(cohort, result), check_results=[_aside(stayed)])
 
 
 @dg.asset(

@@ -1,6 +1,6 @@
 """What came back from a step, as metadata a person reads in the UI: counts, digests, keys. No content of any call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -9,7 +9,7 @@ from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.anchor import Anchored
 from lifecycle.steps.archive import Archived
-from lifecycle.steps.cohort import CohortPlan
+from lifecycle.steps.cohort import CohortPlan, what_to_type
 from lifecycle.steps.consistent import Consistent
 from lifecycle.steps.plan import Survey
 from lifecycle.steps.purge import Purged
@@ -27,10 +27,20 @@ def table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dg.MetadataV
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
 
 
-def planned(survey: Survey, plans: Mapping[str, Plan], going: list[list[str]]) -> Metadata:
-    """The night over all industries. `going`: the cohorts to run now."""
+def planned(
+    survey: Survey, plans: Mapping[str, Plan], waiting: Mapping[str, tuple[str, ...]], going: list[list[str]]
+) -> Metadata:
+    """The night over all industries. `waiting`: what holds an industry still; `going`: the cohorts to run now."""
     rows = [
-        (p.industry, p.live, p.due, _counts(p.dispositions), p.oldest_trigger or "-", "; ".join(p.waits_for) or "-")
+        (
+            p.industry,
+            p.live,
+            p.due,
+            _counts(p.components) or "-",
+            _counts(p.dispositions),
+            p.oldest_trigger or "-",
+            "; ".join(waiting.get(p.industry, ())) or "-",
+        )
         for p in plans.values()
     ]
     commits = sorted({p.schedule.git_commit or NO_GIT for p in plans.values()})
@@ -38,15 +48,23 @@ def planned(survey: Survey, plans: Mapping[str, Plan], going: list[list[str]]) -
         "night": survey.as_of.isoformat(),
         "calls_live": sum(p.live for p in plans.values()),
         "calls_due": sum(p.due for p in plans.values()),
+        "components_due": sum(sum(p.components.values()) for p in plans.values()),
         "calls_unscheduled": sum(survey.unscheduled.values()),
-        "plans": table(("industry", "live", "due", "dispositions", "oldest due", "waits for"), rows),
-        "plans_by_industry": {p.industry: _plain(p) for p in plans.values()},
+        "plans": table(("industry", "live", "due", "components", "dispositions", "oldest due", "waits for"), rows),
+        "plans_by_industry": {
+            p.industry: {**_plain(p), **_waits(p, waiting.get(p.industry, ()))} for p in plans.values()
+        },
         "git_commit": ", ".join(commits) or "-",
         "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
         "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
         "broken_files": table(("file", "reason"), sorted(survey.broken.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
     }
+
+
+def _waits(plan: Plan, reasons: Sequence[str]) -> Metadata:
+    """What the plan waits for still, and what a person types."""
+    return {"waits": list(reasons), "to_type": what_to_type(plan, reasons)}
 
 
 def _plain(plan: Plan) -> Metadata:
@@ -56,11 +74,14 @@ def _plain(plan: Plan) -> Metadata:
 
 def archived(cohort: CohortPlan, result: Archived) -> Metadata:
     """One cohort's archive."""
-    what = [("calls archived", result.calls), ("batches", len(result.manifests)), ("bytes", result.bytes)]
+    what = [("calls archived", result.calls), *((f"{name} of calls", n) for name, n in result.components.items())]
+    what += [("files", result.files), ("batches", len(result.manifests)), ("bytes", result.bytes)]
     return {
         "summary": table(("what", "how much"), what),
         **_cohort(cohort),
         "calls": result.calls,
+        "components": dict(result.components),
+        "files": result.files,
         "bytes": result.bytes,
         "manifests": result.manifests,
         **_set_aside(result.set_aside),
@@ -74,6 +95,9 @@ def purged(cohort: CohortPlan, result: Purged) -> Metadata:
         "summary": table(("deleted from", "rows"), what),
         **_cohort(cohort),
         "calls": result.calls,
+        "components": dict(result.components),
+        "files": result.files,
+        "files_left": dict(list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
         "sample": result.sample,
         "rows": sum(result.rows.values()),

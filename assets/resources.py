@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from lifecycle.errors import LifecycleError, OutsideError
+from lifecycle.policy.approval import NOBODY_KNOWN
 from lifecycle.settings import read_settings
 from lifecycle.steps.context import Lifecycle, Progress, Run
 
@@ -44,7 +45,7 @@ def run_of(context: dg.AssetExecutionContext) -> Run:
     asked = [
         f"{kind} {tags[f'dagster/{kind}_name']}" for kind in ("schedule", "sensor") if f"dagster/{kind}_name" in tags
     ]
-    return Run(context.run.run_id, tags.get(ACTOR_TAG) or next(iter(asked), "launched by hand in Dagster"))
+    return Run(context.run.run_id, tags.get(ACTOR_TAG) or next(iter(asked), NOBODY_KNOWN))
 
 
 def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date | None:

@@ -8,12 +8,14 @@ LifecycleError
 │   └── NightError          a night that cannot be asked for
 ├── AttentionError        exit 1: a person must look before anything goes on
 │   ├── PlanHeld            the brake tripped, or a rule asks for a review
+│   ├── ApprovalRefused     a signed approval does not count
 │   ├── PolicyChanged       the law is another one than the plan was made under
 │   └── ProofError          the archive is not what its manifest says
 │       ├── FixityError       other bytes
 │       ├── CompletenessError missing or extra
 │       └── LedgerError       the ledger does not go on from what was signed before, or cannot
 └── OutsideError          exit 3: something outside failed, a rerun is safe
+    ├── ToolMissing         a program of this machine that is not there, or too old
     ├── DatabaseError
     │   └── LeaseTaken      another run works on the same cohort
     └── StoreError
@@ -60,6 +62,10 @@ class PlanHeld(AttentionError):
     """The plan waits: its brake tripped or one of its rules asks for a review. Nothing was archived or purged."""
 
 
+class ApprovalRefused(AttentionError):
+    """An approval does not count: who signed it, what was signed, or when. Nothing was let through."""
+
+
 class PolicyChanged(AttentionError):
     """The schedule changed after the plan was made. Nothing was purged."""
 
@@ -84,6 +90,10 @@ class OutsideError(LifecycleError):
     """Something outside failed. A rerun is safe."""
 
     exit_code = 3
+
+
+class ToolMissing(OutsideError):
+    """A program that this machine should have is not there, or too old."""
 
 
 class DatabaseError(OutsideError):

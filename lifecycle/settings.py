@@ -1,7 +1,7 @@
 """The environment, read once into frozen Settings. The only place that reads it; see README for what each means."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -18,15 +18,28 @@ def _zone(name: str) -> str:
     return name
 
 
+_DEMO_CRM = SecretStr("sqlite:///demo/crm.db")
+
+
+def _demo(name: str) -> str:
+    return (Path.cwd() / "demo" / name).as_uri()
+
+
+def _recordings(given: dict[str, Any]) -> str | None:
+    """Of the demo's own CRM the demo's own files; of another one nobody knows."""
+    return _demo("recordings") if given.get("crm_url") == _DEMO_CRM else None
+
+
 class Settings(BaseSettings):
     """LIFECYCLE_… variables, also from a `.env` file in the working folder. The CRM's URL never prints."""
 
     model_config = SettingsConfigDict(env_prefix="LIFECYCLE_", env_file=".env", frozen=True, extra="ignore")
 
-    crm_url: SecretStr = SecretStr("sqlite:///demo/crm.db")
+    crm_url: SecretStr = _DEMO_CRM
     source: str = "demo"
     policies: Path = Path("policies")
-    store: str = Field(default_factory=lambda: (Path.cwd() / "demo" / "store").as_uri())
+    store: str = Field(default_factory=lambda: _demo("store"))
+    recordings: str | None = Field(default_factory=_recordings)
     s3_endpoint: str | None = None
     signing_key: Path = Path("lifecycle.key")
     origin: str | None = None

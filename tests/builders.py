@@ -4,6 +4,7 @@ What must be true after a night is `account_for`: every call of the start is who
 exactly one record. Which servers there are is conftest's.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ from lifecycle.steps.seal import seal
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 RUN = Run("run-1", "tester")
-CONTROL = ("lifecycle_purges", "lifecycle_leaves", "lifecycle_places", "lifecycle_checkpoints")
+CONTROL = tuple(f"lifecycle_{name}" for name in ("purges", "requests", "leaves", "places", "checkpoints"))
 
 _RULE = "trigger: ended_at, keep_while: [open_deal, open_task]"
 BANK = f"""industry: bank
@@ -95,6 +96,8 @@ class World:
 
     def __init__(self, url: str, store: str, policies: Path, s3_endpoint: str | None = None) -> None:
         self.url, self.store_url, self.policies, self.s3_endpoint = url, store, policies, s3_endpoint
+        self.files = policies.parent / "recordings"
+        self.recordings_url: str | None = None
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
         self.dialect = self.engine.dialect.name
         self._ids, self._waiting = count(1), demo.Rows()
@@ -105,6 +108,12 @@ class World:
 
     def schedule(self, text: str) -> None:
         (self.policies / f"{text.split()[1]}.yaml").write_text(text)
+
+    def regime(self, name: str, says: str) -> None:
+        """Write a statute: what it says of trigger, minimum, maximum …, as YAML in one line."""
+        head = f"id: {name}, title: t, jurisdiction: EU, citation: c, evidence: e, verified: text, kind: statute"
+        (self.policies / "regimes").mkdir(exist_ok=True)
+        (self.policies / "regimes" / f"{name}.yaml").write_text(f"{{{head}, review_by: 2030-01-01, {says}}}")
 
     def hold(self, scope: str, name: str = "hold-1") -> None:
         words = f"id: {name}\nmatter: m\nplaced_at: 2026-01-01\nplaced_by: counsel@example.com\nscope: {scope}\n"
@@ -118,7 +127,8 @@ class World:
     def given(self) -> dict[str, Any]:
         """The settings of this world."""
         key = self.policies.parent / "lifecycle.key"
-        return {"crm_url": self.url, "store": self.store_url, "policies": self.policies, "signing_key": key}
+        places = {"crm_url": self.url, "store": self.store_url, "recordings": self.recordings_url}
+        return {**places, "policies": self.policies, "signing_key": key}
 
     def initialised(self) -> "World":
         self.lifecycle().crm.control.create()
@@ -175,6 +185,19 @@ class World:
 
     def recording(self, key: str) -> None:
         self.add(demo.recordings, call_id=key, path=f"r/{key}.wav", bytes=2**40, sha256="0" * 64)
+
+    def recorded(self, key: str, path: str, body: bytes, sha256: str | None = "its own") -> None:
+        """A recording with its file, where the settings say that files lie."""
+        self.recordings_url = self.files.as_uri()
+        (self.files / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.files / path).write_bytes(body)
+        digest = hashlib.sha256(body).hexdigest() if sha256 == "its own" else sha256
+        self.add(demo.recordings, call_id=key, path=path, bytes=len(body), sha256=digest)
+
+    def on_disk(self) -> dict[str, bytes]:
+        """The files where the recordings lie."""
+        found = (path for path in self.files.rglob("*") if path.is_file())
+        return {path.relative_to(self.files).as_posix(): path.read_bytes() for path in found}
 
     def furnish(self) -> "World":
         """Eleven due calls in two cohorts, with every kind of row around them, and ten that must stay."""

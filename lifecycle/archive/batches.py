@@ -7,6 +7,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from lifecycle.archive.files import FILES
 from lifecycle.archive.objects import ObjectStore, Stored
 from lifecycle.archive.parquet import fetch_table, put_table
 from lifecycle.errors import CompletenessError, FixityError
@@ -62,6 +63,12 @@ def commit(store: ObjectStore, folder: str, manifest: Manifest) -> Stored:
     return store.put_once(f"{folder}{MANIFEST}", manifest.to_bytes())
 
 
+def batch_folder(key: str) -> str:
+    """The folder of the batch that an object of the archive lies in, its files a level below."""
+    folder = key.rpartition("/")[0]
+    return f"{folder}/".removesuffix(FILES)
+
+
 def manifest_keys(store: ObjectStore, prefix: str = ARCHIVE) -> Iterator[str]:
     """The keys of every committed manifest below a prefix, sorted."""
     return (key for key in store.list(prefix) if key.endswith(f"/{MANIFEST}"))
@@ -72,7 +79,7 @@ def read_manifest(store: ObjectStore, key: str) -> tuple[Manifest, bytes]:
     body = store.get(key)
     manifest = Manifest.from_bytes(key, body)
     folder = key.removesuffix(MANIFEST)
-    strays = [part.key for part in manifest.objects if not part.key.startswith(folder)]
+    strays = [part.key for part in manifest.stored if not part.key.startswith(folder)]
     if strays:
         raise FixityError(f"{key}: names {strays[0]}, which lies outside its batch. Nothing was purged")
     return manifest, body

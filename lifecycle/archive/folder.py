@@ -109,6 +109,10 @@ class FolderStore:
             f"{self.url}: expected a bucket with Object Lock to lock {stored.key!r} until {until}; a folder has none"
         )
 
+    def holds_anything(self) -> bool:
+        """Whether the folder is there and not empty."""
+        return self._root.is_dir() and any(self._root.iterdir())
+
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""
         return try_out(self, lambda _: [])

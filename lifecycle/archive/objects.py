@@ -80,29 +80,27 @@ class ObjectStore(Protocol):
         """What makes this store unfit, found by trying; empty when fit. 'warning: ' marks what can be lived with."""
 
 
-def open_store(url: str, endpoint: str | None) -> ObjectStore:
+def open_store(url: str, endpoint: str | None, setting: str = "LIFECYCLE_STORE") -> ObjectStore:
     """The store that `s3://bucket/prefix` or `file:///folder` names. `endpoint`: an S3 server other than Amazon's.
 
-    Nothing is read or written yet. SettingsError: the URL or the endpoint is malformed.
+    `setting` is where the URL is from. Nothing is read or written yet. SettingsError: URL or endpoint are malformed.
     """
     parts = urlsplit(url)
     # A password pasted into a URL must not reach a log through our message.
     shown = "a URL holding '@'" if "@" in url else repr(url)
     if parts.query or parts.fragment:
-        raise SettingsError(f"LIFECYCLE_STORE: {_EXPECTED}, found {shown}. Take out what begins at '?' or '#'.")
+        raise SettingsError(f"{setting}: {_EXPECTED}, found {shown}. Take out what begins at '?' or '#'.")
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
         # Imported when needed: boto3 takes half a second, and the embedded default has no use for it.
         from lifecycle.archive.s3 import S3Store, connect
 
-        prefix = _named(parts.path.strip("/"), shown)
+        prefix = _named(parts.path.strip("/"), shown, setting)
         return S3Store(connect(_endpoint(endpoint)), parts.netloc, prefix)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and len(parts.path) > 1:
         from lifecycle.archive.folder import FolderStore
 
         return FolderStore(Path(unquote(parts.path)))
-    raise SettingsError(
-        f"LIFECYCLE_STORE: {_EXPECTED}, found {shown}. Correct the URL; credentials never belong in it."
-    )
+    raise SettingsError(f"{setting}: {_EXPECTED}, found {shown}. Correct the URL; credentials never belong in it.")
 
 
 def check_key(key: str) -> str:
@@ -214,11 +212,11 @@ def _removed(store: ObjectStore, first: Stored) -> builtins.list[str]:
     return [*problems, "a deleted object can still be read"]
 
 
-def _named(prefix: str, shown: str) -> str:
+def _named(prefix: str, shown: str, setting: str) -> str:
     try:
         return check_key(prefix) if prefix else ""
     except StoreError as error:
-        raise SettingsError(f"LIFECYCLE_STORE: {_EXPECTED}, found {shown}. Its prefix is malformed.") from error
+        raise SettingsError(f"{setting}: {_EXPECTED}, found {shown}. Its prefix is malformed.") from error
 
 
 def _endpoint(endpoint: str | None) -> str | None:

@@ -1,7 +1,11 @@
-"""Plans in the store: plans/<night>/<industry>/plan.json, the Parquet that names the calls, and who accepted which."""
+"""Plans in the store: plans/<night>/<industry>/plan.json, the Parquet that names the calls, and who accepted which.
+
+Signed approvals, which lie beside them, are in approvals.
+"""
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -20,6 +24,8 @@ from lifecycle.policy.plan import Plan, PlannedCalls
 
 PLANS = "plans/"
 _PLAN_KEY = re.compile(r"plans/(?P<night>\d{4}-\d\d-\d\d)/(?P<industry>[^/]+)/plan(-(?P<revision>\d+))?\.json")
+_PLACE = re.compile(r"plans/(?P<night>\d{4}-\d\d-\d\d)/(?P<industry>[^/]+)/")
+_LET_THROUGH = re.compile(r"/(accepted|approval)-(?P<digest>[0-9a-f]{64})[^/]*\.json$")
 _FLUSH_ROWS = 5_000
 
 
@@ -96,6 +102,48 @@ def planned_nights(store: ObjectStore, industry: str) -> list[date]:
     """The nights for which an industry has a plan, the newest last."""
     found = (_PLAN_KEY.fullmatch(key) for key in store.list(PLANS))
     return sorted({date.fromisoformat(m["night"]) for m in found if m and m["industry"] == industry})
+
+
+def plans_of_night(store: ObjectStore, night: date) -> dict[str, list[str]]:
+    """The keys that lie beside each industry's plans of a night: one list of the store."""
+    found = defaultdict[str, list[str]](list)
+    for key in store.list(f"{PLANS}{night.isoformat()}/"):
+        found[key.split("/")[2]].append(key)
+    return dict(found)
+
+
+def earlier_plans(store: ObjectStore, night: date, industries: Iterable[str], nights: int) -> dict[str, list[Plan]]:
+    """Each industry's newest plan of its last so many nights before this one, the newest first.
+
+    A plan that waited, and that nobody let through, took nothing and is left out: a backlog that is stopped night
+    after night must not become what is usual.
+    """
+    wanted, today = set(industries), night.isoformat()
+    found: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in wanted}
+    for key in store.list(PLANS):
+        match = _PLACE.match(key)
+        if match and match["night"] < today and match["industry"] in wanted:
+            found[match["industry"]][match["night"]].append(key)
+    return {
+        name: [plan for _, keys in sorted(by_night.items(), reverse=True)[:nights] for plan in _went(store, keys)]
+        for name, by_night in found.items()
+    }
+
+
+def _went(store: ObjectStore, keys: list[str]) -> list[Plan]:
+    """The newest plan among the keys of one folder, if it waited for nobody or was let through."""
+    plans = sorted((int(m["revision"] or 1), key) for key in keys if (m := _PLAN_KEY.fullmatch(key)))
+    if not plans:
+        return []
+    plan = _read(store, plans[-1][1])
+    approved = any(f"/approval-{plan.sha256}-" in key for key in keys)
+    going = (not plan.brakes or _acceptance_key(plan) in keys) and (not plan.reviews or approved)
+    return [plan] if going else []
+
+
+def let_through_digests(keys: Iterable[str]) -> set[str]:
+    """The plans named by the acceptances and approvals among some keys. What these are worth is not said."""
+    return {match["digest"] for key in keys if (match := _LET_THROUGH.search(key))}
 
 
 def read_cohort(store: ObjectStore, plan: Plan, cutoff: str) -> pa.Table:

@@ -12,7 +12,7 @@ from typing import Annotated
 import click
 import typer
 
-from lifecycle.cli import ledger, look, proof, setup
+from lifecycle.cli import approve, holds, ledger, look, proof, request, review, setup
 from lifecycle.cli.options import AsJson, AsOf, OneIndustry
 from lifecycle.cli.output import shown
 from lifecycle.errors import LifecycleError
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (setup, look, proof, ledger):
+for group in (setup, look, review, approve, proof, ledger, holds, request):
     group.register(app)
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also after the command.")]
@@ -40,7 +40,7 @@ Accepted = Annotated[
         "--accept-plan",
         metavar="DIGEST",
         show_default=False,
-        help="Let exactly this waiting plan through: the digest that the stopped run printed. May be repeated.",
+        help="Let go the brake of exactly this plan: the digest that the stopped run printed. May be repeated.",
     ),
 ]
 

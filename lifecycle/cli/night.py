@@ -13,8 +13,10 @@ from lifecycle.crm import demo as demo_crm
 from lifecycle.crm import samples
 from lifecycle.crm.database import open_database, translated
 from lifecycle.errors import InputError
+from lifecycle.policy.approval import run_by
 from lifecycle.settings import Settings, read_settings
 from lifecycle.steps.context import Lifecycle, night_of
+from lifecycle.steps.policies import git_mail
 from lifecycle.steps.prepare import Prepared, make_keys
 
 with warnings.catch_warnings():
@@ -58,10 +60,11 @@ def demo(json_output: bool) -> int:
 
 def _night(wanted: dict[str, Any], json_output: bool) -> Night:
     _dagster_home()
+    actor = run_by(getpass.getuser(), git_mail(read_settings().policies))
     config = {name: str(value) if name == "as_of" else value for name, value in wanted.items() if value}
     with output.progress(json_output) as progress, warnings.catch_warnings(), dagster_instance() as instance:
         warnings.simplefilter("ignore")
-        return run_night(instance, config, f"lifecycle run by {getpass.getuser()}", progress)
+        return run_night(instance, config, actor, progress)
 
 
 def _dagster_home() -> Path:
@@ -78,10 +81,15 @@ def _require_own_sample(settings: Settings) -> None:
     own = settings.crm_url == usual["crm_url"].default and settings.store == usual["store"].get_default(
         call_default_factory=True, validated_data={}
     )
-    if not own or settings.source != usual["source"].default:
+    others = (settings.source, settings.recordings) != (
+        usual["source"].default,
+        (DEMO / "recordings").absolute().as_uri(),
+    )
+    if not own or others:
         raise InputError(
-            "the demo makes and purges a sample CRM of its own, and LIFECYCLE_CRM_URL, LIFECYCLE_STORE or "
-            "LIFECYCLE_SOURCE names another.\nNothing was done; unset them (see .env too), then run the demo again"
+            "the demo makes and purges a sample CRM of its own, and LIFECYCLE_CRM_URL, LIFECYCLE_STORE, "
+            "LIFECYCLE_RECORDINGS or LIFECYCLE_SOURCE names another.\n"
+            "Nothing was done; unset them (see .env too), then run the demo again"
         )
 
 
@@ -96,7 +104,7 @@ def _make_sample(lifecycle: Lifecycle, night: date) -> None:
     engine = open_database(lifecycle.settings.crm_url.get_secret_value()).engine
     with translated():
         demo_crm.create_schema(engine)
-        samples.populate(engine, night, _SAMPLE_CALLS)
+        samples.populate(engine, night, _SAMPLE_CALLS, DEMO / "recordings")
     lifecycle.crm.control.create()
     make_keys(lifecycle, Prepared())
 
@@ -110,27 +118,45 @@ def _tell(night: Night) -> None:
             ("industry", "live calls", "due", "oldest due", "kept otherwise", "waits for"),
             [_plan_row(plan) for plan in plans],
         )
+        for plan in plans:
+            _tell_waiting(plan)
         unscheduled = list(night.planned["unscheduled_by_industry"].items())
         if unscheduled:
             output.print_table("Kept, for no schedule speaks of them", ("industry in the CRM", "calls"), unscheduled)
     if night.cohorts:
-        shown = ("industry", "cutoff", "archived", "purged", "records", "calls_set_aside")
-        rows = [tuple(cohort[name] for name in shown) for cohort in night.cohorts]
-        output.print_table("Cohorts", ("industry", "clock started", "archived", "purged", "records", "set aside"), rows)
+        shown = ("industry", "cutoff", "archived", "purged", "parts", "records", "calls_set_aside")
+        rows = [tuple({**cohort, "parts": _parts(cohort)}[name] for name in shown) for cohort in night.cohorts]
+        columns = ("industry", "clock started", "archived", "purged", "parts of calls", "records", "set aside")
+        output.print_table("Cohorts", columns, rows)
     aside = [(c["industry"], call, reason) for c in night.cohorts for call, reason in c["set_aside"].items()]
     if aside:
         output.print_table("Set aside: these calls stayed", ("industry", "call", "why"), aside)
+    left = [(key, reason) for cohort in night.cohorts for key, reason in cohort["files_left"].items()]
+    if left:
+        output.print_table("Files that are there still", ("the archived copy", "why"), left)
     for message, _ in night.failures:
         output.say(f"failed: {message}", style="red")
     for check in dict.fromkeys(night.failed_checks):
         output.say(f"look at: the check {check} did not pass; Dagster's UI shows what it found", style="yellow")
 
 
+def _parts(cohort: dict[str, Any]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in cohort["components"].items()) or "-"
+
+
+def _tell_waiting(plan: dict[str, Any]) -> None:
+    """Why a plan waits, and what to type: lines rather than cells, for a digest must come out whole."""
+    for reason in plan["waits"]:
+        output.say(f"{plan['industry']} waits for a person. {reason}", style="yellow")
+    for command in plan["to_type"]:
+        output.say(command)
+
+
 def _plan_row(plan: dict[str, Any]) -> tuple[Any, ...]:
     others = {name: count for name, count in plan["dispositions"].items() if name not in ("due", "retained")}
     kept = ", ".join(f"{count} {name}" for name, count in others.items()) or "-"
-    waits = "; ".join(plan["waits_for"]) + f"\n--accept-plan {plan['sha256']}" if plan["waits_for"] else "-"
-    return plan["industry"], plan["live"], plan["due"], plan["oldest_trigger"] or "-", kept, waits
+    kinds = dict.fromkeys(reason.partition(":")[0] for reason in plan["waits_for"] if reason in plan["waits"])
+    return plan["industry"], plan["live"], plan["due"], plan["oldest_trigger"] or "-", kept, ", ".join(kinds) or "-"
 
 
 def _where_to_look(night: Night) -> None:

@@ -59,6 +59,8 @@ def shown(value: Any) -> str:
     """A value as a person reads it, whatever it holds: NULL is `-`, and no control character gets through."""
     if value is None or isinstance(value, bool):
         return {None: "-", True: "yes", False: "no"}[value]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value)) or "-"
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(plain(value)))
 
 

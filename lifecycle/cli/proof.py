@@ -51,7 +51,7 @@ def record(call: CallId, json_output: AsJson = False) -> None:
     else:
         for one in found.records:
             tell_record(one)
-        if found.live:
+        if found.live and any(one.record["component"] is None for one in found.records):
             say(f"Call {found.call_id} is in the CRM again.", "bold red")
     raise typer.Exit(0 if found.records else 1)
 
@@ -73,14 +73,16 @@ def plain_record(one: Recorded) -> dict[str, Any]:
 
 def _words(record: Mapping[str, Any]) -> Iterator[str]:
     schedule, archived = record["schedule"], record["object"]
+    component, files = record["component"], len(record["files"])
+    what = f"The {component} of call" if component else "Call"
     yield (
-        f"Call {record['call_id']} ({record['source']}) was deleted from the CRM at {record['purged_at']} "
+        f"{what} {record['call_id']} ({record['source']}) was deleted from the CRM at {record['purged_at']} "
         f"by {record['actor']}, in run {record['run_id']} of the night {record['night']}."
     )
     regimes = f", which names {', '.join(record['regimes'])}" if record["regimes"] else ""
     yield (
         f"Why: rule {record['rule_id']} of the schedule {schedule['id']}{regimes}. "
-        f"Its clock started on {record['trigger_date']}; the call could go from {record['purge_from']}."
+        f"Its clock started on {record['trigger_date']}; it could go from {record['purge_from']}."
     )
     commit = schedule["git_commit"]
     changed = ", with changes that were not committed" if schedule["git_dirty"] else ""
@@ -91,6 +93,8 @@ def _words(record: Mapping[str, Any]) -> Iterator[str]:
         f"{archived['key']}, row {record['row']}, version {archived['version_id'] or 'none'}, "
         f"sha256 {archived['sha256']}."
     )
+    if files:
+        yield f"With it {files} {'file' if files == 1 else 'files'}: {', '.join(f['key'] for f in record['files'])}."
     yield f"Manifest: {record['manifest_key']}, sha256 {record['manifest_sha256']}."
     destroy_on = record["destroy_on"]
     yield f"The copy is to be destroyed on {destroy_on}." if destroy_on else "The copy is kept for ever."
@@ -108,6 +112,8 @@ def _tell(found: Audit) -> None:
         say(
             f"Note: the records of {found.unsealed} purge transactions wait; the next night brings them into the store."
         )
+    if found.files_waiting:
+        say(f"Note: the files of {found.files_waiting} purge transactions wait to be removed; the next night tries.")
     if found.published:
         say(f"The ledger of {found.published.size} leaves was read back: {_kinds(found)}. Its checkpoint:")
         for line in found.published.note.decode().splitlines():
@@ -147,6 +153,7 @@ def _plain(found: Audit) -> dict[str, Any]:
         "orphans": found.orphans,
         "unsealed": found.unsealed,
         "ledger": _plain_ledger(found),
+        "files_waiting": found.files_waiting,
     }
 
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated
 from lifecycle.crm.places import Places
+from lifecycle.crm.requests import Requests
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import PurgeRow
 
@@ -27,11 +28,13 @@ _PURGES = (
     sa.Column("entries", sa.LargeBinary(_LARGEST_ENTRIES), nullable=False),
     sa.Column("sealed_key", sa.String(400), nullable=True),
     sa.Column("sealed_at", sa.String(40), nullable=True),
+    sa.Column("files", sa.Integer, nullable=False),
+    sa.Column("files_removed_at", sa.String(40), nullable=True),
 )
 
 
 class Control:
-    """The purge rows of one CRM: schema `lifecycle` on PostgreSQL, tables named `lifecycle_…` elsewhere.
+    """The purge rows and erasure requests of one CRM: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
     `places` is the ledger's side of them.
     """
@@ -40,11 +43,10 @@ class Control:
         self._database = database
         self._schema = "lifecycle" if database.dialect == "postgresql" else None
         name = "purges" if self._schema else "lifecycle_purges"
-        columns = [column._copy() for column in _PURGES]
-        self.table = sa.Table(
-            name, sa.MetaData(schema=self._schema), *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4"
-        )
-        self.places = Places(database, self.table.metadata, self.table)
+        columns, metadata = [column._copy() for column in _PURGES], sa.MetaData(schema=self._schema)
+        self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+        self.requests = Requests(database, metadata)
+        self.places = Places(database, metadata, self.table)
 
     def create(self) -> None:
         """Make what is missing; safe to run again."""
@@ -52,6 +54,13 @@ class Control:
             if self._schema and not sa.inspect(connection).has_schema(self._schema):
                 connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
             self.table.metadata.create_all(connection)
+
+    def complete(self) -> bool:
+        """Whether every table is there; an installation of before has no `requests`, and runs its nights without."""
+        with translated():
+            inspector = sa.inspect(self._database.engine)
+            tables = self.table.metadata.tables.values()
+            return all(inspector.has_table(table.name, schema=self._schema) for table in tables)
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
@@ -64,7 +73,8 @@ class Control:
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
         """Write a purge row into the transaction that deletes the calls."""
-        kept = {c.name: getattr(row, c.name) for c in self.table.columns if c.name not in ("entries", "sealed_at")}
+        names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
+        kept = {name: getattr(row, name) for name in names}
         connection.execute(self.table.insert().values(entries=zlib.compress(row.entries), **kept))
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
@@ -87,6 +97,17 @@ class Control:
         """Note where records from before the ledger lie in the store."""
         with self._database.writing() as connection:
             values = {"sealed_key": key, "sealed_at": at.isoformat()}
+            connection.execute(self.table.update().where(self.table.c.id == row_id).values(values))
+
+    def files_waiting(self, connection: sa.Connection) -> list[str]:
+        """The ids of purge rows whose files are to be removed still."""
+        waits = sa.and_(self.table.c.files > 0, self.table.c.files_removed_at.is_(None))
+        return list(connection.scalars(sa.select(self.table.c.id).where(waits).order_by(self.table.c.id)))
+
+    def mark_files_removed(self, row_id: str, at: datetime) -> None:
+        """Note that of the files of a purge row none is left that nothing else names."""
+        with self._database.writing() as connection:
+            values = {"files_removed_at": at.isoformat()}
             connection.execute(self.table.update().where(self.table.c.id == row_id).values(values))
 
     def _rows(self, connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[PurgeRow]:

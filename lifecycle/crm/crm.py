@@ -6,12 +6,15 @@ from typing import Any
 from lifecycle.crm.control import Control
 from lifecycle.crm.database import Database
 from lifecycle.crm.facts import FactKinds, Facts
+from lifecycle.crm.files import FileColumns, file_columns, named_in
 from lifecycle.crm.inspection import unfit_engines
 from lifecycle.crm.purger import Purger
+from lifecycle.crm.requests import Restriction
 from lifecycle.crm.rows import Rows, UnreadableCalls
 from lifecycle.crm.schema import read_schema, unmapped_references
 from lifecycle.crm.source import Source
 from lifecycle.errors import SourceError
+from lifecycle.policy.cases import has
 
 
 class Crm:
@@ -21,26 +24,50 @@ class Crm:
         self.database, self.source = database, source
         self.tables = read_schema(database, source)
         self.rows = Rows(source, self.tables, database.dialect)
-        self.facts = Facts(database, source, self.rows.key, kinds)
         self.control = Control(database)
+        flags = frozenset(map(has, source.components))
+        given = FactKinds(kinds.times, kinds.flags | flags)
+        self.facts = Facts(database, source, self.rows.key, given, self.control.requests)
+        self.restriction = Restriction(source, self.rows.key)
+        missing = sorted(flags - set(self.facts.names))
+        if missing:
+            raise SourceError(f"source {source.source}: expected the fact {missing[0]} of a component; it is not given")
 
-    def purger(self) -> Purger:
-        """The one that deletes. Raises SourceError while a deletion could reach an unarchived row, or stick."""
+    def rows_of(self, component: str | None) -> Rows:
+        """The rows of whole calls, or those of one component of them."""
+        return self.rows if component is None else Rows(self.source, self.tables, self.database.dialect, component)
+
+    def purger(self, component: str | None = None) -> Purger:
+        """The one that deletes whole calls, or one component of them.
+
+        Raises SourceError while a deletion could reach an unarchived row, or stick.
+        """
         self.control.require()
-        problems = unmapped_references(self.database, self.source)
+        problems = unmapped_references(self.database, self.source, component)
         problems += [f"{doubt.table}: {doubt.problem}" for doubt in unfit_engines(self.database, self.source)]
         if problems:
             raise SourceError("\n".join(f"source {self.source.source}: {problem}" for problem in problems))
-        return Purger(self.database, self.rows, self.facts, self.control)
+        as_is = [self.source.call.modified] if self.source.call.modified else []
+        return Purger(self.database, self.rows_of(component), self.facts, self.control, as_is)
 
-    def unreadable(self, keys: Sequence[Any]) -> dict[Any, str]:
+    def files_of(self, component: str | None) -> list[FileColumns]:
+        """Where the rows of whole calls, or of one component, name files outside the database."""
+        return file_columns(self.source, component)
+
+    def still_named(self, paths: Sequence[str]) -> set[str]:
+        """Of some files those that any row of this moment names."""
+        with self.database.reading() as connection:
+            found = (named_in(connection, self.database.dialect, self.tables, c, paths) for c in self.files_of(None))
+            return set[str]().union(*found)
+
+    def unreadable(self, keys: Sequence[Any], component: str | None = None) -> dict[Any, str]:
         """Which of the named calls cannot be read exactly, and why. Found by halving; costs nothing where all can."""
         try:
             with self.database.reading() as connection:
-                self.rows.read(connection, keys)
+                self.rows_of(component).read(connection, keys)
         except UnreadableCalls as error:
             if len(keys) == 1:
                 return {keys[0]: f"unreadable: {error}"}
             half = len(keys) // 2
-            return {**self.unreadable(keys[:half]), **self.unreadable(keys[half:])}
+            return {**self.unreadable(keys[:half], component), **self.unreadable(keys[half:], component)}
         return {}

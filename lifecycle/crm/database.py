@@ -134,6 +134,14 @@ def among(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]) ->
     return column.in_(sa.bindparam(None, list(values), expanding=True, type_=sa.types.NullType()))
 
 
+Named = Sequence[Any] | sa.Select[Any]
+
+
+def named_in(dialect: str, column: sa.ColumnElement[Any], named: Named) -> sa.ColumnElement[bool]:
+    """The rows whose column has a value that is listed, or that a statement gives."""
+    return column.in_(named) if isinstance(named, sa.Select) else among(dialect, column, named)
+
+
 def _element(value: Any) -> str:
     text = f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

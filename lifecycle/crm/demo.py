@@ -98,6 +98,7 @@ calls = _table(
     sa.Column("repeat_parent_id", _CALL_ID, sa.ForeignKey("calls.id"), index=True),
     sa.Column("deleted", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("updated_at", _TIMESTAMP),
+    sa.Column("transcript", sa.Text),
 )
 call_contacts = _table(
     "call_contacts",
@@ -135,7 +136,7 @@ recordings = _table(
     "recordings",
     _id(),
     _call(index=True),
-    sa.Column("path", sa.String(300), nullable=False),
+    sa.Column("path", sa.String(300), nullable=False, index=True, comment="below LIFECYCLE_RECORDINGS"),
     sa.Column("bytes", sa.BigInteger),
     sa.Column("sha256", sa.CHAR(64)),
     sa.Column("created_at", _TIMESTAMP),

@@ -1,25 +1,29 @@
-"""The facts of calls as Arrow: the source's own SQL, narrowed in the database, typed here. No content of any call."""
+"""The facts of calls as Arrow: the source's own SQL, narrowed in the database. No content of any call.
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+Not here: what becomes of a value (`values`), of links (`links`), of erasure requests (`requests`).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from lifecycle.crm.columns import Column, UnreadableValue
-from lifecycle.crm.database import Database, among, bound
+from lifecycle.crm.database import Database, Named, among, bound, named_in
+from lifecycle.crm.links import Links, statement
+from lifecycle.crm.requests import ErasureRequest, Requests, keys_of, with_requests
 from lifecycle.crm.source import Source
+from lifecycle.crm.values import FALSE, clean, flags, texts, times
 from lifecycle.errors import InputError, SourceError
+from lifecycle.evidence.deletion import call_id_text
+from lifecycle.policy.cases import has
 
 BATCH_ROWS = 50_000
+_REQUESTED = 1000  # requested calls looked up a statement
 _ANY_ZONE = timedelta(days=3)  # a narrowing in whole days of no zone in particular must let every zone's answer through
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TRUE, _FALSE = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +36,121 @@ class FactKinds:
 
 @dataclass(frozen=True, slots=True)
 class Cutoffs:
-    """The latest trigger date, by fact, that may be due on a night; a fact whose rules never end has None."""
+    """The latest trigger date, by fact, that may be due on a night; a fact whose rules never end has None.
+
+    `components`: the same for the rules of each component, which ask only for calls that may have it.
+    """
 
     as_of: date
     latest: dict[str, date | None] = field(default_factory=dict)
+    components: dict[str, dict[str, date | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The calls that may be in a scope: the texts of each fact (blanks but spaces around one count), some days."""
+
+    wanted: Mapping[str, Collection[str]]
+    first: date | None = None
+    last: date | None = None
 
 
 class Facts:
     """The facts query of one source on one database."""
 
-    def __init__(self, database: Database, source: Source, key: Column, kinds: FactKinds) -> None:
+    def __init__(self, database: Database, source: Source, key: Column, kinds: FactKinds, requests: Requests) -> None:
         self._database, self._source, self._key, self.kinds = database, source, key, kinds
+        self._requests = requests
         with database.reading() as connection:
             self.names = _names(connection, source)
+            self.links = Links(database, source, key, connection)
+        for twice in sorted(self.links.names & set(self.names)):
+            raise SourceError(f"source {source.source}: {twice} is a link and a column of the facts query; keep one")
         for needed in ("call_id", "industry"):
             if needed not in self.names:
                 raise SourceError(f"source {source.source}: the facts query gives no column {needed}")
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
 
+    @property
+    def given(self) -> frozenset[str]:
+        """Every fact that the source gives, the links included."""
+        return self.links.names | set(self.names)
+
     def census(self, connection: sa.Connection) -> list[tuple[str | None, int]]:
         """How many calls there are, by the industry the CRM writes."""
         industry, calls = self._query.c.industry, sa.func.count(sa.distinct(self._query.c.call_id))
         found = connection.execute(sa.select(industry, calls).group_by(industry))
-        return [(None if written is None else _clean(written), number) for written, number in found]
+        return [(None if written is None else clean(written), number) for written, number in found]
 
-    def candidates(self, connection: sa.Connection, cutoffs: Cutoffs) -> Iterator[pa.Table]:
-        """Every fact of every call that may be due, or has no usable trigger; whole calls, some BATCH_ROWS a table."""
+    def candidates(
+        self, connection: sa.Connection, cutoffs: Cutoffs, links: Collection[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Every fact of every call that may be due, has no usable trigger, or that somebody asked to erase.
+
+        Whole calls, some BATCH_ROWS a table, with the links asked for (None: all). Links are read beside the stream, a
+        moment later than the facts: the look under lock is the one that counts.
+        """
+        requests = self._requests.pending(connection)
+        waiting = set(keys_of(self._key, [one.call_id for one in requests]))
+        for table in self._may_go(connection, cutoffs):
+            waiting.difference_update(table["call_id"].to_pylist() if waiting else ())
+            yield self._beside(table, links, requests)
+        others = sorted(waiting)
+        for start in range(0, len(others), _REQUESTED):
+            table = self._read(connection, others[start : start + _REQUESTED])
+            if table.num_rows:
+                yield self._beside(table, links, requests)
+
+    def in_scopes(self, connection: sa.Connection, scopes: Sequence[Narrowing]) -> Iterator[pa.Table]:
+        """Every fact of every call that may be in one of the scopes; whole calls, some BATCH_ROWS a table."""
         inner = self._query.alias("g")
-        wanted = [self._may_be_due(inner, name, cutoffs) for name in cutoffs.latest if name in self.names]
+        wanted = sa.or_(*(self._in_scope(inner, scope) for scope in scopes))
+        for table in self._stream(connection, [sa.select(inner.c.call_id).where(wanted)]):
+            yield self._beside(table, None, ())
+
+    def _beside(self, facts: pa.Table, links: Collection[str] | None, requests: Sequence[ErasureRequest]) -> pa.Table:
+        """Complete facts that stream by: no other statement can run on their connection."""
+        if links is None or self.links.names & set(links):
+            with self._database.reading() as connection:
+                facts = self.links.added(connection, facts, links)
+        return with_requests(facts, requests, self._key)
+
+    def _may_go(self, connection: sa.Connection, cutoffs: Cutoffs) -> Iterator[pa.Table]:
+        inner = self._query.alias("g")
+        wanted = [*self._may_be_due(inner, cutoffs.latest, cutoffs.as_of)]
+        for component, latest in cutoffs.components.items():
+            parts = [*self._may_be_due(inner, latest, cutoffs.as_of)] if has(component) in self.names else []
+            wanted += [sa.and_(_not_false(inner.c[has(component)]), sa.or_(*parts))] if parts else []
         if not wanted:
             return iter(())
-        ids = sa.select(inner.c.call_id).where(sa.or_(*wanted))
-        statement = self._select().where(self._query.c.call_id.in_(ids)).order_by(self._query.c.call_id)
+        return self._stream(connection, [sa.select(inner.c.call_id).where(sa.or_(*wanted))])
+
+    def named(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
+        """Every fact of the calls that any of the statements or lists names, links and requests included.
+
+        Whole calls, some BATCH_ROWS a table.
+        """
+        requests = self._requests.pending(connection)
+        for table in self._stream(connection, ids):
+            yield self._beside(table, None, requests)
+
+    def requested(self, connection: sa.Connection) -> list[Any]:
+        """The keys of the calls that somebody asked to erase."""
+        return keys_of(self._key, [one.call_id for one in self._requests.pending(connection)])
+
+    def _stream(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
+        wanted = (named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
+        statement = self._select().where(sa.or_(sa.false(), *wanted)).order_by(self._query.c.call_id)
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
         return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
 
     def of(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
-        """Every fact of the named calls, as they are now."""
+        """Every fact of the named calls, as they are now, with every link and the earliest erasure request."""
+        facts = self.links.added(connection, self._read(connection, keys))
+        named = [call_id_text(key) for key in dict.fromkeys(facts["call_id"].to_pylist())]
+        return with_requests(facts, self._requests.of_calls(connection, named), self._key)
+
+    def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
         statement = self._select().where(among(self._database.dialect, self._query.c.call_id, keys))
         return self._table(connection.execute(statement).fetchall())
 
@@ -81,19 +163,35 @@ class Facts:
         except (ValueError, sa.exc.DataError):
             raise InputError(f"call {text!r}: expected a key of the CRM's calls ({kind}); nothing was done") from None
 
-    def any_in(
-        self, connection: sa.Connection, wanted: Mapping[str, Collection[str]], first: date | None, last: date | None
-    ) -> bool:
-        """Whether any call has one of the wanted texts for each fact; the days are taken with some to spare."""
-        given = self._query.c
-        asked: list[sa.ColumnElement[bool]] = [
-            sa.func.trim(sa.cast(given[name], sa.String)).in_(list(texts)) for name, texts in wanted.items()
-        ]
-        ended, started = (given[name] if name in self.names else sa.null() for name in ("ended_at", "started_at"))
+    def any_in(self, connection: sa.Connection, scope: Narrowing) -> bool:
+        """Whether any call may be in a scope."""
+        statement = sa.select(self._query.c.call_id).where(self._in_scope(self._query, scope)).limit(1)
+        return connection.execute(statement).first() is not None
+
+    def _in_scope(self, query: Any, scope: Narrowing) -> sa.ColumnElement[bool]:
+        asked = [self._has(query.c, name, texts) for name, texts in scope.wanted.items()]
+        ended, started = (query.c[name] if name in self.names else sa.null() for name in ("ended_at", "started_at"))
         late, early = sa.func.coalesce(ended, started), sa.func.coalesce(started, ended)
-        asked += [sa.or_(late.is_(None), late >= _day(first - _ANY_ZONE))] if first else []
-        asked += [sa.or_(early.is_(None), early < _day(last + _ANY_ZONE))] if last else []
-        return connection.execute(sa.select(given.call_id).where(*asked).limit(1)).first() is not None
+        asked += [sa.or_(late.is_(None), late >= _day(scope.first - _ANY_ZONE))] if scope.first else []
+        asked += [sa.or_(early.is_(None), early < _day(scope.last + _ANY_ZONE))] if scope.last else []
+        return sa.and_(sa.true(), *asked)
+
+    def _has(self, given: Any, name: str, wanted: Collection[str]) -> sa.ColumnElement[bool]:
+        column: sa.ColumnElement[Any] = given.call_id if name in self.links.names else given[name]
+        if name in self.links.names:
+            return column.in_(self.links.calls_with(name, wanted))
+        if name == "call_id":
+            return among(self._database.dialect, column, keys_of(self._key, sorted(wanted)))
+        return sa.func.trim(sa.cast(column, sa.String)).in_(list(wanted))
+
+    @property
+    def query(self) -> Any:
+        """The facts as a subquery, a column each."""
+        return self._query
+
+    def typed(self, name: str, values: Sequence[Any]) -> pa.Array:
+        """A fact's values as the driver gave them, as every table of facts has them."""
+        return self._typed(name, values)
 
     def empty(self) -> pa.Table:
         """No call, with every column."""
@@ -112,12 +210,15 @@ class Facts:
         usable = column.between(sa.literal_column("'0001-01-02'"), sa.literal_column("'9999-12-30'"))
         return sa.case((usable, column)).label(name)
 
-    def _may_be_due(self, query: Any, name: str, cutoffs: Cutoffs) -> sa.ColumnElement[bool]:
-        column = query.c[name]
-        future = column >= _day(cutoffs.as_of - timedelta(days=1))
-        unusable = sa.or_(column.is_(None), column < _day(date(1970, 1, 3)), future)
-        latest = cutoffs.latest[name]
-        return unusable if latest is None else sa.or_(unusable, column < _day(latest + _ANY_ZONE))
+    def _may_be_due(
+        self, query: Any, latest: Mapping[str, date | None], as_of: date
+    ) -> Iterator[sa.ColumnElement[bool]]:
+        for name, day in latest.items():
+            if name in self.names:
+                column = query.c[name]
+                future = column >= _day(as_of - timedelta(days=1))
+                unusable = sa.or_(column.is_(None), column < _day(date(1970, 1, 3)), future)
+                yield unusable if day is None else sa.or_(unusable, column < _day(day + _ANY_ZONE))
 
     def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
         """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
@@ -148,96 +249,7 @@ class Facts:
             return self._keys(values)
         if name in self.kinds.times:
             return times(values, self._source.timezone.key)
-        return _once_each(_flag, values, pa.bool_()) if name in self.kinds.flags else texts(values)
-
-
-def times(values: Sequence[Any], zone: str) -> pa.Array:
-    """Times as the driver gave them → date32, or timestamps in UTC. What is no time is NULL: never another clock.
-
-    A naive time that a clock change made ambiguous is the later one. A date among times is the end of its day.
-    """
-    if all(
-        value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)) for value in values
-    ):
-        return _once_each(_date, values, pa.date32())
-    try:
-        found = pa.array(values)
-        if not _whole_times(values, found.type):
-            raise TypeError
-        if pa.types.is_timestamp(found.type) and found.type.tz is not None:
-            return found.cast(pa.timestamp("us", "UTC"))
-        return _in_utc(found.cast(pa.timestamp("us")), zone)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return _in_utc(pa.array([_naive(value, zone) for value in values], pa.timestamp("us")), zone)
-
-
-def _whole_times(values: Sequence[Any], kind: pa.DataType) -> bool:
-    """Whether Arrow may cast: no numbers (no times here), no dates (Arrow begins them at midnight), one clock."""
-    if pa.types.is_timestamp(kind):
-        return all(v is None or (type(v) is datetime and (v.tzinfo is None) == (kind.tz is None)) for v in values)
-    return bool(pa.types.is_string(kind)) and all(value is None or len(value) > len("2021-03-16") for value in values)
-
-
-def texts(values: Sequence[Any]) -> pa.Array:
-    """Facts that are compared as text: numbers and text alike."""
-    try:
-        return pa.array(values, pa.string())
-    except (pa.ArrowException, TypeError, UnicodeError):
-        return _once_each(_clean, values, pa.string())
-
-
-def _clean(value: Any) -> str | None:
-    """A fact as text; one that is no UTF-8 is unknown."""
-    text = str(value)
-    return None if any("\udc80" <= letter <= "\udcff" for letter in text) else text
-
-
-def _once_each(convert: Callable[[Any], Any], values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    known = {value: None if value is None else convert(value) for value in set(values)}
-    return pa.array([known[value] for value in values], kind)
-
-
-def _in_utc(naive: pa.Array, zone: str) -> pa.Array:
-    local = pc.assume_timezone(naive, zone, ambiguous="latest", nonexistent="latest")
-    return local.cast(pa.timestamp("us", "UTC"))
-
-
-def _naive(value: Any, zone: str) -> datetime | None:
-    """One time, naive in the source's zone. None for what is no time (zero dates, texts, numbers)."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(
-                value.strip() + ("T23:59:59.999999" if _DATE.fullmatch(value.strip()) else "")
-            )
-        except ValueError:
-            return None
-    if type(value) is date:
-        return datetime(value.year, value.month, value.day, 23, 59, 59, 999_999)  # noqa: DTZ001
-    if not isinstance(value, datetime):
-        return None
-    try:
-        return value if value.tzinfo is None else value.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    except OverflowError:  # within a day of the year 1 or 9999
-        return None
-
-
-def _is_date_text(value: Any) -> bool:
-    return isinstance(value, str) and _DATE.fullmatch(value) is not None
-
-
-def _date(value: Any) -> date | None:
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        return None
-
-
-def _flag(value: Any) -> bool | None:
-    """Yes or no as a database says it. Anything else is unknown, and keeps."""
-    word = str(value).strip().lower()
-    return True if word in _TRUE else False if word in _FALSE else None
+        return flags(values) if name in self.kinds.flags else texts(values)
 
 
 def _names(connection: sa.Connection, source: Source) -> list[str]:
@@ -246,7 +258,12 @@ def _names(connection: sa.Connection, source: Source) -> list[str]:
 
 
 def _text(source: Source) -> sa.TextClause:
-    return sa.text(source.facts.rstrip().rstrip(";").replace(":", "\\:"))
+    return statement(source.facts)
+
+
+def _not_false(flag: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether a fact says yes, or nothing that is known to be no."""
+    return sa.or_(flag.is_(None), sa.func.lower(sa.func.trim(sa.cast(flag, sa.String))).not_in(sorted(FALSE)))
 
 
 def _day(day: date) -> sa.BindParameter[Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated
+from lifecycle.crm.files import file_columns
 from lifecycle.crm.schema import split_name
 from lifecycle.crm.source import Part, Source
 
@@ -50,14 +51,20 @@ def unfit_engines(database: Database, source: Source) -> Iterator[Doubt]:
 def _slow(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     """Children that are searched row by row, for every call."""
     for part in source.parts()[1:]:
-        schema, table = split_name(part.table)
         child = part.chain[-1]
-        indexes = [list(i["column_names"]) for i in inspector.get_indexes(table, schema=schema)]
-        indexes += [list(u["column_names"]) for u in inspector.get_unique_constraints(table, schema=schema)]
-        indexes.append(list(inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]))
-        if not any(_helps([str(name) for name in index], child.match, child.where) for index in indexes):
+        if not any(_helps(index, child.match, child.where) for index in _indexes(inspector, part.table)):
             columns = ", ".join(child.match)
             yield Doubt(part.table, f"no index begins with {columns}: every slice of a night reads the whole table")
+    for files in file_columns(source, None):
+        if not any(index[:1] == [files.path] for index in _indexes(inspector, files.table)):
+            yield Doubt(files.table, f"no index begins with {files.path}: each file to go reads the whole table")
+
+
+def _indexes(inspector: sa.Inspector, name: str) -> list[list[str]]:
+    schema, table = split_name(name)
+    indexes = [list(map(str, i["column_names"])) for i in inspector.get_indexes(table, schema=schema)]
+    indexes += [list(map(str, u["column_names"])) for u in inspector.get_unique_constraints(table, schema=schema)]
+    return [*indexes, list(map(str, inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]))]
 
 
 def _helps(index: list[str], match: Mapping[str, str], where: Mapping[str, str | int]) -> bool:
@@ -71,14 +78,14 @@ def _helps(index: list[str], match: Mapping[str, str], where: Mapping[str, str |
 
 
 def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
-    """Columns that look as if they named a row that a purge deletes, in tables the mapping does not speak of."""
+    """Columns that look as if they named a row that a purge deletes, in tables that neither the mapping nor we know."""
     mapped = {split_name(part.table) for part in source.parts()}
     suspicious = {name.lower() for part in source.parts()[1:] for name in part.chain[-1].match} - {"id"}
     suspicious.add(f"{_singular(split_name(source.call.table)[1])}_id")
     for schema in {schema for schema, _ in mapped}:
         for (_, table), columns in inspector.get_multi_columns(schema=schema).items():
             for name in (str(column["name"]) for column in columns):
-                if name.lower() in suspicious and (schema, table) not in mapped:
+                if name.lower() in suspicious and (schema, table) not in mapped and not table.startswith("lifecycle_"):
                     yield Doubt(table, f"{table}.{name} looks as if it named a call or a row of one, and is not mapped")
 
 

@@ -39,10 +39,17 @@ class _Interfered(Exception):
 
 
 class Purger:
-    """Deletes calls of one CRM, a slice a transaction."""
+    """Deletes calls of one CRM, or one component of calls, a slice a transaction.
 
-    def __init__(self, database: Database, rows: Rows, facts: Facts, control: Control) -> None:
+    Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
+    columns of that row which a database may write by itself on any update.
+    """
+
+    def __init__(
+        self, database: Database, rows: Rows, facts: Facts, control: Control, kept_as_is: Sequence[str] = ()
+    ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
+        self._kept_as_is = kept_as_is
 
     def purge(
         self,
@@ -92,18 +99,23 @@ class Purger:
             if not part.chain:
                 self._nothing_is_left(connection, [p for p in self._rows.parts if len(p.chain) == 1], going)
             table = locked[part.name]
-            counts[part.name] = self._remove(connection, part, table.filter(pa.compute.is_in(table[CALL_ID], chosen)))
+            name = part.name if part.columns is None else f"{part.name}-cleared"
+            counts[name] = self._remove(connection, part, table.filter(pa.compute.is_in(table[CALL_ID], chosen)))
             if len(part.chain) > 1:  # found through its parent, which goes next
                 self._nothing_is_left(connection, [part], going)
         return counts
 
     def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
         table, key = self._rows.mapped(part), self._rows.row_key(part)
+        gone: dict[str, Any] = {name: None for name in part.cleared}
+        if part.columns is not None:
+            gone |= {name: table.c[name] for name in self._kept_as_is}  # or MySQL writes the moment into it
+        if part.columns == ():
+            return 0
         done = 0
         for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
             some = rows.slice(start, ROWS_A_STATEMENT)
             wanted = _row_is_among(self._database.dialect, table, key, some)
-            gone = {name: None for name in part.detach}
             statement = table.update().where(wanted).values(gone) if gone else table.delete().where(wanted)
             done += connection.execute(statement).rowcount
         distinct = rows.select(list(key)).group_by(list(key)).aggregate([]).num_rows if rows.num_rows else 0

@@ -23,10 +23,12 @@ class UnreadableCalls(Exception):
 
 
 class Rows:
-    """The rows behind calls, for one mapping on one database schema."""
+    """The rows behind calls, or behind one component of them, for one mapping on one database schema."""
 
-    def __init__(self, source: Source, tables: Mapping[str, MappedTable], dialect: str) -> None:
-        self.parts = source.parts()
+    def __init__(
+        self, source: Source, tables: Mapping[str, MappedTable], dialect: str, component: str | None = None
+    ) -> None:
+        self.parts = source.parts(component)
         self._call_table, self._call_key = source.call.table, source.call.key
         self._tables, self._dialect = tables, dialect
 
@@ -43,13 +45,20 @@ class Rows:
         return {part.name: self._read_part(connection, part, keys, lock) for part in self.parts}
 
     def live(self, connection: sa.Connection, keys: Sequence[Any]) -> list[Any]:
-        """Which of the named calls the CRM still has."""
-        calls = self._tables[self._call_table].table
-        column = self.key.expression(calls)
-        wanted = (
-            sa.select(column).where(among(self._dialect, calls.c[self._call_key], some)) for some in _chunks(keys)
-        )
-        return [key for statement in wanted for key in connection.scalars(statement)]
+        """Which of the named calls the CRM still has; of a component: which still have any of it."""
+        whole = self.parts[0].columns is None
+        parts = self.parts[:1] if whole else [part for part in self.parts if not part.detach]
+        wanted = (self._presence(part, some) for part in parts for some in _chunks(keys))
+        return list(dict.fromkeys(key for statement in wanted for key in connection.scalars(statement)))
+
+    def having(self, tables: Mapping[str, pa.Table]) -> set[Any]:
+        """Of calls whose rows were read, those that have any of what these rows are of; a whole call always has."""
+        own = tables[self.parts[0].name]
+        if self.parts[0].columns is None:
+            return set(own[CALL_ID].to_pylist())
+        filled = [own.filter(own[name].is_valid()) for name in self.parts[0].columns]
+        children = [tables[part.name] for part in self.parts[1:] if not part.detach]
+        return {key for table in (*filled, *children) for key in table[CALL_ID].to_pylist()}
 
     def every_key(self, connection: sa.Connection) -> Iterator[Any]:
         """The keys of all calls the CRM has, streamed."""
@@ -72,12 +81,15 @@ class Rows:
     def _columns(self, part: Part) -> list[Column]:
         """Of a row that stays, only what names it and what is cleared; of a row that goes, everything."""
         table = self._tables[part.table]
-        wanted = {*table.key, *part.chain[-1].match, *part.detach} if part.detach else table.columns.keys()
+        stays = part.detach or part.columns is not None
+        found_by = part.chain[-1].match if part.chain else (self._call_key,)
+        wanted = {*table.key, *found_by, *part.cleared} if stays else table.columns.keys()
         return [column for name, column in table.columns.items() if name in wanted]
 
     def cleared(self) -> tuple[str, ...]:
-        """The columns of calls that the purge of another call sets to NULL."""
-        return tuple(name for part in self.parts if part.table == self._call_table for name in part.detach)
+        """The columns of calls that the purge of another call sets to NULL. None of them is of a component."""
+        mine = self.parts if self.parts[0].columns is None else ()
+        return tuple(name for part in mine if part.table == self._call_table for name in part.detach)
 
     def _read_part(self, connection: sa.Connection, part: Part, keys: Sequence[Any], lock: bool) -> pa.Table:
         columns = [Column(CALL_ID, self.key.type), *self._columns(part)]
@@ -100,7 +112,17 @@ class Rows:
             raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
         return pa.table(arrays, names=[column.name for column in columns])
 
-    def _statement(self, part: Part, keys: Sequence[Any], lock: bool) -> sa.Select[Any]:
+    def _presence(self, part: Part, keys: Sequence[Any]) -> sa.Select[Any]:
+        """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
+        calls, below, joined = self._joined(part)
+        statement = sa.select(self.key.expression(calls)).select_from(joined).distinct()
+        statement = statement.where(among(self._dialect, calls.c[self._call_key], keys))
+        if part.columns is None:
+            return statement
+        return statement.where(sa.or_(sa.false(), *(below.c[name].is_not(None) for name in part.columns)))
+
+    def _joined(self, part: Part) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
+        """The call's table, the part's, and both joined along the way from one to the other."""
         calls = self._tables[self._call_table].table.alias("c0")
         below: sa.FromClause = calls
         joined: sa.FromClause = calls
@@ -109,6 +131,10 @@ class Rows:
             on = [below.c[own] == above.c[other] for own, other in child.match.items()]
             on += [below.c[name] == bound(value) for name, value in child.where.items()]
             joined = joined.join(below, sa.and_(*on))
+        return calls, below, joined
+
+    def _statement(self, part: Part, keys: Sequence[Any], lock: bool) -> sa.Select[Any]:
+        calls, below, joined = self._joined(part)
         call_id = self.key.expression(calls).label(CALL_ID)
         chosen = [column.expression(below) for column in self._columns(part)]
         wanted = among(self._dialect, calls.c[self._call_key], keys)

@@ -4,11 +4,13 @@ It looks as if the nightly had run well until a few days ago, with the dirt that
 names say so, and every number is from a range that regulators keep free for films and books.
 """
 
+import hashlib
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,6 +18,8 @@ from sqlalchemy import Engine, Table, select
 
 from lifecycle.crm import demo
 from lifecycle.errors import InputError
+
+Files = dict[str, bytes]
 
 _SEED = 20261120
 _BACKLOG_DAYS = 5
@@ -70,20 +74,27 @@ def fictional_phone(number: int) -> str:
     return shape.format(number // len(_FICTION) % size)
 
 
-def populate(engine: Engine, as_of: date, calls: int = 2000) -> None:
+def populate(engine: Engine, as_of: date, calls: int = 2000, recordings: Path | None = None) -> None:
     """Fill an empty demo schema with `calls` calls up to the day before `as_of`: the same arguments, the same rows.
 
     Of each known industry about 1.5% of the calls are up to five days past their retention (finance 5 years,
     healthcare 10, insurance 6, telecom and retail 1, from `ended_at`), none is older; of industries nobody knows, up to
-    twelve years. InputError where the CRM has accounts already.
+    twelve years.
+
+    Every recording's file is written below `recordings`, where given. InputError where the CRM has accounts already.
     """
+    files: Files = {}
     with engine.begin() as connection:
         if connection.scalar(select(demo.accounts.c.id).limit(1)) is not None:
             raise InputError("The sample needs an empty CRM, and this one has accounts. Name another database.")
-        demo.insert_rows(connection, _sample(Random(_SEED), as_of, calls))
+        demo.insert_rows(connection, _sample(Random(_SEED), as_of, calls, files))
+    for path, body in files.items() if recordings else ():
+        file = Path(recordings or "", path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(body)
 
 
-def _sample(rng: Random, as_of: date, count: int) -> demo.Rows:
+def _sample(rng: Random, as_of: date, count: int, files: Files) -> demo.Rows:
     rows: demo.Rows = defaultdict(list)
     shares = [round(trade.share * count) for trade in TRADES[:-1]]
     shares.append(count - sum(shares))
@@ -95,7 +106,7 @@ def _sample(rng: Random, as_of: date, count: int) -> demo.Rows:
     _repeat(rng, sampled)
     for call in sampled:
         _link(rng, rows, call, as_of)
-        _attach(rng, rows, call.row)
+        _attach(rng, rows, call.row, files)
     _soil(rng, [call.row for call in sampled if call.standing == "fresh"], as_of)
     return rows
 
@@ -165,6 +176,7 @@ def _call(
             "repeat_parent_id": None,
             "deleted": int(fresh and rng.random() < 0.01),
             "updated_at": ended + timedelta(minutes=rng.randint(0, 90)),
+            "transcript": f"Made-up talk of {seconds} seconds." if seconds % 3 == 0 else None,
         },
     )
 
@@ -223,7 +235,7 @@ def _link(rng: Random, rows: demo.Rows, call: Sampled, as_of: date) -> None:
         rows[demo.call_tasks].append({"call_id": row["id"], "task_id": task["id"]})
 
 
-def _attach(rng: Random, rows: demo.Rows, row: dict[str, Any]) -> None:
+def _attach(rng: Random, rows: demo.Rows, row: dict[str, Any], files: Files) -> None:
     """Notes of the call and now and then of its account, files of the notes, and the call's recording."""
     at = row["updated_at"]
     parents = [("Calls", row["id"])] * rng.choice((0, 0, 0, 1, 2))
@@ -234,9 +246,9 @@ def _attach(rng: Random, rows: demo.Rows, row: dict[str, Any]) -> None:
             content = rng.randbytes(rng.randint(200, 2000))
             _add(rows, demo.note_files, note_id=note["id"], filename="scan.bin", content=content)
     if rng.random() < 0.45:
-        path, size = f"recordings/{at:%Y/%m}/{row['id']}.wav", 44 + 8000 * row["duration_seconds"]
-        sha256 = rng.randbytes(32).hex()
-        _add(rows, demo.recordings, call_id=row["id"], path=path, bytes=size, sha256=sha256, created_at=at)
+        path, body = f"{at:%Y/%m}/{row['id']}.wav", rng.randbytes(32)
+        sha256, files[path] = hashlib.sha256(body).hexdigest(), body
+        _add(rows, demo.recordings, call_id=row["id"], path=path, bytes=len(body), sha256=sha256, created_at=at)
 
 
 def _soil(rng: Random, calls: list[dict[str, Any]], as_of: date) -> None:

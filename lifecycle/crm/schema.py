@@ -5,21 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.columns import Column, column_of
 from lifecycle.crm.database import Database, translated
-from lifecycle.crm.source import Part, Source
+from lifecycle.crm.source import Component, Part, Source
 from lifecycle.errors import SettingsError, SourceError
 
 
 @dataclass(frozen=True, slots=True)
 class MappedTable:
-    """One table as the product reads it: every column in the database's order, and the columns that name a row."""
+    """One table as the product reads it: its columns in the database's order, those that name a row, those NOT NULL."""
 
     table: sa.TableClause
     columns: Mapping[str, Column]
     key: tuple[str, ...]
+    required: frozenset[str]
 
 
 def split_name(name: str) -> tuple[str | None, str]:
@@ -53,13 +55,14 @@ def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
 
 def _mapped(inspector: sa.Inspector, dialect: str, name: str) -> MappedTable:
     schema, table = split_name(name)
-    found = [(str(c["name"]), c["type"]) for c in inspector.get_columns(table, schema=schema) if not c.get("computed")]
-    columns = {column: column_of(dialect, column, declared) for column, declared in found}
+    found = [column for column in inspector.get_columns(table, schema=schema) if not column.get("computed")]
+    columns = {str(c["name"]): column_of(dialect, str(c["name"]), c["type"]) for c in found}
     quoted: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, True)) for column in columns]
     clause = sa.table(
         sa.sql.quoted_name(table, True), *quoted, schema=sa.sql.quoted_name(schema, True) if schema else None
     )
-    return MappedTable(clause, columns, _row_key(inspector, table, schema))
+    required = frozenset(str(column["name"]) for column in found if not column["nullable"])
+    return MappedTable(clause, columns, _row_key(inspector, table, schema), required)
 
 
 def _row_key(inspector: sa.Inspector, table: str, schema: str | None) -> tuple[str, ...]:
@@ -75,8 +78,8 @@ def _row_key(inspector: sa.Inspector, table: str, schema: str | None) -> tuple[s
 
 def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:
     call = tables[source.call.table]
-    soft = source.call.soft_delete
-    for column in (source.call.key, source.call.modified, soft.column if soft else None):
+    marks = [mark.column for mark in (source.call.soft_delete, source.call.restricted) if mark]
+    for column in (source.call.key, source.call.modified, *marks):
         if column is not None and column not in call.columns:
             yield f"table {source.call.table} has no column {column}"
     for part in source.parts():
@@ -84,6 +87,23 @@ def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]
             yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
         if part.chain:
             yield from _child_misfits(source, part, tables)
+    for name, component in source.components.items():
+        yield from _component_misfits(name, component, call, source.call.table, tables)
+
+
+def _component_misfits(
+    name: str, component: Component, call: MappedTable, called: str, tables: Mapping[str, MappedTable]
+) -> Iterator[str]:
+    files = component.files
+    wanted = [(called, call, column) for column in component.columns]
+    wanted += [(files.table, tables[files.table], c) for c in (files.path, files.sha256) if c] if files else []
+    for where, table, column in wanted:
+        if column not in table.columns:
+            yield f"component {name}: table {where} has no column {column}"
+        elif table is call and column in {*call.required, *call.key}:
+            yield f"component {name}: {where}.{column} is NOT NULL or a key, so a purge could not clear it"
+        elif table is not call and not pa.types.is_string(table.columns[column].type):
+            yield f"component {name}: {where}.{column} is no text, so it names no file"
 
 
 def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> Iterator[str]:
@@ -111,8 +131,8 @@ def _other_schemas(database: Database, inspector: sa.Inspector) -> set[str | Non
     return set()
 
 
-def unmapped_references(database: Database, source: Source) -> list[str]:
-    """Foreign keys to a row that a purge deletes, from columns the mapping does not name.
+def unmapped_references(database: Database, source: Source, component: str | None = None) -> list[str]:
+    """Foreign keys to a row that a purge (of a component) deletes, from columns that are not mapped with it.
 
     A cascade there would delete rows that nobody archived, so a purge refuses while there is one. A mapped column
     counts only where all its rows are mapped: beside a `where`, the database's own action would reach the others.
@@ -122,9 +142,11 @@ def unmapped_references(database: Database, source: Source) -> list[str]:
         inspector = sa.inspect(database.engine)
         home = inspector.default_schema_name
         parts = [
-            ((schema or home, table), part) for part in source.parts() for schema, table in [split_name(part.table)]
+            ((schema or home, table), part)
+            for part in source.parts(component)
+            for schema, table in [split_name(part.table)]
         ]
-        deleted = {place for place, part in parts if not part.detach}
+        deleted = {place for place, part in parts if not part.detach and part.columns is None}
         children = [(place, part.chain[-1]) for place, part in parts if part.chain]
         some = {(place, column) for place, child in children for column in child.match}
         whole = {(place, column) for place, child in children if not child.where for column in child.match}

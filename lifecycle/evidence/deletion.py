@@ -1,11 +1,11 @@
-"""The deletion record: one purged call as one leaf of the ledger. Which, why, when, where archived; no content, no id.
+"""The deletion record: one purged call, or one component of it, as one leaf of the ledger. No content, no id.
 
 A purge row holds its records as JSON Lines: a line is a leaf, byte for byte. Version 1, from before the ledger, named
 calls by their ids, and is read here still.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.evidence.leaf import Epoch, leaf, row_digest
-from lifecycle.evidence.manifest import Manifest
+from lifecycle.evidence.manifest import ArchivedFile, Manifest
 from lifecycle.policy.canonical import sha256_hex
 
+FILES_NAMED = 100  # a leaf of 65,535 bytes holds some 250
+NOBODY_ASKED: Mapping[str, Mapping[str, str]] = {}
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
 
 
@@ -38,6 +40,7 @@ class PurgeRow:
 
     `entries` is JSON Lines, one deletion record a call; its bytes are fixed by the transaction that deleted the calls.
     `sealed_key` says where they are: `ledger:<first>-<last index>`, or an object of version 1; None: not sealed yet.
+    `files` is how many files these records name, which are to be removed once that transaction has committed.
     """
 
     id: str
@@ -52,6 +55,7 @@ class PurgeRow:
     calls: int
     entries: bytes
     sealed_key: str | None = None
+    files: int = 0
 
     @property
     def entries_sha256(self) -> str:
@@ -65,12 +69,20 @@ class PurgeRow:
 
 
 def deletion_records(
-    manifest: Manifest, purge: Purge, calls: pa.Table, regimes: Mapping[str, tuple[str, ...]], epoch: Epoch
+    manifest: Manifest,
+    purge: Purge,
+    calls: pa.Table,
+    regimes: Mapping[str, tuple[str, ...]],
+    epoch: Epoch,
+    files: Mapping[Any, Sequence[ArchivedFile]],
+    requests: Mapping[str, Mapping[str, str]] = NOBODY_ASKED,
 ) -> bytes:
     """JSON Lines, one leaf a call, in the order of `calls`. Raises LedgerError for a record too long for a leaf.
 
     `calls`: the archived rows, with _call_id, `_row` (the position in the archived object) and the deciding columns.
     `regimes`: by rule. Calls are named by commitment under the epoch.
+    `requests`: by the call's name, the erasure request (id, received_on) that it goes under; others have no such field.
+    `files`: by call; a record names the copies, never the paths, which may hold a telephone number.
     """
     archived = next(part for part in manifest.objects if part.table == "calls")
     common = {
@@ -81,16 +93,22 @@ def deletion_records(
         "plan_sha256": manifest.plan_sha256,
         "schedule": manifest.schedule.model_dump(mode="json"),
         "batch": manifest.batch,
+        "component": manifest.component,
         "archived_at": manifest.created_at.isoformat(),
         "object": {"key": archived.key, "version_id": archived.version_id, "sha256": archived.sha256},
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
-    each = _each(manifest.source, calls, regimes, epoch)
+    each = _each(manifest.source, calls, regimes, epoch, files, requests)
     return b"".join(leaf("purged", {**common, **own}) + b"\n" for own in each)
 
 
 def _each(
-    source: str, calls: pa.Table, regimes: Mapping[str, tuple[str, ...]], epoch: Epoch
+    source: str,
+    calls: pa.Table,
+    regimes: Mapping[str, tuple[str, ...]],
+    epoch: Epoch,
+    files: Mapping[Any, Sequence[ArchivedFile]],
+    requests: Mapping[str, Mapping[str, str]],
 ) -> Iterator[dict[str, Any]]:
     for row in calls.to_pylist():
         call_id, position = call_id_text(row["_call_id"]), row["_row"]
@@ -100,7 +118,15 @@ def _each(
             "row_sha256": row_digest(row, epoch.salt(source, call_id)),
         }
         decided = {name.removeprefix("_"): _plain(row[name]) for name in DECIDING}
-        yield {**named, **decided, "regimes": list(regimes.get(row["_rule_id"], ()))}
+        reasons = {"regimes": list(regimes.get(row["_rule_id"], ()))}
+        asked = {"request": dict(requests[call_id])} if call_id in requests else {}
+        yield {**named, **_copies(files.get(row["_call_id"], ())), **decided, **reasons, **asked}
+
+
+def _copies(files: Sequence[ArchivedFile]) -> dict[str, Any]:
+    """The first files that went with a call, and how many there were: a leaf has its length, the manifest has all."""
+    named = [{name: getattr(file, name) for name in ("key", "version_id", "sha256")} for file in files[:FILES_NAMED]]
+    return {"files": named, **({"files_in_all": len(files)} if len(files) > FILES_NAMED else {})}
 
 
 def call_id_text(key: Any) -> str:

@@ -22,8 +22,18 @@ class ArchivedObject(StrictModel):
     columns: tuple[str, ...] = Field(strict=False)
 
 
+class ArchivedFile(StrictModel):
+    """One file that rows of the batch name: its path where the recordings lie, its copy, and what both must be."""
+
+    path: str
+    key: str
+    version_id: str | None
+    bytes: int
+    sha256: str
+
+
 class Manifest(StrictModel):
-    """One archived batch. Times are UTC; `destroy_on` None means never."""
+    """One archived batch. Times are UTC; `destroy_on` None means never, `component` None the whole call."""
 
     batch: str
     industry: str
@@ -37,6 +47,13 @@ class Manifest(StrictModel):
     objects: tuple[ArchivedObject, ...] = Field(strict=False)
     calls: int
     destroy_on: date | None
+    component: str | None
+    files: tuple[ArchivedFile, ...] = Field(strict=False)
+
+    @property
+    def stored(self) -> tuple[ArchivedObject | ArchivedFile, ...]:
+        """Everything of the batch that lies in the store, but the manifest itself."""
+        return (*self.objects, *self.files)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

@@ -1,234 +1,255 @@
 """Tonight's answer for every call: due, or kept and why. A column at a time, no I/O, no clock, no row loop.
 
-`judge` asks every rule about every row of facts; `dispose` settles the judgements into one disposition a call. The
-answer that keeps longest wins: a call goes when the last of its rules lets it go, its copy with the latest of their
-destroy dates. What is unknown can only keep: a rule that might match, because a fact it asks for is missing, lengthens
-the stay and never permits the end.
+The answer that keeps longest wins: a call goes when the last of its rules lets it go, its copy with the latest of
+their destroy dates and after every statute's minimum. What is unknown can only keep: a rule that might match, because
+a fact it asks for is missing, lengthens the stay and never permits the end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from enum import StrEnum
 from functools import reduce
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lifecycle.policy.cases import cases_of, has
+from lifecycle.policy.hearing import Heard, hear
 from lifecycle.policy.hold import Holds
-from lifecycle.policy.matching import held_by, listed, local_dates, matches
-from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Rule, Schedule, Schedules, names_of
+from lifecycle.policy.judgement import DATES, NEVER, RANK, Disposition, Ruling
+from lifecycle.policy.laws import Told
+from lifecycle.policy.matching import held_by, once_each
+from lifecycle.policy.schedule import Schedule, Schedules, names_of
+from lifecycle.policy.settling import answers
 
-EARLIEST_TRIGGER = date(1970, 1, 2)
-_NEVER = date.max
+__all__ = ["JUDGEMENT", "NEVER", "Disposition", "bounded", "dispose", "dispose_components", "judge"]
 
-
-class Disposition(StrEnum):
-    """The answers, the most keeping first: the order in which they win over one another."""
-
-    CONFLICT = "conflict"
-    UNSCHEDULED = "unscheduled"
-    AWAITING_TRIGGER = "awaiting_trigger"
-    PERMANENT = "permanent"
-    RETAINED = "retained"
-    ON_HOLD = "on_hold"
-    KEPT = "kept"
-    DUE = "due"
-
-
-_RANK = {disposition: rank for rank, disposition in enumerate(Disposition)}
-_NAMES = pa.array([str(disposition) for disposition in Disposition])
 JUDGEMENT = pa.schema(
     [
         ("row", pa.int64()),
         ("rank", pa.int8()),
         ("industry", pa.string()),
         ("rule_id", pa.string()),
-        ("trigger_date", pa.date32()),
-        ("purge_from", pa.date32()),
-        ("destroy_from", pa.date32()),
         ("detail", pa.string()),
         ("hold", pa.string()),
-        ("floor", pa.date32()),
-        ("ceiling", pa.date32()),
+        *((name, pa.date32()) for name in DATES),
     ]
 )
+_BOUNDS = ("floor", "ceiling")
+_RULES_BITS = 16
+_DAYS_BITS = 23
+_DAYS_BEFORE_1970 = 200_000
+_NOBODY = pa.scalar(-1, pa.int64())
 
 
 def dispose(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
     """One row a call, in the order of first appearance.
 
     In: `facts`, a row a call and industry: call_id, industry (text), times (date32, or timestamps with a zone),
-    booleans for keep_while, text for the rest. Out: call_id, disposition, detail, industry, rule_id, trigger_date,
-    purge_from, destroy_on; the last five are those of the rule that keeps longest, destroy_on NULL means never.
+    booleans for keep_while and has_<component>, text for the rest. Out: call_id, disposition, detail, industry,
+    rule_id, trigger_date, purge_from, destroy_on; the last five are those of the rule that keeps longest, destroy_on
+    NULL means never.
     """
-    encoded = facts["call_id"].combine_chunks().dictionary_encode()
-    judged = judge(facts, schedules, holds, as_of)
-    judged = judged.append_column("call", encoded.indices.cast(pa.int64()).take(judged["row"]))
-    settled = _settle(judged).sort_by("call")
-    held = pc.and_(pc.is_valid(settled["hold"]), pc.greater_equal(settled["rank"], _RANK[Disposition.ON_HOLD]))
-    # A regime that forbids a copy by the day another still asks for one: no date is lawful, so a person must decide.
-    torn = pc.fill_null(pc.greater(settled["floor"], settled["ceiling"]), False)
-    rank = pc.if_else(held, pa.scalar(_RANK[Disposition.ON_HOLD], pa.int8()), settled["rank"])
-    rank = pc.if_else(torn, pa.scalar(_RANK[Disposition.CONFLICT], pa.int8()), rank)
-    detail = pc.if_else(held, settled["hold"], settled["detail"])
-    never = pc.equal(settled["destroy_from"], pa.scalar(_NEVER))
-    return pa.table(
-        {
-            "call_id": encoded.dictionary.take(settled["call"]),
-            "disposition": _NAMES.take(rank),
-            "detail": pc.if_else(torn, _conflict(settled), detail),
-            **{name: settled[name] for name in ("industry", "rule_id", "trigger_date", "purge_from")},
-            "destroy_on": pc.if_else(never, pa.scalar(None, pa.date32()), settled["destroy_from"]),
-        }
-    )
+    return bounded(facts, schedules, holds, as_of).drop_columns(list(_BOUNDS))
 
 
-def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
-    """What each rule says of each row of facts (JUDGEMENT): at least one judgement a row."""
-    parts = [JUDGEMENT.empty_table()]
-    found = {raw: schedules.of(raw) for raw in facts["industry"].unique().to_pylist()}
-    for schedule in {id(s): s for s in found.values() if s is not None}.values():
-        names = pa.array([raw for raw, of in found.items() if of is schedule], pa.string())
-        rows = pc.indices_nonzero(pc.is_in(facts["industry"], names))
-        parts += _judge_industry(facts.take(rows), rows, schedule, schedules.regimes, holds, as_of)
-    for raw in (raw for raw, schedule in found.items() if schedule is None):
-        here = pc.is_null(facts["industry"]) if raw is None else pc.equal(facts["industry"], pa.scalar(raw))
-        detail = "no industry" if raw is None or not raw.strip() else f"no schedule matches industry {raw!r}"
-        parts.append(_unscheduled(pc.indices_nonzero(pc.fill_null(here, False)), None, detail))
+def bounded(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
+    """`dispose` (or one component's answers), with `floor` and `ceiling`: the days the law sets, NULL without one."""
+    judged = _judged(facts, schedules, holds, as_of, component)
+    if component is not None:
+        judged = pa.concat_tables([judged, _following(facts, judged, schedules, holds, as_of)])
+    return answers(facts["call_id"].combine_chunks(), judged, as_of)
+
+
+def _following(facts: pa.Table, own: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+    """What the whole call's rules say in the industries where a component has no rule of its own: it follows the call.
+
+    `own`: the rows in which it has one; only their calls are asked about.
+    """
+    calls = facts["call_id"].take(own["row"]).combine_chunks()
+    rest = pc.and_not(pc.is_in(facts["call_id"], calls), _is_place(own["row"], facts.num_rows))
+    rows = pc.indices_nonzero(rest)
+    judged = _judged(facts.take(rows), schedules, holds, as_of, None)
+    return judged.set_column(0, "row", rows.cast(pa.int64()).take(judged["row"]))
+
+
+def _is_place(places: pa.ChunkedArray, count: int) -> pa.Array:
+    return pc.is_in(pc.indices_nonzero(pa.repeat(pa.scalar(True), count)).cast(pa.int64()), places.combine_chunks())
+
+
+def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+    """One row a call and component that has rules of its own and is certainly there: as `dispose`, and `component`.
+
+    Where it has none, in any industry of the call, it follows the call. The floors of the call's regimes hold its
+    copy too.
+    """
+    names = sorted({name for schedule in schedules.by_industry.values() for name in schedule.components})
+    found = []
+    for name in names:
+        answered = bounded(facts, schedules, holds, as_of, name).drop_columns(list(_BOUNDS))
+        found.append(answered.append_column("component", pa.repeat(pa.scalar(name), answered.num_rows)))
+    empty = dispose(facts.slice(0, 0), schedules, holds, as_of)
+    return pa.concat_tables([empty.append_column("component", pa.array([], pa.string())), *found])
+
+
+def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
+    """What each rule says of each row of facts (JUDGEMENT): at least one judgement a row of the whole call."""
+    parts = [JUDGEMENT.empty_table(), *(_unscheduled(facts, schedules) if component is None else [])]
+    for schedule, rows in _by_schedule(facts, schedules):
+        part = facts.take(rows)
+        told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
+        heard = _hear_all(told, component)
+        for one in heard:
+            given = {name: getattr(one.said, name).take(one.place) for name in ("rank", "detail", *DATES)}
+            given |= {"industry": schedule.industry, "rule_id": one.rule.id, "hold": hold.take(one.rows)}
+            parts.append(_table({**given, "row": rows.take(one.rows)}, len(one.rows)))
+        if component is None:
+            nowhere = pc.indices_nonzero(_nowhere(told, heard, None))
+            parts.append(_without_rule(rows.take(nowhere), schedule.industry, _no_rule(schedule)))
     return pa.concat_tables(parts)
 
 
-def _judge_industry(
-    facts: pa.Table, rows: pa.Array, schedule: Schedule, regimes: Mapping[str, Regime], holds: Holds, as_of: date
-) -> list[pa.Table]:
-    hold = held_by(facts, holds.active(as_of), schedule.timezone, names_of(schedule))
-    certainly, parts = [], []
-    for rule in schedule.rules:
-        certain, possible = matches(facts, rule.when)
-        certainly.append(certain)
-        asked = pc.indices_nonzero(possible)
-        if len(asked):
-            judged = _judge_rule(facts.take(asked), rule, schedule, regimes, as_of)
-            parts.append(_judgement(rows.take(asked), schedule.industry, rule.id, hold=hold.take(asked), **judged))
-    nowhere = pc.indices_nonzero(pc.invert(reduce(pc.or_, certainly)))
-    return [*parts, _unscheduled(rows.take(nowhere), schedule.industry, f"no rule of {schedule.industry} matches")]
+def _told(facts: pa.Table, schedule: Schedule, schedules: Schedules, holds: Holds, as_of: date) -> Told:
+    cases = cases_of(facts, schedule, schedules.regimes, holds, as_of)
+    return Told(cases, schedule, schedules.regimes, holds.extensions, as_of)
 
 
-def _judge_rule(
-    facts: pa.Table, rule: Rule, schedule: Schedule, regimes: Mapping[str, Regime], as_of: date
-) -> dict[str, pa.Array]:
-    """Work the calendar out once per distinct trigger date, and join it back."""
-    dates = local_dates(facts, rule.trigger, schedule.timezone).dictionary_encode(null_encoding="encode")
-    days = dates.dictionary.to_pylist()
-    calendar = pa.table(
-        [
-            pa.array([_rank(day, rule, as_of) for day in days], pa.int8()),
-            dates.dictionary,
-            pa.array([_first_free_day(day, rule.purge_after, as_of) for day in days], pa.date32()),
-            pa.array([_first_free_day(day, rule.destroy_after, as_of) for day in days], pa.date32()),
-            pa.array([_detail(day, rule, as_of) for day in days], pa.string()),
-            *_bounds(days, [regimes[name] for name in rule.regimes if name in regimes], as_of),
-        ],
-        ["rank", "trigger_date", "purge_from", "destroy_from", "detail", "floor", "ceiling"],
-    ).take(dates.indices)
-    keeping = _keeping(facts, rule.keep_while)
-    kept = pc.and_(pc.is_valid(keeping), pc.equal(calendar["rank"], _RANK[Disposition.DUE]))
-    columns = {name: calendar[name] for name in calendar.column_names}
-    columns["rank"] = pc.if_else(kept, pa.scalar(_RANK[Disposition.KEPT], pa.int8()), calendar["rank"])
-    columns["detail"] = pc.if_else(kept, keeping, calendar["detail"])
-    return columns
+def _holds(facts: pa.Table, schedule: Schedule, holds: Holds, as_of: date) -> pa.Array:
+    return held_by(facts, holds.active(as_of), schedule.timezone, names_of(schedule))
 
 
-def _usable(day: date | None, as_of: date) -> bool:
-    return day is not None and EARLIEST_TRIGGER <= day <= as_of
+def _by_schedule(facts: pa.Table, schedules: Schedules) -> list[tuple[Schedule, pa.Array]]:
+    """Each schedule that speaks of any row, with the places of these rows."""
+    found = {raw: schedules.of(raw) for raw in facts["industry"].unique().to_pylist()}
+    named = {schedule.industry: schedule for schedule in found.values() if schedule}
+    return [
+        (schedule, _places(facts, [raw for raw, its in found.items() if its is schedule]))
+        for schedule in named.values()
+    ]
 
 
-def _rank(day: date | None, rule: Rule, as_of: date) -> int:
-    if day is None or not _usable(day, as_of):
-        return _RANK[Disposition.AWAITING_TRIGGER]
-    if rule.purge_after is None:
-        return _RANK[Disposition.PERMANENT]
-    free = rule.purge_after.first_free_day(day) <= as_of
-    return _RANK[Disposition.DUE if free else Disposition.RETAINED]
+def _places(facts: pa.Table, industries: Sequence[str | None]) -> pa.Array:
+    return pc.indices_nonzero(pc.is_in(facts["industry"], pa.array(industries, pa.string())))
 
 
-def _first_free_day(day: date | None, period: Any, as_of: date) -> date | None:
-    if day is None or not _usable(day, as_of):
-        return None
-    return _NEVER if period is None else period.first_free_day(day)
+def _hear_all(told: Told, component: str | None) -> list[Heard]:
+    """Every rule that has a say: all of them of the whole call; of a component its own and those of the call."""
+    rules = [rule for rule in told.schedule.rules if component is None or rule.component in (None, component)]
+    return [hear(told, rule, component) for rule in rules]
 
 
-def _detail(day: date | None, rule: Rule, as_of: date) -> str:
-    if day is None:
-        return f"{rule.trigger} is missing or no date"
-    if not _usable(day, as_of):
-        return f"{rule.trigger} {day} is " + ("in the future" if day > as_of else "before 1970-01-02")
-    if rule.purge_after is None:
-        return f"{rule.id} keeps for ever"
-    return f"{rule.id} from {rule.purge_after.first_free_day(day)}"
+def _judged(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None) -> pa.Table:
+    """One judgement a row of facts, in their order: what the rules of its industry come to."""
+    parts = _unscheduled(facts, schedules) if component is None else []
+    for schedule, rows in _by_schedule(facts, schedules):
+        if component is not None and component not in schedule.components:
+            continue
+        part = facts if len(rows) == facts.num_rows else facts.take(rows)
+        told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
+        parts.append(_settled(told, rows, hold, component))
+    judged = pa.concat_tables([JUDGEMENT.empty_table(), *parts])
+    return judged if len(parts) < 2 else judged.sort_by("row")
 
 
-def _bounds(days: Sequence[date | None], regimes: Sequence[Regime], as_of: date) -> tuple[pa.Array, pa.Array]:
-    """For each trigger day the last day a minimum asks for, and the last one a maximum allows; NULL without one."""
-    minima = [regime.minimum for regime in regimes if regime.minimum is not None]
-    maxima = [regime.maximum for regime in regimes if regime.maximum is not None]
-    usable = [day if _usable(day, as_of) else None for day in days]
-    floors = [max((period.last_day(day) for period in minima), default=None) if day else None for day in usable]
-    ceilings = [min((period.last_day(day) for period in maxima), default=None) if day else None for day in usable]
-    return pa.array(floors, pa.date32()), pa.array(ceilings, pa.date32())
+def _settled(told: Told, rows: pa.Array, hold: pa.Array, component: str | None) -> pa.Table:
+    """One judgement a row: the most keeping of its rules', with the latest copy and every bound."""
+    heard = _hear_all(told, component)
+    nowhere = _nowhere(told, heard, component)
+    said, best = _outcomes(told, heard), _most_keeping(told, heard, nowhere)
+    given = {name: said[name].take(best) for name in ("rank", "rule_id", "detail", "trigger_date", "purge_from")}
+    given |= {name: _merged(told, heard, name) for name in _MERGED}
+    settled = _table({**given, "row": rows, "industry": told.schedule.industry, "hold": hold}, told.cases.count)
+    if component is None:
+        return settled
+    there = once_each(told.cases.flags[has(component)], lambda flag: pc.fill_null(flag, False))
+    return settled.filter(pc.and_not(there, nowhere))
 
 
-def _conflict(settled: pa.Table) -> pa.Array:
-    texts = (settled[name].cast(pa.string()) for name in ("ceiling", "floor"))
-    return pc.binary_join_element_wise(*texts, pa.scalar(": a maximum's last day, a minimum lasts until "))
+def _outcomes(told: Told, heard: Sequence[Heard]) -> pa.Table:
+    """Everything any rule says of any of its cases; before it, that no rule matches."""
+    nobody = _without_rule(pa.array([0]), None, _no_rule(told.schedule))
+    parts = [_table({**_columns(one.said), "rule_id": one.rule.id, "row": 0}, len(one.said.rank)) for one in heard]
+    return pa.concat_tables([nobody, *parts]).combine_chunks()
 
 
-def _keeping(facts: pa.Table, names: Sequence[str]) -> pa.Array:
-    """For each row the facts that keep it, `?` behind those that are unknown; NULL where nothing does."""
-    found = [pa.nulls(facts.num_rows, pa.string())]
-    for name in names:
-        fact = facts[name].combine_chunks() if name in facts.column_names else pa.nulls(facts.num_rows, pa.bool_())
-        unknown = pa.scalar(f"{name}?", pa.string())
-        said = pc.if_else(fact, pa.scalar(name, pa.string()), pa.scalar(None, pa.string()))
-        found.append(pc.if_else(pc.is_null(fact), unknown, said))
-    return listed(found)
+def _columns(said: Ruling) -> dict[str, pa.Array]:
+    return {name: getattr(said, name) for name in ("rank", "detail", *DATES)}
 
 
-def _unscheduled(rows: pa.Array, industry: str | None, detail: str) -> pa.Table:
-    return _judgement(rows, industry, None, rank=_RANK[Disposition.UNSCHEDULED], detail=detail)
+def _most_keeping(told: Told, heard: Sequence[Heard], nowhere: pa.Array) -> pa.Array:
+    """For each row the place of its most keeping judgement among the outcomes: its rank, its date, the rule's name."""
+    order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in heard), reverse=True))}
+    unscheduled = pa.scalar(RANK_OF_NOBODY, pa.int64())
+    key = pc.if_else(nowhere, unscheduled, _NOBODY)
+    best, offset = pa.repeat(pa.scalar(0, pa.int64()), told.cases.count), 1
+    for one in heard:
+        mine = _key(one.said, order[one.rule.id]).take(one.place)
+        better = pc.greater(mine, one.of(key))
+        key = one.put(key, pc.if_else(better, mine, one.of(key)))
+        place = pc.add(one.place.cast(pa.int64()), offset)
+        best = one.put(best, pc.if_else(better, place, one.of(best)))
+        offset += len(one.said.rank)
+    return best
 
 
-def _judgement(rows: pa.Array, industry: str | None, rule_id: str | None, **columns: Any) -> pa.Table:
-    given = {"row": rows, "industry": industry, "rule_id": rule_id, **columns}
-    return pa.table([_column(given.get(field.name), field.type, len(rows)) for field in JUDGEMENT], schema=JUDGEMENT)
+RANK_OF_NOBODY = (len(Disposition) - RANK[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS)
+
+
+def _key(said: Ruling, order: int) -> pa.Array:
+    """A number that is greater the more keeping a judgement is."""
+    rank = pc.shift_left(pc.subtract(pa.scalar(len(Disposition), pa.int64()), said.rank.cast(pa.int64())), _DAYS_BITS)
+    days = pc.add(said.purge_from.cast(pa.int32()).cast(pa.int64()), _DAYS_BEFORE_1970)
+    return pc.add(pc.shift_left(pc.add(rank, pc.fill_null(days, 0)), _RULES_BITS), order)
+
+
+_MERGED = {
+    "destroy_from": pc.max_element_wise,
+    "floor": pc.max_element_wise,
+    "ceiling": pc.min_element_wise,
+}
+
+
+def _merged(told: Told, heard: Sequence[Heard], name: str) -> pa.Array:
+    """The latest or earliest day that any rule with a say gives a row; NULL where none does."""
+    found = pa.nulls(told.cases.count, pa.date32())
+    for one in heard:
+        days = getattr(one.said, name)
+        if days.null_count < len(days):
+            found = one.put(found, _MERGED[name](one.of(found), days.take(one.place)))
+    return found
+
+
+def _nowhere(told: Told, heard: Sequence[Heard], component: str | None) -> pa.Array:
+    """The rows of which no rule about the call (or about the component) certainly speaks."""
+    certainly = [one.certain for one in heard if one.rule.component == component]
+    return pc.invert(reduce(pc.or_, certainly, pa.repeat(pa.scalar(False), told.cases.count)))
+
+
+def _no_rule(schedule: Schedule) -> str:
+    return f"no rule of {schedule.industry} matches"
+
+
+def _unscheduled(facts: pa.Table, schedules: Schedules) -> list[pa.Table]:
+    """The rows that no schedule speaks of."""
+    parts = []
+    for raw in (raw for raw in facts["industry"].unique().to_pylist() if schedules.of(raw) is None):
+        detail = "no industry" if raw is None or not raw.strip() else f"no schedule matches industry {raw!r}"
+        parts.append(_without_rule(_places(facts, [raw]), None, detail))
+    return parts
+
+
+def _without_rule(rows: pa.Array, industry: str | None, detail: str) -> pa.Table:
+    given = {"row": rows, "rank": RANK[Disposition.UNSCHEDULED], "industry": industry, "detail": detail}
+    return _table(given, len(rows))
+
+
+def _table(given: dict[str, Any], length: int) -> pa.Table:
+    """Judgements: columns, or one value for all of them; what is not given is NULL."""
+    columns = [_column(given.get(field.name), field.type, length) for field in JUDGEMENT]
+    return pa.table(columns, schema=JUDGEMENT)
 
 
 def _column(value: Any, kind: pa.DataType, length: int) -> Any:
     if isinstance(value, pa.Array | pa.ChunkedArray):
         return value.cast(kind)
     return pa.repeat(pa.scalar(value, kind), length)
-
-
-def _settle(judged: pa.Table) -> pa.Table:
-    """One judgement a call: the most keeping one, with the latest destroy date and a hold of any of them."""
-    counts = judged.group_by("call").aggregate([([], "count_all")])
-    several = counts.filter(pc.greater(counts["count_all"], 1))["call"].combine_chunks()
-    among = pc.is_in(judged["call"], several)
-    alone = judged.filter(pc.invert(among))
-    if not len(several):
-        return alone
-    order = [(n, "ascending") for n in ("call", "rank")] + [("purge_from", "descending"), ("industry", "ascending")]
-    # The last three leave no tie: the answer must not hang on the order in which a database gives the rows of a call.
-    order += [("rule_id", "ascending"), ("trigger_date", "descending"), ("detail", "ascending")]
-    strictest = judged.filter(among).sort_by(order)
-    merged = {"destroy_from": "max", "hold": "max", "floor": "max", "ceiling": "min"}
-    firsts = [name for name in judged.column_names if name not in ("call", *merged)]
-    keep_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
-    grouped = strictest.group_by("call", use_threads=False).aggregate(
-        [*((name, "first", keep_nulls) for name in firsts), *merged.items()]
-    )
-    names = {f"{name}_first": name for name in firsts} | {f"{name}_{how}": name for name, how in merged.items()}
-    renamed = grouped.rename_columns([names.get(name, name) for name in grouped.column_names])
-    return pa.concat_tables([alone, renamed.select(alone.column_names)])

@@ -1,21 +1,28 @@
-"""Legal holds: which calls nothing may happen to, and from when to when. Matching facts is disposition's."""
+"""Legal holds, and extensions authorities ask for: which calls, from when to when. Matching facts is `matching`'s."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from lifecycle.policy import hints
 from lifecycle.policy.document import Document, parse_model
-from lifecycle.policy.models import Name, StrictModel, Text, text_of
+from lifecycle.policy.models import Name, StrictModel, Text, folded, text_of
 
 FACT_OF_SCOPE = {
     "account_ids": "account_id",
     "call_ids": "call_id",
     "phones": "phone",
     "agent_ids": "agent_id",
+    "deal_ids": "deal_id",
+    "contact_ids": "contact_id",
+    "task_ids": "task_id",
+    "lead_ids": "lead_id",
+    "case_ids": "case_id",
     "industries": "industry",
 }
 
@@ -26,16 +33,23 @@ def _listed(value: Any) -> frozenset[str]:
     return frozenset(text_of(item) for item in value)
 
 
-Listed = Annotated[frozenset[str], BeforeValidator(_listed)]
+Listed = Annotated[frozenset[str], BeforeValidator(_listed), hints.VALUE_LIST]
 
 
 class Scope(StrictModel):
     """Which calls. Every key given must match; an empty list is a key that is not given."""
 
+    model_config = ConfigDict(json_schema_extra={**hints.NOT_EMPTY})
+
     account_ids: Listed = frozenset()
     call_ids: Listed = frozenset()
     phones: Listed = frozenset()
     agent_ids: Listed = frozenset()
+    deal_ids: Listed = frozenset()
+    contact_ids: Listed = frozenset()
+    task_ids: Listed = frozenset()
+    lead_ids: Listed = frozenset()
+    case_ids: Listed = frozenset()
     industries: Listed = frozenset()
     first_day: date | None = Field(default=None, alias="from")
     last_day: date | None = Field(default=None, alias="to")
@@ -60,28 +74,55 @@ def _scopes(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+class Release(StrEnum):
+    """How many people it takes to release a hold."""
+
+    ONE_PERSON = "one_person"
+    TWO_PEOPLE = "two_people"
+
+
 class Hold(StrictModel):
-    """One matter. Active from the day it was placed to the day before it is released, both in the file's words."""
+    """One matter. It binds from the moment its file is there through the day of its release."""
+
+    model_config = ConfigDict(json_schema_extra=hints.together("released_at", "released_by"))
 
     id: Name
     matter: Text
     placed_at: date
     placed_by: Text
-    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False)]
+    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
+    release: Annotated[Release, Field(strict=False)] = Release.ONE_PERSON
     released_at: date | None = None
     released_by: Text | None = None
+    release_confirmed_by: Text | None = None
 
     @model_validator(mode="after")
     def _release_is_signed(self) -> Self:
         if (self.released_at is None) != (self.released_by is None):
             raise ValueError("expected released_at and released_by together, found one of them")
+        if self.released_by is None and self.release_confirmed_by is not None:
+            raise ValueError("expected release_confirmed_by beside released_at and released_by, found it alone")
         if self.released_at is not None and self.released_at < self.placed_at:
             raise ValueError(f"expected a release on or after {self.placed_at}, found {self.released_at}")
         return self
 
+    @model_validator(mode="after")
+    def _two_people_release(self) -> Self:
+        """Half a release is an error rather than no release: whoever wrote it believes in it."""
+        if self.release is Release.ONE_PERSON or self.released_by is None:
+            return self
+        if self.release_confirmed_by is None:
+            raise ValueError("release: two_people: expected release_confirmed_by beside released_by, found none")
+        if folded(self.release_confirmed_by) == folded(self.released_by):
+            raise ValueError(f"release: two_people: expected two people, found {self.released_by} twice")
+        return self
+
     def active(self, as_of: date) -> bool:
-        """Whether the hold binds on a night. A placing date in the future binds already: holding early harms nobody."""
-        return self.released_at is None or as_of < self.released_at
+        """Whether the hold binds on a night: through the day of its release, which is not counted as a day without.
+
+        A placing date in the future binds already: holding early harms nobody.
+        """
+        return self.released_at is None or as_of <= self.released_at
 
 
 def read_hold(document: Document) -> Hold:
@@ -89,12 +130,47 @@ def read_hold(document: Document) -> Hold:
     return parse_model(Hold, document)
 
 
+class Extension(StrictModel):
+    """An authority's dated request that some records be kept longer under one regime.
+
+    `dated` is the day of the request; what it may do is the regime's `extension` to say.
+    """
+
+    model_config = ConfigDict(json_schema_extra=hints.together("withdrawn_at", "withdrawn_by"))
+
+    id: Name
+    regime: Name
+    authority: Text
+    reference: Text
+    dated: date
+    registered_by: Text
+    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
+    withdrawn_at: date | None = None
+    withdrawn_by: Text | None = None
+
+    @model_validator(mode="after")
+    def _withdrawal_is_signed(self) -> Self:
+        if (self.withdrawn_at is None) != (self.withdrawn_by is None):
+            raise ValueError("expected withdrawn_at and withdrawn_by together, found one of them")
+        return self
+
+    def active(self, as_of: date) -> bool:
+        """Whether it binds on a night."""
+        return self.withdrawn_at is None or as_of < self.withdrawn_at
+
+
+def read_extension(document: Document) -> Extension:
+    """Read one extension file. Raises PolicyError with file and line."""
+    return parse_model(Extension, document)
+
+
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """Every hold on file, by id, and the digest of the files they were read from."""
+    """Every hold and extension on file, by id, and the digest of the files they were read from."""
 
     by_id: Mapping[str, Hold]
     sha256: str = hashlib.sha256().hexdigest()
+    extensions: Mapping[str, Extension] = field(default_factory=dict)
 
     def active(self, as_of: date) -> tuple[Hold, ...]:
         """The holds that bind on a night."""
@@ -103,4 +179,5 @@ class Holds:
     def facts(self) -> frozenset[str]:
         """The facts a source must give, or the holds cannot be kept. A date range needs either end of the call."""
         scopes = [scope for hold in self.by_id.values() for scope in hold.scope]
+        scopes += [scope for extension in self.extensions.values() for scope in extension.scope]
         return frozenset(fact for scope in scopes for fact in scope.wanted())

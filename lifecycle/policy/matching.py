@@ -1,14 +1,14 @@
 """Which rows of facts a condition or a hold speaks of, and on which day. Arrow columns in, Arrow columns out."""
 
-from collections.abc import Iterable, Sequence
-from functools import reduce
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial, reduce
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.hold import Hold, Scope
+from lifecycle.policy.hold import Extension, Hold, Scope
 from lifecycle.policy.models import Conditions, folded
 
 _COMMA = pa.scalar(", ")
@@ -29,18 +29,35 @@ def local_dates(facts: pa.Table, name: str, zone: ZoneInfo) -> pa.Array:
     return pc.local_timestamp(values.cast(pa.timestamp("us", zone.key))).cast(pa.date32())
 
 
-def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
-    """Two masks: the rows a condition certainly matches, and those it may match because a fact is missing or blank.
+def words(facts: pa.Table, name: str) -> pa.Array:
+    """A fact as conditions compare it, trimmed and case-folded; NULL where it is missing or blank.
 
-    Trimmed and case-folded, as industries are: an `Order` that missed its rule could fall to a shorter one.
+    As industries are: an `Order` that missed its rule could fall to a shorter one.
     """
-    certain = possible = _all(facts)
+    return _folded(_trimmed(facts, name))
+
+
+def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
+    """Two masks: the rows a condition certainly matches, and those it may match because a fact is unknown."""
+    return meets({name: words(facts, name) for name in when}, facts.num_rows, when)
+
+
+def meets(told: Mapping[str, pa.Array], rows: int, when: Conditions) -> tuple[pa.Array, pa.Array]:
+    """`matches` on facts that are words already, plain or dictionary-encoded."""
+    certain = possible = pa.repeat(pa.scalar(True), rows)
     for name, values in when.items():
-        fact = _folded(_trimmed(facts, name))
-        hit = pc.is_in(fact, pa.array([folded(value) for value in values], pa.string()))
+        wanted = pa.array([folded(value) for value in values], pa.string())
+        hit = once_each(told[name], partial(pc.is_in, value_set=wanted))
         certain = pc.and_(certain, hit)
-        possible = pc.and_(possible, pc.or_(hit, pc.is_null(fact)))
+        possible = pc.and_(possible, pc.or_(hit, once_each(told[name], pc.is_null)))
     return certain, possible
+
+
+def once_each(column: pa.Array, question: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The answer for each value, asked once for each distinct one where the column is dictionary-encoded."""
+    if isinstance(column, pa.DictionaryArray):
+        return question(column.dictionary).take(column.indices)
+    return question(column)
 
 
 def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:
@@ -51,16 +68,23 @@ def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: froze
     """
     found = [pa.nulls(facts.num_rows, pa.string())]
     for hold in holds:
-        hit = reduce(pc.or_, [_in_scope(facts, hold, scope, zone, names) for scope in hold.scope])
-        found.append(pc.if_else(hit, pa.scalar(hold.id), pa.scalar(None, pa.string())))
+        found.append(pc.if_else(within(facts, hold, zone, names), pa.scalar(hold.id), pa.scalar(None, pa.string())))
     return listed(found)
 
 
-def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo, names: frozenset[str]) -> pa.Array:
+def within(facts: pa.Table, hold: Hold | Extension, zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:
+    """Which rows are in any scope of a hold or an extension; see `held_by`."""
+    return reduce(pc.or_, [_in_scope(facts, hold, scope, zone, names) for scope in hold.scope])
+
+
+def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo, names: frozenset[str]) -> pa.Array:
     hit = _all(facts)
     for name, values in scope.wanted().items():
         if name not in facts.column_names:
-            raise PolicyError(f"hold {hold.id}: its scope asks for the fact {name!r}, which the source does not give")
+            raise PolicyError(f"{_named(hold)}: its scope asks for the fact {name!r}, which the source does not give")
+        if pa.types.is_list(facts.schema.field(name).type):
+            hit = pc.and_(hit, _any_element(facts[name].combine_chunks(), values))
+            continue
         fact = _trimmed(facts, name)
         if name == "industry":
             fact, values = _folded(fact), frozenset(folded(value) for value in values)
@@ -72,9 +96,17 @@ def _in_scope(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo, names: 
     return pc.and_(hit, _in_range(facts, hold, scope, zone))
 
 
-def _in_range(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.Array:
+def _any_element(lists: pa.Array, values: frozenset[str]) -> pa.Array:
+    """The rows in which a link is one of the values, or may be: a link to nobody knows what, or unknown links."""
+    texts = _trimmed_text(pc.list_flatten(lists))
+    hit = pc.or_(pc.is_in(texts, pa.array(sorted(values), pa.string())), pc.is_null(texts))
+    rows = pc.list_parent_indices(lists).filter(hit).cast(pa.int64())
+    return pc.or_(pc.is_null(lists), pc.is_in(pa.array(range(len(lists)), pa.int64()), rows))
+
+
+def _in_range(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo) -> pa.Array:
     if not {"started_at", "ended_at"} & set(facts.column_names):
-        raise PolicyError(f"hold {hold.id}: its days ask for started_at or ended_at, which the source does not give")
+        raise PolicyError(f"{_named(hold)}: its days ask for started_at or ended_at, which the source does not give")
     started, ended = (local_dates(facts, name, zone) for name in ("started_at", "ended_at"))
     inside = _all(facts)
     if scope.first_day is not None:
@@ -82,6 +114,10 @@ def _in_range(facts: pa.Table, hold: Hold, scope: Scope, zone: ZoneInfo) -> pa.A
     if scope.last_day is not None:
         inside = pc.and_(inside, pc.less_equal(pc.coalesce(started, ended), pa.scalar(scope.last_day)))
     return pc.fill_null(inside, True)
+
+
+def _named(hold: Hold | Extension) -> str:
+    return f"{type(hold).__name__.lower()} {hold.id}"
 
 
 def listed(columns: Sequence[pa.Array]) -> pa.Array:
@@ -95,11 +131,15 @@ def _joined(left: pa.Array, right: pa.Array) -> pa.Array:
 
 
 def _trimmed(facts: pa.Table, name: str) -> pa.Array:
-    if name not in facts.column_names:
+    if name not in facts.column_names or pa.types.is_list(facts.schema.field(name).type):  # links are for holds
         return pa.nulls(facts.num_rows, pa.string())
     fact = facts[name].combine_chunks()
     if pa.types.is_binary(fact.type) or pa.types.is_fixed_size_binary(fact.type):  # records name such a key in hex
         fact = pa.array([None if value is None else value.hex() for value in fact.to_pylist()], pa.string())
+    return _trimmed_text(fact)
+
+
+def _trimmed_text(fact: pa.Array) -> pa.Array:
     text = pc.utf8_trim_whitespace(fact.cast(pa.string()))
     return pc.if_else(pc.equal(text, pa.scalar("")), pa.scalar(None, pa.string()), text)
 

@@ -9,6 +9,7 @@ from typing import Self
 _ISO_8601 = re.compile(r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?", re.ASCII)
 _LONGEST_MONTHS = 200 * 12
 _LONGEST_DAYS = 200 * 366
+_DAYS_OF_EVERY_MONTH = 28
 _ONE_DAY = timedelta(days=1)
 
 
@@ -59,4 +60,6 @@ class RetentionPeriod:
 
 def _add_months(day: date, months: int) -> date:
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    if day.day <= _DAYS_OF_EVERY_MONTH:
+        return date(year, month + 1, day.day)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

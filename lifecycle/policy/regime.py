@@ -1,70 +1,144 @@
-"""A regime: what a law, regulation or standard asks for, with its citation. Nothing of a company's own."""
+"""A regime: what a law, regulation or standard asks for, with its citation. Nothing of a company's own.
 
-import calendar
-from collections.abc import Iterator
+What of a schedule breaks a regime is `lawful`'s to say, and what it means for one call `judgement`'s.
+"""
+
 from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from lifecycle.policy import hints
+from lifecycle.policy.clock import Clock, Count
 from lifecycle.policy.document import Document, parse_model
-from lifecycle.policy.models import Name, Period, StrictModel, Text
-from lifecycle.policy.period import RetentionPeriod
+from lifecycle.policy.models import Conditions, Counting, Name, Period, StrictModel, Text, Triggers, period_of
 
-# The calendar repeats every 400 years (2100 has no 29 February), and a month treats its first 28 days alike. Today's
-# years come first, for they make the better example.
-_YEARS = (*range(2020, 2028), *range(1970, 2370))
-_EVERY_KIND_OF_DAY = tuple(
-    date(year, month, day)
-    for year in _YEARS
-    for month in range(1, 13)
-    for day in (1, 29, 30, 31)
-    if day <= calendar.monthrange(year, month)[1]
-)
+
+class Kind(StrEnum):
+    """What stands behind a regime. Only a statute's minimum is a floor, and only its maximum is hard."""
+
+    STATUTE = "statute"
+    GUIDANCE = "guidance"
+    LIMITATION = "limitation"
+    CONTRACT = "contract"
+
+
+def _kind(value: Any) -> Kind:
+    try:
+        return Kind(value)
+    except ValueError:
+        raise ValueError(f"expected one of {', '.join(Kind)}; found {value!r}") from None
+
+
+class Limit(StrictModel):
+    """One period of a regime. Without a trigger or a counting of its own it is on the regime's clock."""
+
+    period: Period
+    trigger: Triggers | None = None
+    count: Counting | None = None
+
+
+def _limits(value: Any) -> Any:
+    listed = value if isinstance(value, list | tuple) else [value]
+    if not listed:
+        raise ValueError("expected a period or a list of them, found an empty list")
+    return tuple(item if isinstance(item, dict | Limit) else {"period": period_of(item)} for item in listed)
+
+
+class InForce(StrictModel):
+    """When a regime binds, and which records: those `created` from `from` to `until`, or those `unexpired` on `from`.
+
+    An `unexpired` one binds until `until` only: what it asked for ends with it.
+    """
+
+    first_day: date | None = Field(default=None, alias="from")
+    last_day: date | None = Field(default=None, alias="until")
+    records: Literal["created", "unexpired"] = "created"
+
+    @model_validator(mode="after")
+    def _is_a_time(self) -> Self:
+        if self.first_day and self.last_day and self.last_day < self.first_day:
+            raise ValueError(f"expected `until` on or after `from`, found {self.first_day} to {self.last_day}")
+        return self
+
+
+class LawfulExtension(StrictModel):
+    """What a registered request of an authority may do: lengthen the minimum `to` a total, or `by` a period from
+    its expiry; `before_expiry`: only a request made while the minimum still ran.
+    """
+
+    model_config = ConfigDict(json_schema_extra={**hints.TO_OR_BY})
+
+    to: Period | None = None
+    by: Period | None = None
+    before_expiry: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.to is None) == (self.by is None):
+            raise ValueError("expected `to` or `by`, one of them")
+        return self
+
+
+Limits = Annotated[tuple[Limit, ...], BeforeValidator(_limits), Field(strict=False), hints.OneOrMany(periods=True)]
+KindOf = Annotated[Kind, BeforeValidator(_kind)]
 
 
 class Regime(StrictModel):
-    """One source of law. No copy may end before the minimum, none may live beyond the maximum."""
+    """One source of law. No copy may end before a statute's minimum, none may live beyond its maximum."""
+
+    model_config = ConfigDict(json_schema_extra={**hints.MINIMUM_OR_MAXIMUM})
 
     id: Name
     title: Text
     jurisdiction: Text
     citation: Text
     evidence: Text
+    verified: Literal["text", "partly", "secondary", "memory"]
     review_by: date
-    minimum: Period | None = None
-    maximum: Period | None = None
+    kind: KindOf
+    status: Literal["in_force", "disapplied"] = "in_force"
+    in_force: InForce = InForce()
+    applies: Conditions = Field(default_factory=dict)
+    components: tuple[Name, ...] = Field(default=(), strict=False)
+    trigger: Triggers
+    count: Counting = Count.AFTER_EVENT
+    minimum: Limits = ()
+    maximum: Limits = ()
+    yields_to: tuple[KindOf, ...] = Field(default=(), strict=False)
+    implements: tuple[Name, ...] = Field(default=(), strict=False)
+    extension: LawfulExtension | None = None
+
+    @property
+    def floor(self) -> tuple[Limit, ...]:
+        """The minimum, where it binds."""
+        return self.minimum if self.kind is Kind.STATUTE else ()
+
+    @property
+    def ceiling(self) -> tuple[Limit, ...]:
+        """The maximum, where it is hard: a statute's that gives way to no other."""
+        return self.maximum if self.kind is Kind.STATUTE and Kind.STATUTE not in self.yields_to else ()
+
+    @property
+    def asks_when_created(self) -> bool:
+        """Whether it binds some records and not others by the day they were made."""
+        return self.in_force.records == "created" and bool(self.in_force.first_day or self.in_force.last_day)
+
+    def clock(self, limit: Limit) -> Clock:
+        """The clock of one of its periods."""
+        return Clock(limit.trigger or self.trigger, limit.count or self.count)
+
+    def speaks_of(self, component: str | None) -> bool:
+        """Whether it says anything of a component; every regime does of the whole call (None)."""
+        return component is None or not self.components or component in self.components
 
 
 def read_regime(document: Document) -> Regime:
     """Read one regime file. Raises PolicyError with file and line."""
     regime = parse_model(Regime, document)
-    if regime.minimum is None and regime.maximum is None:
+    if not regime.minimum and not regime.maximum:
         raise document.error((), "expected a minimum, a maximum or both, found neither")
+    if regime.extension and not regime.minimum:
+        raise document.error(("extension",), "extension: expected a minimum that it lengthens, found none")
     return regime
-
-
-def breaches(regime: Regime, destroy_after: RetentionPeriod | None) -> Iterator[str]:
-    """What of a regime a copy's life breaks, each said with the dates of a worked case. None lives for ever."""
-    if regime.minimum is not None and destroy_after is not None:
-        day = ever_shorter(destroy_after, regime.minimum)
-        if day is not None:
-            yield (
-                f"undercuts the minimum {regime.minimum} of {regime.id} ({regime.citation}): triggered on {day}, "
-                f"the last copy may go from {destroy_after.first_free_day(day)}, the law asks for it "
-                f"until {regime.minimum.last_day(day)}"
-            )
-    if regime.maximum is not None:
-        day = _EVERY_KIND_OF_DAY[0]
-        if destroy_after is not None:
-            day = ever_shorter(regime.maximum, destroy_after) or day
-        if destroy_after is None or regime.maximum.last_day(day) < destroy_after.last_day(day):
-            end = "never" if destroy_after is None else f"on {destroy_after.first_free_day(day)}"
-            yield (
-                f"outlives the maximum {regime.maximum} of {regime.id} ({regime.citation}): triggered on {day}, "
-                f"the last copy goes {end}, the law allows it until {regime.maximum.last_day(day)}"
-            )
-
-
-def ever_shorter(first: RetentionPeriod, second: RetentionPeriod) -> date | None:
-    """A trigger day on which the first period ends before the second; None: there is none."""
-    if first.months >= second.months and first.days >= second.days:
-        return None
-    return next((day for day in _EVERY_KIND_OF_DAY if first.last_day(day) < second.last_day(day)), None)

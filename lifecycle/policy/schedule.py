@@ -1,6 +1,5 @@
-"""A retention schedule: one industry's rules, and what makes one unlawful. Reading only; deciding is disposition's."""
+"""A retention schedule: one industry's rules as one file states them. Whether they are lawful is `lawful`'s to say."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -8,12 +7,28 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from lifecycle.errors import PolicyError
-from lifecycle.policy.document import Document, parse_model, read_document
-from lifecycle.policy.models import Conditions, Name, PeriodOrNever, StrictModel, Text, Values, Zone, folded
-from lifecycle.policy.regime import Regime, breaches, ever_shorter
+from lifecycle.policy import hints
+from lifecycle.policy.clock import CALENDAR_YEAR, Clock, Count, Term
+from lifecycle.policy.models import (
+    Conditions,
+    Counting,
+    Name,
+    Period,
+    PeriodOrNever,
+    StrictModel,
+    Text,
+    Triggers,
+    Values,
+    YearEnd,
+    Zone,
+    folded,
+    period_of,
+)
+from lifecycle.policy.period import RetentionPeriod
+from lifecycle.policy.regime import Limit, Regime
 
 
 def _share(value: Any) -> Decimal:
@@ -30,27 +45,53 @@ def _share(value: Any) -> Decimal:
     return share
 
 
-Share = Annotated[Decimal, BeforeValidator(_share)]
+Share = Annotated[Decimal, BeforeValidator(_share), hints.SHARE]
+
+
+METADATA = "metadata"
+"""The component that is the call itself."""
+
+
+def _component(value: Any) -> Any:
+    return None if value == METADATA else value
+
+
+def _grace(value: Any) -> Any:
+    return None if value in ("none", None) else period_of(value)
 
 
 class Rule(StrictModel):
-    """One line of a schedule: which calls, what starts the clock, how long."""
+    """One line of a schedule: which calls (or which component of them), what starts the clock, how long.
+
+    `on_erasure` is what a person's request does: `floor` ends the company's own wish, `wait` changes nothing.
+    """
 
     id: Name
     title: Text
+    component: Annotated[Name | None, BeforeValidator(_component)] = None
     when: Conditions = Field(default_factory=dict)
-    trigger: Name
+    trigger: Triggers
+    count: Counting = Count.AFTER_EVENT
     purge_after: PeriodOrNever
     destroy_after: PeriodOrNever
     regimes: tuple[Name, ...] = Field(default=(), strict=False)
     keep_while: tuple[Name, ...] = Field(default=(), strict=False)
+    on_erasure: Literal["wait", "floor"] = "wait"
     review: Literal["none", "required"] = "none"
+
+    @property
+    def clock(self) -> Clock:
+        """What starts its periods."""
+        return Clock(self.trigger, self.count)
 
 
 class Example(StrictModel):
-    """A worked case: facts, and the dates the schedule must give for them. No date: never."""
+    """A worked case: facts, and the dates the schedule must give for them. No date: never. May be of a component."""
+
+    model_config = ConfigDict(json_schema_extra={**hints.EXAMPLE})
 
     facts: Mapping[str, Any]
+    component: str | None = None
     purge_from: date | None
     destroy_from: date | None
 
@@ -59,22 +100,30 @@ class Example(StrictModel):
     def _from_yaml(cls, value: Any) -> Any:
         if not isinstance(value, dict) or not {"purge_from", "destroy_from"} <= value.keys():
             raise ValueError("expected facts with purge_from and destroy_from (a date or never)")
-        facts = {name: fact for name, fact in value.items() if name not in ("purge_from", "destroy_from")}
+        facts = {name: fact for name, fact in value.items() if name not in cls.model_fields}
         dates = {name: None if value[name] == "never" else value[name] for name in ("purge_from", "destroy_from")}
-        return {"facts": facts, **dates}
+        return {"facts": facts, "component": value.get("component"), **dates}
 
 
 class Schedule(StrictModel):
-    """One industry's rules as one file states them. `max_share` is the brake: of the industry's live calls a night."""
+    """One industry's rules as one file states them.
+
+    The brake: at most `max_share` of the industry's live calls a night, `max_calls` of them, and `max_usual` times the
+    usual night. `grace`: how long after its first free day a call should be gone; None: nobody says.
+    """
 
     industry: Name
     matches: Values
     owner: Text
     timezone: Zone
+    fiscal_year_ends: YearEnd = CALENDAR_YEAR
+    grace: Annotated[Period | None, BeforeValidator(_grace), hints.PERIOD_OR_NONE] = RetentionPeriod(0, 30)
     max_share: Share
-    rules: tuple[Rule, ...] = Field(strict=False)
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    max_usual: Annotated[int, Field(ge=2)] | None = None
+    rules: tuple[Rule, ...] = Field(strict=False, json_schema_extra={"minItems": 1})
     examples: tuple[Example, ...] = Field(default=(), strict=False)
-    sha256: str = ""
+    sha256: SkipJsonSchema[str] = ""
 
     @field_validator("rules")
     @classmethod
@@ -83,38 +132,18 @@ class Schedule(StrictModel):
             raise ValueError("expected at least one rule, found none")
         return rules
 
+    def term(self, rule: Rule, period: RetentionPeriod) -> Term:
+        """A period of one of its rules, on that rule's clock."""
+        return Term(period, rule.clock, self.fiscal_year_ends)
 
-def read_schedule(name: str, text: str, regimes: Mapping[str, Regime]) -> Schedule:
-    """Read one schedule file and hold it against the regimes it names. Raises PolicyError with file and line."""
-    document = read_document(name, text)
-    if isinstance(document.content, dict) and "sha256" in document.content:
-        raise document.error(("sha256",), "sha256: unknown key")
-    schedule = parse_model(Schedule, document)
-    problems = [
-        problem for index in range(len(schedule.rules)) for problem in _unlawful(document, schedule, index, regimes)
-    ]
-    if problems:
-        raise PolicyError("\n".join(problems))
-    return schedule.model_copy(update={"sha256": hashlib.sha256(text.encode()).hexdigest()})
+    def limit(self, regime: Regime, limit: Limit) -> Term:
+        """A period of a regime, as it counts for this company."""
+        return Term(limit.period, regime.clock(limit), self.fiscal_year_ends)
 
-
-def _unlawful(document: Document, schedule: Schedule, index: int, regimes: Mapping[str, Regime]) -> list[str]:
-    rule, place = schedule.rules[index], ("rules", index)
-    problems = []
-    if rule.id in (other.id for other in schedule.rules[:index]):
-        problems.append(document.error((*place, "id"), f"expected distinct rule ids, found {rule.id} more than once"))
-    stay, life = rule.purge_after, rule.destroy_after
-    if life is not None and (stay is None or ever_shorter(life, stay)):
-        problem = f"{rule.id}: destroy_after {life} ends before purge_after {stay or 'never'}"
-        problems.append(document.error((*place, "destroy_after"), problem))
-    for name in rule.regimes:
-        if name not in regimes:
-            known = ", ".join(sorted(regimes)) or "none"
-            problems.append(document.error((*place, "regimes"), f"{rule.id}: unknown regime {name!r}; known: {known}"))
-            continue
-        said = breaches(regimes[name], rule.destroy_after)
-        problems += [document.error((*place, "destroy_after"), f"{rule.id}: {breach}") for breach in said]
-    return [str(problem) for problem in problems]
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The components that have rules of their own."""
+        return tuple(sorted({rule.component for rule in self.rules if rule.component}))
 
 
 @dataclass(frozen=True, slots=True)

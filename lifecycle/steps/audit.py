@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from lifecycle.archive.batches import ARCHIVE, MANIFEST, read_batch, read_manifest
+from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, read_batch, read_manifest
+from lifecycle.archive.files import verify_file
 from lifecycle.crm.places import PURGE
 from lifecycle.errors import FixityError, LifecycleError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow, call_id_text, read_records
@@ -15,7 +16,7 @@ from lifecycle.ledger.entries import DELETIONS, entries_key
 from lifecycle.ledger.log import CHECKPOINT, Published
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.steps.context import Lifecycle
-from lifecycle.steps.reconcile import Reconciled, reconcile_batch, sealed_bytes
+from lifecycle.steps.reconcile import Reconciled, named, reconcile_batch, sealed_bytes
 from lifecycle.steps.replay import came_back, unknown_purges
 from lifecycle.steps.seal import seen_by_database
 from lifecycle.steps.verify import verify
@@ -26,7 +27,7 @@ class Audit:
     """What archive and ledger are worth. `damaged`: the object or manifest, and what is wrong with it.
 
     `orphans` are objects no manifest names: left by runs that died, or being written now. `unsealed` counts purges
-    whose records are in the CRM only. Neither is damage.
+    whose records are in the CRM only, `files_waiting` those whose files are to be removed still. None is damage.
     """
 
     batches: int = 0
@@ -37,6 +38,7 @@ class Audit:
     unsealed: int = 0
     leaves: Counter[str] = field(default_factory=Counter)
     published: Published | None = None
+    files_waiting: int = 0
 
     @property
     def sound(self) -> bool:
@@ -53,8 +55,8 @@ def audit(lifecycle: Lifecycle) -> Audit:
     result, proved = Audit(), dict[str, str | None]()
     keys = list(lifecycle.store.list(ARCHIVE))
     total = sum(key.endswith(f"/{MANIFEST}") for key in keys)
-    for folder, inside in groupby(keys, key=lambda key: key.rpartition("/")[0]):
-        names, manifest_key = list(inside), f"{folder}/{MANIFEST}"
+    for folder, inside in groupby(keys, key=batch_folder):
+        names, manifest_key = list(inside), f"{folder}{MANIFEST}"
         if manifest_key not in names:
             result.orphans += names
             continue
@@ -64,7 +66,7 @@ def audit(lifecycle: Lifecycle) -> Audit:
     _audit_ledger(lifecycle, result)
     # Beside a lost manifest lies the only copy there is: no orphan, and nothing to sweep.
     lost = {key.removesuffix(MANIFEST) for key in result.damaged if key.endswith(f"/{MANIFEST}")}
-    result.orphans = [key for key in result.orphans if f"{key.rpartition('/')[0]}/" not in lost]
+    result.orphans = [key for key in result.orphans if batch_folder(key) not in lost]
     return result
 
 
@@ -75,12 +77,12 @@ def _audit_batch(lifecycle: Lifecycle, key: str, names: list[str], result: Audit
     except (ProofError, ObjectMissing) as error:
         result.damaged |= dict(_damage(lifecycle, key)) or {key: _reason(error)}
         return None
-    objects = batch.manifest.objects
+    objects = batch.manifest.stored
     result.batches += 1
     result.bytes += sum(part.bytes for part in objects)
     result.orphans += sorted(set(names) - {key} - {part.key for part in objects})
     try:
-        reconcile_batch(lifecycle, batch.manifest, batch.tables["calls"], result.reconciled)
+        reconcile_batch(lifecycle, batch.manifest, batch.tables, result.reconciled)
     except (ProofError, ObjectMissing) as error:
         result.damaged[key] = f"its deletion records cannot be relied on: {_reason(error)}"
     return batch.manifest_sha256
@@ -97,6 +99,11 @@ def _damage(lifecycle: Lifecycle, manifest_key: str) -> Iterator[tuple[str, str]
             read_batch(lifecycle.store, manifest.model_copy(update={"objects": (part,)}))
         except (ProofError, ObjectMissing) as error:
             yield part.key, _reason(error)
+    for file in manifest.files:
+        try:
+            verify_file(lifecycle.store, file)
+        except (ProofError, ObjectMissing) as error:
+            yield file.key, _reason(error)
 
 
 def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: Audit) -> None:
@@ -104,6 +111,7 @@ def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: A
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
         ids, places = control.all_ids(connection), control.places.from_on(connection, 0)
+        result.files_waiting = len(control.files_waiting(connection))
     rows = set(ids)
     for place in places:
         if place.kind == PURGE and place.id not in rows:
@@ -123,10 +131,13 @@ def _audit_records(lifecycle: Lifecycle, known: set[str], result: Audit) -> None
     """Records in the store that the CRM knows no purge of: the database is older than they are, its calls came back."""
     for key in sorted(set(lifecycle.store.list(DELETIONS)) - known):
         result.damaged[key] = "the CRM has no purge row for these records: was its database restored from a backup?"
-        ids = [record["call_id"] for record in read_records(lifecycle.store.get(key))]
-        with lifecycle.crm.database.reading() as connection:
-            live = lifecycle.crm.rows.live(connection, lifecycle.crm.rows.key.parse(ids))
-        result.reconciled.returned += sorted({call_id_text(key) for key in live} - set(result.reconciled.returned))
+        records = read_records(lifecycle.store.get(key))
+        for component in {record.get("component") for record in records} & {None, *lifecycle.crm.source.components}:
+            rows = lifecycle.crm.rows_of(component)
+            ids = [record["call_id"] for record in records if record.get("component") == component]
+            with lifecycle.crm.database.reading() as connection:
+                back = named(map(call_id_text, rows.live(connection, rows.key.parse(ids))), component)
+            result.reconciled.returned += [call for call in back if call not in result.reconciled.returned]
 
 
 def _purge_damage(lifecycle: Lifecycle, row: PurgeRow, proved: dict[str, str | None]) -> Iterator[tuple[str, str]]:

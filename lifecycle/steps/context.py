@@ -1,7 +1,7 @@
 """What a step works with: the CRM, the store, the policies, the clock it was handed, and which run it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -11,14 +11,15 @@ from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.facts import FactKinds
 from lifecycle.crm.source import read_source
-from lifecycle.errors import NightError
+from lifecycle.errors import NightError, SettingsError
 from lifecycle.evidence.notes import named
 from lifecycle.ledger.keys import FileKeys, Keys
 from lifecycle.ledger.log import Log
+from lifecycle.policy.cases import CREATED, asked_by
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.schedule import Schedules
 from lifecycle.settings import Settings
-from lifecycle.steps.policies import Policies, read_holds, read_policies
+from lifecycle.steps.policies import Policies, holds_beside, read_policies
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,21 +39,30 @@ class Lifecycle:
     settings: Settings
     now: Callable[[], datetime]
     progress: Progress = lambda _what, _done, _of: None
+    law: Policies | None = None
+
+    def under(self, policies: Policies) -> "Lifecycle":
+        """The same under another law than the one on disk: to explain and to compare, never to purge."""
+        return replace(self, law=policies)
 
     @cached_property
     def policies(self) -> Policies:
-        """The law as it is on disk when first asked for."""
-        return read_policies(self.settings.policies)
+        """The law as it is on disk when first asked for, or the one given."""
+        return self.law or read_policies(self.settings.policies)
 
     def holds_now(self) -> Holds:
         """The legal holds as they are on disk this moment."""
-        return read_holds(self.settings.policies)
+        return holds_beside(self.settings.policies, self.policies.schedules)
 
     @cached_property
     def crm(self) -> Crm:
         """The CRM."""
+        return self.crm_reading(fact_kinds(self.policies.schedules))
+
+    def crm_reading(self, kinds: FactKinds) -> Crm:
+        """The CRM, with facts read as somebody needs them."""
         database = open_database(self.settings.crm_url.get_secret_value())
-        return Crm(database, read_source(self.settings.source), fact_kinds(self.policies.schedules))
+        return Crm(database, read_source(self.settings.source), kinds)
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -73,12 +83,26 @@ class Lifecycle:
         """The ledger, read with the keys as they are this moment."""
         return Log(self.store, self.origin, lambda: self.keys.verifiers(self.origin))
 
+    @cached_property
+    def recordings(self) -> ObjectStore | None:
+        """Where the files lie that rows of calls name. None: nobody said, and they are left alone."""
+        url = self.settings.recordings
+        if not url:
+            return None
+        found = open_store(url, self.settings.s3_endpoint, "LIFECYCLE_RECORDINGS")
+        ours, theirs = f"{self.store.url}/", f"{found.url}/"
+        if ours.startswith(theirs) or theirs.startswith(ours):  # a row could name an object of the archive there
+            raise SettingsError(
+                f"LIFECYCLE_RECORDINGS: expected a place apart from LIFECYCLE_STORE, found {found.url}. Correct it"
+            )
+        return found
+
 
 def fact_kinds(schedules: Schedules) -> FactKinds:
     """Which facts the schedules read as times and as yes or no."""
-    rules = [rule for schedule in schedules.by_industry.values() for rule in schedule.rules]
-    times = {rule.trigger for rule in rules} | {"started_at", "ended_at"}
-    return FactKinds(frozenset(times), frozenset(fact for rule in rules for fact in rule.keep_while))
+    asked = [asked_by(schedule, schedules.regimes) for schedule in schedules.by_industry.values()]
+    times = frozenset(CREATED).union(*(each.times for each in asked))
+    return FactKinds(times, frozenset().union(*(each.flags for each in asked)))
 
 
 def night_of(lifecycle: Lifecycle, wanted: date | None) -> date:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.crm.facts import times
+from lifecycle.crm.values import times
 from lifecycle.errors import PolicyError
-from lifecycle.policy.disposition import Disposition, dispose
+from lifecycle.policy.cases import CREATED, Asked, asked_by, has
+from lifecycle.policy.disposition import NEVER, Disposition, dispose, dispose_components
 from lifecycle.policy.document import Document, read_document
 from lifecycle.policy.hold import Holds
+from lifecycle.policy.regime import Regime
 from lifecycle.policy.schedule import Example, Schedule, Schedules
 
 # Late enough that every trigger has come; early enough that no period leaves the calendar.
@@ -25,20 +27,26 @@ def failing_examples(folder: Path, schedules: Schedules) -> Iterator[str]:
     documents = _documents(folder) if schedules.by_industry else {}
     for schedule in schedules.by_industry.values():
         for index, example in enumerate(schedule.examples):
-            problem = _problem(schedule, example)
+            problem = _problem(schedule, example, schedules.regimes)
             if problem:
                 document = documents.get(schedule.sha256)
                 place = f"{document.name}:{document.line(('examples', index))}" if document else schedule.industry
                 yield f"{place}: example {index + 1}: {problem}"
 
 
-def _problem(schedule: Schedule, example: Example) -> str | None:
+def _problem(schedule: Schedule, example: Example, regimes: Mapping[str, Regime]) -> str | None:
     """What one worked case says otherwise than the rules."""
-    facts = _facts(schedule, example)
-    found = dispose(facts, Schedules({schedule.industry: schedule}, {}), Holds({}), _AS_OF).to_pylist()[0]
+    facts, alone = _facts(schedule, example, regimes), Schedules({schedule.industry: schedule}, {}, regimes)
+    answers = dispose(facts, alone, Holds({}), _AS_OF).to_pylist()
+    if example.component:
+        told = dispose_components(facts, alone, Holds({}), _AS_OF).to_pylist()
+        answers = [each for each in told if each["component"] == example.component]
+    if not answers:
+        return f"no rule speaks of a component {example.component} in it"
+    found = answers[0]
     if found["disposition"] in _UNKNOWN:
         return f"expected dates, the rules give none: {found['disposition']}: {found['detail']}"
-    purge_from = None if found["purge_from"] == date.max else found["purge_from"]
+    purge_from = None if found["purge_from"] == NEVER else found["purge_from"]
     for name, wanted, given in (
         ("purge_from", example.purge_from, purge_from),
         ("destroy_from", example.destroy_from, found["destroy_on"]),
@@ -48,19 +56,19 @@ def _problem(schedule: Schedule, example: Example) -> str | None:
     return None
 
 
-def _facts(schedule: Schedule, example: Example) -> pa.Table:
-    """One call with the facts of the case. A keep_while fact that is not spoken of is false, any other is unknown."""
-    triggers = {rule.trigger for rule in schedule.rules} | {"started_at", "ended_at"}
-    flags = {fact for rule in schedule.rules for fact in rule.keep_while}
-    given: Mapping[str, Any] = {"industry": schedule.industry} | dict.fromkeys(flags, False) | dict(example.facts)
-    columns = {name: _column(name, value, triggers, flags, schedule) for name, value in given.items()}
+def _facts(schedule: Schedule, example: Example, regimes: Mapping[str, Regime]) -> pa.Table:
+    """One call with the facts of the case. A yes or no that is not spoken of is no, any other fact is unknown."""
+    asked = asked_by(schedule, regimes)
+    there = {has(example.component): True} if example.component else {}
+    given: Mapping[str, Any] = {"industry": schedule.industry, **dict.fromkeys(asked.flags, False), **there}
+    columns = {name: _column(name, value, asked, schedule) for name, value in {**given, **example.facts}.items()}
     return pa.table({"call_id": pa.array(["example"]), **columns})
 
 
-def _column(name: str, value: Any, triggers: set[str], flags: set[str], schedule: Schedule) -> pa.Array:
-    if name in triggers:
+def _column(name: str, value: Any, asked: Asked, schedule: Schedule) -> pa.Array:
+    if name in asked.times.union(CREATED):
         return times([value], schedule.timezone.key)
-    if name in flags:
+    if name in asked.flags:
         return pa.array([value if isinstance(value, bool) else None], pa.bool_())
     return pa.array([None if value is None else str(value)], pa.string())
 

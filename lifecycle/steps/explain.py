@@ -1,110 +1,201 @@
-"""Explain: everything behind one call's disposition on a day. Reads only; the deciding is disposition's."""
+"""Explain: everything behind one call's disposition on a day, under the law of that day or another. Reads only.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+The deciding is the policy floor's; here it is asked rule by rule, law by law and component by component.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from lifecycle.errors import InputError
 from lifecycle.evidence.deletion import call_id_text
-from lifecycle.policy.disposition import Disposition, dispose, judge
-from lifecycle.policy.hold import Hold
-from lifecycle.policy.matching import held_by, matches
-from lifecycle.policy.regime import Regime
+from lifecycle.policy.cases import ERASURE, has
+from lifecycle.policy.disposition import NEVER, Disposition, bounded, judge
+from lifecycle.policy.hold import Extension, Hold
+from lifecycle.policy.matching import matches, within
+from lifecycle.policy.reasons import LawSays, latest_day, law_by_law
 from lifecycle.policy.schedule import Rule, Schedule, names_of
 from lifecycle.steps.context import Lifecycle
+from lifecycle.steps.copies import ArchivedCopy, archived_copy
 from lifecycle.steps.lookup import Recorded, lookup
 
 _ANSWERS = tuple(Disposition)
 NO_MATCH = "does not match"
+T = TypeVar("T", Hold, Extension)
+_UNSETTLED = (Disposition.UNSCHEDULED, Disposition.CONFLICT, Disposition.AWAITING_TRIGGER)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one rule says of the call. No rule: no schedule, or none of its rules, speaks of such a call.
+    """What one rule says of the call, or of one component. No rule: none speaks of such a call.
 
-    `purge_from` and `destroy_from` are the first days, None where they cannot be known, date.max for never.
+    `purge_from` and `destroy_from` are the first days, None where they cannot be known, date.max for never. `wins`:
+    it is the one that keeps longest, so its answer is the call's.
     """
 
     industry: str | None
+    component: str | None
     rule: Rule | None
     verdict: str
     detail: str
     trigger_date: date | None = None
     purge_from: date | None = None
     destroy_from: date | None = None
+    wins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What comes of it for the whole call (`component` None) or for one component with rules of its own.
+
+    `earliest`: the first day it may leave the CRM; `latest`: the day by which it should have, by a law's maximum or
+    the schedule's grace. `floor`, `ceiling`: the last day a copy must, and may, be there by law. `destroy_from`: the
+    first day the copy goes. None: not known, or nobody says; date.max: never.
+    """
+
+    component: str | None
+    disposition: str
+    detail: str
+    industry: str | None
+    rule_id: str | None
+    trigger_date: date | None
+    earliest: date | None
+    latest: date | None
+    floor: date | None
+    ceiling: date | None
+    destroy_from: date | None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One call on one day: its facts (a row an industry), each rule, each hold, each law, and what comes of them.
+    """One call on one day: its facts (a row an industry), each rule, law and hold, and what comes of them.
 
-    A call that is gone has no facts and no disposition, but at least one record. Of a live call no record is sought:
-    that would read them all; `audit` finds the purged calls that are back.
+    A call that is gone has no facts and no outcome, but at least one record, and a copy for each. Of a live call no
+    record is sought: that would read them all; `audit` finds the purged calls that are back.
     """
 
     call_id: str
     as_of: date
-    facts: tuple[Mapping[str, Any], ...]
-    judgements: tuple[Judgement, ...]
-    holds: tuple[Hold, ...]
-    regimes: Mapping[str, Regime]
-    disposition: Mapping[str, Any] | None
-    records: tuple[Recorded, ...]
+    git_commit: str | None
+    git_dirty: bool | None
+    facts: tuple[Mapping[str, Any], ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    laws: tuple[LawSays, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    erasure_requested_on: date | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    records: tuple[Recorded, ...] = ()
+    copies: tuple[ArchivedCopy, ...] = ()
 
 
 def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
-    """Explain a call by its key as a person types it. Raises InputError for a call that is nowhere."""
+    """Explain a call by its key as a person types it, under the lifecycle's policies.
+
+    The facts are as the CRM has them now, whatever the day. Raises InputError for a call that is nowhere.
+    """
     policies = lifecycle.policies
     with lifecycle.crm.database.reading() as connection:
         _, facts = lifecycle.crm.facts.find(connection, call)
+    told = Explanation(call, as_of, policies.git_commit, policies.git_dirty)
     if not facts.num_rows:
-        known = lookup(lifecycle, call)
-        if known.live:
-            raise InputError(
-                f"call {call!r}: it is in the CRM, and the facts query of the source does not give it: kept"
-            )
-        if not known.records:
-            raise InputError(f"call {call!r}: expected a call of the CRM or of the record, found it in neither")
-        return Explanation(known.call_id, as_of, (), (), (), {}, None, known.records)
-    judgements = _judgements(lifecycle, facts, as_of)
-    named = [name for judgement in judgements if judgement.rule for name in judgement.rule.regimes]
-    return Explanation(
+        return _gone(lifecycle, told)
+    outcomes = tuple(_outcomes(lifecycle, facts, as_of))
+    asked = (facts, policies.schedules, policies.holds, as_of)
+    return replace(
+        told,
         call_id=call_id_text(facts["call_id"][0].as_py()),
-        as_of=as_of,
         facts=tuple(facts.to_pylist()),
-        judgements=judgements,
-        holds=_holds(lifecycle, facts, as_of),
-        regimes={name: policies.regimes[name] for name in dict.fromkeys(named)},
-        disposition=dispose(facts, policies.schedules, policies.holds, as_of).to_pylist()[0],
-        records=(),
+        judgements=tuple(_judgements(lifecycle, facts, as_of, outcomes)),
+        laws=tuple(law_by_law(*asked)),
+        holds=tuple(_binding(lifecycle, facts, policies.holds.active(as_of))),
+        extensions=tuple(
+            _binding(lifecycle, facts, [e for e in policies.holds.extensions.values() if e.active(as_of)])
+        ),
+        erasure_requested_on=_request(facts),
+        outcomes=outcomes,
     )
 
 
-def _judgements(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> tuple[Judgement, ...]:
-    """Every rule of every industry of the call: those that speak of it first."""
+def _gone(lifecycle: Lifecycle, told: Explanation) -> Explanation:
+    call = told.call_id
+    known = lookup(lifecycle, call)
+    if known.live:
+        raise InputError(f"call {call!r}: it is in the CRM, and the facts query of the source does not give it: kept")
+    if not known.records:
+        raise InputError(f"call {call!r}: expected a call of the CRM or of the record, found it in neither")
+    copies = tuple(archived_copy(lifecycle.store, one.record) for one in known.records)
+    return replace(told, call_id=known.call_id, records=known.records, copies=copies)
+
+
+def _request(facts: pa.Table) -> date | None:
+    days = facts[ERASURE].to_pylist() if ERASURE in facts.column_names else []
+    return min((day for day in days if day), default=None)
+
+
+def _schedules(lifecycle: Lifecycle, facts: pa.Table) -> list[Schedule | None]:
+    """The schedule of each row of facts."""
+    return [lifecycle.policies.schedules.of(raw) for raw in facts["industry"].to_pylist()]
+
+
+def _components(lifecycle: Lifecycle, facts: pa.Table) -> list[str | None]:
+    found = {name for schedule in _schedules(lifecycle, facts) if schedule for name in schedule.components}
+    return [None, *sorted(found)]
+
+
+def _outcomes(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> Iterator[Outcome]:
     policies = lifecycle.policies
-    judged, silent = [], []
-    said = judge(facts, policies.schedules, policies.holds, as_of).to_pylist()
-    for row in said:
-        schedule = policies.schedules.by_industry.get(row["industry"] or "")
-        judged.append(_judgement(row, schedule))
-    for index, raw in enumerate(facts["industry"].to_pylist()):
-        spoke = {row["rule_id"] for row in said if row["row"] == index}
-        schedule = policies.schedules.of(raw)
-        for rule in schedule.rules if schedule else ():
-            if schedule and rule.id not in spoke:
-                detail = _why_not(facts.slice(index, 1), rule)
-                silent.append(Judgement(schedule.industry, rule, NO_MATCH, detail))
-    return (*judged, *silent)
+    for component in _components(lifecycle, facts):
+        for row in bounded(facts, policies.schedules, policies.holds, as_of, component).to_pylist():
+            schedule = policies.schedules.by_industry.get(row["industry"] or "")
+            earliest = row["purge_from"]
+            known = earliest is not None and earliest != NEVER and schedule and row["disposition"] not in _UNSETTLED
+            yield Outcome(
+                component,
+                row["disposition"],
+                row["detail"],
+                row["industry"],
+                row["rule_id"],
+                row["trigger_date"],
+                earliest,
+                latest_day(earliest, row["ceiling"], schedule) if known and schedule else None,
+                row["floor"],
+                row["ceiling"],
+                row["destroy_on"] or (NEVER if earliest is not None else None),
+            )
 
 
-def _judgement(row: Mapping[str, Any], schedule: Schedule | None) -> Judgement:
+def _judgements(lifecycle: Lifecycle, facts: pa.Table, as_of: date, outcomes: Sequence[Outcome]) -> Iterator[Judgement]:
+    """Every rule of every industry of the call: those that speak of it first, of each component after the call."""
+    policies, silent = lifecycle.policies, list[Judgement]()
+    winners = {(one.component, one.industry, one.rule_id) for one in outcomes}
+    for component in _components(lifecycle, facts):
+        said = judge(facts, policies.schedules, policies.holds, as_of, component).to_pylist()
+        for row in said:
+            schedule = policies.schedules.by_industry.get(row["industry"] or "")
+            yield _judgement(row, component, schedule, (component, row["industry"], row["rule_id"]) in winners)
+        if component is None:
+            silent += _silent(lifecycle, facts, said)
+    yield from silent
+
+
+def _judgement(row: Mapping[str, Any], component: str | None, schedule: Schedule | None, wins: bool) -> Judgement:
     rule = next((rule for rule in schedule.rules if rule.id == row["rule_id"]), None) if schedule else None
     dates = (row["trigger_date"], row["purge_from"], row["destroy_from"])
-    return Judgement(row["industry"], rule, str(_ANSWERS[row["rank"]]), row["detail"], *dates)
+    return Judgement(row["industry"], component, rule, str(_ANSWERS[row["rank"]]), row["detail"], *dates, wins)
+
+
+def _silent(lifecycle: Lifecycle, facts: pa.Table, said: Sequence[Mapping[str, Any]]) -> Iterator[Judgement]:
+    """The rules that do not speak of the call, and why."""
+    for index, schedule in enumerate(_schedules(lifecycle, facts)):
+        spoke = {row["rule_id"] for row in said if row["row"] == index}
+        for rule in schedule.rules if schedule else ():
+            if schedule and rule.id not in spoke:
+                why = _why_not(facts.slice(index, 1), rule)
+                yield Judgement(schedule.industry, rule.component, rule, NO_MATCH, why)
 
 
 def _why_not(facts: pa.Table, rule: Rule) -> str:
@@ -112,18 +203,13 @@ def _why_not(facts: pa.Table, rule: Rule) -> str:
     for name, values in rule.when.items():
         if not matches(facts, {name: values})[1][0].as_py():
             return f"{name} is {facts[name][0].as_py()}; the rule asks for {', '.join(values)}"
-    return "another rule speaks of it"
+    return f"{has(rule.component)} is false" if rule.component else "another rule speaks of it"
 
 
-def _holds(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> tuple[Hold, ...]:
-    """The active holds that the call is in the scope of, whatever its rules say."""
-    policies = lifecycle.policies
-    schedules = [policies.schedules.of(raw) for raw in facts["industry"].to_pylist()]
+def _binding(lifecycle: Lifecycle, facts: pa.Table, active: Sequence[T]) -> Iterator[T]:
+    """The active holds or extensions that the call is in the scope of, whatever its rules say."""
     usual = lifecycle.crm.source.timezone
-    where = [(s.timezone, names_of(s)) if s else (usual, frozenset[str]()) for s in schedules]
-    active: Sequence[Hold] = policies.holds.active(as_of)
-    return tuple(
-        hold
-        for hold in active
-        if any(held_by(facts.slice(row, 1), [hold], *its)[0].is_valid for row, its in enumerate(where))
-    )
+    where = [(s.timezone, names_of(s)) if s else (usual, frozenset[str]()) for s in _schedules(lifecycle, facts)]
+    for each in active:
+        if any(within(facts.slice(row, 1), each, *its)[0].as_py() for row, its in enumerate(where)):
+            yield each

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lifecycle.archive.files import attached
 from lifecycle.crm.bank import import_calls
 from lifecycle.crm.database import open_database, translated
 from lifecycle.crm.demo import create_schema
-from lifecycle.errors import SourceError
 from lifecycle.ledger.keys import FileKeys, key_problems, new_signing_key, write_secret
 from lifecycle.steps.context import Lifecycle
 
@@ -38,14 +38,13 @@ def prepare(lifecycle: Lifecycle) -> Prepared:
     """Make the control tables and the ledger's keys, and try the store out. Safe to run again."""
     result, control = Prepared(), lifecycle.crm.control
     store, key = lifecycle.store, lifecycle.settings.signing_key
-    try:
-        control.require()
-        result.add("the control tables in the CRM", made=False)
-    except SourceError:
+    there = control.complete()
+    if not there:
         control.create()
-        result.add("the control tables in the CRM", made=True)
+    result.add("the control tables in the CRM", made=not there)
     make_keys(lifecycle, result)
     result.problems += key_problems(key)
+    result.problems += recordings_problems(lifecycle)
     tried = store.probe()
     result.problems += tried
     if all(map(is_warning, tried)):
@@ -59,6 +58,19 @@ def make_keys(lifecycle: Lifecycle, result: Prepared) -> None:
     result.add(f"the signing key {keys.path}", made=make_key(keys.path))
     epoch = keys.make_epoch(lifecycle.now().year)
     result.add(f"an epoch key in {keys.folder}", made=epoch is not None)
+
+
+def recordings_problems(lifecycle: Lifecycle) -> list[str]:
+    """What is in doubt about the place where the files lie that rows of calls name; nothing where no row does."""
+    recordings = lifecycle.recordings
+    if not lifecycle.crm.files_of(None):
+        return []
+    if recordings is None:
+        return [
+            "warning: LIFECYCLE_RECORDINGS is not set: the files that purged calls name are left where they lie, and "
+            "components with files stay"
+        ]
+    return [] if attached(recordings) else [f"warning: LIFECYCLE_RECORDINGS: nothing is in {recordings.url}. Mounted?"]
 
 
 def make_key(path: Path) -> bool:

@@ -1,4 +1,7 @@
-"""Preview: what a night would do, read only. Nothing is written to the CRM or the store; any night may be asked for."""
+"""Preview: what a night would do, read only. Nothing is written to the CRM or the store; any night may be asked for.
+
+The store is read only where a schedule has `max_usual`: what is usual, earlier plans say.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -8,9 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from lifecycle.crm.crm import Crm
 from lifecycle.crm.rows import UnreadableCalls
-from lifecycle.policy.plan import percent, reasons_to_wait
+from lifecycle.policy.plan import REVIEW, percent, reasons_to_wait
 from lifecycle.policy.schedule import Schedule
+from lifecycle.steps.archive import same
+from lifecycle.steps.background import Background, background
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.plan import IndustryCount, survey, wanted_schedules
 
@@ -30,7 +36,7 @@ class IndustryPreview:
     @property
     def due(self) -> int:
         """The calls that may go."""
-        return self.count.rules.total()
+        return self.count.due
 
     @property
     def max_share(self) -> str:
@@ -39,8 +45,8 @@ class IndustryPreview:
 
     @property
     def brake(self) -> bool:
-        """Whether more calls are due than the brake lets go."""
-        return self.due > self.schedule.max_share * self.count.live
+        """Whether more is due than the brake lets go."""
+        return any(not reason.startswith(REVIEW) for reason in self.waits_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +67,52 @@ class Preview:
 def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Preview:
     """Judge every call as of a day, for every industry or for one. Raises PolicyError for one that is unknown."""
     schedules = {schedule.industry: schedule for schedule in wanted_schedules(lifecycle.policies, only)}
+    against = background(lifecycle, as_of, list(schedules.values()))
     result, due = survey(lifecycle, as_of)
-    samples: defaultdict[str, list[Any]] = defaultdict(list)
+    samples: defaultdict[str, defaultdict[str | None, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for industry, table in due:
-        if industry in schedules:
-            samples[industry] += _spread(table["call_id"].to_pylist() if table.num_rows else [], _A_TABLE)
+        for component in table["component"].unique().to_pylist() if industry in schedules else ():
+            some = table.filter(same(table["component"], component))["call_id"].to_pylist()
+            samples[industry][component] += _spread(some, _A_TABLE)
     found = {
-        name: _industry(lifecycle, schedules[name], count, _spread(samples[name], SAMPLE_CALLS))
+        name: _industry(lifecycle, schedules[name], count, against[name], samples[name])
         for name, count in result.industries.items()
         if name in schedules
     }
     return Preview(as_of, found, result.unscheduled, result.broken)
 
 
-def _industry(lifecycle: Lifecycle, schedule: Schedule, count: IndustryCount, sample: list[Any]) -> IndustryPreview:
-    waits_for = reasons_to_wait(schedule, count.rules, count.live)
-    size = _bytes_a_call(lifecycle, sample) * count.rules.total()
+def _industry(
+    lifecycle: Lifecycle,
+    schedule: Schedule,
+    count: IndustryCount,
+    against: Background,
+    samples: Mapping[str | None, list[Any]],
+) -> IndustryPreview:
+    waits_for = reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual)
+    size = sum(
+        bytes_a_call(lifecycle.crm, _spread(sample, SAMPLE_CALLS), component)
+        * (count.components[component] if component else count.due)
+        for component, sample in samples.items()
+    )
     return IndustryPreview(schedule, count, waits_for, round(size))
 
 
-def _bytes_a_call(lifecycle: Lifecycle, sample: list[Any]) -> float:
-    """The mean size of whole calls with all their rows, before compression. What cannot be read does not count."""
+def bytes_a_call(crm: Crm, sample: list[Any], component: str | None = None) -> float:
+    """The mean size of calls, or of one component, with all rows, before compression. Unreadable ones, files: no."""
     if not sample:
         return 0
     try:
-        tables = _read(lifecycle, sample)
+        tables = _read(crm, sample, component)
     except UnreadableCalls:
-        unreadable = lifecycle.crm.unreadable(sample)
-        tables = _read(lifecycle, [key for key in sample if key not in unreadable])
+        unreadable = crm.unreadable(sample, component)
+        tables = _read(crm, [key for key in sample if key not in unreadable], component)
     return float(sum(int(table.nbytes) for table in tables.values()) / max(1, int(tables["calls"].num_rows)))
 
 
-def _read(lifecycle: Lifecycle, keys: list[Any]) -> dict[str, pa.Table]:
-    with lifecycle.crm.database.reading() as connection:
-        return lifecycle.crm.rows.read(connection, keys)
+def _read(crm: Crm, keys: list[Any], component: str | None) -> dict[str, pa.Table]:
+    with crm.database.reading() as connection:
+        return crm.rows_of(component).read(connection, keys)
 
 
 def _spread(values: list[Any], most: int) -> list[Any]:

@@ -1,12 +1,13 @@
-"""Purge: delete a verified batch's calls that are still due and still equal to their archived rows.
+"""Purge: delete a verified batch's calls, or components, that are still due and still equal to their archived rows.
 
 Every call is judged again under lock; one that was edited, linked or held since the plan is set aside with the reason.
-The deletions and their purge row commit together.
+The deletions and their purge row commit together. Files that the rows named go after that.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -14,12 +15,16 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.crm.purger import Purger, Reasons
+from lifecycle.crm.files import named_files
+from lifecycle.crm.purger import Purger, Reasons, SlicePurged
 from lifecycle.evidence.comparison import CALL_ID, differences, of_calls
 from lifecycle.evidence.deletion import DECIDING, Purge, PurgeRow, call_id_text, deletion_records, recorded_rows
-from lifecycle.policy.disposition import Disposition, dispose
+from lifecycle.evidence.manifest import ArchivedFile
+from lifecycle.policy.disposition import Disposition, dispose, dispose_components
+from lifecycle.steps.archive import put_aside
 from lifecycle.steps.cohort import CohortPlan, manifests_of
 from lifecycle.steps.context import Lifecycle, Run
+from lifecycle.steps.files import files_not_archived, remove_files
 from lifecycle.steps.observe import observe_set_aside
 from lifecycle.steps.verify import VerifiedBatch, verify
 
@@ -30,9 +35,15 @@ _DECIDED = tuple(name.removeprefix("_") for name in DECIDING)
 
 @dataclass
 class Purged:
-    """What went: calls, rows by part, purge rows; what was gone and on record before; what was set aside, and why."""
+    """What went: whole calls, calls by component, rows by part, files; what was set aside or left, and why.
+
+    `before` counts what was gone and on record before, whole calls and components alike.
+    """
 
     calls: int = 0
+    components: Counter[str] = field(default_factory=Counter)
+    files: int = 0
+    files_left: dict[str, str] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     before: int = 0
     set_aside: dict[Any, str] = field(default_factory=dict)
@@ -44,16 +55,19 @@ def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Purged:
     """Verify and purge every batch archived under a cohort's plan that is not on record whole. Safe to run again."""
     result = Purged()
     with lifecycle.crm.database.lease(cohort.name):
-        purger, decided_at = lifecycle.crm.purger(), cohort.plan.created_at
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
         for key, (manifest, _) in manifests_of(lifecycle, cohort).items():
             recorded = _recorded(lifecycle, manifest.batch)
             if len(recorded) < manifest.calls:
                 batch = verify(lifecycle.store, key, lifecycle.now())
-                purge_batch(lifecycle, purger, batch, recorded, run, decided_at, result)
+                purger = lifecycle.crm.purger(manifest.component)
+                purge_batch(lifecycle, purger, batch, recorded, run, cohort.plan.created_at, result)
             result.before += len(recorded)
             result.manifests.append(key)
-            lifecycle.progress(f"purged {cohort.name}", result.calls + result.before, cohort.calls)
+            done = result.calls + result.components.total() + result.before
+            lifecycle.progress(f"purged {cohort.name}", done, cohort.calls)
+        removed = remove_files(lifecycle)
+        result.files, result.files_left = removed.files, removed.left
     observe_set_aside(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
     return result
 
@@ -77,38 +91,50 @@ def purge_batch(
 
     `recorded`: the rows of the batch that are. `decided_at`: when their plan was made.
     """
-    calls = batch.tables["calls"]
+    calls, component = batch.tables["calls"], batch.manifest.component
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
     keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
     for start in range(0, len(keys), SLICE_CALLS):
-        some = keys[start : start + SLICE_CALLS]
+        some, asked = keys[start : start + SLICE_CALLS], dict[str, dict[str, str]]()
         done = purger.purge(
             some,
-            keep=partial(_reasons_to_keep, lifecycle, batch),
-            note=partial(_purge_row, lifecycle, batch, run, decided_at, calls),
+            keep=partial(_reasons_to_keep, lifecycle, batch, asked),
+            note=partial(_purge_row, lifecycle, batch, run, decided_at, calls, asked),
         )
-        _add(result, done.deleted, done.rows, done.set_aside)
+        _add(result, done, component)
 
 
-def _add(result: Purged, deleted: Sequence[Any], rows: Any, set_aside: Any) -> None:
-    result.calls += len(deleted)
-    result.sample += [call_id_text(key) for key in deleted[: SAMPLES - len(result.sample)]]
-    result.set_aside |= set_aside
-    for name, count in rows.items():
+def _add(result: Purged, done: SlicePurged, component: str | None) -> None:
+    if component is None:
+        result.calls += len(done.deleted)
+        result.sample += [call_id_text(key) for key in done.deleted[: SAMPLES - len(result.sample)]]
+    elif done.deleted:
+        result.components[component] += len(done.deleted)
+    put_aside(result.set_aside, done.set_aside, component)
+    for name, count in done.rows.items():
         result.rows[name] = result.rows.get(name, 0) + count
 
 
 def _reasons_to_keep(
-    lifecycle: Lifecycle, batch: VerifiedBatch, keys: Sequence[Any], live: dict[str, pa.Table], facts: pa.Table
+    lifecycle: Lifecycle,
+    batch: VerifiedBatch,
+    asked: dict[str, dict[str, str]],
+    keys: Sequence[Any],
+    live: dict[str, pa.Table],
+    facts: pa.Table,
 ) -> Reasons:
-    """Why calls of a slice must stay: gone, no longer due, decided otherwise, or not what was archived."""
+    """Why calls of a slice must stay: gone, no longer due, decided otherwise, or not what was archived.
+
+    Notes in `asked` the erasure requests that the calls were judged under, for their records.
+    """
+    asked.update(_requests(facts))
     chosen = pa.array(keys, live["calls"][CALL_ID].type)
     archived = of_calls(batch.tables, chosen)
     decided = _deciding(archived["calls"])
     archived["calls"] = archived["calls"].drop_columns(list(DECIDING))
-    night = batch.manifest.night
-    verdicts = dispose(facts, lifecycle.policies.schedules, lifecycle.holds_now(), night).to_pylist()
-    present = set(live["calls"][CALL_ID].to_pylist())
+    component, rows = batch.manifest.component, lifecycle.crm.rows_of(batch.manifest.component)
+    verdicts = _verdicts(lifecycle, facts, batch.manifest.night, component)
+    present = rows.having(live)
     reasons: Reasons = {key: "gone: deleted by somebody else, on no record" for key in keys if key not in present}
     for verdict in verdicts:
         reason = _not_as_decided(verdict, decided[verdict["call_id"]], batch.manifest.industry)
@@ -116,10 +142,19 @@ def _reasons_to_keep(
             reasons.setdefault(verdict["call_id"], reason)
     known = {verdict["call_id"] for verdict in verdicts}
     unknown = {key: "unknown: the CRM gives no facts of it any more" for key in keys if key not in known}
-    rows = lifecycle.crm.rows
+    files = files_not_archived(lifecycle, batch.manifest.files, live, component)
     links = [part.name for part in rows.parts if part.detach]
     changed = {key: f"changed: {part}" for key, part in differences(archived, live, links, rows.cleared()).items()}
-    return {**changed, **unknown, **reasons}
+    return {**files, **changed, **unknown, **reasons}
+
+
+def _verdicts(lifecycle: Lifecycle, facts: pa.Table, night: date, component: str | None) -> list[dict[str, Any]]:
+    """What the law says now of whole calls, or of one component of those that have it."""
+    law = (lifecycle.policies.schedules, lifecycle.holds_now(), night)
+    if component is None:
+        return list(dispose(facts, *law).to_pylist())
+    found = dispose_components(facts, *law)
+    return list(found.filter(pc.equal(found["component"], pa.scalar(component))).to_pylist())
 
 
 def _deciding(calls: pa.Table) -> dict[Any, tuple[Any, ...]]:
@@ -135,18 +170,34 @@ def _not_as_decided(verdict: dict[str, Any], decided: tuple[Any, ...], industry:
     return None
 
 
+def _requests(facts: pa.Table) -> dict[str, dict[str, str]]:
+    if "erasure_request" not in facts.column_names:
+        return {}
+    rows = facts.select(["call_id", "erasure_request", "erasure_requested_on"]).to_pylist()
+    return {
+        call_id_text(row["call_id"]): {
+            "id": row["erasure_request"],
+            "received_on": row["erasure_requested_on"].isoformat(),
+        }
+        for row in rows
+        if row["erasure_request"] is not None
+    }
+
+
 def _purge_row(
     lifecycle: Lifecycle,
     batch: VerifiedBatch,
     run: Run,
     decided_at: datetime,
     calls: pa.Table,
+    asked: dict[str, dict[str, str]],
     going: Sequence[Any],
 ) -> PurgeRow:
     manifest, now = batch.manifest, lifecycle.now()
     purge = Purge(run.id, run.actor, batch.manifest_key, batch.manifest_sha256, decided_at, batch.verified_at, now)
     schedule = lifecycle.policies.schedules.by_industry[manifest.industry]
     chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
+    files = _files_of(lifecycle, batch, going)
     regimes = {rule.id: rule.regimes for rule in schedule.rules}
     return PurgeRow(
         id=f"{manifest.batch}-{uuid4().hex[:12]}",
@@ -159,5 +210,17 @@ def _purge_row(
         manifest_sha256=batch.manifest_sha256,
         purged_at=now.isoformat(),
         calls=len(going),
-        entries=deletion_records(manifest, purge, chosen, regimes, lifecycle.keys.epoch()),
+        entries=deletion_records(manifest, purge, chosen, regimes, lifecycle.keys.epoch(), files, asked),
+        files=len({file.key for some in files.values() for file in some}),
     )
+
+
+def _files_of(lifecycle: Lifecycle, batch: VerifiedBatch, going: Sequence[Any]) -> dict[Any, list[ArchivedFile]]:
+    """The archived files of the calls that go. Their rows equal the archived ones, which name them."""
+    by_path = {file.path: file for file in batch.manifest.files}
+    tables = of_calls(batch.tables, pa.array(going, batch.tables["calls"][CALL_ID].type)) if by_path else {}
+    named = named_files(tables, lifecycle.crm.files_of(batch.manifest.component))
+    return {
+        call: [by_path[path] for path in dict.fromkeys(file.path for file in files) if path in by_path]
+        for call, files in named.items()
+    }

@@ -1,10 +1,14 @@
-"""Reconcile: every archived call is live or on the record, and no recorded call is back. Reads only."""
+"""Reconcile: every archived call, or component, is live or on the record, and none recorded is back. Reads only."""
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_calls, read_manifest
+from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_batch, read_calls, read_manifest
+from lifecycle.archive.objects import ObjectStore
+from lifecycle.crm.rows import Rows, UnreadableCalls
 from lifecycle.errors import CompletenessError, FixityError, ObjectMissing
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import Names, PurgeRow, call_id_text, read_records, recorded_rows
@@ -18,6 +22,7 @@ class Reconciled:
     """The archived calls of a cohort (or of everything) against the CRM and the record.
 
     `vanished`: archived, not live, on no record: somebody deleted them. `returned`: on the record, and live again.
+    Of a component that is said of the component: its call lives, and should. What is new in the call is not returned.
     """
 
     batches: int = 0
@@ -33,16 +38,23 @@ def reconcile(lifecycle: Lifecycle, industry: str, cutoff: str) -> Reconciled:
     result = Reconciled()
     for key in manifest_keys(lifecycle.store, cohort_prefix(industry, cutoff)):
         manifest, _ = read_manifest(lifecycle.store, key)
-        reconcile_batch(lifecycle, manifest, read_calls(lifecycle.store, manifest), result)
+        read = read_batch if manifest.component else _calls_alone
+        reconcile_batch(lifecycle, manifest, read(lifecycle.store, manifest), result)
     return result
 
 
-def reconcile_batch(lifecycle: Lifecycle, manifest: Manifest, calls: pa.Table, result: Reconciled) -> None:
-    """Add one batch to the reconciliation, given its proved calls."""
-    ids = calls[CALL_ID].combine_chunks()
+def _calls_alone(store: ObjectStore, manifest: Manifest) -> dict[str, pa.Table]:
+    return {"calls": read_calls(store, manifest)}
+
+
+def reconcile_batch(
+    lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], result: Reconciled
+) -> None:
+    """Add one batch to the reconciliation, given its proved tables; of whole calls the calls are enough."""
+    ids = tables["calls"][CALL_ID].combine_chunks()
     with lifecycle.crm.database.reading() as connection:
         rows = lifecycle.crm.control.of_batch(connection, manifest.batch)
-        live = {call_id_text(key) for key in lifecycle.crm.rows.live(connection, ids.to_pylist())}
+        live = {call_id_text(key) for key in _rows_of(lifecycle, manifest).live(connection, ids.to_pylist())}
     ordered = [call_id_text(key) for key in ids.to_pylist()]
     recorded = {ordered[row] for row in recorded_rows(_sealed(lifecycle, row) for row in rows)}
     archived = set(ordered)
@@ -50,9 +62,47 @@ def reconcile_batch(lifecycle: Lifecycle, manifest: Manifest, calls: pa.Table, r
     result.archived += len(archived)
     result.recorded += len(recorded)
     result.live += len(live)
-    result.returned += sorted(recorded & live)
+    back = recorded & live
+    back = back if manifest.component is None else _back(lifecycle, manifest, tables, back)
+    result.returned += named(back, manifest.component)
     missing = archived - recorded - live
-    result.vanished += sorted(missing - _recorded_elsewhere(lifecycle, missing))
+    result.vanished += named(missing - _recorded_elsewhere(lifecycle, missing, manifest.component), manifest.component)
+
+
+def _rows_of(lifecycle: Lifecycle, manifest: Manifest) -> Rows:
+    if manifest.component is not None and manifest.component not in lifecycle.crm.source.components:
+        raise CompletenessError(
+            f"batch {manifest.batch} is of the component {manifest.component}, which source "
+            f"{lifecycle.crm.source.source} does not map any more: it cannot be held against the CRM"
+        )
+    return lifecycle.crm.rows_of(manifest.component)
+
+
+def named(calls: Iterable[str], component: str | None) -> list[str]:
+    """Calls, or one component of each, as they are said."""
+    return sorted(call if component is None else f"{call} ({component})" for call in calls)
+
+
+def _back(lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], calls: Collection[str]) -> set[str]:
+    """Of calls that have some of a purged component, those that have a row or a value of it that was archived."""
+    rows = lifecycle.crm.rows_of(manifest.component)
+    try:
+        with lifecycle.crm.database.reading() as connection:
+            now = rows.read(connection, rows.key.parse(sorted(calls))) if calls else {}
+    except UnreadableCalls as error:
+        raise CompletenessError(f"batch {manifest.batch}: what the CRM has now of its calls: {error}") from error
+    found = set[tuple[Any, ...]]()
+    for part in (part for part in rows.parts if part.name in now and part.name in tables and not part.detach):
+        asked = [rows.row_key(part)] if part.columns is None else [(name,) for name in part.columns]
+        for columns in asked:
+            found |= _values(now[part.name], columns) & _values(tables[part.name], columns)
+    return {call for call, *values in found if values != [None]} & set(calls)
+
+
+def _values(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Each call with the values of some columns of its rows."""
+    calls = [call_id_text(key) for key in table[CALL_ID].to_pylist()]
+    return set(zip(calls, *(table[name].to_pylist() for name in columns), strict=True))
 
 
 def _sealed(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
@@ -81,13 +131,17 @@ def sealed_bytes(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
     return b"".join(leaf + b"\n" for leaf in log.leaves(int(first), int(last) + 1, published.size))
 
 
-def _recorded_elsewhere(lifecycle: Lifecycle, missing: set[str]) -> set[str]:
-    """Of some calls those that a later batch purged: they were set aside once and archived again."""
+def _recorded_elsewhere(lifecycle: Lifecycle, missing: set[str], component: str | None) -> set[str]:
+    """Of some calls those that a later batch purged: they were set aside once and archived again.
+
+    The record of a whole call speaks for its components too, never the other way round.
+    """
     if not missing:
         return set()
     names, found = Names(lifecycle.crm.source.source, missing, lifecycle.keys.epochs()), set()
     with lifecycle.crm.database.reading() as connection:
         for row_id in lifecycle.crm.control.all_ids(connection):
             for row in lifecycle.crm.control.by_ids(connection, [row_id]):
-                found |= {named for record in read_records(row.entries) if (named := names.of(record))}
+                speaking = (r for r in read_records(row.entries) if r.get("component") in (None, component))
+                found |= {called for record in speaking if (called := names.of(record))}
     return found

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.archive.batches import cohort_prefix, destroy_folder, read_batch, read_manifest
+from lifecycle.archive.files import verify_file
 from lifecycle.archive.objects import ObjectStore
 from lifecycle.errors import CompletenessError
 from lifecycle.evidence.comparison import CALL_ID
@@ -41,6 +42,8 @@ def verify(store: ObjectStore, manifest_key: str, at: datetime) -> VerifiedBatch
     manifest, body = read_manifest(store, manifest_key)
     tables = read_batch(store, manifest)
     _require_whole(manifest_key, manifest, tables)
+    for file in manifest.files:
+        verify_file(store, file)
     return VerifiedBatch(manifest_key, sha256_hex(body), manifest, tables, at, _ONLY_VERIFY)
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from lifecycle.crm import demo
 from tests.builders import World
+from tests.steps.parts import small_parts
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def empty_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (tmp_path / "crm").mkdir()
     world = World(f"sqlite:///{tmp_path / 'crm' / 'crm.db'}", (tmp_path / "store").as_uri(), tmp_path / "policies")
     demo.create_schema(world.engine)
@@ -19,7 +19,22 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     names["SIGNING_KEY"] = str(world.given()["signing_key"])
     for name, value in names.items():
         monkeypatch.setenv(f"LIFECYCLE_{name}", value)
-    world.initialised().furnish().flush()
+    return world.initialised()
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = empty_world(tmp_path, monkeypatch).furnish()
+    world.flush()
+    return world
+
+
+@pytest.fixture
+def world_of_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Components that are due, of calls that are not."""
+    world = small_parts(empty_world(tmp_path, monkeypatch))
+    world.flush()
+    monkeypatch.setenv("LIFECYCLE_RECORDINGS", str(world.recordings_url))
     return world
 
 

@@ -29,7 +29,7 @@ SERVERS = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}
 RUN = Run("a-run", "a test")
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+@pytest.mark.parametrize("kind", ["sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in SERVERS)])
 def test_exactly_the_calls_past_five_years_go_and_a_second_night_purges_nothing(
     kind: str,
     request: pytest.FixtureRequest,

@@ -17,6 +17,7 @@ from assets.night import Night, run_night
 from assets.partitions import cohort_key, cohorts, industries
 from assets.resources import LifecycleResource
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
+from tests.steps.parts import GOING
 
 PROJECT = Path(__file__).resolve().parents[2]
 COHORTS = [["bank", "2021-03"], ["shop", "2025-04"]]
@@ -53,6 +54,14 @@ def test_a_night_purges_each_cohort_and_says_so(world: World, instance: dg.Dagst
     assert sum(c["purged"] for c in result.cohorts) == len(DUE)
     assert DUE.isdisjoint(world.live())
     assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
+
+
+def test_components_of_calls_that_stay_are_counted_apart(world_of_parts: World, instance: dg.DagsterInstance) -> None:
+    result = night(instance)
+    (cohort,) = result.cohorts
+    assert (result.failures, cohort["purged"], cohort["records"], cohort["files"]) == ([], 0, len(GOING), 2)
+    assert cohort["components"] == {"notes": 1, "recording": 2, "transcript": 2}
+    assert result.planned["plans_by_industry"]["bank"]["components"] == cohort["components"]
 
 
 def test_a_second_night_purges_nothing(world: World, instance: dg.DagsterInstance) -> None:

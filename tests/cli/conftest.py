@@ -1,6 +1,7 @@
 """A command line on the demo CRM: SQLite and a folder in tmp_path, named by the environment as a user would."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -56,6 +57,10 @@ class Place:
         return self.folder / "store"
 
     @property
+    def recordings(self) -> Path:
+        return self.folder / "recordings"
+
+    @property
     def policies(self) -> Path:
         return self.folder / "policies"
 
@@ -65,6 +70,7 @@ class Place:
             store=self.store.as_uri(),
             policies=self.policies,
             signing_key=self.folder / "lifecycle.key",
+            recordings=self.recordings.as_uri(),
         )
         return Lifecycle(settings, lambda: datetime.now(UTC))
 
@@ -100,7 +106,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sampled")
     engine = sa.create_engine(f"sqlite:///{folder}/crm.db")
     demo.create_schema(engine)
-    samples.populate(engine, NIGHT, 2000)
+    samples.populate(engine, NIGHT, 2000, folder / "recordings")
     engine.dispose()
     copy_policies(folder / "policies")
     return folder
@@ -109,8 +115,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def through_the_night(sampled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same after a night, to copy."""
-    folder = tmp_path_factory.mktemp("night") / "place"
-    shutil.copytree(sampled, folder)
+    folder = copy_place(sampled, tmp_path_factory.mktemp("night") / "place")
     lifecycle, run = Place(folder).lifecycle(), Run("run-1", "a tester")
     lifecycle.crm.control.create()
     make_keys(lifecycle, Prepared())
@@ -146,14 +151,21 @@ def purged(through_the_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return settle(through_the_night, tmp_path, monkeypatch)
 
 
+def copy_place(template: Path, to: Path) -> Path:
+    """The recordings are many, and nobody writes into them: they are linked."""
+    shutil.copytree(template, to, ignore=lambda folder, _: ["recordings"] if Path(folder) == template else [])
+    shutil.copytree(template / "recordings", to / "recordings", copy_function=os.link)
+    return to
+
+
 def settle(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    folder = tmp_path / "place"
-    shutil.copytree(template, folder)
+    folder = copy_place(template, tmp_path / "place")
     monkeypatch.chdir(folder)
     for name in ("SOURCE", "ORIGIN", "S3_ENDPOINT", "NIGHTLY_TIMEZONE", "NIGHTLY_CRON"):
         monkeypatch.delenv(f"LIFECYCLE_{name}", raising=False)
     monkeypatch.setenv("LIFECYCLE_CRM_URL", "sqlite:///crm.db")
     monkeypatch.setenv("LIFECYCLE_STORE", (folder / "store").as_uri())
+    monkeypatch.setenv("LIFECYCLE_RECORDINGS", (folder / "recordings").as_uri())
     monkeypatch.setenv("LIFECYCLE_POLICIES", "policies")
     monkeypatch.setenv("LIFECYCLE_SIGNING_KEY", "lifecycle.key")
     return Place(folder)

@@ -1,22 +1,43 @@
 """plan and explain: what they show, and that they touch nothing."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from lifecycle.crm import demo, samples
+from lifecycle.crm import source as module
 from tests.cli.conftest import NIGHT, Place, Run_
+from tests.policy.build import months_later
 from tests.servers import Postgres
+from tests.steps.test_policies import git
 
 AS_OF = ("--as-of", NIGHT.isoformat())
+EXPLANATION_KEYS = [
+    "call_id",
+    "as_of",
+    "policies",
+    "facts",
+    "rules",
+    "laws",
+    "regimes",
+    "holds",
+    "extensions",
+    "erasure_requested_on",
+    "disposition",
+    "outcomes",
+    "records",
+    "archived",
+]
 INDUSTRY_KEYS = [
     "live",
     "due",
     "dispositions",
+    "components",
     "rules",
     "cohorts",
     "oldest_trigger",
@@ -87,7 +108,7 @@ def test_plan_can_look_at_one_industry(lifecycle: Run_, place: Place) -> None:
 def test_an_unknown_industry_is_exit_2(lifecycle: Run_, place: Place) -> None:
     said = lifecycle("plan", "--industry", "banking")
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("error: --industry banking: expected one of finance, healthcare")
+    assert said.err.startswith("error: --industry banking: expected one of company-default, finance")
 
 
 def test_a_broken_schedule_keeps_its_industry_and_needs_a_person(lifecycle: Run_, place: Place) -> None:
@@ -139,7 +160,7 @@ def test_explain_shows_every_fact_rule_law_and_day(lifecycle: Run_, place: Place
     for text in (call, phone, "open_deal", "FIN-CALL", "Directive 2014/65/EU, article 16(7)", "due: ", "May go: from"):
         assert text in said.out
     found = lifecycle("explain", call, *AS_OF, "--json").json
-    assert list(found) == ["call_id", "as_of", "facts", "rules", "holds", "regimes", "disposition", "records"]
+    assert list(found) == EXPLANATION_KEYS
     assert (found["disposition"]["disposition"], found["disposition"]["rule_id"]) == ("due", "FIN-CALL")
     assert date.fromisoformat(found["disposition"]["purge_from"]) <= NIGHT
     assert found["records"] == []
@@ -194,6 +215,83 @@ def test_explain_of_a_purged_call_is_its_record(lifecycle: Run_, purged: Place) 
     assert said.out.startswith(f"Call {call} (demo) was deleted from the CRM at ")
     found = lifecycle("explain", call, "--json").json
     assert (found["facts"], found["disposition"], len(found["records"])) == ([], None, 1)
+
+
+def test_explain_of_a_purged_call_shows_what_its_archived_row_says(lifecycle: Run_, purged: Place) -> None:
+    call = purged.purged()[0]
+    (record,) = [one["record"] for one in lifecycle("record", call, "--json").json["records"]]
+    found = lifecycle("explain", call, "--json").json
+    decided = {f"_{name}": record[name] for name in ("rule_id", "trigger_date", "purge_from", "destroy_on")}
+    assert found["archived"] == [{"key": record["object"]["key"], "deciding": decided, "problem": None}]
+    assert f"read back now and proved, says: _rule_id {record['rule_id']}, " in lifecycle("explain", call).out
+
+
+def test_explain_says_plainly_that_an_archived_copy_is_damaged_or_gone(lifecycle: Run_, purged: Place) -> None:
+    call = purged.purged()[0]
+    (record,) = [one["record"] for one in lifecycle("record", call, "--json").json["records"]]
+    copy, manifest = (purged.store / key for key in (record["object"]["key"], record["manifest_key"]))
+    body, sealed = copy.read_bytes(), manifest.read_bytes()
+    copy.write_bytes(body[:-1])
+    assert "What was decided cannot be read: the archived copy is damaged: " in lifecycle("explain", call).out
+    copy.write_bytes(body)
+    manifest.write_bytes(sealed.replace(b'"calls":', b'"calls": '))
+    assert "other bytes than when the call was purged" in lifecycle("explain", call).out
+    manifest.write_bytes(sealed)
+    copy.unlink()
+    said = lifecycle("explain", call)
+    assert "What was decided cannot be read: the archived copy is gone: " in said.out
+    assert (said.code, said.out.startswith(f"Call {call} (demo) was deleted from the CRM at ")) == (0, True)
+
+
+def test_explain_under_the_policies_of_a_revision(lifecycle: Run_, place: Place) -> None:
+    call = a_due_call(lifecycle)
+    git(place.folder, "init", "-q")
+    git(place.folder, "add", "policies")
+    git(place.folder, "commit", "-qm", "five years")
+    schedule = place.policies / "finance.yaml"
+    schedule.write_text(schedule.read_text().replace("purge_after: P5Y", "purge_after: P6Y"))
+    now = lifecycle("explain", call, *AS_OF, "--json").json
+    then = lifecycle("explain", call, *AS_OF, "--policies-at", "HEAD", "--json").json
+    assert [each["disposition"]["disposition"] for each in (now, then)] == ["retained", "due"]
+    assert [each["policies"]["git_dirty"] for each in (now, then)] == [True, False]
+    commit = git(place.folder, "rev-parse", "HEAD")
+    assert f"policies of commit {commit[:12]}" in lifecycle("explain", call, "--policies-at", "HEAD").out
+    wrong = lifecycle("explain", call, "--policies-at", "nope")
+    assert (wrong.code, wrong.out) == (2, "")
+
+
+def test_explain_gives_the_earliest_and_the_latest_day_and_who_won(lifecycle: Run_, place: Place) -> None:
+    call = a_due_call(lifecycle)
+    found = lifecycle("explain", call, *AS_OF, "--json").json
+    (rule,), (law,), (whole,) = found["rules"], found["laws"], found["outcomes"]
+    started = date.fromisoformat(rule["trigger_date"])
+    last = started.replace(year=started.year + 5)
+    assert (law["regime"], law["applies"], law["floor"], law["ceiling"]) == ("eu-mifid2-16-7", True, str(last), None)
+    assert (rule["wins"], whole["component"], whole["rule_id"]) == (True, None, "FIN-CALL")
+    assert (whole["earliest"], whole["latest"]) == (str(last + timedelta(days=1)), str(last + timedelta(days=30)))
+
+
+def test_explain_gives_each_component_with_rules_of_its_own_its_days(
+    lifecycle: Run_, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = a_due_call(lifecycle, "telecom")
+    source = yaml.safe_load((Path(module.__file__).parent / "sources" / "demo.yaml").read_text())
+    facts = source["facts"].replace("AS open_task", "AS open_task, 1 AS has_recording")
+    (place.folder / "own.yaml").write_text(yaml.safe_dump(source | {"facts": facts}))
+    monkeypatch.setenv("LIFECYCLE_SOURCE", "own.yaml")
+    own = "  - {id: TEL-REC, title: The recording, component: recording, trigger: ended_at, purge_after: P3M, "
+    own += "destroy_after: P6M}\n"
+    schedule = place.policies / "telecom.yaml"
+    schedule.write_text(schedule.read_text().replace("examples:", own + "examples:"))
+    found = lifecycle("explain", call, *AS_OF, "--json").json
+    ended = date.fromisoformat(found["rules"][0]["trigger_date"])
+    assert [(one["component"], one["rule_id"]) for one in found["outcomes"]] == [
+        (None, "TEL-CALL"),
+        ("recording", "TEL-REC"),
+    ]
+    assert found["outcomes"][0]["earliest"] == str(months_later(ended, 12) + timedelta(days=1))
+    assert found["outcomes"][1]["earliest"] == str(months_later(ended, 3) + timedelta(days=1))
+    assert "The recording" in lifecycle("explain", call, *AS_OF).out
 
 
 def test_a_call_that_is_nowhere_is_exit_2(lifecycle: Run_, place: Place) -> None:

@@ -11,7 +11,7 @@ from lifecycle.cli import look
 from lifecycle.errors import InputError
 from tests.cli.conftest import Place, Run_
 
-COMMANDS = ("init", "check", "plan", "explain", "verify", "record", "import-calls", "run", "demo")
+COMMANDS = ("init", "check", "plan", "explain", "approve", "verify", "record", "import-calls", "run", "demo")
 
 
 def test_help_names_every_command(lifecycle: Run_) -> None:

@@ -19,6 +19,7 @@ VERIFY_KEYS = [
     "orphans",
     "unsealed",
     "ledger",
+    "files_waiting",
 ]
 
 

@@ -105,7 +105,7 @@ def test_before_init_check_says_so(lifecycle: Run_, place: Place) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("finance.yaml", "P5Y", "5y", "finance.yaml:10: "),
+        ("finance.yaml", "P5Y", "5y", "finance.yaml:11: "),
         ("finance.yaml", "P7Y", "P6Y", "FIN-CALL gives 2027-03-17"),
         (
             "finance.yaml",
@@ -131,7 +131,7 @@ def test_a_wrong_policy_is_exit_2_with_its_place(
 def test_a_failing_example_names_its_line(lifecycle: Run_, place: Place) -> None:
     edit(place.policies / "finance.yaml", "purge_from: 2026-03-17", "purge_from: 2026-03-16")
     assert (
-        "finance.yaml:15: example 1: expected purge_from 2026-03-16, FIN-CALL gives 2026-03-17"
+        "finance.yaml:16: example 1: expected purge_from 2026-03-16, FIN-CALL gives 2026-03-17"
         in lifecycle("check").out
     )
 
@@ -179,9 +179,11 @@ def test_a_broken_hold_stops_plans_and_is_found_by_check(lifecycle: Run_, place:
 def test_a_regime_past_its_review_is_a_warning(lifecycle: Run_, place: Place) -> None:
     lifecycle("init")
     edit(place.policies / "regimes" / "eu-mifid2-16-7.yaml", "2999-12-31", "2020-01-31")
+    edit(place.policies / "regimes" / "eu-mar-11-8.yaml", "2999-12-31", "2020-01-31")  # which no rule names
     said = lifecycle("check")
     assert said.code == 1
     assert "regimes/eu-mifid2-16-7: its review was due by 2020-01-31" in said.out
+    assert "eu-mar-11-8" not in said.out
 
 
 def test_what_names_a_call_and_is_not_mapped_is_found(lifecycle: Run_, place: Place) -> None:

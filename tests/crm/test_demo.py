@@ -28,6 +28,9 @@ FACTS = {
     "relationship_ended_at",
     "open_deal",
     "open_task",
+    "has_recording",
+    "has_transcript",
+    "has_notes",
 }
 HEADER = (
     '"age";"job";"marital";"education";"default";"balance";"housing";"loan";"contact";"day";"month";"duration";'

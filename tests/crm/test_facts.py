@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.crm import facts as module
-from lifecycle.crm.facts import Cutoffs, FactKinds, texts, times
+from lifecycle.crm.facts import Cutoffs, FactKinds
+from lifecycle.crm.values import texts, times
 from lifecycle.errors import SourceError
 from lifecycle.policy.disposition import dispose
 from lifecycle.policy.document import read_document
 from lifecycle.policy.hold import Holds, read_hold
+from lifecycle.policy.lawful import read_schedule
 from lifecycle.policy.matching import local_dates
-from lifecycle.policy.schedule import collect, read_schedule
+from lifecycle.policy.schedule import collect
 from lifecycle.steps.plan import cutoffs
 
 NIGHT = date(2026, 11, 20)

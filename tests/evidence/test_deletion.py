@@ -30,6 +30,7 @@ PURGE = Purge(
     verified_at=datetime(2026, 11, 20, 1, 10, tzinfo=UTC),
     purged_at=datetime(2026, 11, 20, 1, 11, 12, 500000, tzinfo=UTC),
 )
+FILES = {"c-2": MANIFEST.files}
 REGIMES = {"FIN-CALL": ("eu-mifid2-16-7", "x")}
 SECRET = "Ann Bolt +49 30 1234"
 EPOCH = Epoch.of_key(2026, bytes(range(32)))
@@ -55,28 +56,45 @@ def calls(
     )
 
 
-def line(call_id: str, row: int, destroy: str = '"2028-03-17"', regimes: str = '["eu-mifid2-16-7","x"]') -> str:
+def line(
+    call_id: str, row: int, destroy: str = '"2028-03-17"', regimes: str = '["eu-mifid2-16-7","x"]', files: str = ""
+) -> str:
     content = {"name": SECRET, "phone": SECRET, "record_class": SECRET}
     return (
         '{"actor":"nightly","archived_at":"2026-11-20T01:02:03.450000+00:00","batch":"b-1",'
-        f'"call":"{EPOCH.commitment("demo", call_id)}","decided_at":"2026-11-20T00:50:00+00:00",'
-        f'"destroy_on":{destroy},"epoch":"2026-630dcd29","industry":"finance","kind":"purged","manifest_key":"{KEY}",'
+        f'"call":"{EPOCH.commitment("demo", call_id)}","component":"recording",'
+        f'"decided_at":"2026-11-20T00:50:00+00:00","destroy_on":{destroy},"epoch":"2026-630dcd29","files":[{files}],'
+        f'"industry":"finance","kind":"purged","manifest_key":"{KEY}",'
         '"manifest_sha256":"ee",'
         '"night":"2026-11-20","object":{"key":"k/calls.parquet","sha256":"cc","version_id":"v1"},"plan_sha256":"aa",'
         f'"purge_from":"2026-03-17","purged_at":"2026-11-20T01:11:12.500000+00:00","regimes":{regimes},"row":{row},'
         f'"row_sha256":"{row_digest(content, EPOCH.salt("demo", call_id))}",'
         '"rule_id":"FIN-CALL","run_id":"r-2",'
-        '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","sha256":"bb"},"source":"demo",'
+        '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","regimes_sha256":"rr","sha256":"bb"},"source":"demo",'
         '"trigger_date":"2021-03-16","v":2,"verified_at":"2026-11-20T01:10:00+00:00"}\n'
     )
 
 
-def records(*ids, regimes=REGIMES, **columns) -> bytes:
-    return deletion_records(MANIFEST, PURGE, calls(*ids, **columns), regimes, EPOCH)
+def records(*ids, regimes=REGIMES, manifest=MANIFEST, **columns) -> bytes:
+    return deletion_records(manifest, PURGE, calls(*ids, **columns), regimes, EPOCH, FILES)
 
 
 def test_deletion_records_have_these_bytes():
-    assert records("ç-1", "c-2") == (line("ç-1", 2) + line("c-2", 1)).encode()
+    file = '{"key":"k/files/ee","sha256":"ee","version_id":"v2"}'
+    assert records("ç-1", "c-2") == (line("ç-1", 2) + line("c-2", 1, files=file)).encode()
+
+
+def test_a_record_of_a_whole_call_has_no_component():
+    whole = MANIFEST.model_copy(update={"component": None})
+    assert b'"component":null,' in records("c-1", manifest=whole)
+
+
+def test_of_very_many_files_the_first_are_named_and_all_are_counted():
+    many = {"c-1": [MANIFEST.files[0].model_copy(update={"key": f"k/files/{n}"}) for n in range(1000)]}
+    (record,) = read_records(deletion_records(MANIFEST, PURGE, calls("c-1"), {}, EPOCH, many))
+    assert (len(record["files"]), record["files_in_all"]) == (100, 1000)
+    (record,) = read_records(deletion_records(MANIFEST, PURGE, calls("c-1"), {}, EPOCH, {"c-1": many["c-1"][:100]}))
+    assert (len(record["files"]), "files_in_all" in record) == (100, False)
 
 
 def test_never_and_no_regime_are_said():
@@ -92,7 +110,7 @@ def test_a_record_names_no_fact_beyond_the_deciding_ones():
     assert SECRET.encode() not in body
     assert b"c-1" not in body
     (record,) = read_records(body)
-    of_the_call = {"call", "row", "row_sha256", *(name.removeprefix("_") for name in DECIDING)}
+    of_the_call = {"call", "row", "row_sha256", "files", *(name.removeprefix("_") for name in DECIDING)}
     of_the_purge = {"run_id", "actor", "manifest_key", "manifest_sha256", "decided_at", "verified_at", "purged_at"}
     of_the_batch = {
         "v",
@@ -104,6 +122,7 @@ def test_a_record_names_no_fact_beyond_the_deciding_ones():
         "plan_sha256",
         "schedule",
         "batch",
+        "component",
         "archived_at",
         "object",
     }
@@ -162,7 +181,7 @@ def test_records_from_before_the_ledger_name_calls_plainly():
 def test_a_record_too_long_for_a_leaf_is_not_made():
     long = replace(PURGE, actor="a" * 70_000)
     with pytest.raises(LedgerError, match="expected at most 65535"):
-        deletion_records(MANIFEST, long, calls("c-1"), REGIMES, EPOCH)
+        deletion_records(MANIFEST, long, calls("c-1"), REGIMES, EPOCH, {})
 
 
 def test_a_purge_row_is_named_by_the_digest_of_its_records():

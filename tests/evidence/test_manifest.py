@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from lifecycle.errors import FixityError
-from lifecycle.evidence.manifest import ArchivedObject, Manifest
+from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
 from lifecycle.policy.plan import ScheduleVersion
 
 KEY = "archive/industry=finance/cutoff=2021-03/destroy_on=2028-03-17/b-1/manifest.json"
@@ -17,7 +17,7 @@ MANIFEST = Manifest(
     night=date(2026, 11, 20),
     plan_sha256="aa",
     source="demo",
-    schedule=ScheduleVersion(id="finance", sha256="bb", git_commit=None, git_dirty=None),
+    schedule=ScheduleVersion(id="finance", sha256="bb", git_commit=None, git_dirty=None, regimes_sha256="rr"),
     created_at=datetime(2026, 11, 20, 1, 2, 3, 450000, tzinfo=UTC),
     run_id="r-1",
     objects=(
@@ -31,14 +31,17 @@ MANIFEST = Manifest(
     ),
     calls=2,
     destroy_on=date(2028, 3, 17),
+    component="recording",
+    files=(ArchivedFile(path="r/ö.wav", key="k/files/ee", version_id="v2", bytes=7, sha256="ee"),),
 )  # fmt: skip
 GOLDEN = (
-    '{"batch":"b-1","calls":2,"created_at":"2026-11-20T01:02:03.450000Z","cutoff":"2021-03",'
-    '"destroy_on":"2028-03-17","industry":"finance","night":"2026-11-20",'
+    '{"batch":"b-1","calls":2,"component":"recording","created_at":"2026-11-20T01:02:03.450000Z","cutoff":"2021-03",'
+    '"destroy_on":"2028-03-17",'
+    '"files":[{"bytes":7,"key":"k/files/ee","path":"r/ö.wav","sha256":"ee","version_id":"v2"}],"industry":"finance","night":"2026-11-20",'
     '"objects":[{"bytes":512,"columns":["id","naïve"],"key":"k/calls.parquet","rows":2,"sha256":"cc",'
     '"table":"calls","version_id":"v1"},{"bytes":9,"columns":[],"key":"k/notes.parquet","rows":0,"sha256":"dd",'
     '"table":"notes","version_id":null}],"plan_sha256":"aa","run_id":"r-1",'
-    '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","sha256":"bb"},"source":"demo"}'
+    '"schedule":{"git_commit":null,"git_dirty":null,"id":"finance","regimes_sha256":"rr","sha256":"bb"},"source":"demo"}'
 ).encode()
 
 
@@ -65,7 +68,7 @@ def test_a_manifest_has_these_bytes():
 
 def test_a_manifest_is_read_back():
     assert Manifest.from_bytes(KEY, GOLDEN) == MANIFEST
-    forever = MANIFEST.model_copy(update={"destroy_on": None})
+    forever = MANIFEST.model_copy(update={"destroy_on": None, "component": None, "files": ()})
     assert Manifest.from_bytes(KEY, forever.to_bytes()) == forever
     assert b'"destroy_on":null' in forever.to_bytes()
 
@@ -83,6 +86,7 @@ def test_what_is_no_manifest_is_refused_by_its_key(body):
 
 FIELDS = [((), name) for name in Manifest.model_fields]
 FIELDS += [(("objects", 1), name) for name in ArchivedObject.model_fields]
+FIELDS += [(("files", 0), name) for name in ArchivedFile.model_fields]
 FIELDS += [(("schedule",), name) for name in ScheduleVersion.model_fields]
 
 
@@ -91,7 +95,7 @@ def test_every_field_must_be_there(path, name):
     assert refusal(changed(*path, **{name: ...})) == f"{KEY}: this is no manifest: Field required. Nothing was purged"
 
 
-@pytest.mark.parametrize("path", [(), ("objects", 0), ("schedule",)])
+@pytest.mark.parametrize("path", [(), ("objects", 0), ("files", 0), ("schedule",)])
 def test_no_field_may_be_added(path):
     said = f"{KEY}: this is no manifest: Extra inputs are not permitted. Nothing was purged"
     assert refusal(changed(*path, more=1)) == said
@@ -111,6 +115,9 @@ def test_no_field_may_be_added(path):
         ((), {"created_at": "yesterday"}),
         ((), {"destroy_on": "never"}),
         ((), {"destroy_on": ""}),
+        ((), {"component": 1}),
+        ((), {"files": None}),
+        (("files", 0), {"bytes": "7"}),
         ((), {"objects": {}}),
         ((), {"objects": None}),
         ((), {"schedule": None}),

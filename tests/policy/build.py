@@ -1,14 +1,14 @@
 """One line for a rule, a schedule, a hold, a call; and the calendar written once more, naively, to compare with."""
 
 from calendar import monthrange
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
 from lifecycle.policy.disposition import dispose
-from lifecycle.policy.hold import Hold, Holds
+from lifecycle.policy.hold import Extension, Hold, Holds
 from lifecycle.policy.regime import Regime
 from lifecycle.policy.schedule import Schedule, Schedules, collect
 
@@ -20,6 +20,9 @@ KINDS = {
     "started_at": TIME,
     "ended_at": TIME,
     "relationship_ended_at": pa.date32(),
+    "born_on": pa.date32(),
+    "erasure_requested_on": pa.date32(),
+    "has_recording": pa.bool_(),
     "record_class": pa.string(),
     "channel": pa.string(),
     "account_id": pa.string(),
@@ -45,26 +48,34 @@ def rule(id: str = "R", purge: str = "P5Y", destroy: str = "P7Y", when: Any = No
 
 
 def schedule(
-    *rules: dict[str, Any], industry: str = "finance", matches: Any = "Banking", zone: str = "UTC", share: str = "2%"
+    *rules: dict[str, Any],
+    industry: str = "finance",
+    matches: Any = "Banking",
+    zone: str = "UTC",
+    share: str = "2%",
+    **more: Any,
 ) -> Schedule:
-    given = {"industry": industry, "matches": matches, "owner": "o", "timezone": zone, "max_share": share}
+    given = {"industry": industry, "matches": matches, "owner": "o", "timezone": zone, "max_share": share, **more}
     return Schedule.model_validate({**given, "rules": list(rules)})
 
 
-def schedules(*given: Schedule) -> Schedules:
-    found = collect({f"{each.industry}.yaml": each for each in given}, {})
+def schedules(*given: Schedule, under: Iterable[Regime] = ()) -> Schedules:
+    found = collect({f"{each.industry}.yaml": each for each in given}, {}, {law.id: law for law in under})
     assert not found.broken
     return found
 
 
-def regime(id: str, **bounds: str) -> Regime:
+def regime(id: str, **bounds: Any) -> Regime:
     given = {
         "id": id,
         "title": id,
         "jurisdiction": "EU",
         "citation": id,
         "evidence": "e",
+        "verified": "text",
         "review_by": day("2030-01-01"),
+        "kind": "statute",
+        "trigger": "ended_at",
     }
     return Regime.model_validate({**given, **bounds})
 
@@ -75,8 +86,13 @@ def hold(id: str = "h", *scopes: dict[str, Any], released: str | None = None, **
     return Hold.model_validate({**given, "scope": list(scopes) or scope, **end})
 
 
-def holds(*given: Hold) -> Holds:
-    return Holds({each.id: each for each in given})
+def extension(id: str = "x", regime: str = "law", dated: str = "2025-01-01", **scope: Any) -> Extension:
+    given = {"id": id, "regime": regime, "authority": "a", "reference": "r", "registered_by": "c"}
+    return Extension.model_validate({**given, "dated": day(dated), "scope": scope})
+
+
+def holds(*given: Hold, extended: Iterable[Extension] = ()) -> Holds:
+    return Holds({each.id: each for each in given}, extensions={each.id: each for each in extended})
 
 
 def call(

@@ -324,8 +324,8 @@ def test_a_hold_on_any_row_of_a_call_holds_it():
 
 def test_a_released_hold_holds_no_more():
     acme = holds(hold("acme", account_ids=["A"], released="2026-11-20"))
-    assert said(call(account_id="A"), held=acme, as_of="2026-11-19") == [("on_hold", "acme")]
-    assert said(call(account_id="A"), held=acme, as_of="2026-11-20") == [("due", "FIN from 2026-03-17")]
+    assert said(call(account_id="A"), held=acme, as_of="2026-11-20") == [("on_hold", "acme")]
+    assert said(call(account_id="A"), held=acme, as_of="2026-11-21") == [("due", "FIN from 2026-03-17")]
 
 
 def test_a_hold_on_an_industry_folds_as_the_schedule_does():

@@ -1,8 +1,4 @@
-"""The laws of `dispose` for all schedules, facts, holds and nights; and the same verb once more, a call at a time.
-
-The reference below is plain Python over rows, with its own calendar, conditions and holds: nothing of it is shared
-with the columns it is compared to but the parsed models.
-"""
+"""The laws of `dispose`, for all schedules, regimes, facts, holds and nights; and that it answers as the reference."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,128 +9,11 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.policy.disposition import dispose, judge
-from lifecycle.policy.hold import Hold, Holds, Scope
-from lifecycle.policy.schedule import Rule, Schedule, Schedules
-from tests.policy.build import NO_HOLDS, facts, hold, holds, kept_until, rule, schedule, schedules
-
-ORDER = ["conflict", "unscheduled", "awaiting_trigger", "permanent", "retained", "on_hold", "kept", "due"]
-HELD = {"account_ids": "account_id", "call_ids": "call_id", "industries": "industry"}
-Row = dict[str, Any]
-
-# ---- the reference: one call at a time
-
-
-def reference(rows: Sequence[Row], of: Schedules, held: Holds, as_of: date) -> list[Row]:
-    calls: dict[str, list[Row]] = {}
-    for row in rows:
-        calls.setdefault(row["call_id"], []).append(row)
-    return [{"call_id": call_id, **_one_call(mine, of, held, as_of)} for call_id, mine in calls.items()]
-
-
-def _one_call(rows: Sequence[Row], of: Schedules, held: Holds, as_of: date) -> Row:
-    said = [answer for row in rows for answer in _one_row(row, of, held, as_of)]
-    strictest = dict(min(said, key=_strictness))
-    ends = [answer["destroy_on"] for answer in said if answer["destroy_on"]]
-    strictest["destroy_on"] = None if not ends or max(ends) == date.max else max(ends)
-    held_by = [answer["hold"] for answer in said if answer["hold"]]
-    if held_by and strictest["disposition"] in ("kept", "due"):
-        strictest |= {"disposition": "on_hold", "detail": max(held_by)}
-    del strictest["hold"]
-    return strictest
-
-
-def _strictness(answer: Row) -> tuple[Any, ...]:
-    latest_first = [
-        (day is None, -day.toordinal() if day else 0) for day in (answer["purge_from"], answer["trigger_date"])
-    ]
-    names = [(name is None, name or "") for name in (answer["industry"], answer["rule_id"])]
-    return (ORDER.index(answer["disposition"]), latest_first[0], *names, latest_first[1], answer["detail"])
-
-
-def _answer(disposition: str, detail: str, industry: str | None = None, rule_id: str | None = None, **more: Any) -> Row:
-    given = {"disposition": disposition, "detail": detail, "industry": industry, "rule_id": rule_id}
-    return {**given, "trigger_date": None, "purge_from": None, "destroy_on": None, "hold": None, **more}
-
-
-def _one_row(row: Row, of: Schedules, held: Holds, as_of: date) -> list[Row]:
-    written = row["industry"]
-    if written is None or not written.strip():
-        return [_answer("unscheduled", "no industry")]
-    for found in of.by_industry.values():
-        if written.strip().casefold() in {name.strip().casefold() for name in (found.industry, *found.matches)}:
-            break
-    else:
-        return [_answer("unscheduled", f"no schedule matches industry {written!r}")]
-    ids = ", ".join(h.id for h in held.by_id.values() if _binds(h, as_of) and _in_hold(h, row, found))
-    said = [
-        _one_rule(row, each, found, as_of) | {"hold": ids or None}
-        for each in found.rules
-        if all(_word(row, name) in (None, *map(str.casefold, values)) for name, values in each.when.items())
-    ]
-    if not any(
-        all(_word(row, n) in map(str.casefold, values) for n, values in each.when.items()) for each in found.rules
-    ):
-        said.append(_answer("unscheduled", f"no rule of {found.industry} matches", found.industry))
-    return said
-
-
-def _text(row: Row, name: str) -> str | None:
-    return str(row[name]).strip() or None if row.get(name) is not None else None
-
-
-def _word(row: Row, name: str) -> str | None:
-    text = _text(row, name)
-    return None if text is None else text.casefold()
-
-
-def _one_rule(row: Row, by: Rule, of: Schedule, as_of: date) -> Row:
-    moment = row.get(by.trigger)
-    day = moment.astimezone(of.timezone).date() if isinstance(moment, datetime) else moment
-    names = {"industry": of.industry, "rule_id": by.id, "trigger_date": day}
-    if day is None:
-        return _answer("awaiting_trigger", f"{by.trigger} is missing or no date", **names)
-    if day > as_of:
-        return _answer("awaiting_trigger", f"{by.trigger} {day} is in the future", **names)
-    if day < date(1970, 1, 2):
-        return _answer("awaiting_trigger", f"{by.trigger} {day} is before 1970-01-02", **names)
-    free, gone = (
-        date.max if period is None else kept_until((period.months, period.days), day) + timedelta(days=1)
-        for period in (by.purge_after, by.destroy_after)
-    )
-    names |= {"purge_from": free, "destroy_on": gone}
-    if by.purge_after is None:
-        return _answer("permanent", f"{by.id} keeps for ever", **names)
-    keeping = [f"{name}?" if row.get(name) is None else name for name in by.keep_while if row.get(name) is not False]
-    if free > as_of:
-        return _answer("retained", f"{by.id} from {free}", **names)
-    return _answer("kept", ", ".join(keeping), **names) if keeping else _answer("due", f"{by.id} from {free}", **names)
-
-
-def _binds(of: Hold, as_of: date) -> bool:
-    return of.released_at is None or of.released_at > as_of
-
-
-def _in_hold(of: Hold, row: Row, its: Schedule) -> bool:
-    return any(_in_scope(scope, row, its) for scope in of.scope)
-
-
-def _in_scope(scope: Scope, row: Row, its: Schedule) -> bool:
-    for key, fact in HELD.items():
-        wanted, value = getattr(scope, key), _text(row, fact)
-        if fact == "industry":
-            wanted, value = {name.casefold() for name in wanted}, value and value.casefold()
-            if wanted & {name.strip().casefold() for name in (its.industry, *its.matches)}:
-                continue
-        if wanted and value not in wanted:
-            return False
-    days = [row[name].astimezone(its.timezone).date() for name in ("started_at", "ended_at") if row[name] is not None]
-    if not days:
-        return True
-    return (scope.first_day or date.min) <= days[-1] and days[0] <= (scope.last_day or date.max)
-
-
-# ---- what is asked of it
+from lifecycle.policy.disposition import dispose, dispose_components, judge
+from lifecycle.policy.hold import Holds
+from lifecycle.policy.schedule import Rule, Schedules
+from tests.policy.build import NO_HOLDS, extension, facts, hold, holds, regime, rule, schedule, schedules
+from tests.policy.reference import ORDER, Row, binds, in_hold, reference
 
 AS_OF = date(2026, 3, 1)
 FEWER = settings(max_examples=50)
@@ -162,8 +41,38 @@ RULES = chosen(
     purge=[*PERIODS, *PERIODS, "never"],
     longer=range(10),
     when=CONDITIONS,
-    trigger=["ended_at", "ended_at", "ended_at", "relationship_ended_at"],
+    trigger=[*["ended_at"] * 6, "relationship_ended_at", {"later_of": ["ended_at", "relationship_ended_at"]}],
+    count=[*["after_event"] * 8, "from_event", "year_end", "fiscal_year_end", "age"],
     keep_while=[[], [], ["open_deal"], ["open_deal", "open_task"]],
+    component=[*[None] * 6, "recording"],
+    on_erasure=["wait", "floor"],
+    regimes=[*[[]] * 6, ["a"], ["b"], ["a", "b"], ["c"], ["b", "c"], ["a", "b", "c"], ["b", "nowhere"]],
+)
+IN_FORCE = [{}, {}, {}, {"from": date(2026, 1, 1)}, {"until": date(2025, 12, 31)}]
+IN_FORCE += [{"from": date(2026, 2, 1), "until": date(2026, 3, 20), "records": "unexpired"}]
+REGIMES = chosen(
+    kind=["statute", "statute", "statute", "statute", "guidance"],
+    trigger=[*["ended_at"] * 4, "relationship_ended_at", {"later_of": ["ended_at", "relationship_ended_at"]}],
+    count=["after_event", "after_event", "from_event", "year_end", "age"],
+    minimum=["P1D", "P30D", "P1M", "P1Y", (), ["P30D", {"period": "P1M", "trigger": "born_on", "count": "age"}]],
+    maximum=[(), (), (), "P1M", "P1Y", ["P90D", {"period": "P30D", "trigger": "relationship_ended_at"}]],
+    applies=[{}, {}, {"record_class": ["order"]}, {"channel": ["phone"]}],
+    components=[(), (), (), ["recording"]],
+    in_force=IN_FORCE,
+    yields_to=[(), (), ["statute"], ["guidance"]],
+    implements=[(), (), ["a"], ["b"]],
+    extension=[None, None, {"to": "P3M"}, {"by": "P30D"}, {"by": "P30D", "before_expiry": True}],
+)
+
+
+def _said(one: Row) -> Row:
+    """What a file would say: some bound, and no key without a value."""
+    bounds = one if one["minimum"] or one["maximum"] else {**one, "minimum": "P3M"}
+    return {name: value for name, value in bounds.items() if value not in ((), {}, None)}
+
+
+LAWS = st.lists(REGIMES, min_size=3, max_size=3).map(
+    lambda drawn: [regime(id, **_said(one)) for id, one in zip("abc", drawn, strict=True)]
 )
 
 
@@ -177,8 +86,9 @@ def laws(draw: st.DrawFn) -> Schedules:
     found = []
     for name in [*INDUSTRIES][: draw(st.integers(1, 3))]:
         each = [a_rule(f"{name}-{n}", **drawn) for n, drawn in enumerate(draw(st.lists(RULES, min_size=1, max_size=3)))]
-        found.append(schedule(*each, industry=name, matches=INDUSTRIES[name], zone=draw(st.sampled_from(ZONES))))
-    return schedules(*found)
+        zone, year_ends = draw(st.sampled_from(ZONES)), draw(st.sampled_from(["12-31", "02-29", "06-30"]))
+        found.append(schedule(*each, industry=name, matches=INDUSTRIES[name], zone=zone, fiscal_year_ends=year_ends))
+    return schedules(*found, under=draw(LAWS))
 
 
 DAYS = [AS_OF - timedelta(age) for age in AGES]
@@ -196,6 +106,9 @@ ROWS = chosen(
     account_id=["1", "2", " 3 ", None],
     open_deal=OFTEN_NO,
     open_task=OFTEN_NO,
+    born_on=[date(1969, 3, 1), *DAYS[5:8], None],
+    has_recording=[True, True, False, None],
+    erasure_requested_on=[*[None] * 4, AS_OF - timedelta(10), AS_OF, AS_OF + timedelta(20)],
 )
 FACTS = st.lists(ROWS, max_size=10)
 SCOPES = chosen(
@@ -205,15 +118,20 @@ SCOPES = chosen(
     **{"from": [*[None] * 20, *DAYS], "to": [*[None] * 20, *DAYS]},
 ).filter(lambda s: any(s.values()) and (s["from"] or date.min) <= (s["to"] or date.max))
 RELEASES = st.sampled_from([None, None, "2026-03-05", "2026-12-31"])
-HOLDS = st.lists(st.tuples(st.lists(SCOPES, min_size=1, max_size=2), RELEASES), min_size=1, max_size=2).map(
-    lambda given: holds(*[hold(f"h{n}", *scopes, released=end) for n, (scopes, end) in enumerate(given)])
+EXTENSIONS = st.lists(
+    st.tuples(SCOPES, st.sampled_from("abc"), st.sampled_from(["2025-12-01", "2026-02-10"])), max_size=2
+).map(lambda given: [extension(f"x{n}", law, dated, **scope) for n, (scope, law, dated) in enumerate(given)])
+HELD = st.lists(st.tuples(st.lists(SCOPES, min_size=1, max_size=2), RELEASES), min_size=1, max_size=2).map(
+    lambda given: [hold(f"h{n}", *scopes, released=end) for n, (scopes, end) in enumerate(given)]
 )
+HOLDS = st.builds(lambda held, extended: holds(*held, extended=extended), HELD, EXTENSIONS)
 
 
 def table(rows: Sequence[Row]) -> pa.Table:
     """Every fact, also where there is no call."""
     names = (
-        "call_id industry started_at ended_at relationship_ended_at record_class channel account_id open_deal open_task"
+        "call_id industry started_at ended_at relationship_ended_at record_class channel account_id open_deal "
+        "open_task born_on has_recording erasure_requested_on"
     )
     return facts(*rows, dict.fromkeys(names.split())).slice(0, len(rows))
 
@@ -226,31 +144,41 @@ def due(rows: Sequence[Row], of: Schedules, held: Holds, as_of: date) -> set[str
     return {row["call_id"] for row in night(rows, of, held, as_of) if row["disposition"] == "due"}
 
 
+def due_recordings(rows: Sequence[Row], of: Schedules, held: Holds, as_of: date) -> set[str]:
+    found = dispose_components(table(rows), of, held, as_of).to_pylist()
+    return {row["call_id"] for row in found if row["disposition"] == "due"}
+
+
 @settings(max_examples=200)
 @given(FACTS, laws(), HOLDS, NIGHTS)
 def test_columns_answer_as_one_call_at_a_time_does(rows, of, held, as_of):
     assert night(rows, of, held, as_of) == reference(rows, of, held, as_of)
+    found = dispose_components(table(rows), of, held, as_of).drop_columns("component").to_pylist()
+    expected = reference(rows, of, held, as_of, "recording")
+    assert found == (expected if any(each.components for each in of.by_industry.values()) else [])
 
 
 @FEWER
 @given(FACTS, laws(), HOLDS, NIGHTS)
 def test_a_held_call_is_never_due(rows, of, held, as_of):
-    active = [h for h in held.by_id.values() if _binds(h, as_of)]
+    active = [h for h in held.by_id.values() if binds(h, as_of)]
     laws = of.by_industry.values()
-    everywhere = {row["call_id"] for h in active for row in rows if all(_in_hold(h, row, each) for each in laws)}
-    assert not due(rows, of, held, as_of) & everywhere
+    everywhere = {row["call_id"] for h in active for row in rows if all(in_hold(h.scope, row, each) for each in laws)}
+    assert not (due(rows, of, held, as_of) | due_recordings(rows, of, held, as_of)) & everywhere
 
 
 @FEWER
 @given(FACTS, laws(), HOLDS, NIGHTS, st.integers(1, 500))
 def test_once_due_a_call_is_due_on_every_later_day(rows, of, held, as_of, later):
-    assert due(rows, of, held, as_of) <= due(rows, of, held, as_of + timedelta(later))
+    then = as_of + timedelta(later)
+    assert due(rows, of, held, as_of) <= due(rows, of, held, then)
+    assert due_recordings(rows, of, held, as_of) <= due_recordings(rows, of, held, then)
 
 
 @FEWER
 @given(FACTS, laws(), HOLDS, NIGHTS)
 def test_a_hold_keeps_and_changes_nothing_else(rows, of, held, as_of):
-    free, bound = night(rows, of, NO_HOLDS, as_of), night(rows, of, held, as_of)
+    free, bound = (night(rows, of, each, as_of) for each in (Holds({}, extensions=held.extensions), held))
     for before, after in zip(free, bound, strict=True):
         if after["disposition"] == "on_hold":
             assert before["disposition"] in ("due", "kept")
@@ -264,12 +192,12 @@ def test_a_rule_added_never_lets_a_scheduled_call_go_earlier(rows, of, as_of, da
     name = data.draw(st.sampled_from(sorted(of.by_industry)))
     each = of.by_industry[name]
     added = Rule.model_validate(a_rule("added", **data.draw(RULES)))
-    more = Schedules({**of.by_industry, name: each.model_copy(update={"rules": (*each.rules, added)})}, {})
+    more = Schedules({**of.by_industry, name: each.model_copy(update={"rules": (*each.rules, added)})}, {}, of.regimes)
     for before, after in zip(night(rows, of, NO_HOLDS, as_of), night(rows, more, NO_HOLDS, as_of), strict=True):
         if before["disposition"] == "unscheduled":
             continue  # a rule may well be what a call was waiting for
         assert ORDER.index(after["disposition"]) <= ORDER.index(before["disposition"])
-        if after["disposition"] == before["disposition"] and before["purge_from"]:
+        if after["disposition"] == before["disposition"] and before["purge_from"] and after["purge_from"]:
             assert after["purge_from"] >= before["purge_from"]
         assert (after["destroy_on"] or date.max) >= (before["destroy_on"] or date.min)
 
@@ -286,7 +214,28 @@ def test_a_row_added_to_a_call_never_lets_it_go_earlier(rows, of, held, as_of, d
 @given(FACTS, laws(), HOLDS, NIGHTS, st.sampled_from(["industry", "ended_at", "record_class", "channel", "open_deal"]))
 def test_a_fact_forgotten_never_lets_a_scheduled_call_go_earlier(rows, of, held, as_of, name):
     forgotten = [{**row, name: None} for row in rows]
+    lasting = {id: law.model_copy(update={"maximum": ()}) for id, law in of.regimes.items() if law.minimum}
+    # Without maxima: what is unknown of one keeps nothing, for no deletion is too early for it.
+    of = Schedules(of.by_industry, {}, lasting)
     assert due(forgotten, of, held, as_of) <= due(rows, of, held, as_of)
+
+
+@FEWER
+@given(FACTS, laws(), HOLDS, NIGHTS, REGIMES.map(_said), st.data())
+def test_a_regime_added_never_lets_a_call_or_its_copy_go_earlier(rows, of, held, as_of, drawn, data):
+    drawn.pop("implements", None)  # one that implements another stands in its place
+    more = {**of.regimes, "more": regime("more", **drawn)}
+    name = data.draw(st.sampled_from(sorted(of.by_industry)))
+    each = of.by_industry[name]
+    rules = tuple(rule.model_copy(update={"regimes": (*rule.regimes, "more")}) for rule in each.rules)
+    under = Schedules({**of.by_industry, name: each.model_copy(update={"rules": rules})}, {}, more)
+    for before, after in zip(night(rows, of, held, as_of), night(rows, under, held, as_of), strict=True):
+        assert ORDER.index(after["disposition"]) <= ORDER.index(before["disposition"])
+        if after["purge_from"] and before["purge_from"]:
+            assert after["purge_from"] >= before["purge_from"]
+        if after["disposition"] == "due":
+            assert (after["destroy_on"] or date.max) >= (before["destroy_on"] or date.max)
+    assert due_recordings(rows, under, held, as_of) <= due_recordings(rows, of, held, as_of)
 
 
 @FEWER

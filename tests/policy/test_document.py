@@ -139,6 +139,7 @@ def test_an_alias_is_what_it_stands_for():
         ("a: 1\n\tb: 2\n", "2: this is not YAML: found character '\\t' that cannot start any token"),
         ("a: 1\n  b: 2\n", "2: this is not YAML: mapping values are not allowed here"),
         ("a: 1\nb: @x\n", "2: this is not YAML: found character '@' that cannot start any token"),
+        ("a: 1\nb: +49\t30\n", "2: this is not YAML: found character '\\t' that cannot start any token"),
         ("a: 1\nb: x\x07\n", "2: this is not YAML: unacceptable character #x0007: special characters are not allowed"),
     ],
 )

@@ -5,11 +5,13 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.document import read_document
 from lifecycle.policy.hold import Hold, Holds, read_hold
-from lifecycle.policy.matching import held_by
+from lifecycle.policy.matching import held_by, matches
 from tests.policy.build import at, call, day, facts, hold, holds
 
 HOLD = """\
@@ -94,11 +96,11 @@ def test_what_is_wrong_is_said_at_its_line(old, new, said):
         (None, "2025-01-01", True),
         (None, "2999-01-01", True),
         ("2027-09-01", "2027-08-31", True),
-        ("2027-09-01", "2027-09-01", False),
+        ("2027-09-01", "2027-09-01", True),
         ("2027-09-01", "2027-09-02", False),
     ],
 )
-def test_a_hold_binds_until_the_day_before_its_release(released, as_of, binds):
+def test_a_hold_binds_through_the_day_of_its_release(released, as_of, binds):
     acme = hold("acme", phones=["1"], released=released)
     assert holds(acme).active(day(as_of)) == ((acme,) if binds else ())
 
@@ -258,3 +260,98 @@ def test_the_facts_that_holds_need_are_named():
     )
     assert found.facts() == {"phone", "account_id", "industry"}
     assert Holds({}).facts() == frozenset()
+
+
+TWO = HOLD.replace("released_at", "release: two_people\nrelease_confirmed_by: gc@example.com\nreleased_at")
+
+
+def test_a_release_by_two_people_is_read():
+    found = read(TWO)
+    assert (found.release, found.released_by, found.release_confirmed_by) == (
+        "two_people",
+        "counsel@example.com",
+        "gc@example.com",
+    )
+    assert (found.active(day("2027-09-01")), found.active(day("2027-09-02"))) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("release_confirmed_by: gc@example.com\n", "",
+         "1: release: two_people: expected release_confirmed_by beside released_by, found none"),
+        ("gc@example.com", " Counsel@Example.com",
+         "1: release: two_people: expected two people, found counsel@example.com twice"),
+        ("released_at: 2027-09-01\nreleased_by: counsel@example.com\n", "",
+         "1: expected release_confirmed_by beside released_at and released_by, found it alone"),
+        ("released_by: counsel@example.com\n", "",
+         "1: expected released_at and released_by together, found one of them"),
+        ("two_people", "nobody", "6: release: input should be 'one_person' or 'two_people', found 'nobody'"),
+    ],
+)  # fmt: skip
+def test_half_a_release_is_an_error_and_no_release(old, new, said):
+    assert TWO.count(old) == 1
+    with pytest.raises(PolicyError) as error:
+        read(TWO.replace(old, new))
+    assert str(error.value) == f"holds/acme-v-bolt.yaml:{said}"
+
+
+def test_one_person_may_say_who_else_agreed():
+    assert read(TWO.replace("two_people", "one_person")).active(day("2027-09-02")) is False
+
+
+LINKS = {"deal_ids": "deal_id", "contact_ids": "contact_id", "task_ids": "task_id", "lead_ids": "lead_id",
+         "case_ids": "case_id", "account_ids": "account_id", "phones": "phone"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "fact"), LINKS.items())
+def test_a_link_holds_the_calls_of_which_any_is_among_the_values(key, fact):
+    links = [["7"], ["8", " 7\t"], ["70", "17"], [], ["8", "9"]]
+    calls = [{"call_id": "c", "industry": "x", fact: each} for each in links]
+    acme, lists = hold(**{key: [7, "9"]}), {fact: pa.list_(pa.string())}
+    assert kept(acme, *calls, **lists) == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("unknown", [None, [None], ["8", None], ["8", " "]])
+def test_a_link_to_nobody_knows_what_cannot_be_excluded(unknown):
+    told = [call(deal_id=["8"]), call(deal_id=unknown), call(deal_id=["8"])]
+    assert kept(hold(deal_ids=[7]), *told, deal_id=pa.list_(pa.string())) == [False, True, False]
+
+
+def test_a_link_that_no_row_has_holds_nothing():
+    told = [call(deal_id=[]), call(deal_id=[])]
+    assert kept(hold(deal_ids=[7]), *told, deal_id=pa.list_(pa.string())) == [False, False]
+    assert (
+        held_by(
+            facts(*told, deal_id=pa.list_(pa.string())).slice(0, 0), [hold(deal_ids=[7])], ZoneInfo("UTC")
+        ).to_pylist()
+        == []
+    )
+
+
+def test_links_narrow_the_other_keys_of_a_scope():
+    told = [call(account_id=a, deal_id=[d]) for a, d in ("A7", "A8", "B7")]
+    assert kept(hold(account_ids=["A"], deal_ids=[7]), *told, deal_id=pa.list_(pa.string())) == [True, False, False]
+
+
+def test_a_link_that_the_source_does_not_give_is_an_error():
+    with pytest.raises(PolicyError, match="hold h: its scope asks for the fact 'deal_id'"):
+        kept(hold(deal_ids=[7]), call())
+
+
+def test_a_condition_on_a_link_is_unknown_so_it_only_keeps():
+    certain, possible = matches(facts(call(deal_id=["7"]), deal_id=pa.list_(pa.string())), {"deal_id": ("7",)})
+    assert (certain.to_pylist(), possible.to_pylist()) == ([False], [True])
+
+
+elements = st.sampled_from([None, "", " ", "7", " 8\t", "9", "70"])
+
+
+@given(st.lists(st.none() | st.lists(elements, max_size=4), max_size=6), st.sets(st.sampled_from("789"), min_size=1))
+def test_links_hold_as_one_call_at_a_time_would_say(links, wanted):
+    def may_be(each) -> bool:
+        return each is None or not each.strip() or each.strip() in wanted
+
+    told = facts(*[call(deal_id=each) for each in links] or [call(deal_id=[])], deal_id=pa.list_(pa.string()))
+    found = held_by(told, [hold(deal_ids=sorted(wanted))], ZoneInfo("UTC")).to_pylist()
+    assert found == ["h" if each is None or any(map(may_be, each)) else None for each in (links or [[]])]

@@ -1,5 +1,6 @@
 """The brake to the last call, the reasons a plan waits for, and the bytes that name it."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -8,12 +9,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.policy.canonical import canonical_json, sha256_hex
-from lifecycle.policy.plan import Cohort, Plan, PlannedCalls, ScheduleVersion, percent, reasons_to_wait
+from lifecycle.policy.plan import (
+    CALLS,
+    Cohort,
+    Plan,
+    PlannedCalls,
+    ScheduleVersion,
+    percent,
+    reasons_to_wait,
+    usual_night,
+)
+from lifecycle.policy.schedule import Schedule
 from tests.policy.build import rule, schedule
 
 
 def waits(due: int, live: int, share: str = "2%") -> list[str]:
-    return list(reasons_to_wait(schedule(rule("R"), share=share), {"R": due} if due else {}, live))
+    return reasons(schedule(rule("R"), share=share), {"R": due}, live)
+
+
+def reasons(law: Schedule, rules: dict[str, int], live: int) -> list[str]:
+    """Of whole calls only."""
+    return list(reasons_to_wait(law, {CALLS: sum(rules.values())}, rules, live))
+
+
+def limited(usual: dict[str, float] | None = None, **limits: int) -> Callable[..., tuple[str, ...]]:
+    """The reasons of a night under absolute limits: `limited(max_calls=5)(6)`."""
+    law = schedule(rule("R"), share="100%").model_copy(update=limits)
+    return lambda calls, **parts: reasons_to_wait(law, {CALLS: calls, **parts}, {}, 10**9, usual)
 
 
 @pytest.mark.parametrize(
@@ -51,17 +73,84 @@ def test_the_brake_is_exact_in_whole_numbers(due, live, basis_points):
 
 def test_the_brake_counts_the_calls_of_all_rules():
     both = schedule(rule("A"), rule("B"))
-    assert reasons_to_wait(both, {"A": 1, "B": 1}, 100) == ()
-    assert reasons_to_wait(both, {"A": 2, "B": 1}, 100) == (
+    assert reasons(both, {"A": 1, "B": 1}, 100) == []
+    assert reasons(both, {"A": 2, "B": 1}, 100) == [
         "brake: 3 of 100 live calls are due, 3.00%; max_share is 2%",
+    ]
+
+
+def test_an_absolute_number_trips_the_brake_with_one_call_more():
+    tonight = limited(max_calls=5)
+    assert tonight(5) == ()
+    assert tonight(6) == ("brake: 6 calls are due; max_calls is 5",)
+
+
+def test_more_than_so_many_times_the_usual_night_trips_the_brake():
+    tonight = limited({CALLS: 2.5}, max_usual=4)
+    assert tonight(10) == ()
+    assert tonight(11) == (
+        "brake: 11 calls are due, the usual night has 2.5 and no approved change of the schedule explains it; "
+        "max_usual is 4 times",
     )
+
+
+def test_where_nothing_is_usual_yet_that_limit_says_nothing():
+    assert limited({}, max_usual=2)(10**6) == limited(None, max_usual=2)(10**6) == ()
+    assert limited({CALLS: 1})(10**6) == ()
+
+
+def test_components_are_held_against_the_same_limits():
+    tonight = limited({CALLS: 100, "recording": 2}, max_calls=50, max_usual=2)
+    assert tonight(50, recording=4) == ()
+    assert tonight(0, recording=51) == (
+        "brake: 51 calls are due to lose their recording; max_calls is 50",
+        "brake: 51 calls are due to lose their recording, the usual night has 2 and no approved change of the schedule "
+        "explains it; max_usual is 2 times",
+    )
+    law = schedule(rule("R", review="required"))
+    assert reasons_to_wait(law, {CALLS: 0, "recording": 3}, {"R": 3}, 100) == (
+        "brake: 3 of 100 live calls are due to lose their recording, 3.00%; max_share is 2%",
+        "review: R asks for one (3 calls)",
+    )
+
+
+def test_the_usual_number_of_a_component_is_its_own():
+    nights = [night(7).model_copy(update={"components": {"recording": number}}) for number in (1, 2, 3, 4)]
+    assert usual_night([*nights, night(7)]) == {CALLS: 7, "recording": 2}
+    assert limited({CALLS: 7}, max_usual=2)(7, recording=2) == ()
+    assert len(limited({CALLS: 7}, max_usual=2)(7, recording=3)) == 1  # no night took any of them
+
+
+def night(due: int) -> Plan:
+    return PLAN.model_copy(update={"due": due, "components": {}})
+
+
+@pytest.mark.parametrize(
+    ("due", "usual"),
+    [
+        ([], {}),
+        ([9] * 4, {}),
+        ([0] * 5, {CALLS: 1}),
+        ([1, 2, 3, 4, 1000], {CALLS: 3}),
+        ([1, 2, 3, 4, 5, 1000], {CALLS: 3.5}),
+    ],
+)
+def test_the_usual_night_is_the_median_of_five_or_more_and_at_least_one_call(due, usual):
+    assert usual_night([night(number) for number in due]) == usual
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=5, max_size=30), st.integers(0, 10**7), st.integers(2, 100))
+def test_the_usual_limit_is_exact(before, due, times):
+    usual = usual_night([night(number) for number in before])
+    middle = sorted(before)[(len(before) - 1) // 2] + sorted(before)[len(before) // 2]
+    assert bool(limited(usual, max_usual=times)(due)) == (2 * due > times * max(2, middle))
 
 
 REVIEWED = schedule(rule("A", review="required"), rule("B", review="none"), rule("C", review="required"))
 
 
 @pytest.mark.parametrize(
-    ("due", "reasons"),
+    ("due", "said"),
     [
         ({}, ()),
         ({"B": 1}, ()),
@@ -74,8 +163,8 @@ REVIEWED = schedule(rule("A", review="required"), rule("B", review="none"), rule
         ),
     ],
 )
-def test_a_rule_that_asks_for_a_review_waits_when_its_calls_are_due(due, reasons):
-    assert reasons_to_wait(REVIEWED, due, 100) == reasons
+def test_a_rule_that_asks_for_a_review_waits_when_its_calls_are_due(due, said):
+    assert reasons(REVIEWED, due, 100) == list(said)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +180,7 @@ PLAN = Plan(
     industry="finance",
     revision=1,
     source="demo",
-    schedule=ScheduleVersion(id="finance", sha256="aa", git_commit="bf2d744", git_dirty=False),
+    schedule=ScheduleVersion(id="finance", sha256="aa", git_commit="bf2d744", git_dirty=False, regimes_sha256="rr"),
     holds_sha256="bb",
     run_id="r-1",
     created_at=datetime(2026, 11, 20, 1, 2, 3, tzinfo=UTC),
@@ -105,25 +194,39 @@ PLAN = Plan(
     cohorts=(Cohort(cutoff="2021-10", calls=1), Cohort(cutoff="2021-11", calls=1)),
     waits_for=("review: FIN-CALL asks for one (2 calls)",),
     calls=PlannedCalls(key="plans/金.parquet", version_id=None, bytes=512, rows=2, sha256="cc"),
+    components={"recording": 1},
+    actor="schedule nightly",
+    schedule_author="bob@example.com",
+    change_approved=False,
 )
 GOLDEN = (
-    '{"calls":{"bytes":512,"key":"plans/金.parquet","rows":2,"sha256":"cc","version_id":null},'
-    '"cohorts":[{"calls":1,"cutoff":"2021-10"},{"calls":1,"cutoff":"2021-11"}],'
+    '{"actor":"schedule nightly","calls":{"bytes":512,"key":"plans/金.parquet","rows":2,"sha256":"cc",'
+    '"version_id":null},"change_approved":false,'
+    '"cohorts":[{"calls":1,"cutoff":"2021-10"},{"calls":1,"cutoff":"2021-11"}],"components":{"recording":1},'
     '"created_at":"2026-11-20T01:02:03Z","dispositions":{"due":2,"retained":98},"due":2,"holds_sha256":"bb",'
     '"industry":"finance","live":100,"max_share":"2%","night":"2026-11-20","oldest_trigger":"2021-10-31",'
     '"overdue":1,"revision":1,"rules":{"FIN-CALL":2},"run_id":"r-1",'
-    '"schedule":{"git_commit":"bf2d744","git_dirty":false,"id":"finance","sha256":"aa"},"source":"demo",'
+    '"schedule":{"git_commit":"bf2d744","git_dirty":false,"id":"finance","regimes_sha256":"rr","sha256":"aa"},'
+    '"schedule_author":"bob@example.com","source":"demo",'
     '"waits_for":["review: FIN-CALL asks for one (2 calls)"]}'
 ).encode()
 
 
 def test_a_plan_has_these_bytes_and_this_name():
     assert PLAN.to_bytes() == GOLDEN
-    assert PLAN.sha256 == "f02c096bcdeed62fa02650174389a27170f271d861600ab89014c207767552c1"
+    assert PLAN.sha256 == "92e8f37f1b72a51955c92b48b64924cebd50608672df6ff8c359ca901988a3d1"
 
 
 def test_a_plan_is_read_back():
     assert Plan.model_validate_json(GOLDEN) == PLAN
+
+
+def test_a_plan_of_before_requesters_were_named_keeps_its_name():
+    older = GOLDEN.replace(b'"actor":"schedule nightly",', b"").replace(b'"change_approved":false,', b"")
+    older = older.replace(b'"components":{"recording":1},', b"")
+    older = older.replace(b'"schedule_author":"bob@example.com",', b"")
+    read = Plan.model_validate_json(older)
+    assert (read.to_bytes(), read.actor) == (older, None)
 
 
 def test_another_plan_has_another_name():

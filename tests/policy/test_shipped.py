@@ -1,74 +1,83 @@
 """The policies that are shipped: they read without error, and give the dates their worked examples promise."""
 
-from datetime import UTC, date, datetime, time
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
-from lifecycle.policy.disposition import dispose
 from lifecycle.policy.document import read_document
-from lifecycle.policy.hold import read_hold
-from lifecycle.policy.regime import read_regime
-from lifecycle.policy.schedule import Schedules, collect, read_schedule
-from tests.policy.build import NO_HOLDS
+from lifecycle.policy.hold import read_extension, read_hold
+from lifecycle.policy.lawful import conflicts, read_schedule
+from lifecycle.policy.regime import Kind, read_regime
+from lifecycle.policy.schedule import Schedules, collect
+from lifecycle.steps.examples import failing_examples
 
 FOLDER = Path(__file__).resolve().parents[2] / "policies"
-LATER = date(2400, 1, 1)
 
 
 def documents(folder: Path) -> list:
     return [read_document(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))]
 
 
+def schedules(folder: Path) -> dict:
+    files = sorted(folder.glob("*.yaml"))
+    return {path.name: read_schedule(path.name, path.read_text("utf-8"), REGIMES) for path in files}
+
+
 REGIMES = {regime.id: regime for regime in map(read_regime, documents(FOLDER / "regimes"))}
-SCHEDULES = {
-    path.name: read_schedule(path.name, path.read_text("utf-8"), REGIMES) for path in sorted(FOLDER.glob("*.yaml"))
+SCHEDULES = schedules(FOLDER)
+SHIPPED: Schedules = collect(SCHEDULES, {}, REGIMES)
+RICHER = schedules(FOLDER / "examples")
+EVERY = {**{name: (FOLDER, each) for name, each in SCHEDULES.items()}} | {
+    f"examples/{name}": (FOLDER / "examples", each) for name, each in RICHER.items()
 }
-SHIPPED: Schedules = collect(SCHEDULES, {})
-CASES = [(each.industry, example) for each in SCHEDULES.values() for example in each.examples]
 
 
-def test_the_five_industries_are_there_and_claim_nothing_twice():
-    assert sorted(SHIPPED.by_industry) == ["finance", "healthcare", "insurance", "retail", "telecom"]
+def test_five_industries_and_a_default_are_there_and_claim_nothing_twice():
+    wanted = ["company-default", "finance", "healthcare", "insurance", "retail", "telecom"]
+    assert sorted(SHIPPED.by_industry) == wanted
     assert SHIPPED.broken == {}
 
 
 def test_a_file_is_named_for_its_industry():
-    assert {each.industry: name for name, each in SCHEDULES.items()} == {
-        name: f"{name}.yaml" for name in SHIPPED.by_industry
+    assert {name: f"{each.industry}.yaml" for name, each in {**SCHEDULES, **RICHER}.items()} == {
+        name: name for name in {**SCHEDULES, **RICHER}
     }
 
 
-def test_every_regime_has_a_citation_and_a_day_to_look_again():
-    assert REGIMES
-    for regime in REGIMES.values():
-        assert regime.citation
-        assert regime.evidence
-        assert regime.review_by > date(2026, 11, 20)
-
-
-def test_every_regime_is_named_by_a_rule():
-    named = {name for each in SCHEDULES.values() for rule in each.rules for name in rule.regimes}
-    assert named == set(REGIMES)
+def test_a_rule_is_bound_by_statutes_and_named_regimes_only_where_the_crm_can_tell():
+    """The shipped schedules ask for what any CRM has: a fact it lacks would keep every call for ever."""
+    rules = [rule for each in SCHEDULES.values() for rule in each.rules]
+    named = [REGIMES[name] for rule in rules for name in rule.regimes]
+    asked = [rule.trigger for rule in rules] + [law.clock(limit).triggers for law in named for limit in law.floor]
+    assert set(asked) == {("ended_at",)}
+    assert [rule.component for rule in rules] == [None] * len(rules)
+    assert {law.kind for law in named} == {Kind.STATUTE}
 
 
 def test_every_file_of_the_folder_is_one_of_these():
     files = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.y*ml")}
     holds = {f"holds/{hold.id}.yaml" for hold in map(read_hold, documents(FOLDER / "holds"))}
-    assert files == set(SCHEDULES) | {f"regimes/{name}.yaml" for name in REGIMES} | holds
+    extensions = {f"extensions/{each.id}.yaml" for each in map(read_extension, documents(FOLDER / "extensions"))}
+    assert files == set(EVERY) | {f"regimes/{name}.yaml" for name in REGIMES} | holds | extensions
 
 
-def test_every_schedule_has_a_worked_example():
-    assert {industry for industry, _ in CASES} == set(SHIPPED.by_industry)
+@pytest.mark.parametrize("name", EVERY)
+def test_a_schedule_has_worked_examples_and_gives_their_dates(name):
+    folder, schedule = EVERY[name]
+    assert schedule.examples
+    assert list(failing_examples(folder, collect({name: schedule}, {}, REGIMES))) == []
 
 
-@pytest.mark.parametrize(("industry", "example"), CASES, ids=lambda value: str(getattr(value, "facts", value)))
-def test_a_worked_example_gives_its_dates(industry, example):
-    facts = {"call_id": "c", "industry": industry, **example.facts}
-    noon = {n: datetime.combine(v, time(12), UTC) if isinstance(v, date) else v for n, v in facts.items()}
-    (answer,) = dispose(pa.table({n: [v] for n, v in noon.items()}), SHIPPED, NO_HOLDS, LATER).to_pylist()
-    assert (answer["purge_from"], answer["destroy_on"]) == (example.purge_from, example.destroy_from)
+@pytest.mark.parametrize("name", RICHER)
+def test_every_rule_of_a_richer_example_has_a_worked_case_of_its_own(name):
+    """As many cases as rules, or more, and one of each component: a rule nobody worked out is a rule nobody checked."""
+    assert len(RICHER[name].examples) >= len(RICHER[name].rules)
+    assert {example.component for example in RICHER[name].examples} == {rule.component for rule in RICHER[name].rules}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_two_rules_of_a_schedule_ask_for_what_no_date_can_give(name):
+    assert list(conflicts(EVERY[name][1], REGIMES)) == []
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -1,7 +1,7 @@
 """A night in a process of its own that kills itself with SIGKILL at its k-th write to the outside.
 
-Processes are forked from one that has imported everything and touched nothing. A write is an object put into the store
-or a COMMIT of a transaction that writes.
+Processes are forked from one that has imported everything and touched nothing. A write is an object put into the store,
+a file removed where it lay, or a COMMIT of a transaction that writes.
 """
 
 import multiprocessing
@@ -46,10 +46,15 @@ class Suicide:
 
     def install(self) -> None:
         put_once, swapped, writing = FolderStore.put_once, FolderStore.swap, Database.writing
+        delete = FolderStore.delete
 
         def put(store: FolderStore, key: str, body: Any) -> Any:
             with self.write():
                 return put_once(store, key, body)
+
+        def remove(store: FolderStore, key: str, version_id: str | None) -> None:
+            with self.write():
+                delete(store, key, version_id)
 
         @contextmanager
         def write(database: Database) -> Iterator[sa.Connection]:
@@ -70,6 +75,7 @@ class Suicide:
 
         FolderStore.put_once = put  # type: ignore[method-assign]
         FolderStore.swap = swap  # type: ignore[method-assign]
+        FolderStore.delete = remove  # type: ignore[method-assign]
         Database.writing = write  # type: ignore[method-assign]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import PolicyError
+from lifecycle.policy.canonical import canonical_json
 from lifecycle.policy.plan import ScheduleVersion
 from lifecycle.steps.policies import read_holds, read_policies
 
@@ -19,7 +20,10 @@ max_share: 2%
 rules:
   - {{id: R, title: t, trigger: ended_at, purge_after: P1Y, destroy_after: P1Y, regimes: [law]}}
 """
-REGIME = "{id: law, title: t, jurisdiction: j, citation: c, evidence: e, review_by: 2027-06-30, minimum: P1Y}\n"
+REGIME = (
+    "{id: law, title: t, jurisdiction: j, citation: c, evidence: e, verified: text, kind: statute, "
+    "review_by: 2027-06-30, trigger: ended_at, minimum: P1Y}\n"
+)
 HOLD = "{{id: {0}, matter: m, placed_at: 2025-01-01, placed_by: c, scope: {{phones: [1]}}}}\n"
 NO_HOLD = hashlib.sha256().hexdigest()
 
@@ -59,7 +63,10 @@ def test_a_folder_is_read_whole(folder):
 def test_records_name_the_schedule_by_its_digest(folder):
     found = read_policies(folder)
     digest = hashlib.sha256(SCHEDULE.format("finance").encode()).hexdigest()
-    version = ScheduleVersion(id="finance", sha256=digest, git_commit=None, git_dirty=None)
+    law = canonical_json({"law": hashlib.sha256(REGIME.encode()).hexdigest()})
+    version = ScheduleVersion(
+        id="finance", sha256=digest, git_commit=None, git_dirty=None, regimes_sha256=hashlib.sha256(law).hexdigest()
+    )
     assert found.version(found.schedules.by_industry["finance"]) == version
 
 

@@ -49,6 +49,18 @@ def test_a_schedule_changed_since_the_plan_stops_its_industry(furnished):
     assert furnished.dump() == start
 
 
+def test_a_regime_changed_since_the_plan_stops_the_industries_that_name_it(furnished):
+    furnished.schedule(BANK.replace("purge_after", "regimes: [law], purge_after", 1))
+    furnished.regime("law", "trigger: ended_at, minimum: P5Y")
+    start, first = furnished.dump(), archive(furnished).plans
+    furnished.regime("law", "trigger: ended_at, minimum: P4Y")
+    with pytest.raises(PolicyChanged, match="names a regime that was changed since"):
+        purge_bank(furnished)
+    assert furnished.dump() == start
+    night = run_night(furnished.lifecycle())
+    assert (night.plans["bank"].revision, night.plans["shop"]) == (2, first["shop"])
+
+
 def test_planning_again_under_a_changed_schedule_makes_revision_2_and_keeps_the_first(furnished):
     start = furnished.dump()
     first = archive(furnished).plans

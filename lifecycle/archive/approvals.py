@@ -1,0 +1,67 @@
+"""Signed approvals in the store: the bytes that were signed, and the signature beside them under the same name.
+
+    plans/<night>/<industry>/approval-<plan's sha256>-<16 digits>.json, .sig
+    plans/approvals/schedule-<schedule's sha256>-<16 digits>.json, .sig
+
+The digits are of the sha256 of both, one after the other. What an approval is worth is not decided here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lifecycle.archive.objects import ObjectStore
+from lifecycle.archive.plans import PLANS, plan_folder
+from lifecycle.errors import ObjectMissing
+from lifecycle.policy.approval import Approval, PlanApproval, ScheduleApproval
+from lifecycle.policy.canonical import sha256_hex
+from lifecycle.policy.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """An approval as it lies in the store: its key, the bytes that were signed, and the signature, armored."""
+
+    key: str
+    body: bytes
+    signature: bytes
+
+
+def put_approval(store: ObjectStore, approval: Approval, signature: bytes) -> str:
+    """Store an approval; gives its key. The signature goes first: an approval without one was never given."""
+    body = approval.to_bytes()
+    name = f"{_prefix_of(approval)}{sha256_hex(body + signature)[:16]}"
+    store.put_once(f"{name}.sig", signature)
+    return store.put_once(f"{name}.json", body).key
+
+
+def approvals_of(store: ObjectStore, plan_or_sha256: Plan | str) -> Iterator[Signed]:
+    """Everything that calls itself an approval of a plan, or of the schedule with a digest."""
+    plan = plan_or_sha256 if isinstance(plan_or_sha256, Plan) else None
+    prefix = plan_prefix(plan) if plan else schedule_prefix(str(plan_or_sha256))
+    for key in store.list(prefix):
+        if key.endswith(".json"):
+            yield Signed(key, store.get(key), _signature(store, f"{key.removesuffix('.json')}.sig"))
+
+
+def plan_prefix(plan: Plan) -> str:
+    """How the keys of a plan's approvals begin."""
+    return f"{plan_folder(plan.night, plan.industry)}approval-{plan.sha256}-"
+
+
+def schedule_prefix(sha256: str) -> str:
+    """How the keys of a schedule's approvals begin."""
+    return f"{PLANS}approvals/schedule-{sha256}-"
+
+
+def _prefix_of(approval: Approval) -> str:
+    if isinstance(approval, PlanApproval):
+        return f"{plan_folder(approval.night, approval.industry)}approval-{approval.plan_sha256}-"
+    assert isinstance(approval, ScheduleApproval)
+    return schedule_prefix(approval.schedule_sha256)
+
+
+def _signature(store: ObjectStore, key: str) -> bytes:
+    try:
+        return store.get(key)
+    except ObjectMissing:
+        return b""

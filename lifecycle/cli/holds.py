@@ -1,0 +1,99 @@
+"""`holds`: the matters on file and what each keeps tonight. The counting is the steps'."""
+
+from typing import Any
+
+import typer
+
+from lifecycle.cli.options import AsJson, AsOf, opened
+from lifecycle.cli.output import print_json, print_table, progress, say
+from lifecycle.policy.hold import Hold, Release, Scope
+from lifecycle.steps.context import night_of
+from lifecycle.steps.matters import Matter, matters
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("holds")(list_holds)
+
+
+def list_holds(as_of: AsOf = None, json_output: AsJson = False) -> None:
+    """List the legal holds, active and released, and the calls in each.
+
+    Reads the CRM only. Exit 1 where a person must look: an active hold with a scope that no call is in, or that keeps
+    a call past a maximum that the law sets.
+    """
+    with progress(json_output) as draw:
+        lifecycle = opened(draw)
+        found = matters(lifecycle, as_of or night_of(lifecycle, None))
+    if json_output:
+        print_json({"holds": [_plain(matter) for matter in found]})
+    else:
+        _tell(found)
+    raise typer.Exit(1 if any(matter.needs_person for matter in found) else 0)
+
+
+def _tell(found: list[Matter]) -> None:
+    if not found:
+        say("No legal hold is on file.")
+        return
+    columns = ("hold", "matter", "state", "placed", "by", "scope", "calls")
+    print_table("Legal holds", columns, [_row(matter) for matter in found])
+    for matter in found:
+        for problem in _problems(matter):
+            say(f"{matter.hold.id}: {problem}", "bold red")
+
+
+def _row(matter: Matter) -> tuple[Any, ...]:
+    hold = matter.hold
+    scope = " or ".join(_words(each) for each in hold.scope)
+    return hold.id, hold.matter, _state(hold, matter.active), hold.placed_at, hold.placed_by, scope, matter.calls
+
+
+def _state(hold: Hold, active: bool) -> str:
+    two = ", two people release it" if hold.release is Release.TWO_PEOPLE else ""
+    if hold.released_at is None:
+        return f"active{two}"
+    who = " and ".join(filter(None, (hold.released_by, hold.release_confirmed_by)))
+    return f"{'active, to be ' if active else ''}released {hold.released_at} by {who}"
+
+
+def _words(scope: Scope) -> str:
+    parts = [f"{fact} {', '.join(sorted(values))}" for fact, values in scope.wanted().items()]
+    parts += [f"from {scope.first_day}"] if scope.first_day else []
+    parts += [f"to {scope.last_day}"] if scope.last_day else []
+    return "; ".join(parts)
+
+
+def _problems(matter: Matter) -> list[str]:
+    if not matter.active:
+        return []
+    of = f" {len(matter.by_scope)}" if len(matter.by_scope) > 1 else ""
+    idle = [number for number, calls in enumerate(matter.by_scope, 1) if not calls]
+    found = [f"its scope{f' {number} of{of}' if of else ''} matches no call at present" for number in idle]
+    if matter.legal_review:
+        samples = "; ".join(f"call {call}: {reason}" for call, reason in matter.reasons.items())
+        found.append(f"{matter.legal_review} calls past a maximum of the law. {samples}")
+    return found
+
+
+def _plain(matter: Matter) -> dict[str, Any]:
+    hold = matter.hold
+    return {
+        "id": hold.id,
+        "matter": hold.matter,
+        "active": matter.active,
+        "placed_at": hold.placed_at,
+        "placed_by": hold.placed_by,
+        "release": str(hold.release),
+        "released_at": hold.released_at,
+        "released_by": hold.released_by,
+        "release_confirmed_by": hold.release_confirmed_by,
+        "scopes": [
+            {"wanted": {k: sorted(v) for k, v in s.wanted().items()}, "from": s.first_day, "to": s.last_day, "calls": n}
+            for s, n in zip(hold.scope, matter.by_scope, strict=True)
+        ],
+        "calls": matter.calls,
+        "needs_legal_review": matter.legal_review,
+        "problems": _problems(matter),
+        "needs_person": matter.needs_person,
+    }

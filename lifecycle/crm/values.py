@@ -1,0 +1,103 @@
+"""What a driver's values mean as facts: times, texts, yes or no. What makes no sense is NULL, and only keeps."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+TRUE, FALSE = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
+
+
+def times(values: Sequence[Any], zone: str) -> pa.Array:
+    """Times as the driver gave them → date32, or timestamps in UTC. What is no time is NULL: never another clock.
+
+    A naive time that a clock change made ambiguous is the later one. A date among times is the end of its day.
+    """
+    if all(
+        value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)) for value in values
+    ):
+        return _once_each(_date, values, pa.date32())
+    try:
+        found = pa.array(values)
+        if not _whole_times(values, found.type):
+            raise TypeError
+        if pa.types.is_timestamp(found.type) and found.type.tz is not None:
+            return found.cast(pa.timestamp("us", "UTC"))
+        return _in_utc(found.cast(pa.timestamp("us")), zone)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return _in_utc(pa.array([_naive(value, zone) for value in values], pa.timestamp("us")), zone)
+
+
+def _whole_times(values: Sequence[Any], kind: pa.DataType) -> bool:
+    """Whether Arrow may cast: no numbers (no times here), no dates (Arrow begins them at midnight), one clock."""
+    if pa.types.is_timestamp(kind):
+        return all(v is None or (type(v) is datetime and (v.tzinfo is None) == (kind.tz is None)) for v in values)
+    return bool(pa.types.is_string(kind)) and all(value is None or len(value) > len("2021-03-16") for value in values)
+
+
+def texts(values: Sequence[Any]) -> pa.Array:
+    """Facts that are compared as text: numbers and text alike."""
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowException, TypeError, UnicodeError):
+        return _once_each(clean, values, pa.string())
+
+
+def clean(value: Any) -> str | None:
+    """A fact as text; one that is no UTF-8 is unknown."""
+    text = str(value)
+    return None if any("\udc80" <= letter <= "\udcff" for letter in text) else text
+
+
+def _once_each(convert: Callable[[Any], Any], values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    known = {value: None if value is None else convert(value) for value in set(values)}
+    return pa.array([known[value] for value in values], kind)
+
+
+def _in_utc(naive: pa.Array, zone: str) -> pa.Array:
+    local = pc.assume_timezone(naive, zone, ambiguous="latest", nonexistent="latest")
+    return local.cast(pa.timestamp("us", "UTC"))
+
+
+def _naive(value: Any, zone: str) -> datetime | None:
+    """One time, naive in the source's zone. None for what is no time (zero dates, texts, numbers)."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(
+                value.strip() + ("T23:59:59.999999" if _DATE.fullmatch(value.strip()) else "")
+            )
+        except ValueError:
+            return None
+    if type(value) is date:
+        return datetime(value.year, value.month, value.day, 23, 59, 59, 999_999)  # noqa: DTZ001
+    if not isinstance(value, datetime):
+        return None
+    try:
+        return value if value.tzinfo is None else value.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    except OverflowError:  # within a day of the year 1 or 9999
+        return None
+
+
+def _date(value: Any) -> date | None:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def flags(values: Sequence[Any]) -> pa.Array:
+    """Yes or no as a database says it."""
+    return _once_each(_flag, values, pa.bool_())
+
+
+def _flag(value: Any) -> bool | None:
+    """Yes or no as a database says it. Anything else is unknown, and keeps."""
+    word = str(value).strip().lower()
+    return True if word in TRUE else False if word in FALSE else None

@@ -1,0 +1,119 @@
+"""Approvals: what a person signs to let a plan, or a change of a schedule, go; and who may not sign it.
+
+Pure: how a signature is checked, and where approvals lie, is not decided here.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from lifecycle.policy.canonical import canonical_json
+from lifecycle.policy.models import StrictModel, folded
+from lifecycle.policy.plan import Plan
+
+NOBODY_KNOWN = "launched by hand in Dagster"
+"""The actor of a run that a person launched who gave no name."""
+
+_BY_COMMAND = re.compile(r"lifecycle run by (?P<login>\S+)( <(?P<mail>\S+)>)?")
+
+
+class Approval(StrictModel):
+    """What both kinds say. The bytes of its canonical JSON are what is signed, under the kind's namespace."""
+
+    v: Literal[1] = 1
+    industry: str
+    approver: str
+    requested_by: tuple[str, ...] = Field(strict=False)
+    approved_at: datetime
+
+    namespace: ClassVar[str]
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+class PlanApproval(Approval):
+    """Lets exactly one plan go, where its rules ask for a review."""
+
+    namespace: ClassVar[str] = "plan@call-lifecycle"
+    kind: Literal["plan-approval"] = "plan-approval"
+    plan_sha256: str
+    night: date
+
+
+class ScheduleApproval(Approval):
+    """Says that a schedule is meant as it is: a night that it makes unusual does not trip `max_usual`."""
+
+    namespace: ClassVar[str] = "schedule@call-lifecycle"
+    kind: Literal["schedule-approval"] = "schedule-approval"
+    schedule_sha256: str
+
+
+NAMESPACES = frozenset({PlanApproval.namespace, ScheduleApproval.namespace})
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFile:
+    """One version of a schedule, and who wrote it: the e-mail of the last commit of its file. None: in no git."""
+
+    industry: str
+    sha256: str
+    author: str | None
+
+
+def kind_of(subject: Plan | ScheduleFile) -> type[Approval]:
+    """Which kind of approval a plan, or a schedule, asks for."""
+    return PlanApproval if isinstance(subject, Plan) else ScheduleApproval
+
+
+def approval_of(subject: Plan | ScheduleFile, approver: str, at: datetime) -> Approval:
+    """What the approver signs. Made again from the same subject it has the same bytes: that is how one is checked."""
+    if isinstance(subject, Plan):
+        asked = tuple(dict.fromkeys(filter(None, (subject.actor, subject.schedule_author))))
+        return PlanApproval(
+            industry=subject.industry,
+            approver=approver,
+            requested_by=asked,
+            approved_at=at,
+            plan_sha256=subject.sha256,
+            night=subject.night,
+        )
+    return ScheduleApproval(
+        industry=subject.industry,
+        approver=approver,
+        requested_by=(subject.author,) if subject.author else (),
+        approved_at=at,
+        schedule_sha256=subject.sha256,
+    )
+
+
+def run_by(login: str, mail: str | None) -> str:
+    """The actor of a night that somebody runs from the command line; `identities` reads it."""
+    return f"lifecycle run by {login}" + (f" <{mail}>" if mail else "")
+
+
+def identities(requester: str) -> tuple[str, ...]:
+    """The names somebody goes by in an actor or as an author."""
+    found = _BY_COMMAND.fullmatch(requester)
+    return tuple(filter(None, (found["login"], found["mail"]))) if found else (requester,)
+
+
+def who_asked(approver: Iterable[str], requested_by: Iterable[str]) -> str | None:
+    """The first of the requesters whom one of the approver's names means. None: somebody else approves."""
+    names = [folded(name) for name in approver]
+    for requester in requested_by:
+        if any(_same(name, folded(other)) for name in names for other in identities(requester)):
+            return requester
+    return None
+
+
+def _same(one: str, other: str) -> bool:
+    """Case-folded; a bare login name means every address that begins with it."""
+    if "@" in one and "@" in other:
+        return one == other
+    return one.partition("@")[0] == other.partition("@")[0]

@@ -1,0 +1,95 @@
+"""The reasons behind an answer, for people: what each regime says of a call, and until when it should be gone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from lifecycle.policy.cases import asked_of_cases, cases_of
+from lifecycle.policy.hold import Holds
+from lifecycle.policy.laws import Told, bounds
+from lifecycle.policy.regime import Limit, Regime
+from lifecycle.policy.schedule import Rule, Schedule, Schedules
+
+
+@dataclass(frozen=True, slots=True)
+class LawSays:
+    """What one regime that a rule names says of one row of facts. Days are None where it says nothing.
+
+    `applies`: nothing known rules it out (its scope, its time in force, a national law that implements it).
+    `floor`: the last day a copy must be there; `ceiling`: the last one it may be; `soft_floor`, `soft_ceiling`: the
+    same of what binds nobody. `waits`: why the floor is unknown. `late`: an extension that came too late.
+    """
+
+    industry: str
+    rule_id: str
+    regime: Regime
+    applies: bool
+    trigger_date: date | None
+    floor: date | None
+    ceiling: date | None
+    soft_floor: date | None
+    soft_ceiling: date | None
+    waits: str | None
+    late: str | None
+
+
+def law_by_law(
+    facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None
+) -> Iterator[LawSays]:
+    """Every regime of every rule of the industries of one call. `facts`: its rows, as `dispose` takes them."""
+    for row, raw in enumerate(facts["industry"].to_pylist()):
+        schedule = schedules.of(raw)
+        if schedule is not None:
+            alone = facts.slice(row, 1)
+            cases = cases_of(alone, schedule, schedules.regimes, holds, as_of)
+            told = Told(cases, schedule, schedules.regimes, holds.extensions, as_of)
+            for rule in schedule.rules:
+                yield from _of_rule(told, schedule, rule, component)
+
+
+def _of_rule(told: Told, schedule: Schedule, rule: Rule, component: str | None) -> Iterator[LawSays]:
+    laws = told.named(rule.regimes, component)
+    cases, _ = told.cases.distinct(asked_of_cases(rule, laws, told.extensions.values()), None)
+    about = told.about(cases)
+    for law in laws:
+        said = bounds(about, law, laws, component)
+        yield LawSays(
+            industry=schedule.industry,
+            rule_id=rule.id,
+            regime=law,
+            applies=said.applies[0].as_py(),
+            trigger_date=_started(about, law),
+            floor=said.floor[0].as_py(),
+            ceiling=said.ceiling[0].as_py(),
+            soft_floor=max(_ends(about, law, () if law.floor else law.minimum), default=None),
+            soft_ceiling=min(_ends(about, law, () if law.ceiling else law.maximum), default=None),
+            waits=said.waits[0].as_py(),
+            late=said.late[0].as_py(),
+        )
+
+
+def _started(told: Told, law: Regime) -> date | None:
+    """The day its clock started; None where that is unknown, or where nothing asks, as for a guidance."""
+    clock = law.clock((*law.minimum, *law.maximum)[0])
+    if not set(clock.triggers) <= told.cases.days.keys():
+        return None
+    day: date | None = told.clocked(clock)[0][0].as_py()
+    return day
+
+
+def _ends(told: Told, law: Regime, limits: Sequence[Limit]) -> list[date]:
+    known = [limit for limit in limits if set(law.clock(limit).triggers) <= told.cases.days.keys()]
+    ends = [told.last_days(told.schedule.limit(law, limit))[0].as_py() for limit in known]
+    return [day for day in ends if day]
+
+
+def latest_day(earliest: date, ceiling: date | None, schedule: Schedule) -> date | None:
+    """The last day by which what may go from `earliest` should be gone; None: nobody says.
+
+    The law's own last day where it leaves one, the end of the schedule's grace where it does not.
+    """
+    if ceiling is not None and ceiling >= earliest:
+        return ceiling
+    return schedule.grace.last_day(earliest - timedelta(days=1)) if schedule.grace else None

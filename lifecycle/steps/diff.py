@@ -1,0 +1,160 @@
+"""Diff: what an edit of the policies would do, before it is merged. Reads the CRM if there is one; writes nothing."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.crm.crm import Crm
+from lifecycle.policy.changes import Change, changes
+from lifecycle.policy.disposition import Disposition
+from lifecycle.steps.context import Lifecycle, Progress
+from lifecycle.steps.policies import Policies, read_policies
+from lifecycle.steps.preview import bytes_a_call
+from lifecycle.steps.reach import Law, kinds_of
+from lifecycle.steps.revision import policies_at
+from lifecycle.steps.weigh import Part, parts
+
+SAMPLES = 5
+_WEIGHED_FOR_BYTES = 50
+_DUE, _UNSCHEDULED, _CONFLICT = (
+    str(answer) for answer in (Disposition.DUE, Disposition.UNSCHEDULED, Disposition.CONFLICT)
+)
+
+
+class Effect(StrEnum):
+    """What becomes of a call on the day asked for. Changes between answers that keep it, schedules apart, are none."""
+
+    NEWLY_DUE = "newly due"
+    UNSCHEDULED = "no longer scheduled"
+    SCHEDULED = "newly scheduled"
+    STAYS = "no longer due"
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """Calls of one industry and rule that an edit judges otherwise: how many, some of their ids, about how large.
+
+    The rule is the deciding one: under the new policies where calls become due or scheduled, else under the old.
+    """
+
+    effect: Effect
+    industry: str | None
+    rule_id: str | None
+    was: str
+    becomes: str
+    calls: int
+    samples: tuple[str, ...]
+    about_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDiff:
+    """An edit: what differs in words, which files the new policies cannot use, and which calls are judged otherwise.
+
+    `impacts` is None where no CRM was asked.
+    """
+
+    before: str
+    after: str
+    as_of: date
+    changes: tuple[Change, ...]
+    broken: Mapping[str, str]
+    impacts: tuple[Impact, ...] | None
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether anything but keeping longer is in it."""
+        looked_at = any(change.look for change in self.changes)
+        freed = any(impact.effect is not Effect.STAYS for impact in self.impacts or ())
+        return bool(self.broken) or looked_at or freed
+
+
+def read_both(folder: Path, before: str, after: str | None) -> tuple[Policies, Policies]:
+    """The policies at one revision, and at another or as they lie on disk. Raises InputError, PolicyError."""
+    return policies_at(folder, before), policies_at(folder, after) if after else read_policies(folder)
+
+
+def opened_for(lifecycle: Lifecycle, policies: tuple[Policies, Policies]) -> Crm:
+    """The CRM, its facts read as either state of the policies needs them."""
+    return lifecycle.crm_reading(kinds_of([_law(each) for each in policies]))
+
+
+def diff(
+    names: tuple[str, str], policies: tuple[Policies, Policies], crm: Crm | None, as_of: date, progress: Progress
+) -> PolicyDiff:
+    """Compare two states of the policies as of a day; `names` is what to call them. Without a CRM only in words."""
+    old, new = policies
+    said = tuple(changes(old.schedules, new.schedules, (old.holds, new.holds)))
+    impacts = None if crm is None else impacts_of(crm, (_law(old), _law(new)), as_of, progress)
+    return PolicyDiff(*names, as_of, said, new.broken, impacts)
+
+
+def _law(policies: Policies) -> Law:
+    return Law(policies.schedules, policies.holds)
+
+
+_Key = tuple[Effect, str | None, str | None, str, str]
+
+
+def impacts_of(crm: Crm, laws: tuple[Law, Law], as_of: date, progress: Progress) -> tuple[Impact, ...]:
+    """Which calls another law judges otherwise on a day, the gravest effects first."""
+    calls: Counter[_Key] = Counter()
+    ids: defaultdict[_Key, list[str]] = defaultdict(list)
+    for part in parts(crm, laws, as_of, progress):
+        for key, count, named in _tally(part, laws, as_of):
+            calls[key] += count
+            ids[key] += named[: _WEIGHED_FOR_BYTES - len(ids[key])]
+    order = sorted(calls, key=lambda key: (list(Effect).index(key[0]), *(word or "" for word in key[1:])))
+    return tuple(_impact(crm, key, calls[key], ids[key]) for key in order)
+
+
+def _impact(crm: Crm, key: _Key, calls: int, ids: list[str]) -> Impact:
+    size = bytes_a_call(crm, crm.rows.key.parse(ids))
+    return Impact(*key, calls, tuple(ids[:SAMPLES]), round(size * calls))
+
+
+def _tally(part: Part, laws: tuple[Law, Law], as_of: date) -> Iterator[tuple[_Key, int, list[str]]]:
+    old, new = (part.answers(law, as_of) for law in laws)
+    table = pa.table(
+        {
+            "was": old["disposition"],
+            "becomes": new["disposition"],
+            "old_industry": old["industry"],
+            "old_rule": old["rule_id"],
+            "new_industry": new["industry"],
+            "new_rule": new["rule_id"],
+            **{name: part.weights[name] for name in part.weights.column_names},
+        }
+    )
+    names = ["was", "becomes", "old_industry", "old_rule", "new_industry", "new_rule"]
+    moved = table.filter(pc.not_equal(table["was"], table["becomes"]))
+    grouped = moved.group_by(names, use_threads=False).aggregate(
+        [("calls", "sum"), ("first", "list"), ("last", "list")]
+    )
+    for row in grouped.to_pylist():
+        effect = effect_of(row["was"], row["becomes"])
+        if effect:
+            side = "new" if effect in (Effect.NEWLY_DUE, Effect.SCHEDULED) else "old"
+            key = (effect, row[f"{side}_industry"], row[f"{side}_rule"], row["was"], row["becomes"])
+            yield key, row["calls_sum"], list(dict.fromkeys([*row["first_list"], *row["last_list"]]))
+
+
+def effect_of(was: str, becomes: str) -> Effect | None:
+    """What a change of a call's answer is counted as. None: it is not, for the call stays as it did."""
+    if was == becomes:
+        return None
+    if becomes == _DUE:
+        return Effect.NEWLY_DUE
+    if _CONFLICT in (was, becomes) and _DUE not in (was, becomes):
+        return None  # a conflict outranks both, and says neither
+    if becomes == _UNSCHEDULED:
+        return Effect.UNSCHEDULED
+    if was == _UNSCHEDULED:
+        return Effect.SCHEDULED
+    return Effect.STAYS if was == _DUE else None
