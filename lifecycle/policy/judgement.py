@@ -74,7 +74,7 @@ def _whole(told: Told, rule: Rule, said: Sequence[Bounds]) -> Ruling:
     purge_from = _first_free(told, rule, rule.purge_after, known)
     destroy_from = pc.max_element_wise(_first_free(told, rule, rule.destroy_after, known), after_floor)
     if rule.on_erasure == "floor":
-        lawful = _lawful_on_request(told, after_floor)
+        lawful = _lawful_on_request(told, pc.max_element_wise(after_floor, first_after(known)))
         purge_from = _earlier(purge_from, lawful)
         destroy_from = pc.max_element_wise(_earlier(destroy_from, lawful), purge_from)
     waits = pc.coalesce(_unusable(told, rule.clock, day, usable), *(law.waits for law in said))
@@ -155,11 +155,11 @@ def _first_free(told: Told, rule: Rule, period: RetentionPeriod | None, known: p
     return first_after(told.last_days(told.schedule.term(rule, period)))
 
 
-def _lawful_on_request(told: Told, after_floor: pa.Array) -> pa.Array:
-    """The first day on which a request lets a call go; NULL without a request by this night."""
+def _lawful_on_request(told: Told, earliest: pa.Array) -> pa.Array:
+    """The first day on which a request lets a call go, `earliest` at the soonest; NULL without one by this night."""
     asked = told.cases.days[ERASURE]
     asked = pc.if_else(pc.fill_null(pc.less_equal(asked, pa.scalar(told.as_of)), False), asked, NO_DAY)
-    return pc.if_else(pc.is_valid(asked), pc.max_element_wise(asked, after_floor), NO_DAY)
+    return pc.if_else(pc.is_valid(asked), pc.max_element_wise(asked, earliest), NO_DAY)
 
 
 def _earlier(day: pa.Array, lawful: pa.Array) -> pa.Array:

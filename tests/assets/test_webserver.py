@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.assets.dagster_dev import DagsterDev
 from tests.builders import DUE, NIGHT, World
 
 COHORTS = {"2021-03|bank", "2025-04|shop"}
 
 
+@pytest.mark.slow
 def test_a_night_launched_in_the_ui_is_done_by_daemon_and_sensor(world: World, tmp_path: Path) -> None:
     with DagsterDev(tmp_path / "home", {}) as dagster:
         dagster.start_sensor("cohorts")

@@ -38,7 +38,10 @@ HEADER = (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgres_server", "mariadb_server"])
+SERVERS = ("postgres_server", "mariadb_server")
+
+
+@pytest.fixture(params=["sqlite", *SERVERS])
 def engine(request, tmp_path):
     """An empty demo schema on each database."""
     if request.param == "sqlite":
@@ -194,6 +197,9 @@ def test_every_number_is_reserved_for_fiction():
     assert len({fictional_phone(number) for number in range(5000)}) == 3100
 
 
+@pytest.mark.parametrize(
+    "engine", ["sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in SERVERS)], indirect=True
+)
 def test_the_bank_has_45211_calls_from_may_2008_to_november_2010(engine, shared):
     told: list[int] = []
     assert import_calls(engine, shared / "data" / "bank-full.csv", told.append) == 45_211

@@ -151,7 +151,7 @@ def _one_rule(
     gone = max(gone, floor + DAY) if floor else gone
     asked_on = row.get("erasure_requested_on")
     if by.on_erasure == "floor" and asked_on and asked_on <= as_of:
-        lawful = max(asked_on, floor + DAY) if floor else asked_on
+        lawful = max(asked_on, day + DAY, floor + DAY if floor else day)
         free = min(free, lawful)
         gone = max(min(gone, lawful), free)
     keeping = [f"{name}?" if row.get(name) is None else name for name in by.keep_while if row.get(name) is not False]

@@ -139,7 +139,7 @@ def test_an_object_that_cannot_be_put_stops_the_night_and_a_rerun_finishes_it(
 
 
 @pytest.mark.parametrize("kind", ["cut_request", "swallow_answer"])
-@pytest.mark.parametrize("database", ["postgresql", "mariadb"])
+@pytest.mark.parametrize("database", ["postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
 def test_a_commit_that_fails_either_way_leaves_a_night_that_a_rerun_finishes(
     request, new_world, fault_proxy, database, kind
 ):

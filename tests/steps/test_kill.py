@@ -74,7 +74,7 @@ def drop(request, world: World) -> None:
 
 WHERE = [
     ("sqlite", "before"),
-    ("postgresql", "before"),
+    pytest.param("postgresql", "before", marks=pytest.mark.slow),
     pytest.param("sqlite", "after", marks=pytest.mark.slow),
     pytest.param("postgresql", "after", marks=pytest.mark.slow),
 ]
