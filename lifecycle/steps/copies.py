@@ -10,6 +10,7 @@ from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING, call_id_text
 from lifecycle.policy.canonical import sha256_hex
+from lifecycle.steps.lookup import Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +24,23 @@ class ArchivedCopy:
     problem: str
 
 
-def archived_copy(store: ObjectStore, record: Mapping[str, Any]) -> ArchivedCopy:
+def archived_copy(store: ObjectStore, recorded: Recorded) -> ArchivedCopy:
     """Read the row that a deletion record names, and prove it. Raises StoreError where the store cannot be asked."""
-    key = record["object"]["key"]
+    key = recorded.record["object"]["key"]
     try:
-        return ArchivedCopy(key, _deciding(store, record), "")
+        return ArchivedCopy(key, _deciding(store, recorded.record, recorded.call_id), "")
     except ObjectMissing as error:
         return ArchivedCopy(key, {}, f"the archived copy is gone: {error}")
     except ProofError as error:
         return ArchivedCopy(key, {}, f"the archived copy is damaged: {str(error).partition(' Nothing was purged')[0]}")
 
 
-def _deciding(store: ObjectStore, record: Mapping[str, Any]) -> Mapping[str, Any]:
+def _deciding(store: ObjectStore, record: Mapping[str, Any], call_id: str) -> Mapping[str, Any]:
     manifest, body = read_manifest(store, record["manifest_key"])
     if sha256_hex(body) != record["manifest_sha256"]:
         raise FixityError(f"{record['manifest_key']}: other bytes than when the call was purged.")
     calls, row = read_calls(store, manifest), record["row"]
     found = calls.select([CALL_ID, *DECIDING]).slice(row, 1).to_pylist()
-    if not found or call_id_text(found[0][CALL_ID]) != record["call_id"]:
+    if not found or call_id_text(found[0][CALL_ID]) != call_id:
         raise FixityError(f"{record['object']['key']}: row {row} is not the call's.")
     return {name: found[0][name] for name in DECIDING}

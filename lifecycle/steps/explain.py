@@ -127,7 +127,7 @@ def _gone(lifecycle: Lifecycle, told: Explanation) -> Explanation:
         raise InputError(f"call {call!r}: it is in the CRM, and the facts query of the source does not give it: kept")
     if not known.records:
         raise InputError(f"call {call!r}: expected a call of the CRM or of the record, found it in neither")
-    copies = tuple(archived_copy(lifecycle.store, one.record) for one in known.records)
+    copies = tuple(archived_copy(lifecycle.store, one) for one in known.records)
     return replace(told, call_id=known.call_id, records=known.records, copies=copies)
 
 
