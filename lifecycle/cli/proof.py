@@ -73,7 +73,7 @@ def plain_record(one: Recorded) -> dict[str, Any]:
 
 def _words(record: Mapping[str, Any]) -> Iterator[str]:
     schedule, archived = record["schedule"], record["object"]
-    component, files = record["component"], len(record["files"])
+    component, files = record.get("component"), len(record.get("files", ()))
     what = f"The {component} of call" if component else "Call"
     yield (
         f"{what} {record['call_id']} ({record['source']}) was deleted from the CRM at {record['purged_at']} "

@@ -66,7 +66,8 @@ class Control:
         """Raise SourceError where `lifecycle init` has not been run."""
         with translated():
             there = set(sa.inspect(self._database.engine).get_table_names(schema=self._schema))
-        missing = [table.name for table in self.table.metadata.sorted_tables if table.name not in there]
+        asked = [table for table in self.table.metadata.sorted_tables if table is not self.requests.table]
+        missing = [table.name for table in asked if table.name not in there]
         if missing:
             which = "no control tables" if self.table.name in missing else f"no table {missing[0]} yet"
             raise SourceError(f"the CRM has {which}. Run `lifecycle init` once; nothing was done")

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import manifest_keys, read_calls, read_manifest
+from lifecycle.archive.batches import manifest_keys, read_manifest
 from lifecycle.archive.plans import planned_nights, read_cohort, read_plans
 from lifecycle.errors import PolicyError
 from lifecycle.evidence.deletion import call_id_text
@@ -19,8 +19,9 @@ from lifecycle.policy.hold import Hold
 from lifecycle.policy.plan import Plan
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.notes import note
-from lifecycle.steps.reconcile import Reconciled, reconcile_batch
+from lifecycle.steps.reconcile import Reconciled, enough_of, reconcile_batch
 
+_MAY_QUOTE = frozenset(("unreadable", "still referenced", "interfered", "files"))
 _LONGEST_REASON = 300  # characters; the run log has the whole of it
 _NAMED = 200  # vanished calls in one leaf
 
@@ -46,10 +47,18 @@ def observe_set_aside(lifecycle: Lifecycle, night: date, industry: str, reasons:
     calls = {epoch.commitment(source, call_id_text(key)): reason for key, reason in reasons.items()}
     common = {"epoch": epoch.id, "night": night.isoformat(), "industry": industry}
     leaves = {
-        f"{night}:{call}": {**common, "call": call, "reason": reason[:_LONGEST_REASON]}
+        f"{night}:{call}": {**common, "call": call, "reason": without_content(reason)[:_LONGEST_REASON]}
         for call, reason in calls.items()
     }
     note(lifecycle, "set_aside", leaves)
+
+
+def without_content(reason: str) -> str:
+    """A reason for a log that nobody can ever rewrite: where it could quote a value or a path, its kind alone."""
+    kind, _, rest = reason.partition(": ")
+    if kind in _MAY_QUOTE or not rest:
+        return kind
+    return f"{kind}: {without_content(rest)}"
 
 
 def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> None:
@@ -85,7 +94,7 @@ def _outcome(lifecycle: Lifecycle, night: date) -> Reconciled:
     for key in manifest_keys(lifecycle.store):
         if f"/{night}-" in key:  # a batch is named after its night
             manifest: Manifest = read_manifest(lifecycle.store, key)[0]
-            reconcile_batch(lifecycle, manifest, read_calls(lifecycle.store, manifest), result)
+            reconcile_batch(lifecycle, manifest, enough_of(lifecycle.store, manifest), result)
     return result
 
 

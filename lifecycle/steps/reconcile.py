@@ -38,13 +38,13 @@ def reconcile(lifecycle: Lifecycle, industry: str, cutoff: str) -> Reconciled:
     result = Reconciled()
     for key in manifest_keys(lifecycle.store, cohort_prefix(industry, cutoff)):
         manifest, _ = read_manifest(lifecycle.store, key)
-        read = read_batch if manifest.component else _calls_alone
-        reconcile_batch(lifecycle, manifest, read(lifecycle.store, manifest), result)
+        reconcile_batch(lifecycle, manifest, enough_of(lifecycle.store, manifest), result)
     return result
 
 
-def _calls_alone(store: ObjectStore, manifest: Manifest) -> dict[str, pa.Table]:
-    return {"calls": read_calls(store, manifest)}
+def enough_of(store: ObjectStore, manifest: Manifest) -> dict[str, pa.Table]:
+    """The proved tables that say whether a batch is live: of whole calls the calls alone. Raises ProofError."""
+    return read_batch(store, manifest) if manifest.component else {"calls": read_calls(store, manifest)}
 
 
 def reconcile_batch(

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from lifecycle.steps.observe import observe_policies, take_census
+from lifecycle.steps.observe import observe_policies, take_census, without_content
 from lifecycle.steps.plan import plan_night
 from lifecycle.steps.seal import seal
 from tests.builders import BANK, BANK_DAY, NIGHT, RUN, World, run_night
@@ -97,3 +97,18 @@ def test_the_first_census_has_no_night_before_it(sqlite_world):
     seal(world.lifecycle())
     (census,) = of(world, "census")
     assert (census["last_night"], census["archived"], census["due"]) == (None, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [
+        ("on_hold: acme-v-bolt", "on_hold: acme-v-bolt"),
+        ("changed: notes: the rows changed", "changed: notes: the rows changed"),
+        ("unreadable: calls.phone: +49 30 1234", "unreadable"),
+        ("recording: files: a file cannot be archived: 4930.wav", "recording: files"),
+        ("still referenced: Key (id)=(1)", "still referenced"),
+        ("gone", "gone"),
+    ],
+)
+def test_a_leaf_quotes_no_value_and_no_path(reason, kept):
+    assert without_content(reason) == kept
