@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from lifecycle.steps.observe import observe_policies, take_census, without_content
 from lifecycle.steps.plan import plan_night
 from lifecycle.steps.seal import seal
