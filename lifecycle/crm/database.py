@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
@@ -132,6 +133,13 @@ def among(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]) ->
     if dialect == "postgresql":
         return column == sa.func.any(bound("{" + ",".join(map(_element, values)) + "}"))
     return column.in_(sa.bindparam(None, list(values), expanding=True, type_=sa.types.NullType()))
+
+
+def exactly(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A text as it is written: the collations of MySQL and MariaDB would put `é` with `e`."""
+    if dialect not in ("mysql", "mariadb"):
+        return column
+    return sa.collate(sa.cast(column, mysql.CHAR(charset="utf8mb4")), "utf8mb4_bin")
 
 
 Named = Sequence[Any] | sa.Select[Any]

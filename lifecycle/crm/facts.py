@@ -12,7 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.columns import Column, UnreadableValue
-from lifecycle.crm.database import Database, Named, among, bound, named_in
+from lifecycle.crm.database import Database, Named, among, bound, exactly, named_in
 from lifecycle.crm.links import Links, statement
 from lifecycle.crm.requests import ErasureRequest, Requests, keys_of, with_requests
 from lifecycle.crm.source import Source
@@ -78,7 +78,8 @@ class Facts:
 
     def census(self, connection: sa.Connection) -> list[tuple[str | None, int]]:
         """How many calls there are, by the industry the CRM writes."""
-        industry, calls = self._query.c.industry, sa.func.count(sa.distinct(self._query.c.call_id))
+        industry = exactly(self._database.dialect, self._query.c.industry)
+        calls = sa.func.count(sa.distinct(self._query.c.call_id))
         found = connection.execute(sa.select(industry, calls).group_by(industry))
         return [(None if written is None else clean(written), number) for written, number in found]
 

@@ -11,15 +11,13 @@ from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
-from lifecycle.crm.database import Named, bound, named_in
+from lifecycle.crm.database import Named, bound, exactly, named_in
 from lifecycle.crm.links import Links
 from lifecycle.policy.hold import Scope
 
 _ANY_ZONE = timedelta(days=3)  # whatever the zones, a local day lies within so many of the day in the database
 _FIRST, _LAST = date(1000, 1, 1), date(9000, 1, 1)
-_LOOSE = ("mysql", "mariadb")
 INDUSTRY = "industry"
 Span = tuple[date | None, date | None]
 Spans = Mapping[str, tuple[Span, ...]]
@@ -199,11 +197,6 @@ def _between(column: sa.ColumnElement[Any], span: Span) -> sa.ColumnElement[bool
     parts += [column >= _day(first - _ANY_ZONE)] if first and _in_calendar(first) else []
     parts += [column < _day(last + _ANY_ZONE)] if last and _in_calendar(last) else []
     return sa.and_(*parts)
-
-
-def exactly(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """A column as it is written: MySQL's and MariaDB's own collations would put `é` with `e`."""
-    return sa.collate(sa.cast(column, mysql.CHAR(charset="utf8mb4")), "utf8mb4_bin") if dialect in _LOOSE else column
 
 
 def _any(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -264,6 +264,18 @@ def test_a_facts_query_may_hold_percents_colons_and_a_semicolon(made):
         assert crm.facts.census(connection) == [("x:y", 1)]
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_industries_that_a_collation_puts_together_are_counted_apart(make, kind):
+    made = make(kind).run(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, industry VARCHAR(20))",
+        "INSERT INTO t VALUES (1, 'Banking'), (2, 'Bànking'), (3, 'BANKING'), (4, NULL), (5, 'Banking')",
+    )
+    crm = made.crm(facts="SELECT id AS call_id, industry FROM t")
+    with crm.database.reading() as connection:
+        found = dict(crm.facts.census(connection))
+    assert found == {"Banking": 2, "Bànking": 1, "BANKING": 1, None: 1}
+
+
 @pytest.mark.parametrize("missing", ["call_id", "industry"])
 def test_a_facts_query_without_a_needed_column_is_refused(make, missing):
     made = make("sqlite").run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
