@@ -139,7 +139,7 @@ def _hear_all(told: Told, component: str | None) -> list[Heard]:
 
 
 def _judged(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None) -> pa.Table:
-    """One judgement a row of facts, in their order: what the rules of its industry come to."""
+    """One judgement a row of facts, in no order: what the rules of its industry come to."""
     parts = _unscheduled(facts, schedules) if component is None else []
     for schedule, rows in _by_schedule(facts, schedules):
         if component is not None and component not in schedule.components:
@@ -147,8 +147,7 @@ def _judged(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, co
         part = facts if len(rows) == facts.num_rows else facts.take(rows)
         told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
         parts.append(_settled(told, rows, hold, component))
-    judged = pa.concat_tables([JUDGEMENT.empty_table(), *parts])
-    return judged if len(parts) < 2 else judged.sort_by("row")
+    return pa.concat_tables([JUDGEMENT.empty_table(), *parts])
 
 
 def _settled(told: Told, rows: pa.Array, hold: pa.Array, component: str | None) -> pa.Table:

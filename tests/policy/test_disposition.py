@@ -333,6 +333,12 @@ def test_a_hold_on_an_industry_folds_as_the_schedule_does():
     assert said(call(industry="Straße"), of=of, held=acme) == [("on_hold", "acme")]
 
 
+def test_a_hold_on_an_industry_by_the_schedules_name_still_asks_for_the_rest():
+    acme = holds(hold("acme", industries=["finance"], phones=["1"]))
+    told = [call(phone="1"), call("d", phone="2")]
+    assert [answer for answer, _ in said(*told, held=acme)] == ["on_hold", "due"]
+
+
 def test_a_hold_counts_days_in_the_zone_of_the_schedule():
     of = schedules(schedule(rule("FIN"), zone="Europe/Berlin"))
     late = holds(hold("late", **{"from": day("2021-03-17")}))

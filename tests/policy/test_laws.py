@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.policy import cases
 from lifecycle.policy.disposition import dispose, dispose_components
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.reasons import latest_day, law_by_law
@@ -85,6 +86,13 @@ def test_a_child_grows_up_first():
     assert copy_goes(call(born_on=day("2010-06-15")), under(grown)) == "2033-06-15"
     assert copy_goes(call(born_on=day("1950-06-15")), under(grown)) == "2022-03-17"
     assert answer(call(born_on=day("1879-12-31")), under(grown))[0] == "awaiting_trigger"
+
+
+def test_of_several_minima_one_that_is_unknown_leaves_no_floor_to_compare():
+    of_age = {"period": "P23Y", "trigger": "born_on", "count": "age"}
+    torn = regime("torn", minimum=["P9Y", of_age], maximum="P5Y")
+    assert answer(call(born_on=None), under(torn))[0] == "awaiting_trigger"
+    assert answer(call(born_on=day("1990-01-01")), under(torn))[0] == "conflict"
 
 
 SCOPED = regime("scoped", minimum="P9Y", applies={"record_class": ["order"]})
@@ -318,6 +326,19 @@ def test_a_request_starts_no_clock():
     of = schedules(schedule(rule("R", on_erasure="floor")))
     told = call(ended=None, erasure_requested_on=day("2026-01-01"))
     assert answer(told, of) == ("awaiting_trigger", "ended_at is missing or no date")
+
+
+# ---- many cases
+
+
+def test_so_many_kinds_of_each_fact_that_their_codes_would_overflow_are_still_told_apart(monkeypatch):
+    classes, channels = [f"c{n}" for n in range(12)], [f"h{n}" for n in range(9)]
+    told = [call(f"{c}{h}", record_class=c, channel=h) for c in classes for h in channels]
+    law = regime("law", minimum="P9Y", applies={"record_class": classes[:4], "channel": channels[:3]})
+    expected = dispose(facts(*told), under(law), NO_HOLDS, day(NIGHT))
+    monkeypatch.setattr(cases, "_MOST_CODES", 10)
+    assert dispose(facts(*told), under(law), NO_HOLDS, day(NIGHT)).equals(expected)
+    assert [str(day) for day in expected["destroy_on"].to_pylist()].count("2030-03-17") == 12
 
 
 # ---- the reasons
