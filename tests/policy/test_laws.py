@@ -276,6 +276,15 @@ def test_in_an_industry_without_a_rule_for_it_a_component_follows_the_call():
     assert [(row["disposition"], row["detail"]) for row in found] == [("retained", "RET from 2028-01-11")]
 
 
+@pytest.mark.parametrize("first", ["Banking", "Retail"])
+def test_an_industry_without_components_hides_none_of_another(first):
+    retail = schedule(rule("RET", "P3Y", "P3Y"), industry="retail", matches="Retail")
+    other = {"Banking": "Retail", "Retail": "Banking"}[first]
+    told = [call(name, name, ended="2026-01-10", **RECORDED) for name in (first, other)]
+    found = dispose_components(facts(*told), schedules(schedule(*PARTS), retail), NO_HOLDS, day(NIGHT)).to_pylist()
+    assert [(row["call_id"], row["disposition"]) for row in found] == [("Banking", "due")]
+
+
 def test_a_held_call_keeps_its_components():
     found = parts(
         call(ended="2026-01-10", **RECORDED), schedules(schedule(*PARTS)), holds(hold("acme", call_ids=["c"]))
