@@ -230,7 +230,9 @@ def test_a_regime_added_never_lets_a_call_or_its_copy_go_earlier(rows, of, held,
     rules = tuple(rule.model_copy(update={"regimes": (*rule.regimes, "more")}) for rule in each.rules)
     under = Schedules({**of.by_industry, name: each.model_copy(update={"rules": rules})}, {}, more)
     for before, after in zip(night(rows, of, held, as_of), night(rows, under, held, as_of), strict=True):
-        assert ORDER.index(after["disposition"]) <= ORDER.index(before["disposition"])
+        # A law whose clock nobody knows hides that another law is broken until it is known: either keeps the call.
+        unknown = (before["disposition"], after["disposition"]) == ("conflict", "awaiting_trigger")
+        assert unknown or ORDER.index(after["disposition"]) <= ORDER.index(before["disposition"])
         if after["purge_from"] and before["purge_from"]:
             assert after["purge_from"] >= before["purge_from"]
         if after["disposition"] == "due":
