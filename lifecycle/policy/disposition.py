@@ -100,7 +100,7 @@ def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, comp
         told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
         heard = _hear_all(told, component)
         for one in heard:
-            given = {name: getattr(one.said, name).take(one.place) for name in ("rank", "detail", *DATES)}
+            given = {name: column.take(one.place) for name, column in _columns(one.said).items()}
             given |= {"industry": schedule.industry, "rule_id": one.rule.id, "hold": hold.take(one.rows)}
             parts.append(_table({**given, "row": rows.take(one.rows)}, len(one.rows)))
         if component is None:
