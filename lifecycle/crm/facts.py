@@ -12,7 +12,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.columns import Column, UnreadableValue
-from lifecycle.crm.database import Database, Named, among, bound, exactly, named_in
+from lifecycle.crm.database import Database, Named, among, exactly, named_in
+from lifecycle.crm.days import ANY_ZONE, day_of, may_touch
 from lifecycle.crm.links import Links, statement
 from lifecycle.crm.requests import ErasureRequest, Requests, keys_of, with_requests
 from lifecycle.crm.source import Source
@@ -23,7 +24,6 @@ from lifecycle.policy.cases import has
 
 BATCH_ROWS = 50_000
 _REQUESTED = 1000  # requested calls looked up a statement
-_ANY_ZONE = timedelta(days=3)  # a narrowing in whole days of no zone in particular must let every zone's answer through
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +171,8 @@ class Facts:
 
     def _in_scope(self, query: Any, scope: Narrowing) -> sa.ColumnElement[bool]:
         asked = [self._has(query.c, name, texts) for name, texts in scope.wanted.items()]
-        ended, started = (query.c[name] if name in self.names else sa.null() for name in ("ended_at", "started_at"))
-        late, early = sa.func.coalesce(ended, started), sa.func.coalesce(started, ended)
-        asked += [sa.or_(late.is_(None), late >= _day(scope.first - _ANY_ZONE))] if scope.first else []
-        asked += [sa.or_(early.is_(None), early < _day(scope.last + _ANY_ZONE))] if scope.last else []
-        return sa.and_(sa.true(), *asked)
+        started, ended = (query.c[name] if name in self.names else sa.null() for name in ("started_at", "ended_at"))
+        return sa.and_(may_touch((started, ended), scope.first, scope.last), *asked)
 
     def _has(self, given: Any, name: str, wanted: Collection[str]) -> sa.ColumnElement[bool]:
         column: sa.ColumnElement[Any] = given.call_id if name in self.links.names else given[name]
@@ -217,9 +214,9 @@ class Facts:
         for name, day in latest.items():
             if name in self.names:
                 column = query.c[name]
-                future = column >= _day(as_of - timedelta(days=1))
-                unusable = sa.or_(column.is_(None), column < _day(date(1970, 1, 3)), future)
-                yield unusable if day is None else sa.or_(unusable, column < _day(day + _ANY_ZONE))
+                future = column >= day_of(as_of - timedelta(days=1))
+                unusable = sa.or_(column.is_(None), column < day_of(date(1970, 1, 3)), future)
+                yield unusable if day is None else sa.or_(unusable, column < day_of(day + ANY_ZONE))
 
     def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
         """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
@@ -265,8 +262,3 @@ def _text(source: Source) -> sa.TextClause:
 def _not_false(flag: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """Whether a fact says yes, or nothing that is known to be no."""
     return sa.or_(flag.is_(None), sa.func.lower(sa.func.trim(sa.cast(flag, sa.String))).not_in(sorted(FALSE)))
-
-
-def _day(day: date) -> sa.BindParameter[Any]:
-    """A day bound as plain text, which every dialect reads in the column's own type."""
-    return bound(day.isoformat())

@@ -7,17 +7,16 @@ cannot say (a call of several rows, one that a hold may be on) is left to be ask
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Named, bound, exactly, named_in
+from lifecycle.crm.database import Named, exactly, named_in
+from lifecycle.crm.days import ANY_ZONE, day_of, in_calendar, may_touch
 from lifecycle.crm.links import Links
 from lifecycle.policy.hold import Scope
 
-_ANY_ZONE = timedelta(days=3)  # whatever the zones, a local day lies within so many of the day in the database
-_FIRST, _LAST = date(1000, 1, 1), date(9000, 1, 1)
 INDUSTRY = "industry"
 Span = tuple[date | None, date | None]
 Spans = Mapping[str, tuple[Span, ...]]
@@ -155,22 +154,16 @@ def _in_scope(asked: Asked, c: Any, scope: Scope) -> sa.ColumnElement[bool]:
             parts.append(c.call_id.in_(asked.links.calls_with(name, values)))
         elif name in asked.names and name != INDUSTRY:
             parts.append(sa.func.trim(sa.cast(c[name], sa.String)).in_(sorted(values)))
-    ended, started = (c[name] if name in asked.names else sa.null() for name in ("ended_at", "started_at"))
-    if scope.first_day and _in_calendar(scope.first_day):
-        late = sa.func.coalesce(ended, started)
-        parts.append(sa.or_(late.is_(None), late >= _day(scope.first_day - _ANY_ZONE)))
-    if scope.last_day and _in_calendar(scope.last_day):
-        early = sa.func.coalesce(started, ended)
-        parts.append(sa.or_(early.is_(None), early < _day(scope.last_day + _ANY_ZONE)))
-    return sa.and_(*parts)
+    started, ended = (c[name] if name in asked.names else sa.null() for name in ("started_at", "ended_at"))
+    return sa.and_(may_touch((started, ended), scope.first_day, scope.last_day), *parts)
 
 
 def _time(asked: Asked, name: str, marks: Iterable[date]) -> Sequence[sa.ColumnElement[Any]]:
     """A time, the number of the stretch between marks it lies in, and itself where it lies beside one."""
     column, beside = asked.query.c[name], _beside(marks)
     ends = [end for zone in beside for end in zone]
-    stretch = sa.case(*((column < _day(end), number) for number, end in enumerate(ends)), else_=len(ends))
-    near = sa.or_(sa.false(), *(sa.and_(column >= _day(low), column < _day(high)) for low, high in beside))
+    stretch = sa.case(*((column < day_of(end), number) for number, end in enumerate(ends)), else_=len(ends))
+    near = sa.or_(sa.false(), *(sa.and_(column >= day_of(low), column < day_of(high)) for low, high in beside))
     if name in asked.written:  # text in a database that has dates: nobody knows how it is written
         return column.label(name), sa.literal(0).label(f"{name}_between"), column.label(f"{name}_beside")
     if asked.dialect == "sqlite":  # it compares texts, which is right for those that begin with a day
@@ -182,8 +175,8 @@ def _time(asked: Asked, name: str, marks: Iterable[date]) -> Sequence[sa.ColumnE
 def _beside(marks: Iterable[date]) -> list[tuple[date, date]]:
     """The days around each mark that some zone might move across it, those that overlap in one."""
     found: list[tuple[date, date]] = []
-    for mark in sorted(mark for mark in marks if _in_calendar(mark)):
-        low, high = mark - _ANY_ZONE, mark + _ANY_ZONE
+    for mark in sorted(mark for mark in marks if in_calendar(mark)):
+        low, high = mark - ANY_ZONE, mark + ANY_ZONE
         if found and low <= found[-1][1]:
             found[-1] = (found[-1][0], high)
         else:
@@ -194,8 +187,8 @@ def _beside(marks: Iterable[date]) -> list[tuple[date, date]]:
 def _between(column: sa.ColumnElement[Any], span: Span) -> sa.ColumnElement[bool]:
     first, last = span
     parts: list[sa.ColumnElement[bool]] = [column.is_not(None)]
-    parts += [column >= _day(first - _ANY_ZONE)] if first and _in_calendar(first) else []
-    parts += [column < _day(last + _ANY_ZONE)] if last and _in_calendar(last) else []
+    parts += [column >= day_of(first - ANY_ZONE)] if first and in_calendar(first) else []
+    parts += [column < day_of(last + ANY_ZONE)] if last and in_calendar(last) else []
     return sa.and_(*parts)
 
 
@@ -206,12 +199,3 @@ def _any(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 def _is_not(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """True also where the condition is NULL."""
     return sa.case((condition, 1), else_=0) == 0
-
-
-def _in_calendar(day: date) -> bool:
-    """A day that leaves room around it, and that every database knows."""
-    return _FIRST < day < _LAST
-
-
-def _day(day: date) -> sa.BindParameter[Any]:
-    return bound(day.isoformat())

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.policy.hold import Extension, Holds
-from lifecycle.policy.matching import local_dates, within, words
+from lifecycle.policy.matching import encoded, local_dates, within, words
 from lifecycle.policy.regime import Regime
 from lifecycle.policy.schedule import Rule, Schedule, names_of
 
@@ -23,17 +23,16 @@ _MOST_CODES = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Columns a case, by fact and by how it is read; `extensions` are masks by the extension's id."""
+    """Columns a case, by fact and by how it is read; `extensions` are masks by the extension's id.
+
+    Dictionary-encoded where a case is a row of facts (`cases_of`); plain where each is there once (`distinct`).
+    """
 
     count: int
     words: Mapping[str, pa.Array]
     days: Mapping[str, pa.Array]
     flags: Mapping[str, pa.Array]
     extensions: Mapping[str, pa.Array]
-
-    def encoded(self) -> "Cases":
-        """The same, each column as its distinct values and where they are."""
-        return Cases(self.count, *({name: encoded(column) for name, column in group.items()} for group in self._all()))
 
     def distinct(self, asked: "Asked", rows: pa.Array | None) -> tuple["Cases", pa.Array]:
         """Some facts of some rows of encoded cases: each combination once, and for each row its place among them.
@@ -111,15 +110,10 @@ def cases_of(facts: pa.Table, schedule: Schedule, regimes: Mapping[str, Regime],
     return Cases(
         facts.num_rows,
         words={name: words(facts, name) for name in sorted(asked.words)},
-        days={name: local_dates(facts, name, zone) for name in sorted({*asked.times, ERASURE, *when_made})},
-        flags={name: _flag(facts, name) for name in sorted(asked.flags)},
-        extensions={each.id: within(facts, each, zone, names) for each in extensions},
-    ).encoded()
-
-
-def encoded(column: pa.Array) -> pa.DictionaryArray:
-    """A column as its distinct values, NULL among them, and where they are."""
-    return column.dictionary_encode(null_encoding="encode")
+        days={name: encoded(local_dates(facts, name, zone)) for name in sorted({*asked.times, ERASURE, *when_made})},
+        flags={name: encoded(_flag(facts, name)) for name in sorted(asked.flags)},
+        extensions={each.id: encoded(within(facts, each, zone, names)) for each in extensions},
+    )
 
 
 def has(component: str) -> str:
@@ -145,7 +139,6 @@ def _combined(sizes: Sequence[int], indices: Sequence[pa.Array], rows: int) -> p
 
 
 def _first_places(codes: pa.DictionaryArray) -> pa.Array:
-    """For each code the place of one row that has it."""
-    rows = pa.table({"code": codes.indices, "row": pc.indices_nonzero(pa.repeat(pa.scalar(True), len(codes)))})
-    found = rows.group_by("code").aggregate([("row", "min")]).sort_by("code")
-    return found["row_min"].combine_chunks() if found.num_rows else pa.array([], pa.uint64())
+    """For each code the place of the first row that has it: codes count up as they appear."""
+    highest = pc.cumulative_max(pa.concat_arrays([pa.array([-1], codes.indices.type), codes.indices]))
+    return pc.indices_nonzero(pc.greater(codes.indices, highest.slice(0, len(codes))))

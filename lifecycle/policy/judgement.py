@@ -17,6 +17,7 @@ from lifecycle.policy.period import RetentionPeriod
 from lifecycle.policy.schedule import Rule
 
 NEVER = date.max
+_SPACE = pa.scalar(" ")
 
 
 class Disposition(StrEnum):
@@ -115,10 +116,9 @@ def _answer(
 ) -> tuple[pa.Array, pa.Array]:
     """The rank and its reason: too late an extension, an unknown clock, for ever, not yet, kept, due."""
     dated = purge_from.dictionary_encode()
-    texts = [_from(rule, free) for free in dated.dictionary.to_pylist()]
-    by_date = pa.array(texts, pa.string()).take(dated.indices)
+    by_date = _from(rule, dated.dictionary).take(dated.indices)
     for_ever = pc.fill_null(pc.equal(purge_from, pa.scalar(NEVER)), False)
-    later = pc.fill_null(pc.greater(purge_from, pa.scalar(told.as_of)), False)
+    later = pc.fill_null(pc.greater(purge_from, pa.scalar(told.as_of)), True)  # what has no day has not come
     rank = _ranks(
         told,
         (late, Disposition.CONFLICT),
@@ -143,10 +143,9 @@ def _mask(where: pa.Array) -> pa.Array:
     return pc.if_else(where, where, pa.scalar(None, pa.bool_()))
 
 
-def _from(rule: Rule, free: date | None) -> str | None:
-    if free is None:
-        return None
-    return f"{rule.id} keeps for ever" if free == NEVER else f"{rule.id} from {free}"
+def _from(rule: Rule, free: pa.Array) -> pa.Array:
+    dated = pc.binary_join_element_wise(pa.scalar(f"{rule.id} from"), free.cast(pa.string()), _SPACE)
+    return pc.if_else(pc.equal(free, pa.scalar(NEVER)), pa.scalar(f"{rule.id} keeps for ever"), dated)
 
 
 def _first_free(told: Told, rule: Rule, period: RetentionPeriod | None, known: pa.Array) -> pa.Array:

@@ -1,6 +1,7 @@
 """What each regime that a rule names says of some cases: from when to when it binds a copy. No disposition here."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from lifecycle.policy.cases import CREATED, Cases, has
 from lifecycle.policy.clock import Clock, Term
 from lifecycle.policy.hold import Extension
-from lifecycle.policy.matching import meets
+from lifecycle.policy.matching import days_later, meets
 from lifecycle.policy.period import RetentionPeriod
 from lifecycle.policy.regime import Limit, Regime
 from lifecycle.policy.schedule import Schedule
@@ -37,45 +38,57 @@ class Told:
     ) -> None:
         self.cases, self.schedule, self.regimes, self.extensions = cases, schedule, regimes, extensions
         self.as_of = as_of
-        self._calendar: dict[Term, dict[date, date]] = {}
+        self._calendar = _Calendar(cases.days, as_of)
         self._clocked: dict[Clock, tuple[pa.Array, pa.Array]] = {}
 
     def about(self, cases: Cases) -> "Told":
-        """The same of other cases."""
-        other = Told(cases, self.schedule, self.regimes, self.extensions, self.as_of)
-        other._calendar = self._calendar
+        """The same of other cases, on days that occur among these."""
+        other = copy(self)
+        other.cases, other._clocked = cases, {}
         return other
 
     def clocked(self, clock: Clock) -> tuple[pa.Array, pa.Array]:
         """The day a clock starts, and whether it can be used. The later of several needs each of them."""
         if clock not in self._clocked:
             days = [self.cases.days[name] for name in clock.triggers]
-            usable = reduce(pc.and_, [self._usable(day, clock) for day in days])
+            usable = reduce(pc.and_, [_usable(day, clock, self.as_of) for day in days])
             several = len(days) > 1
             day = pc.if_else(usable, pc.max_element_wise(*days), NO_DAY) if several else days[0]
             self._clocked[clock] = day, usable
         return self._clocked[clock]
 
-    def _usable(self, day: pa.Array, clock: Clock) -> pa.Array:
-        inside = pc.and_(pc.greater_equal(day, pa.scalar(clock.earliest)), pc.less_equal(day, pa.scalar(self.as_of)))
-        return pc.fill_null(inside, False)
-
     def last_days(self, term: Term) -> pa.Array:
         """The last day of a term, case by case; NULL where its clock cannot be used."""
         day, usable = self.clocked(term.clock)
-        known = self._calendar.setdefault(term, {})
-
-        def last_day(day: date) -> date:
-            if day not in known:
-                known[day] = term.last_day(day)
-            return known[day]
-
-        return by_day(last_day, pc.if_else(usable, day, NO_DAY))
+        return self._calendar.last_days(term, pc.if_else(usable, day, NO_DAY))
 
     def named(self, names: Sequence[str], component: str | None) -> list[Regime]:
         """The regimes of a rule that say anything of a component (None: of the whole call)."""
         found = [self.regimes[name] for name in names if name in self.regimes]
         return [law for law in found if law.speaks_of(component)]
+
+
+class _Calendar:
+    """The last days of terms, worked out once for each day on which a fact of any case lies."""
+
+    def __init__(self, days: Mapping[str, pa.Array], as_of: date) -> None:
+        self._days, self._as_of = days, as_of
+        self._starting: dict[Clock, pa.Array] = {}
+        self._known: dict[Term, pa.Array] = {}
+
+    def last_days(self, term: Term, days: pa.Array) -> pa.Array:
+        """The last day for each day on which the clock of a term can start; NULL for NULL."""
+        if term not in self._known:
+            ends = [term.last_day(day) for day in self._starts(term.clock).to_pylist()]
+            self._known[term] = pa.array(ends, pa.date32())
+        return self._known[term].take(pc.index_in(days, value_set=self._starts(term.clock)))
+
+    def _starts(self, clock: Clock) -> pa.Array:
+        """Every day on which the clock can start."""
+        if clock not in self._starting:
+            days = pa.chunked_array([self._days[name].dictionary for name in clock.triggers]).unique()
+            self._starting[clock] = days.filter(_usable(days, clock, self._as_of))
+        return self._starting[clock]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,12 @@ class Bounds:
     late: pa.Array
 
 
-def by_day(convert: Any, days: pa.Array) -> pa.Array:
+def _usable(day: pa.Array, clock: Clock, as_of: date) -> pa.Array:
+    inside = pc.and_(pc.greater_equal(day, pa.scalar(clock.earliest)), pc.less_equal(day, pa.scalar(as_of)))
+    return pc.fill_null(inside, False)
+
+
+def _by_day(convert: Any, days: pa.Array) -> pa.Array:
     """A date for each date, worked out once per distinct one; NULL for NULL."""
     encoded = days.dictionary_encode()
     return pa.array([convert(day) for day in encoded.dictionary.to_pylist()], pa.date32()).take(encoded.indices)
@@ -195,7 +213,7 @@ def _longer(told: Told, law: Regime, floor: pa.Array) -> pa.Array:
     how = law.extension
     assert how is not None
     if how.by is not None:  # counted from expiry (BGB section 190)
-        return by_day(how.by.last_day, floor)
+        return _by_day(how.by.last_day, floor)
     assert how.to is not None
     total: RetentionPeriod = how.to
     limits = [limit.model_copy(update={"period": total}) for limit in law.floor]
@@ -204,4 +222,4 @@ def _longer(told: Told, law: Regime, floor: pa.Array) -> pa.Array:
 
 def first_after(days: pa.Array) -> pa.Array:
     """The day after each day."""
-    return pc.add(days.cast(pa.int32()), pa.scalar(1, pa.int32())).cast(pa.date32())
+    return days_later(days, 1)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.errors import PolicyError
+from lifecycle.policy.clock import EARLIEST_TRIGGER
 from lifecycle.policy.hold import Extension, Hold, Scope
 from lifecycle.policy.models import Conditions, folded
 
@@ -29,12 +30,26 @@ def local_dates(facts: pa.Table, name: str, zone: ZoneInfo) -> pa.Array:
     return pc.local_timestamp(values.cast(pa.timestamp("us", zone.key))).cast(pa.date32())
 
 
-def words(facts: pa.Table, name: str) -> pa.Array:
+def days_later(days: pa.Array, count: int) -> pa.Array:
+    """The day so many days after each day, or before it."""
+    return pc.add(days.cast(pa.int32()), pa.scalar(count, pa.int32())).cast(pa.date32())
+
+
+def words(facts: pa.Table, name: str) -> pa.DictionaryArray:
     """A fact as conditions compare it, trimmed and case-folded; NULL where it is missing or blank.
 
     As industries are: an `Order` that missed its rule could fall to a shorter one.
     """
-    return _folded(_trimmed(facts, name))
+    each = encoded(_text(facts, name))
+    # Not utf8_lower: it leaves ß, İ and others as case-folding does not.
+    told = [value and folded(value) for value in _trimmed(each.dictionary).to_pylist()]
+    among = encoded(pa.array(told, pa.string()))
+    return pa.DictionaryArray.from_arrays(among.indices.take(each.indices), among.dictionary)
+
+
+def encoded(column: pa.Array) -> pa.DictionaryArray:
+    """A column as its distinct values, NULL among them, and where they are."""
+    return column.dictionary_encode(null_encoding="encode")
 
 
 def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
@@ -64,7 +79,8 @@ def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: froze
     """For each row the ids of the holds whose scope it is in, NULL where there are none.
 
     `names` are the folded names of the industry all rows are of: a hold may say what the CRM writes, or the schedule's.
-    Days are those of the zone. A call without any time is inside every range of days: it may be.
+    Days are those of the zone. A call without any time is inside every range of days: it may be. One of which only its
+    beginning or end is known may have lasted a day.
     """
     found = [pa.nulls(facts.num_rows, pa.string())]
     for hold in holds:
@@ -85,12 +101,12 @@ def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneI
         if pa.types.is_list(facts.schema.field(name).type):
             hit = pc.and_(hit, _any_element(facts[name].combine_chunks(), values))
             continue
-        fact = _trimmed(facts, name)
         if name == "industry":
-            fact, values = _folded(fact), frozenset(folded(value) for value in values)
+            values = frozenset(folded(value) for value in values)
             if values & names:
                 continue
-        hit = pc.and_(hit, pc.is_in(fact, pa.array(sorted(values), pa.string())))
+        fact = words(facts, name) if name == "industry" else _trimmed(_text(facts, name))
+        hit = pc.and_(hit, once_each(fact, partial(pc.is_in, value_set=pa.array(sorted(values), pa.string()))))
     if scope.first_day is None and scope.last_day is None:
         return hit
     return pc.and_(hit, _in_range(facts, hold, scope, zone))
@@ -98,7 +114,7 @@ def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneI
 
 def _any_element(lists: pa.Array, values: frozenset[str]) -> pa.Array:
     """The rows in which a link is one of the values, or may be: a link to nobody knows what, or unknown links."""
-    texts = _trimmed_text(pc.list_flatten(lists))
+    texts = _trimmed(pc.list_flatten(lists).cast(pa.string()))
     hit = pc.or_(pc.is_in(texts, pa.array(sorted(values), pa.string())), pc.is_null(texts))
     rows = pc.list_parent_indices(lists).filter(hit).cast(pa.int64())
     return pc.or_(pc.is_null(lists), pc.is_in(pa.array(range(len(lists)), pa.int64()), rows))
@@ -107,13 +123,18 @@ def _any_element(lists: pa.Array, values: frozenset[str]) -> pa.Array:
 def _in_range(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo) -> pa.Array:
     if not {"started_at", "ended_at"} & set(facts.column_names):
         raise PolicyError(f"{_named(hold)}: its days ask for started_at or ended_at, which the source does not give")
-    started, ended = (local_dates(facts, name, zone) for name in ("started_at", "ended_at"))
+    started, ended = (_dated(local_dates(facts, name, zone)) for name in ("started_at", "ended_at"))
+    ends = pc.coalesce(started, days_later(ended, -1)), pc.coalesce(ended, days_later(started, 1))
     inside = _all(facts)
     if scope.first_day is not None:
-        inside = pc.and_(inside, pc.greater_equal(pc.coalesce(ended, started), pa.scalar(scope.first_day)))
+        inside = pc.and_(inside, pc.greater_equal(pc.max_element_wise(*ends), pa.scalar(scope.first_day)))
     if scope.last_day is not None:
-        inside = pc.and_(inside, pc.less_equal(pc.coalesce(started, ended), pa.scalar(scope.last_day)))
+        inside = pc.and_(inside, pc.less_equal(pc.min_element_wise(*ends), pa.scalar(scope.last_day)))
     return pc.fill_null(inside, True)
+
+
+def _dated(days: pa.Array) -> pa.Array:
+    return pc.if_else(pc.less(days, pa.scalar(EARLIEST_TRIGGER)), pa.scalar(None, pa.date32()), days)
 
 
 def _named(hold: Hold | Extension) -> str:
@@ -130,24 +151,18 @@ def _joined(left: pa.Array, right: pa.Array) -> pa.Array:
     return pc.coalesce(pc.binary_join_element_wise(left, right, _COMMA), left, right)
 
 
-def _trimmed(facts: pa.Table, name: str) -> pa.Array:
+def _text(facts: pa.Table, name: str) -> pa.Array:
     if name not in facts.column_names or pa.types.is_list(facts.schema.field(name).type):  # links are for holds
         return pa.nulls(facts.num_rows, pa.string())
     fact = facts[name].combine_chunks()
     if pa.types.is_binary(fact.type) or pa.types.is_fixed_size_binary(fact.type):  # records name such a key in hex
-        fact = pa.array([None if value is None else value.hex() for value in fact.to_pylist()], pa.string())
-    return _trimmed_text(fact)
+        return pa.array([None if value is None else value.hex() for value in fact.to_pylist()], pa.string())
+    return fact.cast(pa.string())
 
 
-def _trimmed_text(fact: pa.Array) -> pa.Array:
-    text = pc.utf8_trim_whitespace(fact.cast(pa.string()))
-    return pc.if_else(pc.equal(text, pa.scalar("")), pa.scalar(None, pa.string()), text)
-
-
-def _folded(text: pa.Array) -> pa.Array:
-    # Not utf8_lower: it leaves ß, İ and others as case-folding does not.
-    each = text.dictionary_encode()
-    return pa.array([folded(value) for value in each.dictionary.to_pylist()], pa.string()).take(each.indices)
+def _trimmed(text: pa.Array) -> pa.Array:
+    trimmed = pc.utf8_trim_whitespace(text)
+    return pc.if_else(pc.equal(trimmed, pa.scalar("")), pa.scalar(None, pa.string()), trimmed)
 
 
 def _all(facts: pa.Table) -> pa.Array:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.policy.judgement import NEVER, RANK, Disposition
+from lifecycle.policy.matching import days_later
 
 _NAMES = pa.array([str(disposition) for disposition in Disposition])
 _NO_DAY = pa.scalar(None, pa.date32())
@@ -19,9 +20,11 @@ def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
 
     `judged`: `row`, a place in `call_ids`, and a judgement. `ceiling` is the last day any copy may live.
     """
-    encoded = call_ids.dictionary_encode()
-    judged = judged.append_column("call", encoded.indices.cast(pa.int64()).take(judged["row"]))
-    settled = _settle(judged)
+    if not _ascending(call_ids):
+        encoded = call_ids.dictionary_encode()
+        judged = judged.set_column(0, "row", encoded.indices.cast(pa.int64()).take(judged["row"]))
+        call_ids = encoded.dictionary
+    settled = _settle(judged.rename_columns(["call", *judged.column_names[1:]]))
     ceiling = settled["ceiling"]
     held = pc.and_(pc.is_valid(settled["hold"]), pc.greater_equal(settled["rank"], RANK[Disposition.ON_HOLD]))
     rank = pc.if_else(held, pa.scalar(RANK[Disposition.ON_HOLD], pa.int8()), settled["rank"])
@@ -31,7 +34,7 @@ def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
     never = pc.equal(settled["destroy_from"], pa.scalar(NEVER))
     return pa.table(
         {
-            "call_id": encoded.dictionary.take(settled["call"]),
+            "call_id": call_ids.take(settled["call"]),
             "disposition": _NAMES.take(rank),
             "detail": detail,
             **{name: settled[name] for name in ("industry", "rule_id", "trigger_date", "purge_from")},
@@ -45,7 +48,7 @@ def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
 def _torn(settled: pa.Table, ceiling: pa.Array) -> pa.Array:
     """Why no date is lawful, so that a person must decide; NULL where one is."""
     goes = settled["destroy_from"]
-    last = pc.subtract(goes.cast(pa.int32()), pa.scalar(1, pa.int32())).cast(pa.date32())
+    last = days_later(goes, -1)
     longer = pc.fill_null(pc.or_kleene(pc.greater(settled["floor"], ceiling), pc.greater(last, ceiling)), False)
     rows = zip(*(column.filter(longer).to_pylist() for column in (ceiling, settled["floor"], goes)), strict=True)
     return _texts(longer, [_why_torn(*row) for row in rows])
@@ -75,10 +78,19 @@ def _texts(where: pa.Array, texts: list[str]) -> pa.Array:
     return pc.replace_with_mask(pa.nulls(len(mask), pa.string()), mask, pa.array(texts, pa.string()))
 
 
+def _ascending(column: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether each value is greater than the one before, so that none comes twice."""
+    if len(column) < 2:
+        return True
+    return bool(pc.all(pc.less(column.slice(0, len(column) - 1), column.slice(1)), skip_nulls=False).as_py())
+
+
 def _settle(judged: pa.Table) -> pa.Table:
     """One judgement a call, in the order of calls: the most keeping one, with every row's holds and bounds."""
-    if judged.num_rows == pc.count_distinct(judged["call"]).as_py():
-        return judged.sort_by("call")
+    if not _ascending(judged["call"]):
+        judged = judged.sort_by("call")
+    if _ascending(judged["call"]):
+        return judged
     counts = judged.group_by("call").aggregate([([], "count_all")])
     several = counts.filter(pc.greater(counts["count_all"], 1))["call"].combine_chunks()
     among = pc.is_in(judged["call"], several)

@@ -73,7 +73,7 @@ def narrowing(scope: Scope, spellings: Sequence[str], schedules: Schedules) -> N
         of = {raw: schedules.of(raw) for raw in spellings}
         meant = {raw: {folded(raw)} | (names_of(found) if found else set()) for raw, found in of.items()}
         wanted["industry"] = frozenset(raw.strip() for raw in spellings if meant[raw] & names)
-    return Narrowing(wanted, _in_reach(scope.first_day), _in_reach(scope.last_day))
+    return Narrowing(wanted, scope.first_day, scope.last_day)
 
 
 def held_rows(lifecycle: Lifecycle, facts: pa.Table, hold: Hold) -> pa.Array:
@@ -111,8 +111,3 @@ def _only(hold: Hold, scope: Scope) -> Hold:
 
 def _calls(facts: pa.Table) -> int:
     return len(facts["call_id"].unique())
-
-
-def _in_reach(day: date | None) -> date | None:
-    """A day that leaves room around it; one far beyond every call narrows nothing."""
-    return day if day is not None and 1000 < day.year < 9000 else None

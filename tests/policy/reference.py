@@ -296,7 +296,15 @@ def _in_scope(scope: Scope, row: Row, its: Schedule) -> bool:
                 continue
         if wanted and value not in wanted:
             return False
-    days = [row[name].astimezone(its.timezone).date() for name in ("started_at", "ended_at") if row[name] is not None]
-    if not days:
+    started, ended = (_known(row[name], its) for name in ("started_at", "ended_at"))
+    if started is None and ended is None:
         return True
-    return (scope.first_day or date.min) <= days[-1] and days[0] <= (scope.last_day or date.max)
+    from_day = started if started is not None else ended - timedelta(1)
+    to_day = ended if ended is not None else started + timedelta(1)
+    first, last = scope.first_day or date.min, scope.last_day or date.max
+    return first <= max(from_day, to_day) and min(from_day, to_day) <= last
+
+
+def _known(moment: datetime | None, its: Schedule) -> date | None:
+    day = moment and moment.astimezone(its.timezone).date()
+    return day if day and day > date(1970, 1, 1) else None

@@ -197,7 +197,8 @@ def test_a_rule_added_never_lets_a_scheduled_call_go_earlier(rows, of, as_of, da
         if before["disposition"] == "unscheduled":
             continue  # a rule may well be what a call was waiting for
         assert ORDER.index(after["disposition"]) <= ORDER.index(before["disposition"])
-        if after["disposition"] == before["disposition"] and before["purge_from"] and after["purge_from"]:
+        decided = after["disposition"] == before["disposition"] != "conflict"  # which goes nowhere on any day
+        if decided and before["purge_from"] and after["purge_from"]:
             assert after["purge_from"] >= before["purge_from"]
         assert (after["destroy_on"] or date.max) >= (before["destroy_on"] or date.min)
 
@@ -210,9 +211,16 @@ def test_a_row_added_to_a_call_never_lets_it_go_earlier(rows, of, held, as_of, d
     assert due(more, of, held, as_of) & known <= due(rows, of, held, as_of)
 
 
+def _lasts_a_day(row: Row) -> bool:
+    started, ended = row["started_at"], row["ended_at"]
+    return started is None or ended is None or timedelta(0) <= ended - started < timedelta(days=1)
+
+
 @FEWER
 @given(FACTS, laws(), HOLDS, NIGHTS, st.sampled_from(["industry", "ended_at", "record_class", "channel", "open_deal"]))
 def test_a_fact_forgotten_never_lets_a_scheduled_call_go_earlier(rows, of, held, as_of, name):
+    # Of a call whose end nobody knows, a day is assumed.
+    rows = [row for row in rows if name != "ended_at" or _lasts_a_day(row)]
     forgotten = [{**row, name: None} for row in rows]
     lasting = {id: law.model_copy(update={"maximum": ()}) for id, law in of.regimes.items() if law.minimum}
     # Without maxima: what is unknown of one keeps nothing, for no deletion is too early for it.

@@ -202,6 +202,15 @@ def days(first: str | None, last: str | None) -> Hold:
         ("2020-01-01", None, "2019-12-31T00:00", "2019-12-31T00:00", False),
         (None, "2021-12-31", "1999-01-01T00:00", "1999-01-01T00:00", True),
         (None, "2021-12-31", "2022-01-01T00:00", "2022-01-01T00:00", False),
+        ("2020-01-01", None, "2019-12-31T23:00", None, True),  # nobody knows that it ended before midnight
+        ("2020-01-01", None, "2019-12-30T23:00", None, False),  # no call lasts longer than a day
+        (None, "2019-12-31", None, "2020-01-01T01:00", True),
+        (None, "2019-12-31", None, "2020-01-02T01:00", False),
+        ("2020-01-01", None, "2020-01-01T09:00", "2019-12-31T09:00", True),  # the wrong way round
+        (None, "2019-12-31", "2020-01-01T09:00", "2019-12-31T09:00", True),
+        ("2020-01-01", None, None, "1970-01-01T00:00", True),  # what software writes for no date
+        ("2020-01-01", None, "2019-12-31T23:00", "1970-01-01T00:00", True),
+        (None, "2019-12-31", "2020-01-01T09:00", "1970-01-01T00:00", False),
     ],
 )
 def test_a_range_holds_the_calls_that_touch_it(first, last, started, ended, inside):
@@ -214,12 +223,13 @@ def test_a_range_holds_the_calls_that_touch_it(first, last, started, ended, insi
     [("UTC", [True, False]), ("Europe/Berlin", [False, False]), ("America/New_York", [True, True])],
 )
 def test_the_days_of_a_range_are_those_of_the_zone(zone, inside):
-    late, early = call(ended="2021-12-31T23:30"), call(ended="2022-01-01T04:30")
+    late, early = (call(ended=when, started_at=at(when)) for when in ("2021-12-31T23:30", "2022-01-01T04:30"))
     assert kept(days(None, "2021-12-31"), late, early, zone=zone) == inside
 
 
 def test_a_range_of_dates_needs_no_zone():
-    told = facts(call(ended=day("2021-12-31")), call(ended=day("2022-01-01")), ended_at=pa.date32())
+    calls = [call(ended=day(each), started_at=day(each)) for each in ("2021-12-31", "2022-01-01")]
+    told = facts(*calls, started_at=pa.date32(), ended_at=pa.date32())
     assert held_by(told, [days(None, "2021-12-31")], ZoneInfo("Asia/Tokyo")).to_pylist() == ["h", None]
 
 
