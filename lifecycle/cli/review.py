@@ -95,13 +95,15 @@ def _bytes(text: str) -> int:
 _NO_CRM = "No CRM was asked: how many calls it means is not known."
 _CLEAR = "Nothing in it needs a person: it can only keep longer."
 _LOOK = "A person must look."
-_IMPACTS = ("effect", "industry", "rule", "was", "becomes", "calls", "about", "some of the calls")
+_IMPACTS = ("effect", "of", "industry", "rule", "was", "becomes", "calls", "about", "some of the calls")
 _CHANGES = ("of", "what", "before", "after", "look")
 
 
 def _impact(one: Impact) -> tuple[Any, ...]:
     about = size(one.about_bytes)
-    return str(one.effect), one.industry, one.rule_id, one.was, one.becomes, one.calls, about, ", ".join(one.samples)
+    of = one.component or "the call"
+    samples = ", ".join(one.samples)
+    return str(one.effect), of, one.industry, one.rule_id, one.was, one.becomes, one.calls, about, samples
 
 
 def _changed(found: PolicyDiff) -> Iterator[tuple[Any, ...]]:

@@ -1,11 +1,12 @@
 """Diff: what an edit of the policies would do, before it is merged. Reads the CRM if there is one; writes nothing."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,9 +42,11 @@ class Impact:
     """Calls of one industry and rule that an edit judges otherwise: how many, some of their ids, about how large.
 
     The rule is the deciding one: under the new policies where calls become due or scheduled, else under the old.
+    `component`: what of them is; None: the whole call. What goes with a call that is due is no impact of its own.
     """
 
     effect: Effect
+    component: str | None
     industry: str | None
     rule_id: str | None
     was: str
@@ -99,15 +102,15 @@ def _law(policies: Policies) -> Law:
     return Law(policies.schedules, policies.holds)
 
 
-_Key = tuple[Effect, str | None, str | None, str, str]
+_Key = tuple[Effect, str | None, str | None, str | None, str, str]
 
 
 def impacts_of(crm: Crm, laws: tuple[Law, Law], as_of: date, progress: Progress) -> tuple[Impact, ...]:
-    """Which calls another law judges otherwise on a day, the gravest effects first."""
+    """Which calls, and components of calls, another law judges otherwise on a day, the gravest effects first."""
     calls: Counter[_Key] = Counter()
     ids: defaultdict[_Key, list[str]] = defaultdict(list)
     for part in parts(crm, laws, as_of, progress):
-        for key, count, named in _tally(part, laws, as_of):
+        for key, count, named in judged_otherwise(part, laws, as_of):
             calls[key] += count
             ids[key] += named[: _WEIGHED_FOR_BYTES - len(ids[key])]
     order = sorted(calls, key=lambda key: (list(Effect).index(key[0]), *(word or "" for word in key[1:])))
@@ -115,34 +118,52 @@ def impacts_of(crm: Crm, laws: tuple[Law, Law], as_of: date, progress: Progress)
 
 
 def _impact(crm: Crm, key: _Key, calls: int, ids: list[str]) -> Impact:
-    size = bytes_a_call(crm, crm.rows.key.parse(ids))
+    size = bytes_a_call(crm, crm.rows.key.parse(ids), key[1])
     return Impact(*key, calls, tuple(ids[:SAMPLES]), round(size * calls))
 
 
-def _tally(part: Part, laws: tuple[Law, Law], as_of: date) -> Iterator[tuple[_Key, int, list[str]]]:
-    old, new = (part.answers(law, as_of) for law in laws)
-    table = pa.table(
-        {
-            "was": old["disposition"],
-            "becomes": new["disposition"],
-            "old_industry": old["industry"],
-            "old_rule": old["rule_id"],
-            "new_industry": new["industry"],
-            "new_rule": new["rule_id"],
-            **{name: part.weights[name] for name in part.weights.column_names},
-        }
-    )
-    names = ["was", "becomes", "old_industry", "old_rule", "new_industry", "new_rule"]
-    moved = table.filter(pc.not_equal(table["was"], table["becomes"]))
-    grouped = moved.group_by(names, use_threads=False).aggregate(
+def judged_otherwise(part: Part, laws: tuple[Law, Law], as_of: date) -> Iterator[tuple[_Key, int, list[str]]]:
+    """The calls of a part, and the components of those that stay, of which the second law says otherwise."""
+    calls = [part.answers(law, as_of) for law in laws]
+    for (was, becomes, *deciding), count, ids in _moved(calls, part.weights):
+        if effect := effect_of(was, becomes):
+            yield (effect, None, *_side(effect, deciding), was, becomes), count, ids
+    stays = pc.and_(*(pc.not_equal(each["disposition"], _DUE) for each in calls))
+    answers = [part.of_components(law, as_of) for law in laws]
+    for component in sorted({name for each in answers for name in each["component"].unique().to_pylist()}):
+        own = [each.filter(pc.equal(each["component"], component)) for each in answers]
+        states = [_with_own(*each).filter(stays) for each in zip(calls, own, strict=True)]
+        for (was, becomes, *deciding), count, ids in _moved(states, part.weights.filter(stays)):
+            if _DUE in (was, becomes):
+                effect = Effect.NEWLY_DUE if becomes == _DUE else Effect.STAYS
+                yield (effect, component, *_side(effect, deciding), was, becomes), count, ids
+
+
+def _with_own(calls: pa.Table, own: pa.Table) -> pa.Table:
+    """The answers to one component of each call: its own, or the call's, which it follows."""
+    place = pc.index_in(calls["call_id"].combine_chunks(), value_set=own["call_id"].combine_chunks())
+    return pa.table({name: pc.coalesce(own[name].take(place), calls[name]) for name in _JUDGED})
+
+
+_JUDGED = ("disposition", "industry", "rule_id")
+
+
+def _moved(states: Sequence[pa.Table], weights: pa.Table) -> Iterator[tuple[list[Any], int, list[str]]]:
+    """Answers that differ, each combination once: was, becomes, industries, rules; calls; some of their ids."""
+    pairs = {f"{name}{number}": state[name] for name in _JUDGED for number, state in enumerate(states)}
+    table = pa.table({**pairs, **{name: weights[name] for name in weights.column_names}})
+    moved = table.filter(pc.not_equal(table["disposition0"], table["disposition1"]))
+    grouped = moved.group_by([*pairs], use_threads=False).aggregate(
         [("calls", "sum"), ("first", "list"), ("last", "list")]
     )
     for row in grouped.to_pylist():
-        effect = effect_of(row["was"], row["becomes"])
-        if effect:
-            side = "new" if effect in (Effect.NEWLY_DUE, Effect.SCHEDULED) else "old"
-            key = (effect, row[f"{side}_industry"], row[f"{side}_rule"], row["was"], row["becomes"])
-            yield key, row["calls_sum"], list(dict.fromkeys([*row["first_list"], *row["last_list"]]))
+        yield [row[name] for name in pairs], row["calls_sum"], list(dict.fromkeys(row["first_list"] + row["last_list"]))
+
+
+def _side(effect: Effect, deciding: Sequence[str | None]) -> tuple[str | None, str | None]:
+    """The industry and the rule that decide, of both industries and both rules."""
+    new = effect in (Effect.NEWLY_DUE, Effect.SCHEDULED)
+    return deciding[new], deciding[2 + new]
 
 
 def effect_of(was: str, becomes: str) -> Effect | None:

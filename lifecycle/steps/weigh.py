@@ -12,7 +12,7 @@ import pyarrow as pa
 from lifecycle.crm.counted import Counted, industries
 from lifecycle.crm.crm import Crm
 from lifecycle.evidence.deletion import call_id_text
-from lifecycle.policy.disposition import dispose
+from lifecycle.policy.disposition import dispose, dispose_components
 from lifecycle.steps.context import Progress
 from lifecycle.steps.reach import Law, reach, widest
 
@@ -30,8 +30,16 @@ class Part:
 
     def answers(self, law: Law, as_of: date) -> pa.Table:
         """What `dispose` says of them under a law."""
-        meant = law.of_groups() if self.grouped else law
+        meant = self._meant(law)
         return dispose(self.facts, meant.schedules, meant.holds, as_of)
+
+    def of_components(self, law: Law, as_of: date) -> pa.Table:
+        """What `dispose_components` says of them under a law."""
+        meant = self._meant(law)
+        return dispose_components(self.facts, meant.schedules, meant.holds, as_of)
+
+    def _meant(self, law: Law) -> Law:
+        return law.of_groups() if self.grouped else law
 
 
 def parts(crm: Crm, laws: Sequence[Law], as_of: date, progress: Progress) -> Iterator[Part]:

@@ -73,6 +73,20 @@ def test_a_shorter_period_names_the_calls_that_become_due(lifecycle: Run_, commi
     assert said.json["needs_person"] is True
 
 
+def test_a_rule_for_recordings_names_those_that_become_due_while_their_calls_stay(
+    lifecycle: Run_, committed: Place
+) -> None:
+    more = "  - {id: REC, title: t, component: recording, trigger: ended_at, purge_after: P3M, destroy_after: P1Y}\n"
+    edit(committed, "retail.yaml", "examples:", f"{more}examples:")
+    said = lifecycle("diff", "HEAD", *AS_OF, "--json")
+    (impact,) = said.json["impacts"]
+    planned = lifecycle("plan", "--industry", "retail", *AS_OF, "--json").json["industries"]["retail"]
+    assert (said.code, impact["effect"], impact["component"]) == (1, "newly due", "recording")
+    assert (impact["was"], impact["becomes"], impact["rule_id"]) == ("retained", "due", "REC")
+    assert impact["calls"] == planned["components"]["recording"] > 5
+    assert "newly due   recording   retail" in lifecycle("diff", "HEAD", *AS_OF).out
+
+
 def test_what_can_only_keep_longer_is_exit_0_and_still_counted(lifecycle: Run_, committed: Place) -> None:
     edit(
         committed,

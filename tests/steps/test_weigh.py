@@ -15,9 +15,9 @@ from lifecycle.crm.database import open_database
 from lifecycle.crm.facts import FactKinds
 from lifecycle.crm.groups import Reach
 from lifecycle.crm.source import read_source
-from lifecycle.policy.disposition import dispose
+from lifecycle.policy.disposition import dispose, dispose_components
 from lifecycle.policy.schedule import Rule, Schedule, Schedules
-from lifecycle.steps.diff import Effect, effect_of
+from lifecycle.steps.diff import Effect, effect_of, judged_otherwise
 from lifecycle.steps.reach import Law, reach
 from lifecycle.steps.weigh import parts
 from tests.policy.build import NO_HOLDS, hold, holds, regime, rule, schedule, schedules
@@ -90,19 +90,32 @@ def served_rows(request, tmp_path) -> Rows:
 Effects = Counter[tuple[Any, ...]]
 
 
-def in_groups(of: Rows, both: Sequence[Law], as_of: date) -> Effects:
+def in_groups(of: Rows, both: tuple[Law, Law], as_of: date) -> Effects:
     found: Effects = Counter()
     for part in parts(of.crm, both, as_of, lambda *_: None):
-        answers = (part.answers(law, as_of)["disposition"].to_pylist() for law in both)
-        for was, becomes, calls in zip(*answers, part.weights["calls"].to_pylist(), strict=True):
-            found[(effect_of(was, becomes), was, becomes)] += calls
-    return Counter({key: calls for key, calls in found.items() if key[0]})
+        for (effect, component, _, _, was, becomes), calls, _ in judged_otherwise(part, both, as_of):
+            found[(effect, component, was, becomes)] += calls
+    return found
 
 
 def one_by_one(of: Rows, rows: Sequence[Row], both: Sequence[Law], as_of: date) -> Effects:
     facts = of.all_facts(rows)
-    answers = [dispose(facts, law.schedules, law.holds, as_of)["disposition"].to_pylist() for law in both]
-    return Counter((effect_of(*pair), *pair) for pair in zip(*answers, strict=True) if effect_of(*pair))
+    found: Effects = Counter()
+    calls, recordings = zip(*(said_of(facts, law, as_of) for law in both), strict=True)
+    for call in calls[0]:
+        was, becomes = (answers[call] for answers in calls)
+        found[(effect_of(was, becomes), None, was, becomes)] += 1
+        if "due" not in (was, becomes):
+            was, becomes = (own.get(call, answers[call]) for own, answers in zip(recordings, calls, strict=True))
+            if was != becomes and "due" in (was, becomes):
+                effect = Effect.NEWLY_DUE if becomes == "due" else Effect.STAYS
+                found[(effect, "recording", was, becomes)] += 1
+    return Counter({key: count for key, count in found.items() if key[0]})
+
+
+def said_of(facts: Any, law: Law, as_of: date) -> list[dict[str, str]]:
+    answers = (each(facts, law.schedules, law.holds, as_of).to_pylist() for each in (dispose, dispose_components))
+    return [{row["call_id"]: row["disposition"] for row in rows} for rows in answers]
 
 
 REGIMES = {
@@ -114,6 +127,7 @@ REGIMES = {
         regime("old", minimum="P3M", trigger="started_at", in_force={"from": AS_OF - timedelta(days=30)}),
     )
 }
+RECORDING = Rule.model_validate(rule("REC", "P1D", "never", component="recording"))
 EDITS: list[Callable[[Schedule], Schedule]] = [
     lambda s: s,
     lambda s: s.model_copy(update={"max_share": s.max_share / 2}),
@@ -130,6 +144,7 @@ EDITS: list[Callable[[Schedule], Schedule]] = [
     lambda s: edited(s, trigger={"later_of": ["ended_at", "relationship_ended_at"]}),
     lambda s: edited(s, count="year_end"),
     lambda s: edited(s, component="recording"),
+    lambda s: s.model_copy(update={"rules": (*s.rules, RECORDING)}),
     lambda s: edited(s, on_erasure="floor", purge_after="P1Y", destroy_after="P1Y"),
     lambda s: edited(s, regimes=["floor"]),
     lambda s: edited(s, regimes=["cap"]),
@@ -199,7 +214,7 @@ def test_a_call_beside_a_cutoff_falls_on_its_own_side_of_midnight_in_every_zone(
     sqlite_rows.fill(rows)
     found = in_groups(sqlite_rows, (two, one), date(2026, 11, 20))
     assert found == one_by_one(sqlite_rows, rows, (two, one), date(2026, 11, 20))
-    assert 300 < found[(Effect.NEWLY_DUE, "retained", "due")] < 500
+    assert 300 < found[(Effect.NEWLY_DUE, None, "retained", "due")] < 500
 
 
 def law_of(*given: Schedule, held: Any = NO_HOLDS) -> Law:
@@ -214,7 +229,7 @@ def many_rows() -> list[Row]:
     return [
         {"call_id": f"c{n % 390}", "industry": names[n % 7], "ended_at": None if n % 23 == 0 else at[n % 80],
          "record_class": classes[n % 5], "account_id": str(n % 50), "open_deal": n % 3 == 0, "open_task": False,
-         "relationship_ended_at": at[n % 70].date()}
+         "relationship_ended_at": at[n % 70].date(), "has_recording": [True, False, None][n % 3]}
         for n in range(400)
     ]  # fmt: skip
 
@@ -230,7 +245,11 @@ def test_servers_count_as_judging_every_call_does(served_rows):
         held=holds(hold("h", account_ids=["7", "8"]), hold("all", industries=["retail"], released="2026-11-01")),
     )
     after = law_of(
-        schedule(rule("ANY", "P3M", "never"), rule("ORDER", "P5M", "never", {"record_class": "ordér"})),
+        schedule(
+            rule("ANY", "P3M", "never"),
+            rule("ORDER", "P5M", "never", {"record_class": "ordér"}),
+            rule("REC", "P1M", "never", component="recording"),
+        ),
         schedule(rule("RET", "P3M", "never", trigger="relationship_ended_at"), industry="retail", matches="Retail"),
         held=holds(hold("h", account_ids=["8"])),
     )
@@ -238,6 +257,7 @@ def test_servers_count_as_judging_every_call_does(served_rows):
     found = in_groups(served_rows, (before, after), night)
     assert found == one_by_one(served_rows, rows, (before, after), night)
     assert {effect for effect, *_ in found} == {Effect.NEWLY_DUE, Effect.STAYS}
+    assert {component for _, component, *_ in found} == {None, "recording"}
 
 
 def test_what_does_not_change_is_not_asked_for(sqlite_rows):
