@@ -130,7 +130,12 @@ def reconciled(result: Reconciled) -> Metadata:
     """A cohort's archive against the CRM and the record."""
     names = ("batches", "archived", "recorded", "live")
     counts = {name: getattr(result, name) for name in names}
-    return {**counts, "vanished": result.vanished[:_SHOWN], "returned": result.returned[:_SHOWN]}
+    return {
+        **counts,
+        "components": dict(result.components),
+        "vanished": result.vanished[:_SHOWN],
+        "returned": result.returned[:_SHOWN],
+    }
 
 
 def _cohort(cohort: CohortPlan) -> Metadata:

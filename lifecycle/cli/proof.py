@@ -102,8 +102,10 @@ def _words(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _tell(found: Audit) -> None:
     calls = found.reconciled
-    say(f"{found.batches} batches read back whole and proved: {calls.archived} calls, {size(found.bytes)}.")
-    say(f"Of these calls {calls.recorded} are purged and on record, {calls.live} are in the CRM.")
+    whole = f"{calls.archived - calls.components.total()} calls"
+    archived = ", ".join([whole, *(f"{count} {name}" for name, count in sorted(calls.components.items()))])
+    say(f"{found.batches} batches read back whole and proved: {archived}; {size(found.bytes)}.")
+    say(f"Of these {calls.recorded} are purged and on record, {calls.live} are in the CRM.")
     _list("Damaged or missing", [f"{key}: {reason}" for key, reason in found.damaged.items()], "bold red")
     _list("Vanished: archived, not in the CRM, and on no record", calls.vanished, "bold red")
     _list("Returned: on record as purged, and in the CRM again", calls.returned, "bold red")
@@ -145,6 +147,7 @@ def _plain(found: Audit) -> dict[str, Any]:
         "batches": found.batches,
         "bytes": found.bytes,
         "archived": calls.archived,
+        "components": dict(calls.components),
         "recorded": calls.recorded,
         "live": calls.live,
         "damaged": found.damaged,

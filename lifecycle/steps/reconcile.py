@@ -1,5 +1,6 @@
 """Reconcile: every archived call, or component, is live or on the record, and none recorded is back. Reads only."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ class Reconciled:
 
     `vanished`: archived, not live, on no record: somebody deleted them. `returned`: on the record, and live again.
     Of a component that is said of the component: its call lives, and should. What is new in the call is not returned.
+    `components`: how many of the archived are no calls, but this component of one.
     """
 
     batches: int = 0
@@ -31,6 +33,7 @@ class Reconciled:
     live: int = 0
     vanished: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
+    components: Counter[str] = field(default_factory=Counter)
 
 
 def reconcile(lifecycle: Lifecycle, industry: str, cutoff: str) -> Reconciled:
@@ -60,6 +63,7 @@ def reconcile_batch(
     archived = set(ordered)
     result.batches += 1
     result.archived += len(archived)
+    result.components.update({manifest.component: len(archived)} if manifest.component else {})
     result.recorded += len(recorded)
     result.live += len(live)
     back = recorded & live

@@ -11,6 +11,7 @@ VERIFY_KEYS = [
     "batches",
     "bytes",
     "archived",
+    "components",
     "recorded",
     "live",
     "damaged",
@@ -28,7 +29,9 @@ def test_a_sound_archive_is_exit_0(lifecycle: Run_, purged: Place) -> None:
     assert (said.code, list(said.json)) == (0, VERIFY_KEYS)
     assert said.json["archived"] == said.json["recorded"] == len(purged.purged()) == 28
     assert (said.json["live"], said.json["damaged"], said.json["orphans"], said.json["unsealed"]) == (0, {}, [], 0)
-    assert "Archive and ledger are sound." in lifecycle("verify").out
+    told = lifecycle("verify").out
+    assert "Archive and ledger are sound." in told
+    assert "proved: 28 calls; " in told
 
 
 def test_before_init_verify_says_what_to_run(lifecycle: Run_, place: Place) -> None:

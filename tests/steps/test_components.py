@@ -85,6 +85,10 @@ def test_the_archive_is_sound_while_the_calls_live(done):
     found = audit(world.lifecycle())
     assert (found.sound, found.orphans, found.unsealed, found.files_waiting) == (True, [], 0, 0)
     assert (found.reconciled.archived, found.reconciled.recorded, found.reconciled.live) == (5, 5, 0)
+    assert (found.reconciled.components.keys(), found.reconciled.components.total()) == (
+        {"notes", "recording", "transcript"},
+        5,
+    )
 
 
 def test_a_call_whose_components_are_gone_is_no_candidate(done):
