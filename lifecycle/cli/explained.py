@@ -45,6 +45,8 @@ def tell(found: Explanation) -> None:
     if found.erasure_requested_on:
         request = found.facts[0].get("erasure_request")
         say(f"Erasure was asked for on {found.erasure_requested_on} ({request}): its processing is restricted.")
+    for component in found.absent:
+        say(f"Its {component} is not in the CRM; `lifecycle record {found.call_id}` says whether it was purged.")
     print_table("What comes of it", _OUTCOMES, map(_outcome, found.outcomes))
     whole = found.outcomes[0]
     say(f"{whole.disposition}: {whole.detail}", "bold")
@@ -65,6 +67,7 @@ def plain(found: Explanation) -> dict[str, Any]:
         "extensions": [{"id": e.id, "regime": e.regime, "dated": e.dated} for e in found.extensions],
         "erasure_requested_on": found.erasure_requested_on,
         "disposition": _plain_disposition(found.outcomes[0]) if found.outcomes else None,
+        "absent": found.absent,
         "outcomes": [_plain_outcome(outcome) for outcome in found.outcomes],
         "records": [plain_record(one) for one in found.records],
         "archived": [

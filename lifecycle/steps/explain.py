@@ -23,7 +23,7 @@ from lifecycle.steps.copies import ArchivedCopy, archived_copy
 from lifecycle.steps.lookup import Recorded, lookup
 
 _ANSWERS = tuple(Disposition)
-NO_MATCH = "does not match"
+NO_MATCH, LAWS_ONLY = "does not match", "its laws only"
 T = TypeVar("T", Hold, Extension)
 _UNSETTLED = (Disposition.UNSCHEDULED, Disposition.CONFLICT, Disposition.AWAITING_TRIGGER)
 
@@ -74,7 +74,8 @@ class Explanation:
     """One call on one day: its facts (a row an industry), each rule, law and hold, and what comes of them.
 
     A call that is gone has no facts and no outcome, but at least one record, and a copy for each. Of a live call no
-    record is sought: that would read them all; `audit` finds the purged calls that are back.
+    record is sought: that would read them all; `audit` finds the purged calls that are back. `absent`: its components
+    with rules of their own that are not there; they may be on record.
     """
 
     call_id: str
@@ -90,6 +91,7 @@ class Explanation:
     outcomes: tuple[Outcome, ...] = ()
     records: tuple[Recorded, ...] = ()
     copies: tuple[ArchivedCopy, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
@@ -117,6 +119,7 @@ def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
         ),
         erasure_requested_on=_request(facts),
         outcomes=outcomes,
+        absent=tuple(name for name in _components(lifecycle, facts) if name and _is_absent(facts, name)),
     )
 
 
@@ -134,6 +137,10 @@ def _gone(lifecycle: Lifecycle, told: Explanation) -> Explanation:
 def _request(facts: pa.Table) -> date | None:
     days = facts[ERASURE].to_pylist() if ERASURE in facts.column_names else []
     return min((day for day in days if day), default=None)
+
+
+def _is_absent(facts: pa.Table, component: str) -> bool:
+    return has(component) in facts.column_names and set(facts[has(component)].to_pylist()) == {False}
 
 
 def _schedules(lifecycle: Lifecycle, facts: pa.Table) -> list[Schedule | None]:
@@ -172,20 +179,29 @@ def _judgements(lifecycle: Lifecycle, facts: pa.Table, as_of: date, outcomes: Se
     """Every rule of every industry of the call: those that speak of it first, of each component after the call."""
     policies, silent = lifecycle.policies, list[Judgement]()
     winners = {(one.component, one.industry, one.rule_id) for one in outcomes}
-    for component in _components(lifecycle, facts):
+    for component in dict.fromkeys(one.component for one in outcomes):
         said = judge(facts, policies.schedules, policies.holds, as_of, component).to_pylist()
         for row in said:
             schedule = policies.schedules.by_industry.get(row["industry"] or "")
-            yield _judgement(row, component, schedule, (component, row["industry"], row["rule_id"]) in winners)
+            wins = (component, row["industry"], row["rule_id"]) in winners
+            yield from _judgement(row, component, schedule, wins)
         if component is None:
             silent += _silent(lifecycle, facts, said)
     yield from silent
 
 
-def _judgement(row: Mapping[str, Any], component: str | None, schedule: Schedule | None, wins: bool) -> Judgement:
+def _judgement(
+    row: Mapping[str, Any], component: str | None, schedule: Schedule | None, wins: bool
+) -> Iterator[Judgement]:
+    """One rule's; none where a rule for the whole call names no law that says anything of the component."""
     rule = next((rule for rule in schedule.rules if rule.id == row["rule_id"]), None) if schedule else None
     dates = (row["trigger_date"], row["purge_from"], row["destroy_from"])
-    return Judgement(row["industry"], component, rule, str(_ANSWERS[row["rank"]]), row["detail"], *dates, wins)
+    verdict = str(_ANSWERS[row["rank"]])
+    if component and rule and rule.component is None and verdict == Disposition.DUE:
+        verdict = LAWS_ONLY
+        if (row["floor"], row["ceiling"]) == (None, None):
+            return
+    yield Judgement(row["industry"], component, rule, verdict, row["detail"], *dates, wins)
 
 
 def _silent(lifecycle: Lifecycle, facts: pa.Table, said: Sequence[Mapping[str, Any]]) -> Iterator[Judgement]:

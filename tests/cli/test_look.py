@@ -29,6 +29,7 @@ EXPLANATION_KEYS = [
     "extensions",
     "erasure_requested_on",
     "disposition",
+    "absent",
     "outcomes",
     "records",
     "archived",
@@ -176,6 +177,33 @@ def test_explain_names_the_hold_and_what_keeps(lifecycle: Run_, place: Place) ->
     assert "on_hold: acme" in said.out
     assert "Acme v Bolt" in said.out
     assert "once every hold is released" in said.out
+
+
+def test_explain_says_what_each_rule_says_of_a_recording_and_nothing_of_one_that_is_gone(
+    lifecycle: Run_, place: Place
+) -> None:
+    schedule = place.policies / "finance.yaml"
+    rule = "  - {id: REC, title: t, component: recording, trigger: ended_at, purge_after: P1Y, destroy_after: P7Y}\n"
+    schedule.write_text(schedule.read_text().replace("examples:", rule + "examples:"))
+    banks = "SELECT c.id FROM calls c JOIN account_industries i USING (account_id) WHERE i.industry = 'Banking' "
+    banks += "AND c.ended_at > '2022-01-01' AND c.ended_at < '2025-01-01' AND account_id IN (SELECT account_id FROM "
+    banks += "account_industries GROUP BY account_id HAVING count(*) = 1) AND id {} IN (SELECT call_id FROM recordings)"
+    there, gone = (place.sql(banks.format(word))[0][0] for word in ("", "NOT"))
+    said = lifecycle("explain", there, *AS_OF, "--json").json
+    assert [(rule["component"], rule["rule_id"], rule["verdict"], rule["wins"]) for rule in said["rules"]] == [
+        (None, "FIN-CALL", "retained", True),
+        (None, "REC", "due", False),
+        ("recording", "FIN-CALL", "its laws only", False),
+        ("recording", "REC", "due", True),
+    ]
+    assert said["absent"] == []
+    said = lifecycle("explain", gone, *AS_OF, "--json").json
+    assert [(rule["component"], rule["rule_id"], rule["verdict"]) for rule in said["rules"]] == [
+        (None, "FIN-CALL", "retained"),
+        ("recording", "REC", "does not match"),
+    ]
+    assert said["absent"] == ["recording"]
+    assert f"`lifecycle record {gone}`" in lifecycle("explain", gone, *AS_OF).out.replace("\n", " ")
 
 
 def test_explain_says_why_a_rule_does_not_match(lifecycle: Run_, place: Place) -> None:
