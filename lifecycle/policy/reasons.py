@@ -7,8 +7,10 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from lifecycle.policy.cases import asked_of_cases, cases_of
+from lifecycle.policy.clock import Clock
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.laws import Told, bounds
+from lifecycle.policy.matching import local_dates
 from lifecycle.policy.regime import Limit, Regime
 from lifecycle.policy.schedule import Rule, Schedule, Schedules
 
@@ -46,43 +48,52 @@ def law_by_law(
             cases = cases_of(alone, schedule, schedules.regimes, holds, as_of)
             told = Told(cases, schedule, schedules.regimes, holds.extensions, as_of)
             for rule in schedule.rules:
-                yield from _of_rule(told, schedule, rule, component)
+                yield from _of_rule(told, alone, rule, component)
 
 
-def _of_rule(told: Told, schedule: Schedule, rule: Rule, component: str | None) -> Iterator[LawSays]:
+def _of_rule(told: Told, facts: pa.Table, rule: Rule, component: str | None) -> Iterator[LawSays]:
     laws = told.named(rule.regimes, component)
     cases, _ = told.cases.distinct(asked_of_cases(rule, laws, told.extensions.values()), None)
     about = told.about(cases)
     for law in laws:
         said = bounds(about, law, laws, component)
         yield LawSays(
-            industry=schedule.industry,
+            industry=told.schedule.industry,
             rule_id=rule.id,
             regime=law,
             applies=said.applies[0].as_py(),
-            trigger_date=_started(about, law),
+            trigger_date=_started(told, facts, law.clock((*law.minimum, *law.maximum)[0])),
             floor=said.floor[0].as_py(),
             ceiling=said.ceiling[0].as_py(),
-            soft_floor=max(_ends(about, law, () if law.floor else law.minimum), default=None),
-            soft_ceiling=min(_ends(about, law, () if law.ceiling else law.maximum), default=None),
+            soft_floor=max(_ends(told, facts, law, () if law.floor else law.minimum), default=None),
+            soft_ceiling=min(_ends(told, facts, law, () if law.ceiling else law.maximum), default=None),
             waits=said.waits[0].as_py(),
             late=said.late[0].as_py(),
         )
 
 
-def _started(told: Told, law: Regime) -> date | None:
-    """The day its clock started; None where that is unknown, or where nothing asks, as for a guidance."""
-    clock = law.clock((*law.minimum, *law.maximum)[0])
-    if not set(clock.triggers) <= told.cases.days.keys():
-        return None
-    day: date | None = told.clocked(clock)[0][0].as_py()
-    return day
+def _started(told: Told, facts: pa.Table, clock: Clock) -> date | None:
+    """The day a clock started for the call; None where that is not known."""
+    days = [_day(told, facts, name) for name in clock.triggers]
+    known = [day for day in days if day and (len(days) == 1 or clock.earliest <= day <= told.as_of)]
+    return max(known) if len(known) == len(days) else None
 
 
-def _ends(told: Told, law: Regime, limits: Sequence[Limit]) -> list[date]:
-    known = [limit for limit in limits if set(law.clock(limit).triggers) <= told.cases.days.keys()]
-    ends = [told.last_days(told.schedule.limit(law, limit))[0].as_py() for limit in known]
-    return [day for day in ends if day]
+def _day(told: Told, facts: pa.Table, name: str) -> date | None:
+    """A fact's day. None too where it was read as text: nothing that decides asks for it as a time."""
+    if name in facts.column_names and pa.types.is_temporal(facts.schema.field(name).type):
+        day: date | None = local_dates(facts, name, told.schedule.timezone)[0].as_py()
+        return day
+    return None
+
+
+def _ends(told: Told, facts: pa.Table, law: Regime, limits: Sequence[Limit]) -> Iterator[date]:
+    """The last days of limits that bind nobody."""
+    for limit in limits:
+        clock = law.clock(limit)
+        started = _started(told, facts, clock)
+        if started and clock.earliest <= started <= told.as_of:
+            yield told.schedule.limit(law, limit).last_day(started)
 
 
 def latest_day(earliest: date, ceiling: date | None, schedule: Schedule) -> date | None:

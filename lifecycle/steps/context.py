@@ -15,7 +15,7 @@ from lifecycle.errors import NightError, SettingsError
 from lifecycle.evidence.notes import named
 from lifecycle.ledger.keys import FileKeys, Keys
 from lifecycle.ledger.log import Log
-from lifecycle.policy.cases import CREATED, asked_by
+from lifecycle.policy.cases import CREATED, asked_by, named_by
 from lifecycle.policy.hold import Holds
 from lifecycle.policy.schedule import Schedules
 from lifecycle.settings import Settings
@@ -98,10 +98,15 @@ class Lifecycle:
         return found
 
 
-def fact_kinds(schedules: Schedules) -> FactKinds:
-    """Which facts the schedules read as times and as yes or no."""
+def fact_kinds(schedules: Schedules, shown: bool = False) -> FactKinds:
+    """Which facts the schedules read as times and as yes or no. `shown`: the clocks of laws that bind nobody, too."""
     asked = [asked_by(schedule, schedules.regimes) for schedule in schedules.by_industry.values()]
     times = frozenset(CREATED).union(*(each.times for each in asked))
+    laws = [law for each in schedules.by_industry.values() for law in named_by(each, schedules.regimes) if shown]
+    clocks = [law.clock(limit) for law in laws for limit in (*law.minimum, *law.maximum)]
+    times |= frozenset().union(*(clock.triggers for clock in clocks)) - frozenset().union(
+        *(each.words for each in asked)
+    )
     return FactKinds(times, frozenset().union(*(each.flags for each in asked)))
 
 

@@ -18,7 +18,7 @@ from lifecycle.policy.hold import Extension, Hold
 from lifecycle.policy.matching import matches, within
 from lifecycle.policy.reasons import LawSays, latest_day, law_by_law
 from lifecycle.policy.schedule import Rule, Schedule, names_of
-from lifecycle.steps.context import Lifecycle
+from lifecycle.steps.context import Lifecycle, fact_kinds
 from lifecycle.steps.copies import ArchivedCopy, archived_copy
 from lifecycle.steps.lookup import Recorded, lookup
 
@@ -100,8 +100,9 @@ def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
     The facts are as the CRM has them now, whatever the day. Raises InputError for a call that is nowhere.
     """
     policies = lifecycle.policies
-    with lifecycle.crm.database.reading() as connection:
-        _, facts = lifecycle.crm.facts.find(connection, call)
+    crm = lifecycle.crm_reading(fact_kinds(policies.schedules, shown=True))
+    with crm.database.reading() as connection:
+        _, facts = crm.facts.find(connection, call)
     told = Explanation(call, as_of, policies.git_commit, policies.git_dirty)
     if not facts.num_rows:
         return _gone(lifecycle, told)

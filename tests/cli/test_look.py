@@ -206,6 +206,18 @@ def test_explain_says_what_each_rule_says_of_a_recording_and_nothing_of_one_that
     assert f"`lifecycle record {gone}`" in lifecycle("explain", gone, *AS_OF).out.replace("\n", " ")
 
 
+def test_explain_says_what_a_guidance_asks_for_on_a_fact_that_decides_nothing(lifecycle: Run_, place: Place) -> None:
+    law = "id: advice, title: t, jurisdiction: EU, citation: c, evidence: e, verified: text, review_by: 2030-01-01, "
+    law += "kind: guidance, trigger: relationship_ended_at, minimum: P1Y"
+    (place.policies / "regimes" / "advice.yaml").write_text(f"{{{law}}}")
+    schedule = place.policies / "finance.yaml"
+    schedule.write_text(schedule.read_text().replace("[eu-mifid2-16-7]", "[eu-mifid2-16-7, advice]"))
+    call = a_due_call(lifecycle)
+    place.sql("UPDATE accounts SET relationship_ended_at = '2022-03-01 12:00:00'")
+    law = next(law for law in lifecycle("explain", call, *AS_OF, "--json").json["laws"] if law["regime"] == "advice")
+    assert (law["trigger_date"], law["soft_floor"], law["floor"]) == ("2022-03-01", "2023-03-01", None)
+
+
 def test_explain_says_why_a_rule_does_not_match(lifecycle: Run_, place: Place) -> None:
     schedule = place.policies / "telecom.yaml"
     rule = "  - {id: TEL-ORDER, title: Orders, when: {record_class: order}, trigger: ended_at, "

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lifecycle.policy import cases
@@ -355,16 +356,20 @@ def test_so_many_kinds_of_each_fact_that_their_codes_would_overflow_are_still_to
 
 def test_each_law_says_what_it_asks_for():
     soft = regime("soft", kind="guidance", minimum="P1Y", maximum="P6M")
-    of = under(regime("hard", minimum="P5Y", maximum="P9Y"), soft, SCOPED, AFTER)
-    said = {one.regime.id: one for one in law_by_law(facts(call(record_class="x")), of, NO_HOLDS, day(NIGHT))}
+    later = regime("later", kind="limitation", trigger="left_on", minimum="P1Y")
+    of = under(regime("hard", minimum="P5Y", maximum="P9Y"), soft, later, SCOPED, AFTER)
+    told = facts(call(record_class="x", left_on=day("2022-01-31")), left_on=pa.date32())
+    said = {one.regime.id: one for one in law_by_law(told, of, NO_HOLDS, day(NIGHT))}
     days = {name: (one.applies, str(one.trigger_date), str(one.floor), str(one.ceiling)) for name, one in said.items()}
     assert days == {
         "hard": (True, "2021-03-16", "2026-03-16", "2030-03-16"),
         "soft": (True, "2021-03-16", "None", "None"),
+        "later": (True, "2022-01-31", "None", "None"),
         "scoped": (False, "2021-03-16", "None", "None"),
         "after": (True, "None", "None", "None"),
     }
     assert (said["soft"].soft_floor, said["soft"].soft_ceiling) == (day("2022-03-16"), day("2021-09-16"))
+    assert said["later"].soft_floor == day("2023-01-31")
     assert said["after"].waits == "after counts from relationship_ended_at, which is missing or cannot be used"
 
 
