@@ -1,4 +1,4 @@
-"""An S3 bucket as object store: the only place of boto3.
+"""An S3 bucket as object store. boto3 lives here, in `s3_answers` and in `s3_probe`.
 
 Put-once is `If-None-Match: *`. Whenever an answer leaves a doubt, the object is read back and compared. HEAD is never
 asked: stores were seen to echo there the checksum they were sent. What to store, and when, does not belong here.
@@ -6,9 +6,8 @@ asked: stores were seen to echo there the checksum they were sent. What to store
 
 import builtins
 import hashlib
-from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
@@ -17,17 +16,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    FlexibleChecksumError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ReadTimeoutError,
-    SSLError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lifecycle.archive.objects import (
     CHUNK,
@@ -39,35 +28,14 @@ from lifecycle.archive.objects import (
     to_file,
     try_out,
 )
-from lifecycle.errors import FixityError, ObjectMissing, SettingsError, StoreError
+from lifecycle.archive.s3_answers import Answers, base64, code, refused, version_of
+from lifecycle.archive.s3_probe import Trial
+from lifecycle.errors import ObjectMissing, SettingsError, StoreError
 
 PART_BYTES = 64 << 20  # files above it go in parts of this size; S3's own minimum is 5 MiB
 
 # Three attempts of five seconds, and the pauses between them: a dead store is reported within twenty seconds.
 _PATIENCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"mode": "standard", "total_max_attempts": 3}}
-
-_MISSING = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}  # the last: that version is a delete marker
-
-# What the store says, and what to do about it. None of these can have written anything.
-_REFUSALS = {
-    "AccessDenied": "the store knows the credentials and forbids them this. Grant s3:PutObject, GetObject, "
-    "GetObjectVersion, DeleteObjectVersion, ListBucket, ListBucketMultipartUploads and AbortMultipartUpload here, "
-    "or wait for the end of the object's lock",
-    "InvalidAccessKeyId": "the store does not know this access key. Correct AWS_ACCESS_KEY_ID",
-    "SignatureDoesNotMatch": "the secret does not belong to the access key. Correct AWS_SECRET_ACCESS_KEY",
-    "ExpiredToken": "the credentials have expired. Renew them",
-    "RequestTimeTooSkewed": "this machine's clock is off. Correct it",
-    "AuthorizationHeaderMalformed": "the bucket is in another region. Correct AWS_REGION",
-    "PermanentRedirect": "the bucket is at another endpoint or in another region. Correct the endpoint or AWS_REGION",
-    "NoSuchBucket": "there is no such bucket. Create it, or correct the URL",
-}
-_UNREACHABLE: tuple[type[BotoCoreError], ...] = (
-    EndpointConnectionError,
-    ConnectTimeoutError,
-    ReadTimeoutError,
-    SSLError,
-)
-_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
 
 
 def connect(endpoint: str | None) -> Any:
@@ -94,6 +62,7 @@ class S3Store:
     def __init__(self, client: Any, bucket: str, prefix: str, part_bytes: int = PART_BYTES) -> None:
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
         self._client = client
+        self._answers = Answers(self.url, client.meta.endpoint_url)
         self._bucket = bucket
         self._under = f"{prefix}/" if prefix else ""
         self._part_bytes = part_bytes
@@ -112,29 +81,29 @@ class S3Store:
             raise others_than_expected(key)
         sent = _measure(key, body)
         condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-        checksum = {"ChecksumSHA256": _base64(bytes.fromhex(sent.sha256))}
+        checksum = {"ChecksumSHA256": base64(bytes.fromhex(sent.sha256))}
         try:
             answer = self._client.put_object(**self._where(key), Body=body, **condition, **checksum)
         except (ClientError, BotoCoreError) as error:
             return self._swapped(sent, expected, error)
-        return replace(sent, version_id=_version(answer))
+        return replace(sent, version_id=version_of(answer))
 
     def _swapped(self, sent: Stored, expected: bytes | None, error: Exception) -> Stored:
         """What is there after a swap whose answer says it failed, or was lost."""
-        if _code(error) in _REFUSALS or isinstance(error, _UNREACHABLE + _NO_CREDENTIALS):
-            raise self._said(error, "write", sent.key) from error
+        if refused(error):
+            raise self._answers.said(error, "write", sent.key) from error
         found = self._find(sent.key)
         if found is not None and found.sha256 == sent.sha256:
             return found
         before = None if expected is None else hashlib.sha256(expected).hexdigest()
         if (found.sha256 if found else None) == before:
-            raise StoreError(f"{self._said(error, 'write', sent.key)} It is as it was.") from error
+            raise StoreError(f"{self._answers.said(error, 'write', sent.key)} It is as it was.") from error
         raise others_than_expected(sent.key) from error
 
     def _tagged(self, key: str) -> tuple[bytes | None, str | None]:
         """An object and its ETag; nothing where the key is free."""
         try:
-            with self._translated("read", key):
+            with self._answers.translated("read", key):
                 answer = self._client.get_object(**self._where(key))
                 with closing(answer["Body"]) as body:
                     return body.read(), answer["ETag"]
@@ -156,7 +125,7 @@ class S3Store:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._under + check_prefix(prefix)
         )
-        with self._translated("list", prefix):
+        with self._answers.translated("list", prefix):
             found = [item["Key"].removeprefix(self._under) for page in pages for item in page.get("Contents", [])]
         return iter(sorted(found))  # sorted here: not every store walks its folders in the order of their keys
 
@@ -166,14 +135,14 @@ class S3Store:
         A plain DELETE would answer 204 on a bucket with versions, and only hide the object behind a marker.
         """
         where = self._where(stored_key)
-        with suppress(ObjectMissing), self._translated("delete", stored_key):
+        with suppress(ObjectMissing), self._answers.translated("delete", stored_key):
             self._client.delete_object(**where, VersionId=version_id or "null")
         self._abort_uploads(stored_key)
 
     def lock(self, stored: Stored, until: datetime) -> None:
         """See ObjectStore. Compliance mode; read back, for not every store says that it did not."""
         where = self._where(stored.key) | {"VersionId": stored.version_id or "null"}
-        with self._translated("lock", stored.key):
+        with self._answers.translated("lock", stored.key):
             self._client.put_object_retention(**where, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until})
             found = self._client.get_object_retention(**where)["Retention"]
         if found["Mode"] != "COMPLIANCE" or found["RetainUntilDate"] < until.replace(microsecond=0):
@@ -181,12 +150,10 @@ class S3Store:
 
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""
-        return try_out(
-            self, lambda one: self._checksum_refused(one) + self._versions_kept(one) + self._match_asked(one)
-        )
+        return try_out(self, Trial(self._client, self._answers, self._where, self).problems)
 
     def _put_whole(self, sent: Stored, body: bytes | Path) -> dict[str, Any]:
-        once = {"IfNoneMatch": "*", "ChecksumSHA256": _base64(bytes.fromhex(sent.sha256))}
+        once = {"IfNoneMatch": "*", "ChecksumSHA256": base64(bytes.fromhex(sent.sha256))}
         if isinstance(body, bytes):
             return dict(self._client.put_object(**self._where(sent.key), Body=body, **once))
         with body.open("rb") as file:
@@ -219,7 +186,7 @@ class S3Store:
         with path.open("rb") as file:
             while part := file.read(self._part_bytes):
                 whole.update(part)
-                checksum = _base64(hashlib.sha256(part).digest())
+                checksum = base64(hashlib.sha256(part).digest())
                 number = {"PartNumber": len(parts) + 1, "ChecksumSHA256": checksum}
                 answer = self._client.upload_part(**upload, **number, Body=part)
                 parts.append(number | {"ETag": answer["ETag"]})
@@ -230,11 +197,10 @@ class S3Store:
     def _settled(self, sent: Stored, write: Callable[[], dict[str, Any]]) -> Stored:
         """What is under the key after the write, read back whenever the answer does not say."""
         try:
-            return replace(sent, version_id=_version(write()))
+            return replace(sent, version_id=version_of(write()))
         except (ClientError, BotoCoreError) as error:
-            # Three attempts without any answer were patience enough: the rerun finds out, and it is safe.
-            if _code(error) in _REFUSALS or isinstance(error, _UNREACHABLE + _NO_CREDENTIALS):
-                raise self._said(error, "write", sent.key) from error
+            if refused(error):
+                raise self._answers.said(error, "write", sent.key) from error
             found = self._find_after(sent.key, error)
         return _ours(found, sent)
 
@@ -242,10 +208,10 @@ class S3Store:
         try:
             found = self._find(key)
         except StoreError as unread:
-            doubt = f"{self.url}: writing {key!r} ended in {_code(error)}, and whether it was stored is not known."
+            doubt = f"{self.url}: writing {key!r} ended in {code(error)}, and whether it was stored is not known."
             raise StoreError(f"{doubt} A rerun is safe. Reading it back: {unread}") from error
         if found is None:
-            raise StoreError(f"{self._said(error, 'write', key)} Nothing is stored under the key.") from error
+            raise StoreError(f"{self._answers.said(error, 'write', key)} Nothing is stored under the key.") from error
         return found
 
     def _find(self, key: str) -> Stored | None:
@@ -258,21 +224,21 @@ class S3Store:
         if version_id is not None:
             ask["VersionId"] = version_id
         digest, size = hashlib.sha256(), 0
-        with self._translated("read", key, version_id):
+        with self._answers.translated("read", key, version_id):
             answer = self._client.get_object(**self._where(key), **ask)
             with closing(answer["Body"]) as body:
                 # A bucket without versions answers any version with what it has.
-                if version_id not in (None, _version(answer)):
-                    raise ObjectMissing(f"{self.url}: {key!r} has no version {version_id}; found {_version(answer)}.")
+                if version_id not in (None, version_of(answer)):
+                    raise ObjectMissing(f"{self.url}: {key!r} has no version {version_id}; found {version_of(answer)}.")
                 for chunk in body.iter_chunks(CHUNK):
                     digest.update(chunk)
                     size += len(chunk)
                     write(chunk)
-        return Stored(key, _version(answer), size, digest.hexdigest())
+        return Stored(key, version_of(answer), size, digest.hexdigest())
 
     def _abort_uploads(self, key: str) -> None:
         where = self._where(key)
-        with self._translated("abort unfinished uploads of", key):
+        with self._answers.translated("abort unfinished uploads of", key):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._bucket, Prefix=where["Key"]
             )
@@ -281,69 +247,8 @@ class S3Store:
                 with suppress(self._client.exceptions.NoSuchUpload):
                     self._client.abort_multipart_upload(**where, UploadId=upload["UploadId"])
 
-    def _checksum_refused(self, first: Stored) -> builtins.list[str]:
-        key = f"{first.key}-damaged"
-        wrong = _base64(hashlib.sha256(b"as sent").digest())
-        with self._translated("write", key):
-            try:
-                answer = self._client.put_object(**self._where(key), Body=b"damaged", ChecksumSHA256=wrong)
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 400:
-                    return []
-                raise
-        self.delete(key, _version(answer))
-        return ["warning: the store takes bytes that do not fit their checksum; damage shows only when reading back"]
-
-    def _versions_kept(self, first: Stored) -> builtins.list[str]:
-        if first.version_id is None:
-            return []
-        with self._translated("write", first.key):
-            checksum = _base64(hashlib.sha256(b"newer").digest())
-            newer = self._client.put_object(**self._where(first.key), Body=b"newer", ChecksumSHA256=checksum)
-        try:
-            same = self.get(first.key, first.version_id) == b"first"
-        finally:
-            self.delete(first.key, _version(newer))
-        return [] if same else ["a newer version changed what an older one reads as"]
-
-    def _match_asked(self, first: Stored) -> builtins.list[str]:
-        """Whether a swap that comes second is refused by the store itself."""
-        key = f"{first.key}-matched"
-        early, late = self.put_once(key, b"early"), None
-        with self._translated("write", key), suppress(ClientError):
-            late = self._client.put_object(**self._where(key), Body=b"late", IfMatch=f'"{"0" * 32}"')
-        if late is not None:
-            self.delete(key, _version(late))
-        self.delete(key, early.version_id)
-        problem = (
-            "warning: the store replaces objects without asking If-Match; only the database keeps two sealers apart"
-        )
-        return [] if late is None else [problem]
-
     def _where(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._bucket, "Key": self._under + check_key(key)}
-
-    @contextmanager
-    def _translated(self, doing: str, key: str, version_id: str | None = None) -> Iterator[None]:
-        try:
-            yield
-        except FlexibleChecksumError as error:
-            raise FixityError(f"{self.url}: {key!r} no longer has the checksum it was stored with: {error}") from error
-        except (ClientError, BotoCoreError) as error:
-            # Amazon calls a version id it could not have made an invalid argument.
-            if _code(error) in _MISSING or (version_id is not None and _code(error) == "InvalidArgument"):
-                version = "" if version_id is None else f", version {version_id}"
-                raise ObjectMissing(f"{self.url}: no object {key!r}{version} ({_code(error)}).") from error
-            raise self._said(error, doing, key) from error
-
-    def _said(self, error: Exception, doing: str, key: str) -> StoreError:
-        if isinstance(error, _UNREACHABLE):
-            why = f"no answer from {self._client.meta.endpoint_url}. Check the endpoint and the network"
-        elif isinstance(error, _NO_CREDENTIALS):
-            why = "no credentials found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
-        else:
-            why = _REFUSALS.get(_code(error), str(error))
-        return StoreError(f"{self.url}: could not {doing} {key!r}: {why} ({_code(error)}). A rerun is safe.")
 
 
 def _measure(key: str, body: bytes | Path) -> Stored:
@@ -357,16 +262,3 @@ def _ours(found: Stored, sent: Stored) -> Stored:
     if found.sha256 != sent.sha256:
         raise exists_with_other_bytes(found, sent.sha256)
     return found
-
-
-def _version(answer: dict[str, Any]) -> str | None:
-    version = answer.get("VersionId")
-    return None if version in (None, "", "null") else str(version)
-
-
-def _code(error: Exception) -> str:
-    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
-
-
-def _base64(digest: bytes) -> str:
-    return b64encode(digest).decode()

@@ -88,7 +88,8 @@ def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_o
     for name in names:
         answered = bounded(facts, schedules, holds, as_of, name).drop_columns(list(_BOUNDS))
         found.append(answered.append_column("component", pa.repeat(pa.scalar(name), answered.num_rows)))
-    empty = dispose(facts.slice(0, 0), schedules, holds, as_of)
+    nobody = facts["call_id"].slice(0, 0).combine_chunks()
+    empty = answers(nobody, JUDGEMENT.empty_table(), as_of).drop_columns(list(_BOUNDS))
     return pa.concat_tables([empty.append_column("component", pa.array([], pa.string())), *found])
 
 
