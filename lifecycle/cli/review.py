@@ -169,7 +169,7 @@ def _tell_shortening(found: Shortening) -> None:
     columns = ("industry", "rule", "now", "proposed", "floor", "calls", "frees about", "in all", "note")
     rows = [
         (one.industry, one.rule_id, one.now, one.proposed, one.floor, one.calls, size(one.bytes), size(one.so_far),
-         "asks for a review!" if one.review else None)
+         "asks for a review!" if one.review else None if one.calls else "only with those below")
         for one in found.proposals
     ]  # fmt: skip
     print_table(f"To free {size(found.wanted)}, as of {found.as_of}: proposals, nothing was done", columns, rows)

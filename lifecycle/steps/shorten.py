@@ -31,7 +31,8 @@ _Choice = Mapping[tuple[str, str], RetentionPeriod]
 class Proposal:
     """One rule's stay in the CRM, shortened: which calls that frees beyond the proposals before it.
 
-    `floor` says what bounds it. `so_far` is the sum of bytes up to this proposal. Bytes are estimated from samples.
+    None, where other rules keep them all too: they go with a proposal after it. `floor` says what bounds it. `so_far`:
+    the sum of bytes up to here. Bytes are estimated from samples.
     """
 
     industry: str
@@ -193,7 +194,10 @@ def _greedily(scale: _Scale, options: Sequence[_Option], wanted: int) -> Iterato
         gains = [(_gain(scale, chosen, option, option.periods[-1], calls), option) for option in left]
         (more, size), option = max(gains, key=lambda gain: (gain[0][1], gain[1].key))
         if not more:
-            return
+            needed = _needed(scale, chosen, left, calls)
+            if needed is None:
+                return
+            option = needed
         period = option.periods[-1]
         if so_far + size >= wanted:
             period, more, size = _mildest(scale, chosen, option, calls, wanted - so_far)
@@ -201,6 +205,14 @@ def _greedily(scale: _Scale, options: Sequence[_Option], wanted: int) -> Iterato
         left.remove(option)
         calls, so_far = calls + more, so_far + size
         yield _proposal(option, period, more, size, so_far)
+
+
+def _needed(scale: _Scale, chosen: _Choice, left: Sequence[_Option], before: int) -> _Option | None:
+    """Where no rule frees a call alone: the one most calls wait for when all are shortened. None: even so nothing."""
+    together = {**chosen, **{option.key: option.periods[-1] for option in left}}
+    without = [({key: period for key, period in together.items() if key != o.key}, o) for o in left]
+    fewest, option = min(((scale.freed(given)[0], o) for given, o in without), key=lambda one: (one[0], one[1].key))
+    return option if fewest < scale.freed(together)[0] > before else None
 
 
 def _gain(scale: _Scale, chosen: _Choice, option: _Option, period: RetentionPeriod, before: int) -> tuple[int, int]:

@@ -175,6 +175,22 @@ def test_a_shortening_that_is_proposed_is_one_that_a_diff_confirms(lifecycle: Ru
     assert [(one["effect"], one["calls"]) for one in impacts] == [("newly due", only["calls"])]
 
 
+def test_two_rules_that_free_nothing_alone_are_proposed_together(lifecycle: Run_, place: Place) -> None:
+    for name in ("finance", "healthcare", "insurance", "telecom"):
+        (place.policies / f"{name}.yaml").unlink()
+    edit(place, "retail.yaml", "    keep_while: [open_deal, open_task]\n", "")
+    rule = "  - {id: TOO, title: t, trigger: ended_at, purge_after: P1Y, destroy_after: P1Y}\n"
+    edit(place, "retail.yaml", "examples:", f"{rule}examples:")
+    found = lifecycle("shorten", "--free", "1kB", *AS_OF, "--json").json
+    first, second = found["proposals"]
+    said, before = lifecycle("shorten", "--free", "1kB", *AS_OF), due(place, None)
+    assert {first["rule_id"], second["rule_id"]} == {"RET-CALL", "TOO"}
+    assert (first["calls"], first["bytes"], found["missing"]) == (0, 0, 0)
+    edit(place, "retail.yaml", "purge_after: P1Y", "purge_after: P6M")
+    assert second["calls"] == len(due(place, None)["retail"]) - len(before["retail"]) > 0
+    assert "only with those below" in " ".join(said.out.split())
+
+
 def test_a_size_that_is_none_is_exit_2(lifecycle: Run_, place: Place) -> None:
     for wrong in ("GB", "-1GB", "20Q", "nan", "inf GB", "0"):
         said = lifecycle("shorten", "--free", wrong)
