@@ -374,6 +374,36 @@ def test_each_law_says_what_it_asks_for():
 
 
 @pytest.mark.parametrize(
+    ("left", "trigger", "started", "ends"),
+    [
+        ("2022-01-31", "left_on", "2022-01-31", "2023-01-31"),
+        (NIGHT, "left_on", NIGHT, "2027-11-20"),
+        ("2026-11-21", "left_on", "2026-11-21", None),  # in the future: shown, and no clock
+        ("1970-01-02", "left_on", "1970-01-02", "1971-01-02"),
+        ("1970-01-01", "left_on", "1970-01-01", None),  # what software writes for no date
+        (None, "left_on", None, None),
+        ("2022-01-31", {"later_of": ["ended_at", "left_on"]}, "2022-01-31", "2023-01-31"),
+        ("2020-01-31", {"later_of": ["ended_at", "left_on"]}, "2021-03-16", "2022-03-16"),
+        (NIGHT, {"later_of": ["ended_at", "left_on"]}, NIGHT, "2027-11-20"),
+        ("2026-11-21", {"later_of": ["ended_at", "left_on"]}, None, None),
+        ("1970-01-01", {"later_of": ["ended_at", "left_on"]}, None, None),
+        (None, {"later_of": ["ended_at", "left_on"]}, None, None),
+    ],
+)
+def test_what_binds_nobody_counts_from_its_own_clock(left, trigger, started, ends):
+    of = under(regime("advice", kind="guidance", trigger=trigger, minimum="P1Y"))
+    told = facts(call(left_on=left and day(left)), left_on=pa.date32())
+    (said,) = law_by_law(told, of, NO_HOLDS, day(NIGHT))
+    assert (said.trigger_date, said.soft_floor) == (started and day(started), ends and day(ends))
+
+
+def test_what_binds_nobody_says_nothing_of_a_fact_that_is_text():
+    of = under(regime("advice", kind="guidance", trigger="left_on", minimum="P1Y"))
+    (said,) = law_by_law(facts(call(left_on="2022-01-31"), left_on=pa.string()), of, NO_HOLDS, day(NIGHT))
+    assert (said.trigger_date, said.soft_floor) == (None, None)
+
+
+@pytest.mark.parametrize(
     ("grace", "ceiling", "latest"),
     [
         ("P30D", None, "2026-04-15"),
