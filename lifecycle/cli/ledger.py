@@ -97,7 +97,8 @@ def replay(json_output: AsJson = False) -> None:
         say(f"The ledger has {found.ledger_size} leaves; the database saw {found.database_size} of them logged.")
         if found.unknown:
             say(f"{found.unknown} purges are in the ledger only: the database was restored from a backup.", "bold red")
-        say(f"{len(found.returned)} purged calls are in the CRM again{':' if found.returned else '.'}")
+        what = "purged calls, or parts of calls, are in the CRM again"
+        say(f"{len(found.returned)} {what}{':' if found.returned else '.'}")
         for call in found.returned[:_LISTED]:
             say(f"  {call}")
         if len(found.returned) > _LISTED:

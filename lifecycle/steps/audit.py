@@ -17,7 +17,7 @@ from lifecycle.ledger.log import CHECKPOINT, Published
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.steps.context import Lifecycle
 from lifecycle.steps.reconcile import Reconciled, named, reconcile_batch, sealed_bytes
-from lifecycle.steps.replay import came_back, unknown_purges
+from lifecycle.steps.replay import Purged, came_back, unknown_purges
 from lifecycle.steps.seal import seen_by_database
 from lifecycle.steps.verify import verify
 
@@ -189,14 +189,22 @@ def _audit_ledger(lifecycle: Lifecycle, result: Audit) -> None:
             f"its {published.size} leaves do not go on from the {seen.size} the database saw signed"
         )
     _audit_pinned(lifecycle, pinned, result)
-    unknown = {} if damage else unknown_purges(lifecycle, log, published)
-    if unknown:
-        first = min(unknown.values())
-        result.damaged[f"leaf {first}"] = (
-            f"the CRM has no purge row for this and {len(unknown) - 1} other leaves: was its database restored from a "
-            "backup? `lifecycle replay` names the calls that came back"
+    unknown = Purged() if damage else unknown_purges(lifecycle, log, published)
+    if leaves := unknown.leaves():
+        result.damaged[f"leaf {leaves[0]}"] = (
+            f"the CRM has no purge row for this and {len(leaves) - 1} other leaves: was its database restored from a "
+            "backup? `lifecycle replay` names what came back"
         )
-        result.reconciled.returned += sorted(set(came_back(lifecycle, unknown)) - set(result.reconciled.returned))
+        _audit_returned(lifecycle, unknown, result)
+
+
+def _audit_returned(lifecycle: Lifecycle, unknown: Purged, result: Audit) -> None:
+    try:
+        found = came_back(lifecycle, unknown)
+    except (ProofError, ObjectMissing) as error:
+        result.damaged[CHECKPOINT] = f"what came back cannot be told: {_reason(error)}"
+        return
+    result.reconciled.returned += sorted(set(found) - set(result.reconciled.returned))
 
 
 def _audit_pinned(lifecycle: Lifecycle, pinned: dict[str, str], result: Audit) -> None:

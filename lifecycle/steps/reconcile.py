@@ -67,7 +67,7 @@ def reconcile_batch(
     result.recorded += len(recorded)
     result.live += len(live)
     back = recorded & live
-    back = back if manifest.component is None else _back(lifecycle, manifest, tables, back)
+    back = back if manifest.component is None else there_again(lifecycle, manifest, tables, back)
     result.returned += named(back, manifest.component)
     missing = archived - recorded - live
     result.vanished += named(missing - _recorded_elsewhere(lifecycle, missing, manifest.component), manifest.component)
@@ -87,9 +87,14 @@ def named(calls: Iterable[str], component: str | None) -> list[str]:
     return sorted(call if component is None else f"{call} ({component})" for call in calls)
 
 
-def _back(lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], calls: Collection[str]) -> set[str]:
-    """Of calls that have some of a purged component, those that have a row or a value of it that was archived."""
-    rows = lifecycle.crm.rows_of(manifest.component)
+def there_again(
+    lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], calls: Collection[str]
+) -> set[str]:
+    """Of calls of which a component was purged, those that have a row or a value of it that was archived.
+
+    Raises CompletenessError where the CRM cannot be asked about it.
+    """
+    rows = _rows_of(lifecycle, manifest)
     try:
         with lifecycle.crm.database.reading() as connection:
             now = rows.read(connection, rows.key.parse(sorted(calls))) if calls else {}

@@ -12,7 +12,8 @@ from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.deletion import PurgeRow
 from lifecycle.evidence.leaf import commitment, leaf
 from lifecycle.evidence.notes import Verifier
-from lifecycle.steps.replay import came_back, purges
+from lifecycle.steps.replay import Purged, came_back
+from lifecycle.steps.replay import purged as gone_by
 from lifecycle.steps.seal import seal
 from tests.cli.conftest import Place, Run_
 
@@ -162,11 +163,12 @@ def test_a_call_of_which_only_a_component_went_did_not_come_back(lifecycle: Run_
     call, opened = purged.sql("SELECT id FROM calls LIMIT 1")[0][0], purged.lifecycle()
     (epoch,) = opened.keys.epochs()
     for name, component in (("whole", None), ("part", "recording")):
-        fields = {"call": epoch.commitment("demo", call), "component": component}
+        fields = {"call": epoch.commitment("demo", call), "component": component, "manifest_key": "m"}
         opened.crm.control.places.note({name: leaf("purged", fields)}, opened.now())
         seal(opened)
         log = opened.log()
         published = log.published()
         assert published is not None
-        last = dict(purges(log, published, published.size - 1, published.size))
-        assert came_back(opened, last) == ([] if component else [call])
+        last = gone_by(log, published, [(published.size - 1, published.size)])
+        assert came_back(opened, Purged(calls=last.calls)) == ([] if component else [call])
+        assert (list(last.parts), last.leaves()) == (["m"] if component else [], [published.size - 1])

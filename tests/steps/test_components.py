@@ -13,6 +13,7 @@ from lifecycle.steps.cohort import open_cohort
 from lifecycle.steps.lookup import lookup
 from lifecycle.steps.plan import cutoffs, plan_night
 from lifecycle.steps.purge import purge_cohort
+from lifecycle.steps.replay import replay
 from tests.builders import BANK_DAY, NIGHT, RUN, archive, committed, plan, purge, run_night
 from tests.steps.parts import GOING, PARTS, account_for_parts, furnish, parts_of, small_parts
 
@@ -138,7 +139,6 @@ def test_what_came_back_is_found_and_what_is_new_is_not(sqlite_world):
     assert sorted(found.returned) == ["id-1 (recording)", "id-3 (transcript)"]
 
 
-@pytest.mark.slow
 def test_components_that_a_restored_backup_brings_back_are_found(sqlite_world):
     world = small_parts(sqlite_world)
     world.flush()
@@ -146,8 +146,28 @@ def test_components_that_a_restored_backup_brings_back_are_found(sqlite_world):
     backup = database.read_bytes()
     run_night(world.lifecycle())
     database.write_bytes(backup)
-    found = audit(world.lifecycle()).reconciled.returned
-    assert sorted(found) == sorted(f"{key} ({component})" for key, component in GOING)
+    everything = sorted(f"{key} ({component})" for key, component in GOING)
+    found = audit(world.lifecycle())
+    assert (found.sound, found.reconciled.returned) == (False, everything)
+    assert "`lifecycle replay` names what came back" in " ".join(found.damaged.values())
+    again = replay(world.lifecycle())
+    assert (again.unknown, again.returned) == (len(GOING), everything)
+    world.execute("DELETE FROM recordings WHERE call_id = 'id-1'")
+    world.execute("UPDATE calls SET transcript = 'another' WHERE id = 'id-3'")
+    left = {"id-1 (recording)", "id-3 (transcript)"}
+    assert set(everything) - set(replay(world.lifecycle()).returned) == left
+
+
+def test_a_night_after_a_restored_backup_purges_components_anew(sqlite_world):
+    world = small_parts(sqlite_world)
+    world.flush()
+    database = Path(world.url.removeprefix("sqlite:///"))
+    start, files, backup = world.dump(), world.on_disk(), database.read_bytes()
+    run_night(world.lifecycle())
+    database.write_bytes(backup)
+    run_night(world.lifecycle())
+    assert account_for_parts(world, start, files) == GOING
+    assert replay(world.lifecycle()).returned == audit(world.lifecycle()).reconciled.returned == []
 
 
 @pytest.mark.slow

