@@ -154,8 +154,11 @@ def test_an_industry_is_held_trimmed_and_case_folded(named, written):
     ]
 
 
-def test_other_values_are_compared_as_the_facts_give_them():
-    assert kept(hold(agent_ids=["Ann"]), call(agent_id="Ann"), call(agent_id="ann")) == [True, False]
+@pytest.mark.parametrize("key", ["account_ids", "agent_ids", "phones", "task_ids"])  # by name before and after industry
+def test_other_values_are_compared_as_the_facts_give_them(key):
+    fact = key[:-1]
+    told = [call(**{fact: "Ann"}), call(**{fact: "ann"})]
+    assert kept(hold(**{key: ["Ann"]}), *told, **{fact: pa.string()}) == [True, False]
 
 
 @pytest.mark.parametrize(
