@@ -30,7 +30,10 @@ _PLAN_CHECKS = {
 }
 
 
-_ANCHORED = "Every anchor that is set took the newest checkpoint."
+_RECORD_CHECKS = {
+    "anchored": "Every anchor that is set took the newest checkpoint.",
+    "database_is_not_older_than_ledger": "The CRM's database knows every leaf of the ledger: it is no restored backup.",
+}
 _EVERY = "Every planned call went, or went before."
 _ASIDE = {
     name: dg.AssetCheckSpec("nothing_set_aside", asset=name, partitions_def=cohorts, description=_EVERY)
@@ -145,7 +148,10 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
 
 
 @dg.asset(
-    check_specs=[dg.AssetCheckSpec("anchored", asset="deletion_record", partitions_def=cohorts, description=_ANCHORED)],
+    check_specs=[
+        dg.AssetCheckSpec(name, asset="deletion_record", partitions_def=cohorts, description=said)
+        for name, said in _RECORD_CHECKS.items()
+    ],
     deps=[purged_calls],
     partitions_def=cohorts,
     backfill_policy=one_cohort_a_run,
@@ -160,7 +166,12 @@ def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # ty
     with said_plainly():
         opened = lifecycle.open()
         sealed, anchors = seal(opened), anchor(opened)
-    failed = dg.AssetCheckResult(
+    seen = dg.AssetCheckResult(
         passed=not anchors.failed, check_name="anchored", severity=dg.AssetCheckSeverity.WARN, metadata=anchors.failed
     )
-    return dg.MaterializeResult(metadata=report.recorded(sealed, anchors), check_results=[failed])
+    restored = dg.AssetCheckResult(
+        passed=not sealed.unknown,
+        check_name="database_is_not_older_than_ledger",
+        metadata={"unknown_leaves": sealed.unknown, "do": "`lifecycle replay` names what a restore brought back"},
+    )
+    return dg.MaterializeResult(metadata=report.recorded(sealed, anchors), check_results=[seen, restored])

@@ -25,10 +25,14 @@ _LOST = "Nothing was signed. Restore the newer state of the store; if there is n
 
 @dataclass
 class Sealed:
-    """What this step logged: records of purged calls, and all leaves; and where the ledger stands now."""
+    """What this step logged: records of purged calls, and all leaves; and where the ledger stands now.
+
+    `unknown`: leaves that were logged before and that this database knows nothing of: it is an older one.
+    """
 
     records: int = 0
     leaves: int = 0
+    unknown: int = 0
     size: int = 0
     root: str = ""
     checkpoint: str = ""
@@ -45,7 +49,7 @@ def seal(lifecycle: Lifecycle) -> Sealed:
     with lifecycle.crm.database.lease(LEASE):
         observe_policies(lifecycle)
         log = lifecycle.log()
-        published = recovered(lifecycle, log)
+        published, result.unknown = recovered(lifecycle, log)
         while places := _places(lifecycle, published.size if published else 0):
             published = _append(lifecycle, log, published, places, result)
         if published:
@@ -54,10 +58,10 @@ def seal(lifecycle: Lifecycle) -> Sealed:
     return result
 
 
-def recovered(lifecycle: Lifecycle, log: Log) -> Published | None:
+def recovered(lifecycle: Lifecycle, log: Log) -> tuple[Published | None, int]:
     """The ledger as it may be continued: what the database saw last is found in the store, or its continuation.
 
-    None: there is no ledger yet. Raises LedgerError.
+    None: there is no ledger yet. Beside it, how many of its leaves the database knows nothing of. Raises LedgerError.
     """
     published, seen = log.published(), seen_by_database(lifecycle, log)
     if published is None:
@@ -65,15 +69,13 @@ def recovered(lifecycle: Lifecycle, log: Log) -> Published | None:
             raise LedgerError(f"{CHECKPOINT}: the database saw {seen.size} leaves signed, the store has none. {_LOST}")
         vkeys = [signer.verifier.vkey for signer in lifecycle.keys.signers(log.origin)]
         note(lifecycle, "genesis", {"": {"origin": log.origin, "keys": vkeys}})
-        return None
+        return None, 0
     start = seen.size if seen else 0
     if seen and not log.continues(seen.checkpoint, published.checkpoint):
         raise LedgerError(
             f"{CHECKPOINT}: its {published.size} leaves do not go on from the {start} the database saw signed. {_LOST}"
         )
-    if published.size > start:
-        _catch_up(lifecycle, log, start, published)
-    return published
+    return published, _catch_up(lifecycle, log, start, published) if published.size > start else 0
 
 
 def seen_by_database(lifecycle: Lifecycle, log: Log) -> Published | None:
@@ -83,7 +85,7 @@ def seen_by_database(lifecycle: Lifecycle, log: Log) -> Published | None:
     return None if body is None else log.read("the checkpoint in the database", body)
 
 
-def _catch_up(lifecycle: Lifecycle, log: Log, start: int, published: Published) -> None:
+def _catch_up(lifecycle: Lifecycle, log: Log, start: int, published: Published) -> int:
     """The store has more than the database knows: an answer was lost, or the database is an older one.
 
     What waits and is logged already gets the place where it is. What is left of the log no purge row knows.
@@ -101,6 +103,7 @@ def _catch_up(lifecycle: Lifecycle, log: Log, start: int, published: Published) 
         fields = {"database_size": start, "ledger_size": published.size, "unknown_leaves": unknown}
         note(lifecycle, "recovery", {f"{start}-{published.size}": fields})
     control.sealed(published.size, published.note, found, lifecycle.now())
+    return unknown
 
 
 def _numbered(log: Log, start: int, end: int) -> Iterator[tuple[bytes, int]]:

@@ -335,3 +335,16 @@ def test_the_asset_shows_the_ledger_and_an_anchor_that_fails_is_a_check_and_stop
     assert isinstance(found["summary"], dg.MarkdownMetadataValue)
     assert "ledger_is_consistent_with_before" not in result.failed_checks
     assert [leaf["kind"] for leaf in world.leaves()].count("census") == 1
+
+
+def test_the_night_after_a_restored_backup_fails_a_check_once(world: World, instance: dg.DagsterInstance) -> None:
+    world.flush()
+    database = Path(world.url.removeprefix("sqlite:///"))
+    backup = database.read_bytes()
+    assert "database_is_not_older_than_ledger" not in night(instance).failed_checks
+    before = len(world.records())
+    database.write_bytes(backup)
+    again = night(instance)
+    assert (again.failures, again.failed_checks.count("database_is_not_older_than_ledger")) == ([], 1)
+    assert len(world.records()) == 2 * before
+    assert "database_is_not_older_than_ledger" not in night(instance).failed_checks

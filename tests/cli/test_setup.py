@@ -152,8 +152,10 @@ scope: {scope}
         ("{industries: [banking]}", True),
         ("{industries: [shipping]}", False),
         ("{industries: [banking], from: 2026-01-01}", True),
-        ("{industries: [banking], from: 2999-01-01, to: 9999-12-31}", False),
-        ("{account_ids: [24], to: 1960-12-31}", False),
+        ("{account_ids: [25], to: 2026-12-31}", True),
+        ("{account_ids: [25], from: 2999-01-01, to: 9999-12-31}", False),
+        ("{account_ids: [25], to: 1960-12-31}", False),
+        ("{account_ids: [24], to: 1960-12-31}", True),  # one of its calls has 1970 for no date: it may be on any day
         ("{phones: ['+1 202 555 0180']}", True),
     ],
 )
