@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ class ServerUnavailable(Exception):
     """A server cannot be had on this machine. The message names what is missing."""
 
 
-class Server:
+class Server(ABC):
     """A process that serves on one port. It is started when made; `stop` and `start` keep its port and its data."""
 
     name: str
@@ -90,15 +91,16 @@ class Server:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> None:  # noqa: B027 - some need nothing
         """What is done once, before the first start."""
 
+    @abstractmethod
     def _command(self) -> list[str]:
-        raise NotImplementedError
+        """What is started."""
 
+    @abstractmethod
     def _answers(self) -> bool:
         """Whether the server serves. An exception counts as no."""
-        raise NotImplementedError
 
     def _environment(self) -> dict[str, str]:
         # A TMPDIR of its own: two MariaDBs installing at once delete each other's temporary tables.
@@ -148,13 +150,14 @@ class SqlServer(Server):
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    @abstractmethod
     def execute(self, statement: str) -> None:
         """Run one statement as the administrator, each in its own transaction."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def user_name(self) -> str:
-        raise NotImplementedError
+        """The administrator."""
 
     def _answers(self) -> bool:
         self.execute("SELECT 1")

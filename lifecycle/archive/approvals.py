@@ -8,6 +8,7 @@ The digits are of the sha256 of both, one after the other. What an approval is w
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from lifecycle.archive.objects import ObjectStore
 from lifecycle.archive.plans import PLANS, plan_folder
@@ -37,27 +38,27 @@ def put_approval(store: ObjectStore, approval: Approval, signature: bytes) -> st
 def approvals_of(store: ObjectStore, plan_or_sha256: Plan | str) -> Iterator[Signed]:
     """Everything that calls itself an approval of a plan, or of the schedule with a digest."""
     plan = plan_or_sha256 if isinstance(plan_or_sha256, Plan) else None
-    prefix = plan_prefix(plan) if plan else schedule_prefix(str(plan_or_sha256))
+    prefix = _of_plan(plan.night, plan.industry, plan.sha256) if plan else _of_schedule(str(plan_or_sha256))
     for key in store.list(prefix):
         if key.endswith(".json"):
             yield Signed(key, store.get(key), _signature(store, f"{key.removesuffix('.json')}.sig"))
 
 
-def plan_prefix(plan: Plan) -> str:
-    """How the keys of a plan's approvals begin."""
-    return f"{plan_folder(plan.night, plan.industry)}approval-{plan.sha256}-"
-
-
-def schedule_prefix(sha256: str) -> str:
-    """How the keys of a schedule's approvals begin."""
-    return f"{PLANS}approvals/schedule-{sha256}-"
-
-
 def _prefix_of(approval: Approval) -> str:
     if isinstance(approval, PlanApproval):
-        return f"{plan_folder(approval.night, approval.industry)}approval-{approval.plan_sha256}-"
+        return _of_plan(approval.night, approval.industry, approval.plan_sha256)
     assert isinstance(approval, ScheduleApproval)
-    return schedule_prefix(approval.schedule_sha256)
+    return _of_schedule(approval.schedule_sha256)
+
+
+def _of_plan(night: date, industry: str, sha256: str) -> str:
+    """How the keys of a plan's approvals begin."""
+    return f"{plan_folder(night, industry)}approval-{sha256}-"
+
+
+def _of_schedule(sha256: str) -> str:
+    """How the keys of a schedule's approvals begin."""
+    return f"{PLANS}approvals/schedule-{sha256}-"
 
 
 def _signature(store: ObjectStore, key: str) -> bytes:

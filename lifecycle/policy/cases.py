@@ -106,7 +106,7 @@ def cases_of(facts: pa.Table, schedule: Schedule, regimes: Mapping[str, Regime],
     zone, names = schedule.timezone, names_of(schedule)
     when_made = CREATED if any(law.asks_when_created for law in named) else ()
     used = {law.id for law in named}
-    extensions = [e for e in holds.extensions.values() if e.regime in used and e.active(as_of)]
+    extensions = [each for each in holds.active_extensions(as_of) if each.regime in used]
     return Cases(
         facts.num_rows,
         words={name: words(facts, name) for name in sorted(asked.words)},

@@ -159,6 +159,10 @@ def _stricter(before: str, after: str) -> bool:
     return after in ("required", "wait")
 
 
+def _taken_back(_before: Any, after: Any) -> bool:
+    return after is None
+
+
 def _longer_minima(before: Any, after: Any) -> bool:
     """Each of the old limits is still asked for, or a longer one on the same clock."""
     return all(
@@ -195,6 +199,6 @@ _RULE: Mapping[str, Harmless] = {
 _REGIME: Mapping[str, Harmless] = {"minimum": _longer_minima}
 _HOLD: Mapping[str, Harmless] = {
     "scope": _wider_scopes,
-    "released_at": lambda _before, after: after is None,
-    "withdrawn_at": lambda _before, after: after is None,
+    "released_at": _taken_back,
+    "withdrawn_at": _taken_back,
 }

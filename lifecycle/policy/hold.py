@@ -1,10 +1,11 @@
 """Legal holds, and extensions authorities ask for: which calls, from when to when. Matching facts is `matching`'s."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from itertools import chain
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -74,6 +75,14 @@ def _scopes(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+Scopes = Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
+
+
+def facts_of(scopes: Iterable[Scope]) -> frozenset[str]:
+    """The facts that scopes ask for by value. A date range needs either end of the call."""
+    return frozenset(fact for scope in scopes for fact in scope.wanted())
+
+
 class Release(StrEnum):
     """How many people it takes to release a hold."""
 
@@ -90,7 +99,7 @@ class Hold(StrictModel):
     matter: Text
     placed_at: date
     placed_by: Text
-    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
+    scope: Scopes
     release: Annotated[Release, Field(strict=False)] = Release.ONE_PERSON
     released_at: date | None = None
     released_by: Text | None = None
@@ -144,7 +153,7 @@ class Extension(StrictModel):
     reference: Text
     dated: date
     registered_by: Text
-    scope: Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), hints.OneOrMany()]
+    scope: Scopes
     withdrawn_at: date | None = None
     withdrawn_by: Text | None = None
 
@@ -176,8 +185,11 @@ class Holds:
         """The holds that bind on a night."""
         return tuple(hold for hold in self.by_id.values() if hold.active(as_of))
 
+    def active_extensions(self, as_of: date) -> tuple[Extension, ...]:
+        """The extensions that bind on a night."""
+        return tuple(extension for extension in self.extensions.values() if extension.active(as_of))
+
     def facts(self) -> frozenset[str]:
-        """The facts a source must give, or the holds cannot be kept. A date range needs either end of the call."""
-        scopes = [scope for hold in self.by_id.values() for scope in hold.scope]
-        scopes += [scope for extension in self.extensions.values() for scope in extension.scope]
-        return frozenset(fact for scope in scopes for fact in scope.wanted())
+        """The facts a source must give, or the holds cannot be kept."""
+        scopes = [*(hold.scope for hold in self.by_id.values()), *(each.scope for each in self.extensions.values())]
+        return facts_of(chain.from_iterable(scopes))

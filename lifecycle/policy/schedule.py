@@ -136,6 +136,10 @@ class Schedule(StrictModel):
         """A period of one of its rules, on that rule's clock."""
         return Term(period, rule.clock, self.fiscal_year_ends)
 
+    def cutoff(self, rule: Rule, as_of: date) -> date | None:
+        """The latest trigger at which one of its rules lets a call go by `as_of`; None: never."""
+        return self.term(rule, rule.purge_after).latest_trigger(as_of) if rule.purge_after else None
+
     def limit(self, regime: Regime, limit: Limit) -> Term:
         """A period of a regime, as it counts for this company."""
         return Term(limit.period, regime.clock(limit), self.fiscal_year_ends)

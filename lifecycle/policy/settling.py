@@ -20,11 +20,11 @@ def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
 
     `judged`: `row`, a place in `call_ids`, and a judgement. `ceiling` is the last day any copy may live.
     """
+    call = judged["row"]
     if not _ascending(call_ids):
         encoded = call_ids.dictionary_encode()
-        judged = judged.set_column(0, "row", encoded.indices.cast(pa.int64()).take(judged["row"]))
-        call_ids = encoded.dictionary
-    settled = _settle(judged.rename_columns(["call", *judged.column_names[1:]]))
+        call, call_ids = encoded.indices.cast(pa.int64()).take(call), encoded.dictionary
+    settled = _settle(judged.set_column(0, "call", call))
     ceiling = settled["ceiling"]
     held = pc.and_(pc.is_valid(settled["hold"]), pc.greater_equal(settled["rank"], RANK[Disposition.ON_HOLD]))
     rank = pc.if_else(held, pa.scalar(RANK[Disposition.ON_HOLD], pa.int8()), settled["rank"])

@@ -13,7 +13,7 @@ from lifecycle.errors import InputError, LifecycleError, PolicyError, SettingsEr
 from lifecycle.ledger.keys import epoch_problems, key_problems
 from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.cases import has, named_by
-from lifecycle.policy.hold import Hold
+from lifecycle.policy.hold import facts_of
 from lifecycle.policy.lawful import advice, conflicts
 from lifecycle.policy.regime import Regime
 from lifecycle.policy.schedule import Schedule, Schedules
@@ -135,7 +135,7 @@ def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[Finding]:
                 message = f"{schedule.industry}: {place} asks for {name}, which source {source} does not give"
                 yield Finding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
     for hold in lifecycle.policies.holds.by_id.values():
-        for name in sorted(_asked_for(hold) - lifecycle.crm.facts.given):
+        for name in sorted(facts_of(hold.scope) - lifecycle.crm.facts.given):
             message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
             yield Finding("error", "policies", message, PolicyError.exit_code)
 
@@ -177,17 +177,13 @@ def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[
         yield from ((f"regime {law.id}", name) for name in dict.fromkeys([*clocks, *law.applies]))
 
 
-def _asked_for(hold: Hold) -> set[str]:
-    return {fact for scope in hold.scope for fact in scope.wanted()}
-
-
 def _holds(lifecycle: Lifecycle) -> Iterator[Finding]:
     """Active holds that no call of the CRM is in: perhaps a slip of the pen."""
     crm = lifecycle.crm
     with crm.database.reading() as connection:
         spellings = [raw for raw, _ in crm.facts.census(connection) if raw is not None]
         for hold in lifecycle.policies.holds.active(lifecycle.now().date()):
-            if not _asked_for(hold) <= crm.facts.given:
+            if not facts_of(hold.scope) <= crm.facts.given:
                 continue
             for number in idle_scopes(crm.facts, connection, hold, spellings, lifecycle.policies.schedules):
                 which = f" {number}" if len(hold.scope) > 1 else ""

@@ -115,9 +115,7 @@ def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
         judgements=tuple(_judgements(lifecycle, facts, as_of, outcomes)),
         laws=tuple(law_by_law(*asked)),
         holds=tuple(_binding(lifecycle, facts, policies.holds.active(as_of))),
-        extensions=tuple(
-            _binding(lifecycle, facts, [e for e in policies.holds.extensions.values() if e.active(as_of)])
-        ),
+        extensions=tuple(_binding(lifecycle, facts, policies.holds.active_extensions(as_of))),
         erasure_requested_on=_request(facts),
         outcomes=outcomes,
         absent=tuple(name for name in _components(lifecycle, facts) if name and _is_absent(facts, name)),

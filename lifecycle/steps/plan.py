@@ -144,7 +144,7 @@ def cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
     found = Cutoffs(as_of)
     for schedule, rule in ((each, rule) for each in schedules.by_industry.values() for rule in each.rules):
         latest = found.components.setdefault(rule.component, {}) if rule.component else found.latest
-        day = schedule.term(rule, rule.purge_after).latest_trigger(as_of) if rule.purge_after else None
+        day = schedule.cutoff(rule, as_of)
         for fact in rule.trigger:  # the later of several is past its day only where each of them is
             latest[fact] = max(filter(None, (latest.get(fact), day)), default=None)
     return found

@@ -20,7 +20,7 @@ from lifecycle.crm.purger import Purger, Reasons, SlicePurged
 from lifecycle.evidence.comparison import CALL_ID, differences, of_calls
 from lifecycle.evidence.deletion import DECIDING, Purge, PurgeRow, call_id_text, deletion_records, recorded_rows
 from lifecycle.evidence.manifest import ArchivedFile
-from lifecycle.policy.disposition import Disposition, dispose, dispose_components
+from lifecycle.policy.disposition import Disposition, bounded
 from lifecycle.steps.archive import put_aside
 from lifecycle.steps.cohort import CohortPlan, manifests_of
 from lifecycle.steps.context import Lifecycle, Run
@@ -150,11 +150,8 @@ def _reasons_to_keep(
 
 def _verdicts(lifecycle: Lifecycle, facts: pa.Table, night: date, component: str | None) -> list[dict[str, Any]]:
     """What the law says now of whole calls, or of one component of those that have it."""
-    law = (lifecycle.policies.schedules, lifecycle.holds_now(), night)
-    if component is None:
-        return list(dispose(facts, *law).to_pylist())
-    found = dispose_components(facts, *law)
-    return list(found.filter(pc.equal(found["component"], pa.scalar(component))).to_pylist())
+    answers = bounded(facts, lifecycle.policies.schedules, lifecycle.holds_now(), night, component)
+    return list(answers.to_pylist())
 
 
 def _deciding(calls: pa.Table) -> dict[Any, tuple[Any, ...]]:

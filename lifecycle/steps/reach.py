@@ -16,7 +16,7 @@ from lifecycle.policy.cases import CREATED, ERASURE, asked_by, named_by
 from lifecycle.policy.clock import EARLIEST_BIRTH, EARLIEST_TRIGGER, Term
 from lifecycle.policy.hold import Extension, Hold, Holds, Scope
 from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Rule, Schedule, Schedules, names_of
+from lifecycle.policy.schedule import Schedule, Schedules, names_of
 from lifecycle.steps.context import fact_kinds
 
 _DAY = timedelta(days=1)
@@ -84,14 +84,9 @@ def cutoffs(schedules: Iterable[Schedule], as_of: date) -> dict[str, date]:
     found: dict[str, date] = {}
     for schedule in schedules:
         for rule in schedule.rules:
-            if (day := cutoff(schedule, rule, as_of)) is not None:
+            if (day := schedule.cutoff(rule, as_of)) is not None:
                 found |= {name: max(found.get(name, day), day) for name in rule.trigger}
     return found
-
-
-def cutoff(schedule: Schedule, rule: Rule, as_of: date) -> date | None:
-    """The latest trigger at which a rule lets a call go; None: never."""
-    return schedule.term(rule, rule.purge_after).latest_trigger(as_of) if rule.purge_after else None
 
 
 def simple(schedule: Schedule, regimes: Mapping[str, Regime]) -> bool:
@@ -142,7 +137,7 @@ def _moved(schedules: Sequence[Schedule], as_of: date) -> Spans:
     """Between the earliest and the latest cutoff of each rule, where they are not the same."""
     spans: defaultdict[str, list[Span]] = defaultdict(list)
     for rules in zip(*(schedule.rules for schedule in schedules), strict=True):
-        days = [cutoff(schedule, rule, as_of) for schedule, rule in zip(schedules, rules, strict=True)]
+        days = [schedule.cutoff(rule, as_of) for schedule, rule in zip(schedules, rules, strict=True)]
         ends = [day for day in days if day]
         if len(set(days)) > 1:
             first = None if None in days else min(ends) + _DAY
@@ -195,7 +190,7 @@ def _scopes(laws: Sequence[Law], as_of: date) -> tuple[Scope, ...]:
 
 
 def _binding(law: Law, as_of: date) -> list[Hold | Extension]:
-    return [*law.holds.active(as_of), *(each for each in law.holds.extensions.values() if each.active(as_of))]
+    return [*law.holds.active(as_of), *law.holds.active_extensions(as_of)]
 
 
 def _whole(each: Hold | Extension) -> bool:
@@ -216,7 +211,7 @@ def _grouping(
     marks: defaultdict[str, set[date]] = defaultdict(set, {n: set(usable) for each in asked for n in each.times})
     for schedule, laws in asking:
         for rule in schedule.rules:
-            if (day := cutoff(schedule, rule, as_of)) is not None:
+            if (day := schedule.cutoff(rule, as_of)) is not None:
                 for name in rule.trigger:
                     marks[name].add(day)
         for name in CREATED:
