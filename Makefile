@@ -38,7 +38,7 @@ lint: .venv/dev.stamp  ## check style, types, which module imports which, and th
 	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
 
 schemas: .venv/runtime.stamp  ## write policies/schemas anew from the models
-	$(BIN)/python -m lifecycle.policy.schemas
+	$(BIN)/python -m lifecycle.policy.documents.json_schemas
 
 bench: .venv/dev.stamp  ## run the performance comparisons
 	@for file in bench/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

@@ -14,10 +14,10 @@ from assets.export import export_finished
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.partitions import cohort_key, industries
 from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, said_plainly
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.night.cohort import cohorts_of, let_through_since
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import read_settings
-from lifecycle.steps.cohort import cohorts_of, let_through_since
-from lifecycle.steps.context import Lifecycle
 
 RUNS_A_TICK = 100
 

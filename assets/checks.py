@@ -6,11 +6,11 @@ from assets import report
 from assets.nightly import archived_calls, deletion_record
 from assets.partitions import cohort_of, cohorts
 from assets.resources import LifecycleResource, night_tag, said_plainly
+from lifecycle.audit.ledger_consistency import consistent_since
 from lifecycle.errors import ProofError
-from lifecycle.steps.cohort import manifests_of, open_cohort
-from lifecycle.steps.consistent import consistent_since
-from lifecycle.steps.reconcile import reconcile
-from lifecycle.steps.verify import verify
+from lifecycle.night.cohort import manifests_of, open_cohort
+from lifecycle.night.reconciliation import reconcile
+from lifecycle.night.verify import verify
 
 
 @dg.asset_check(asset=archived_calls, partitions_def=cohorts, blocking=True)

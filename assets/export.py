@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.resources import NIGHT_TAG
-from lifecycle.archive.objects import ObjectStore
+from lifecycle.archive.object_store import ObjectStore
 
 RUNS = "runs/"
 _AT_ONCE = 1000

@@ -9,7 +9,7 @@ from assets.definitions import defs
 from assets.export import export_finished
 from assets.partitions import cohort_key
 from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, progress_to
-from lifecycle.steps.context import Progress
+from lifecycle.deployment.lifecycle import Progress
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -10,15 +10,15 @@ from pydantic import Field
 from assets import report
 from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
 from assets.resources import LifecycleResource, night_tag, run_of, said_plainly
+from lifecycle.deployment.lifecycle import night_of
+from lifecycle.night.anchor import anchor
+from lifecycle.night.archive import archive_cohort
+from lifecycle.night.cohort import cohorts_of, held_message, let_through, open_cohort, waiting_plans
+from lifecycle.night.ledger_events import take_census
+from lifecycle.night.plan import Survey, plan_night
+from lifecycle.night.purge import purge_cohort
+from lifecycle.night.seal import seal
 from lifecycle.policy.plan import Plan
-from lifecycle.steps.anchor import anchor
-from lifecycle.steps.archive import archive_cohort
-from lifecycle.steps.cohort import cohorts_of, held_message, let_through, open_cohort, waiting_plans
-from lifecycle.steps.context import night_of
-from lifecycle.steps.observe import take_census
-from lifecycle.steps.plan import Survey, plan_night
-from lifecycle.steps.purge import purge_cohort
-from lifecycle.steps.seal import seal
 
 _AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
 _OWNERS = ["team:records"]

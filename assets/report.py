@@ -5,16 +5,16 @@ from typing import Any
 
 import dagster as dg
 
+from lifecycle.audit.ledger_consistency import Consistent
 from lifecycle.evidence.deletion import call_id_text
+from lifecycle.night.anchor import Anchored
+from lifecycle.night.archive import Archived
+from lifecycle.night.cohort import CohortPlan, what_to_type
+from lifecycle.night.plan import Survey
+from lifecycle.night.purge import Purged
+from lifecycle.night.reconciliation import Reconciled
+from lifecycle.night.seal import Sealed
 from lifecycle.policy.plan import Plan
-from lifecycle.steps.anchor import Anchored
-from lifecycle.steps.archive import Archived
-from lifecycle.steps.cohort import CohortPlan, what_to_type
-from lifecycle.steps.consistent import Consistent
-from lifecycle.steps.plan import Survey
-from lifecycle.steps.purge import Purged
-from lifecycle.steps.reconcile import Reconciled
-from lifecycle.steps.seal import Sealed
 
 Metadata = dict[str, Any]
 NO_GIT = "none: the policies lie in no git work tree"

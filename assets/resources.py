@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from lifecycle.deployment.lifecycle import Lifecycle, Progress, Run
 from lifecycle.errors import LifecycleError, OutsideError
 from lifecycle.policy.approval import NOBODY_KNOWN
 from lifecycle.settings import read_settings
-from lifecycle.steps.context import Lifecycle, Progress, Run
 
 NIGHT_TAG, ACTOR_TAG = "lifecycle/night", "lifecycle/actor"
 

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from lifecycle.crm import demo
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
-from lifecycle.crm.source import read_source
-from lifecycle.policy.disposition import dispose
-from lifecycle.policy.hold import Hold, Holds
-from lifecycle.policy.schedule import Schedule, Schedules
-from lifecycle.steps.diff import Effect, effect_of, impacts_of
-from lifecycle.steps.plan import cutoffs
-from lifecycle.steps.reach import Law, kinds_of
+from lifecycle.crm.mapping.source import read_source
+from lifecycle.crm.sample import demo_schema
+from lifecycle.night.plan import cutoffs
+from lifecycle.policy.documents.hold import Hold, Holds
+from lifecycle.policy.documents.schedule import Schedule, Schedules
+from lifecycle.policy.evaluation.disposition import dispose
+from lifecycle.review.affected_calls import Law, kinds_of
+from lifecycle.review.policy_diff import Effect, effect_of, impacts_of
 
 NIGHT = date(2026, 11, 20)
 INDUSTRIES = ("Banking", "Insurance", "Retail", "Telecom", "Healthcare", "Bankng")
@@ -65,7 +65,7 @@ def laws(after: dict[str, Schedule]) -> tuple[Law, Law]:
 def fill(url: str, calls: int) -> None:
     """The CRM, written by SQL."""
     engine = sa.create_engine(url)
-    demo.create_schema(engine)
+    demo_schema.create_schema(engine)
     with engine.begin() as connection:
         for statement in FILL:
             connection.execute(sa.text(statement), {"calls": calls} if ":calls" in statement else {})

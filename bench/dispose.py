@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 
-from lifecycle.policy.disposition import dispose
-from lifecycle.policy.document import read_document
-from lifecycle.policy.hold import Holds
-from lifecycle.policy.lawful import read_schedule
-from lifecycle.policy.regime import Regime, read_regime
-from lifecycle.policy.schedule import Rule, Schedule, Schedules
+from lifecycle.policy.documents.hold import Holds
+from lifecycle.policy.documents.lawfulness import read_schedule
+from lifecycle.policy.documents.regime import Regime, read_regime
+from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
+from lifecycle.policy.documents.yaml_document import read_document
+from lifecycle.policy.evaluation.disposition import dispose
 
 CALLS, LOOPED = 1_000_000, 50_000
 ACCOUNTS, CLASSES = 5_000, 9

@@ -24,7 +24,7 @@ def leaf(number: int) -> bytes:
 
 
 def grow_ours(folder: Path, leaves: int) -> None:
-    from lifecycle.archive.folder import FolderStore
+    from lifecycle.archive.folder_store import FolderStore
     from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
     from lifecycle.ledger.log import Appending, Log
 

@@ -19,19 +19,19 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from lifecycle.archive.batches import manifest_keys
-from lifecycle.crm import demo
+from lifecycle.crm.sample import demo_schema
+from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.deletion import read_records
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
+from lifecycle.night.archive import Archived, archive_cohort
+from lifecycle.night.cohort import going_cohorts, open_cohort
+from lifecycle.night.plan import plan_night
+from lifecycle.night.purge import Purged, purge_cohort
+from lifecycle.night.seal import seal
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import Settings
-from lifecycle.steps.archive import Archived, archive_cohort
-from lifecycle.steps.cohort import going_cohorts, open_cohort
-from lifecycle.steps.context import Lifecycle, Run
-from lifecycle.steps.plan import plan_night
-from lifecycle.steps.purge import Purged, purge_cohort
-from lifecycle.steps.seal import seal
 
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -100,7 +100,7 @@ class World:
         self.recordings_url: str | None = None
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
         self.dialect = self.engine.dialect.name
-        self._ids, self._waiting = count(1), demo.Rows()
+        self._ids, self._waiting = count(1), demo_schema.Rows()
         if not policies.exists():
             (policies / "holds").mkdir(parents=True)
             self.schedule(BANK)
@@ -146,45 +146,49 @@ class World:
 
     def flush(self) -> None:
         with self.engine.begin() as connection:
-            for table in demo.metadata.sorted_tables:
+            for table in demo_schema.metadata.sorted_tables:
                 for row in self._waiting.get(table, ()):
                     connection.execute(table.insert(), [row])
         self._waiting = {}
 
     def account(self, *industries: str) -> int:
-        key = self.add(demo.accounts, name="n", status="active")
+        key = self.add(demo_schema.accounts, name="n", status="active")
         for industry in industries:
-            self.add(demo.account_industries, account_id=key, industry=industry)
+            self.add(demo_schema.account_industries, account_id=key, industry=industry)
         return int(key)
 
     def call(self, key: str, account: int | None, ended: datetime | None, what: str = "order", **columns: Any) -> str:
         """A call with nothing around it."""
         given = {"direction": "in", "record_class": what, "started_at": ended, "ended_at": ended, "updated_at": ended}
-        self.add(demo.calls, id=key, account_id=account, subject=f"S {key}", cost="1.2500", **{**given, **columns})
+        self.add(
+            demo_schema.calls, id=key, account_id=account, subject=f"S {key}", cost="1.2500", **{**given, **columns}
+        )
         return key
 
     def note(self, key: str, file: bytes | None = None) -> int:
-        note = self.add(demo.notes, parent_type="Calls", parent_id=key, body=f"about {key} 山", created_at=BANK_DAY)
+        note = self.add(
+            demo_schema.notes, parent_type="Calls", parent_id=key, body=f"about {key} 山", created_at=BANK_DAY
+        )
         if file is not None:
-            self.add(demo.note_files, note_id=note, filename="f.bin", content=file)
+            self.add(demo_schema.note_files, note_id=note, filename="f.bin", content=file)
         return int(note)
 
     def deal(self, key: str, account: int, status: str = "won") -> int:
-        deal = self.add(demo.deals, account_id=account, title="d", status=status, amount="12.50")
-        self.add(demo.call_deals, call_id=key, deal_id=deal)
+        deal = self.add(demo_schema.deals, account_id=account, title="d", status=status, amount="12.50")
+        self.add(demo_schema.call_deals, call_id=key, deal_id=deal)
         return int(deal)
 
     def task(self, key: str, account: int, status: str = "done") -> int:
-        task = self.add(demo.tasks, account_id=account, subject="t", status=status)
-        self.add(demo.call_tasks, call_id=key, task_id=task)
+        task = self.add(demo_schema.tasks, account_id=account, subject="t", status=status)
+        self.add(demo_schema.call_tasks, call_id=key, task_id=task)
         return int(task)
 
     def contact(self, key: str, account: int) -> None:
-        person = self.add(demo.contacts, account_id=account, last_name="Nobody")
-        self.add(demo.call_contacts, call_id=key, contact_id=person)
+        person = self.add(demo_schema.contacts, account_id=account, last_name="Nobody")
+        self.add(demo_schema.call_contacts, call_id=key, contact_id=person)
 
     def recording(self, key: str) -> None:
-        self.add(demo.recordings, call_id=key, path=f"r/{key}.wav", bytes=2**40, sha256="0" * 64)
+        self.add(demo_schema.recordings, call_id=key, path=f"r/{key}.wav", bytes=2**40, sha256="0" * 64)
 
     def recorded(self, key: str, path: str, body: bytes, sha256: str | None = "its own") -> None:
         """A recording with its file, where the settings say that files lie."""
@@ -192,7 +196,7 @@ class World:
         (self.files / path).parent.mkdir(parents=True, exist_ok=True)
         (self.files / path).write_bytes(body)
         digest = hashlib.sha256(body).hexdigest() if sha256 == "its own" else sha256
-        self.add(demo.recordings, call_id=key, path=path, bytes=len(body), sha256=digest)
+        self.add(demo_schema.recordings, call_id=key, path=path, bytes=len(body), sha256=digest)
 
     def on_disk(self) -> dict[str, bytes]:
         """The files where the recordings lie."""
@@ -222,7 +226,7 @@ class World:
         self.call("id-no-rule", bank, BANK_DAY, "gossip")
         self.call("id-misspelt", self.account("Bankng"), BANK_DAY)
         self.call("id-nobody", None, BANK_DAY)
-        self.add(demo.notes, parent_type="Accounts", parent_id=DUE_BANK[0], body="of an account with that id")
+        self.add(demo_schema.notes, parent_type="Accounts", parent_id=DUE_BANK[0], body="of an account with that id")
         return self
 
     def _around(self, key: str, account: int, number: int) -> None:
@@ -252,7 +256,7 @@ class World:
     def live(self) -> set[str]:
         self.flush()
         with self.engine.connect() as connection:
-            return set(connection.scalars(sa.select(demo.calls.c.id)))
+            return set(connection.scalars(sa.select(demo_schema.calls.c.id)))
 
     def purge_rows(self) -> list[dict[str, Any]]:
         """The committed deletion records, opened: with `call_id`."""

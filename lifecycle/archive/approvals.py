@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from lifecycle.archive.objects import ObjectStore
+from lifecycle.archive.object_store import ObjectStore
 from lifecycle.archive.plans import PLANS, plan_folder
 from lifecycle.errors import ObjectMissing
 from lifecycle.policy.approval import Approval, PlanApproval, ScheduleApproval

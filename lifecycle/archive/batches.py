@@ -7,9 +7,9 @@ from functools import partial
 
 import pyarrow as pa
 
-from lifecycle.archive.files import FILES
-from lifecycle.archive.objects import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, Stored
 from lifecycle.archive.parquet import fetch_table, put_table
+from lifecycle.archive.recording_files import FILES
 from lifecycle.errors import CompletenessError, FixityError
 from lifecycle.evidence.comparison import differences
 from lifecycle.evidence.manifest import ArchivedObject, Manifest

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lifecycle.archive.objects import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, Stored
 from lifecycle.errors import FixityError
 
 GROUP_ROWS = 20_000

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from lifecycle.archive.objects import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, Stored
 from lifecycle.archive.parquet import fetch_table, open_parquet
 from lifecycle.errors import FixityError, ObjectMissing
 from lifecycle.policy.canonical import canonical_json

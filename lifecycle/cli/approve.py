@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from lifecycle.authority.approval import Subject, approvals, draft, find_subject, put_signed, signer_of
+from lifecycle.authority.ssh_signature import sign
 from lifecycle.cli.options import AsJson, opened
 from lifecycle.cli.output import print_json, progress, say
+from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError
+from lifecycle.night.cohort import still_waits_for, what_to_type
 from lifecycle.policy.approval import Approval
 from lifecycle.policy.plan import Plan
-from lifecycle.steps.approval import Subject, approvals, draft, find_subject, put_signed, signer_of
-from lifecycle.steps.cohort import still_waits_for, what_to_type
-from lifecycle.steps.context import Lifecycle
-from lifecycle.steps.signature import sign
 
 Digest = Annotated[
     str,

@@ -6,9 +6,9 @@ import typer
 
 from lifecycle.cli.options import AsJson, AsOf, opened
 from lifecycle.cli.output import print_json, print_table, progress, say
-from lifecycle.policy.hold import Hold, Release, Scope
-from lifecycle.steps.context import night_of
-from lifecycle.steps.matters import Matter, matters
+from lifecycle.deployment.lifecycle import night_of
+from lifecycle.inquiry.hold_report import Matter, matters
+from lifecycle.policy.documents.hold import Hold, Release, Scope
 
 
 def register(app: typer.Typer) -> None:

@@ -5,16 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
+from lifecycle.audit.key_rotation import rotate
+from lifecycle.audit.proof import Proved, certify
+from lifecycle.audit.proof import prove as prove_call
+from lifecycle.audit.restored_calls import replay as replay_ledger
 from lifecycle.cli.options import AsJson, CallId, opened
 from lifecycle.cli.output import print_json, progress, say
 from lifecycle.evidence.certificate import as_html
 from lifecycle.ledger.keys import write_secret
+from lifecycle.night.anchor import anchor as show_anchors
 from lifecycle.policy.canonical import canonical_json
-from lifecycle.steps.anchor import anchor as show_anchors
-from lifecycle.steps.prove import Proved, certify
-from lifecycle.steps.prove import prove as prove_call
-from lifecycle.steps.replay import replay as replay_ledger
-from lifecycle.steps.rotate import rotate
 
 Folder = Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the files go; made where it is missing.")]
 Wanted = Annotated[

@@ -12,7 +12,16 @@ from typing import Annotated
 import click
 import typer
 
-from lifecycle.cli import approve, holds, ledger, look, proof, request, review, setup
+from lifecycle.cli import (
+    approve,
+    diff_shorten,
+    erasure_requests,
+    holds,
+    init_check,
+    ledger,
+    plan_explain,
+    verify_record,
+)
 from lifecycle.cli.options import AsJson, AsOf, OneIndustry
 from lifecycle.cli.output import shown
 from lifecycle.errors import LifecycleError
@@ -30,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (setup, look, review, approve, proof, ledger, holds, request):
+for group in (init_check, plan_explain, diff_shorten, approve, verify_record, ledger, holds, erasure_requests):
     group.register(app)
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also after the command.")]
@@ -59,9 +68,9 @@ def run(
     Through Dagster's job, in this process. An industry whose plan trips its brake, or asks for a review, is stopped
     before its first row (exit 1).
     """
-    from lifecycle.cli import night  # here, for it takes seconds: it brings Dagster
+    from lifecycle.cli import run_demo  # here, for it takes seconds: it brings Dagster
 
-    raise typer.Exit(night.run(as_of, industry, accept_plan or [], json_output))
+    raise typer.Exit(run_demo.run(as_of, industry, accept_plan or [], json_output))
 
 
 @app.command()
@@ -70,9 +79,9 @@ def demo(json_output: AsJson = False) -> None:
 
     The calls are made up, and so is everybody in them. Nothing of yours is touched.
     """
-    from lifecycle.cli import night  # as in `run`
+    from lifecycle.cli import run_demo  # as in `run`
 
-    raise typer.Exit(night.demo(json_output))
+    raise typer.Exit(run_demo.demo(json_output))
 
 
 def app_main(arguments: Sequence[str] | None = None) -> int:

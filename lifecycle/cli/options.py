@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.settings import read_settings
-from lifecycle.steps.context import Lifecycle, Progress
 
 _FIRST, _LAST = date(1970, 1, 2), date(2999, 12, 31)  # in between, no retention period leaves the calendar
 

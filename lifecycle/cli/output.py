@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from lifecycle.steps.context import Progress
+from lifecycle.deployment.lifecycle import Progress
 
 _WIDE = 200  # where no terminal limits the line: a table wraps only what is longer still
 

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lifecycle.crm.control import Control
+from lifecycle.crm.control.control_tables import Control
+from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
-from lifecycle.crm.facts import FactKinds, Facts
-from lifecycle.crm.files import FileColumns, file_columns, named_in
-from lifecycle.crm.inspection import unfit_engines
-from lifecycle.crm.purger import Purger
-from lifecycle.crm.requests import Restriction
-from lifecycle.crm.rows import Rows, UnreadableCalls
-from lifecycle.crm.schema import read_schema, unmapped_references
-from lifecycle.crm.source import Source
+from lifecycle.crm.mapping.inspection import unfit_engines
+from lifecycle.crm.mapping.live_schema import read_schema, unmapped_references
+from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.purging.purge_transaction import Purger
+from lifecycle.crm.reading.facts import FactKinds, Facts
+from lifecycle.crm.reading.file_columns import FileColumns, file_columns, named_in
+from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.errors import SourceError
-from lifecycle.policy.cases import has
+from lifecycle.policy.evaluation.distinct_cases import has
 
 
 class Crm:

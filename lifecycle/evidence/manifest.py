@@ -6,7 +6,7 @@ from pydantic import Field, ValidationError
 
 from lifecycle.errors import FixityError
 from lifecycle.policy.canonical import canonical_json
-from lifecycle.policy.models import StrictModel
+from lifecycle.policy.documents.model_types import StrictModel
 from lifecycle.policy.plan import ScheduleVersion
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from lifecycle.archive.objects import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, Stored
 from lifecycle.errors import LedgerError, ObjectMissing, OutsideError
 from lifecycle.ledger.log import Published
 

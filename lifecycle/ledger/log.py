@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lifecycle.archive.objects import ObjectStore
+from lifecycle.archive.object_store import ObjectStore
 from lifecycle.errors import FixityError, LedgerError, ObjectExists, ObjectMissing
 from lifecycle.evidence.checkpoint import Checkpoint
 from lifecycle.evidence.merkle import TILE_WIDTH, Edge, consistency_holds, leaf_hash

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from lifecycle.policy.canonical import canonical_json
-from lifecycle.policy.models import StrictModel, folded
+from lifecycle.policy.documents.model_types import StrictModel, folded
 from lifecycle.policy.plan import Plan
 
 NOBODY_KNOWN = "launched by hand in Dagster"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle.policy.hold import Holds
-from lifecycle.policy.lawful import ever_before
-from lifecycle.policy.models import StrictModel
-from lifecycle.policy.schedule import Rule, Schedule, Schedules
+from lifecycle.policy.documents.hold import Holds
+from lifecycle.policy.documents.lawfulness import ever_before
+from lifecycle.policy.documents.model_types import StrictModel
+from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
 
 Harmless = Callable[[Any, Any], bool]
 

@@ -11,12 +11,12 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-from lifecycle.policy.disposition import NEVER, Disposition, dispose, judge
-from lifecycle.policy.hold import Holds
+from lifecycle.policy.documents.hold import Holds
+from lifecycle.policy.documents.regime import Regime
+from lifecycle.policy.documents.schedule import Schedules
+from lifecycle.policy.evaluation.disposition import NEVER, Disposition, dispose, judge
+from lifecycle.policy.evaluation.regime_explanation import law_by_law
 from lifecycle.policy.period import RetentionPeriod
-from lifecycle.policy.reasons import law_by_law
-from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Schedules
 
 LEGAL_OBLIGATION = "GDPR Article 17(3)(b)"
 LEGAL_CLAIMS = "GDPR Article 17(3)(e)"

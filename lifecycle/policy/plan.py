@@ -8,8 +8,8 @@ from statistics import median
 from pydantic import Field
 
 from lifecycle.policy.canonical import canonical_json, sha256_hex
-from lifecycle.policy.models import StrictModel
-from lifecycle.policy.schedule import Schedule
+from lifecycle.policy.documents.model_types import StrictModel
+from lifecycle.policy.documents.schedule import Schedule
 
 REVIEW = "review: "
 """How a reason to wait begins that a signed approval settles. Any other is the brake's, settled by an acceptance."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from lifecycle.crm import bank, demo
-from lifecycle.crm.control import Control
+from lifecycle.crm.control.control_tables import Control
 from lifecycle.crm.database import Database, open_database
+from lifecycle.crm.sample import bank_calls, demo_schema
 from lifecycle.evidence.tiles import ENTRIES, leaves_of, tile_path, width_at
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
 from tests.servers import S3
@@ -17,7 +17,7 @@ from tests.servers import S3
 NIGHT = "2014-06-30"
 LAST_DUE = "2009-06-29"
 CALLS, DUE = 45_211, 40_383
-ENDED = list(demo.calls.c.keys()).index("ended_at")
+ENDED = list(demo_schema.calls.c.keys()).index("ended_at")
 SCHEDULE = """
 industry: finance
 matches: [Banking]
@@ -37,8 +37,8 @@ rules:
 def make_bank(url: str, shared: Path) -> Database:
     """The bank's calls in an empty database."""
     database = open_database(url)
-    demo.create_schema(database.engine)
-    assert bank.import_calls(database.engine, shared / "data" / "bank-full.csv") == CALLS
+    demo_schema.create_schema(database.engine)
+    assert bank_calls.import_calls(database.engine, shared / "data" / "bank-full.csv") == CALLS
     Control(database).create()
     return database
 
@@ -74,14 +74,14 @@ Dump = dict[str, set[tuple[Any, ...]]]
 def tables_of(database: Database) -> Dump:
     """Every row of every CRM table, each value as the driver gives it."""
     with database.engine.connect() as connection:
-        names = [table.name for table in demo.metadata.sorted_tables]
+        names = [table.name for table in demo_schema.metadata.sorted_tables]
         rows = {name: connection.exec_driver_sql(f"SELECT * FROM {name}") for name in names}
         return {name: {tuple(row) for row in found} for name, found in rows.items()}
 
 
 def _without_links(calls: set[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
     """A call that stays loses its link to a call that goes: the one thing a purge changes in it."""
-    place = list(demo.calls.c.keys()).index("repeat_parent_id")
+    place = list(demo_schema.calls.c.keys()).index("repeat_parent_id")
     return {(*row[:place], *row[place + 1 :]) for row in calls}
 
 
@@ -89,7 +89,7 @@ def _others_untouched(before: Dump, after: Dump, gone: set[str]) -> None:
     """Of every other table exactly the rows that belong to a call that went are gone."""
     owner = {"call_contacts": "call_id", "call_deals": "call_id", "call_tasks": "call_id", "notes": "parent_id"}
     owner["recordings"] = "call_id"
-    for table in demo.metadata.sorted_tables:
+    for table in demo_schema.metadata.sorted_tables:
         if table.name == "calls":
             continue
         place = list(table.c.keys()).index(owner[table.name]) if table.name in owner else None
@@ -100,7 +100,7 @@ def _others_untouched(before: Dump, after: Dump, gone: set[str]) -> None:
 def _archive_holds(s3: S3, prefix: str, gone: set[tuple[Any, ...]], folder: Path) -> None:
     """The archived rows of calls are the deleted rows, value by value, read with plain pyarrow."""
     archived: set[tuple[Any, ...]] = set()
-    names = list(demo.calls.c.keys())
+    names = list(demo_schema.calls.c.keys())
     for key in _keys(s3, f"{prefix}/archive/"):
         if key.endswith("/calls.parquet"):
             path = folder / "calls.parquet"

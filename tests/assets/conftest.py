@@ -6,15 +6,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lifecycle.crm import demo
+from lifecycle.crm.sample import demo_schema
 from tests.builders import World
-from tests.steps.parts import small_parts
+from tests.night.parts import small_parts
 
 
 def empty_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (tmp_path / "crm").mkdir()
     world = World(f"sqlite:///{tmp_path / 'crm' / 'crm.db'}", (tmp_path / "store").as_uri(), tmp_path / "policies")
-    demo.create_schema(world.engine)
+    demo_schema.create_schema(world.engine)
     names = {"CRM_URL": world.url, "STORE": world.store_url, "POLICIES": str(world.policies), "SOURCE": "demo"}
     names["SIGNING_KEY"] = str(world.given()["signing_key"])
     for name, value in names.items():

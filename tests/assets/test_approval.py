@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from assets.definitions import defs
-from lifecycle.steps.approval import draft, find_subject, put_signed
+from lifecycle.authority.approval import draft, find_subject, put_signed
 from tests.assets.test_nightly import night, tick
 from tests.builders import BANK, DUE_BANK, NIGHT, SHOP, World
 from tests.sshkeys import Key, allow, keygen
@@ -79,7 +79,7 @@ def test_a_plan_made_again_is_asked_for_by_its_plan_run_and_not_once_more(
 def test_the_sensor_looks_at_the_store_once_a_tick_while_nobody_approves(
     reviewed: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lifecycle.archive.folder import FolderStore
+    from lifecycle.archive.folder_store import FolderStore
 
     planned(instance)
     cursor = tick(instance).cursor

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.night.archive import archive_cohort
+from lifecycle.night.cohort import going_cohorts, let_through, open_cohort
+from lifecycle.night.plan import plan_night
+from lifecycle.night.purge import purge_cohort
+from lifecycle.night.seal import seal
 from lifecycle.settings import Settings
-from lifecycle.steps.archive import archive_cohort
-from lifecycle.steps.cohort import going_cohorts, let_through, open_cohort
-from lifecycle.steps.context import Lifecycle, Run
-from lifecycle.steps.plan import plan_night
-from lifecycle.steps.purge import purge_cohort
-from lifecycle.steps.seal import seal
 from tests.assets.bank import (
     CALLS,
     DUE,

@@ -17,7 +17,7 @@ from assets.night import Night, run_night
 from assets.partitions import cohort_key, cohorts, industries
 from assets.resources import LifecycleResource
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
-from tests.steps.parts import GOING
+from tests.night.parts import GOING
 
 PROJECT = Path(__file__).resolve().parents[2]
 COHORTS = [["bank", "2021-03"], ["shop", "2025-04"]]

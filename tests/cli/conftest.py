@@ -16,15 +16,15 @@ import pytest
 import sqlalchemy as sa
 
 from lifecycle.cli.main import app_main
-from lifecycle.crm import demo, samples
+from lifecycle.crm.sample import demo_schema, sample_calls
+from lifecycle.deployment.initialisation import Prepared, make_keys
+from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.night.archive import archive_cohort
+from lifecycle.night.cohort import open_cohort
+from lifecycle.night.plan import plan_night
+from lifecycle.night.purge import purge_cohort
+from lifecycle.night.seal import seal
 from lifecycle.settings import Settings
-from lifecycle.steps.archive import archive_cohort
-from lifecycle.steps.cohort import open_cohort
-from lifecycle.steps.context import Lifecycle, Run
-from lifecycle.steps.plan import plan_night
-from lifecycle.steps.prepare import Prepared, make_keys
-from lifecycle.steps.purge import purge_cohort
-from lifecycle.steps.seal import seal
 
 NIGHT = date(2026, 11, 20)
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
@@ -105,8 +105,8 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sample CRM and policies, to copy."""
     folder = tmp_path_factory.mktemp("sampled")
     engine = sa.create_engine(f"sqlite:///{folder}/crm.db")
-    demo.create_schema(engine)
-    samples.populate(engine, NIGHT, 2000, folder / "recordings")
+    demo_schema.create_schema(engine)
+    sample_calls.populate(engine, NIGHT, 2000, folder / "recordings")
     engine.dispose()
     copy_policies(folder / "policies")
     return folder

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.deployment.lifecycle import Run
+from lifecycle.night.cohort import going_cohorts
+from lifecycle.night.plan import plan_night
 from lifecycle.policy.plan import Plan
-from lifecycle.steps.cohort import going_cohorts
-from lifecycle.steps.context import Run
-from lifecycle.steps.plan import plan_night
 from tests.cli.conftest import NIGHT, Place, Run_
 from tests.sshkeys import Key, allow, keygen
 
@@ -32,7 +32,7 @@ def plan(place: Place, alice: Key) -> Plan:
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command's clock is the wall's; the plan must be of one of its last nights."""
-    monkeypatch.setattr("lifecycle.steps.approval.NIGHTS_BACK", 36500)
+    monkeypatch.setattr("lifecycle.authority.approval.NIGHTS_BACK", 36500)
 
 
 def goes(place: Place, plan: Plan) -> bool:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.audit.restored_calls import Purged, came_back
+from lifecycle.audit.restored_calls import purged as gone_by
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.deletion import PurgeRow
 from lifecycle.evidence.leaf import commitment, leaf
 from lifecycle.evidence.notes import Verifier
-from lifecycle.steps.replay import Purged, came_back
-from lifecycle.steps.replay import purged as gone_by
-from lifecycle.steps.seal import seal
+from lifecycle.night.seal import seal
 from tests.cli.conftest import Place, Run_
 
 VERIFY = Path(__file__).resolve().parents[2] / "docs" / "verify.sh"

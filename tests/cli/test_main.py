@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lifecycle.cli import look
+from lifecycle.cli import plan_explain
 from lifecycle.errors import InputError
 from tests.cli.conftest import Place, Run_
 
@@ -67,7 +67,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(look, "opened", broken)
+    monkeypatch.setattr(plan_explain, "opened", broken)
 
 
 def test_the_unexpected_is_a_bug_in_one_line_without_its_text(lifecycle: Run_, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,8 +118,8 @@ def test_run_and_demo_hand_over_what_was_typed(lifecycle: Run_, monkeypatch: pyt
         run=lambda *given: calls.append(given) or 1,
         demo=lambda *given: calls.append(given) or 0,
     )
-    monkeypatch.setitem(sys.modules, "lifecycle.cli.night", night)
-    monkeypatch.setattr("lifecycle.cli.night", night, raising=False)
+    monkeypatch.setitem(sys.modules, "lifecycle.cli.run_demo", night)
+    monkeypatch.setattr("lifecycle.cli.run_demo", night, raising=False)
     given = ("--as-of", "2026-11-20", "--industry", "finance", "--accept-plan", "a", "--accept-plan", "b", "--json")
     assert lifecycle("run", *given).code == 1
     assert lifecycle("demo").code == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.archive.folder import FolderStore
+from lifecycle.archive.folder_store import FolderStore
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.leaf import leaf
 from lifecycle.evidence.tiles import inclusion_proof

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lifecycle.archive.objects import open_store
+from lifecycle.archive.object_store import open_store
 from lifecycle.errors import LedgerError, LifecycleError, OutsideError, SettingsError
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.merkle import EMPTY_ROOT
@@ -16,8 +16,8 @@ from lifecycle.evidence.notes import Note
 from lifecycle.ledger.anchors import CopyAnchor, GitAnchor, cosigned_checkpoint, kept
 from lifecycle.ledger.timestamp import TimestampAnchor
 from lifecycle.ledger.witness import WitnessAnchor
+from lifecycle.night.anchor import anchor
 from lifecycle.settings import Settings
-from lifecycle.steps.anchor import anchor
 from tests.ledger.conftest import ORIGIN, Grown, opened, some_leaves
 from tests.ledger.places import TimeStamper, Witness, served
 

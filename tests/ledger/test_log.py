@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.archive.folder import FolderStore
+from lifecycle.archive.folder_store import FolderStore
 from lifecycle.errors import FixityError, LedgerError, ObjectExists
-from lifecycle.ledger.check import check_log
 from lifecycle.ledger.log import CHECKPOINT, Appending, Log
+from lifecycle.ledger.log_check import check_log
 from tests.ledger.conftest import ORIGIN, Grown, opened, some_leaves
 
 

@@ -17,7 +17,7 @@ from tlog_scales.tlog import InclusionProofInvalid
 
 from lifecycle.evidence.leaf import Epoch, leaf
 from lifecycle.evidence.merkle import leaf_hash
-from lifecycle.ledger.check import check_log
+from lifecycle.ledger.log_check import check_log
 from tests.ledger.conftest import Grown, opened
 
 VERIFY = Path(__file__).resolve().parents[2] / "docs" / "verify.sh"

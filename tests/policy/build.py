@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.policy.disposition import dispose
-from lifecycle.policy.hold import Extension, Hold, Holds
-from lifecycle.policy.regime import Regime
-from lifecycle.policy.schedule import Schedule, Schedules, collect
+from lifecycle.policy.documents.hold import Extension, Hold, Holds
+from lifecycle.policy.documents.regime import Regime
+from lifecycle.policy.documents.schedule import Schedule, Schedules, collect
+from lifecycle.policy.evaluation.disposition import dispose
 
 NO_HOLDS = Holds({})
 TIME = pa.timestamp("us", "UTC")

@@ -8,10 +8,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from lifecycle.policy.clock import Count
-from lifecycle.policy.hold import Hold, Holds, Scope
+from lifecycle.policy.documents.hold import Hold, Holds, Scope
+from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
 from lifecycle.policy.period import RetentionPeriod
-from lifecycle.policy.regime import Limit, Regime
-from lifecycle.policy.schedule import Rule, Schedule, Schedules
 from tests.policy.build import months_later
 
 ORDER = ["conflict", "unscheduled", "awaiting_trigger", "permanent", "retained", "on_hold", "kept", "due"]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from lifecycle.policy.changes import Change, changes
-from lifecycle.policy.hold import Holds
-from lifecycle.policy.schedule import Schedule, Schedules
+from lifecycle.policy.documents.hold import Holds
+from lifecycle.policy.documents.schedule import Schedule, Schedules
 from tests.policy.build import NO_HOLDS, day, hold, holds, regime, rule, schedule, schedules
 
 

@@ -5,8 +5,8 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
+from lifecycle.policy.documents.schedule import collect
 from lifecycle.policy.erasure import Outcome, Verdict, answer_by, binds_in_the_union, verdict
-from lifecycle.policy.schedule import collect
 from tests.policy.build import NO_HOLDS, call, day, facts, hold, holds, regime, rule, schedule
 
 ASKED, TONIGHT = day("2024-05-02"), day("2024-05-03")

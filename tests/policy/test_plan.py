@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.policy.canonical import canonical_json, sha256_hex
+from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.plan import (
     CALLS,
     Cohort,
@@ -19,7 +20,6 @@ from lifecycle.policy.plan import (
     reasons_to_wait,
     usual_night,
 )
-from lifecycle.policy.schedule import Schedule
 from tests.policy.build import rule, schedule
 
 

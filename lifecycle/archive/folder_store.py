@@ -1,0 +1,224 @@
+"""A folder as object store: the embedded default. One object, one file; its version is the digest of its bytes.
+
+Put-once is a hard link, which the file system makes for one writer only. What S3 has and a folder has not (locks,
+older versions) does not belong here.
+"""
+
+import builtins
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from lifecycle.archive.object_store import (
+    CHUNK,
+    Stored,
+    check_key,
+    check_prefix,
+    exists_with_other_bytes,
+    others_than_expected,
+    to_file,
+    try_out,
+)
+from lifecycle.errors import FixityError, ObjectMissing, StoreError
+
+
+class FolderStore:
+    """Objects as files below one folder, which is made when the first is written. Links inside it are not followed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self.url = self._root.as_uri()
+
+    def put_once(self, key: str, body: bytes | Path) -> Stored:
+        """See ObjectStore."""
+        path = self._path(key)
+        with self._translated("write", key):
+            _make_folder(path.parent)
+            temporary = path.with_name(f"{_temporary(path.name)}{uuid4().hex}")
+            try:
+                sent = _write(key, body, temporary)
+                stored = self._link(temporary, path, sent)
+            finally:
+                temporary.unlink(missing_ok=True)
+            # Also when the file was there already: the writer before us may have died before this.
+            _flush(path.parent)
+        return stored
+
+    def swap(self, key: str, body: bytes, expected: bytes | None) -> Stored:
+        """See ObjectStore. A lock on a file beside it keeps callers on this machine apart."""
+        path = self._path(key)
+        with self._translated("write", key):
+            _make_folder(path.parent)
+            with path.with_name(f".lock-{_hashed(path.name)}").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                return self._swap(key, path, body, expected)
+
+    def _swap(self, key: str, path: Path, body: bytes, expected: bytes | None) -> Stored:
+        found = path.read_bytes() if path.exists() else None
+        temporary = path.with_name(f"{_temporary(path.name)}{uuid4().hex}")
+        try:
+            sent = _write(key, body, temporary)
+            if found not in (body, expected):
+                raise others_than_expected(key)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _flush(path.parent)
+        return sent
+
+    def get(self, key: str, version_id: str | None = None) -> bytes:
+        """See ObjectStore. FixityError: the file no longer holds the bytes of that version."""
+        chunks: builtins.list[bytes] = []
+        self._read(key, version_id, chunks.append)
+        return b"".join(chunks)
+
+    def fetch(self, key: str, version_id: str | None, into: Path) -> Stored:
+        """See ObjectStore. FixityError: the file no longer holds the bytes of that version."""
+        return to_file(into, lambda write: self._read(key, version_id, write))
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore."""
+        top = self._root / check_prefix(prefix).rpartition("/")[0]
+        with self._translated("list", prefix):
+            found = [(file.relative_to(self._root)).as_posix() for file in _files(self._inside(top, prefix))]
+        return iter(sorted(key for key in found if key.startswith(prefix)))
+
+    def delete(self, stored_key: str, version_id: str | None) -> None:
+        """See ObjectStore. FixityError: the file holds other bytes than that version's; it was left as it is."""
+        path = self._path(stored_key)
+        if not path.parent.is_dir():
+            return
+        with self._translated("delete", stored_key):
+            if path.exists() and version_id is not None:
+                self._read(stored_key, version_id, lambda _: None)
+            # A writer killed after its link leaves a second name for the same bytes.
+            for left in [*path.parent.glob(f"{_temporary(path.name)}*"), path]:
+                left.unlink(missing_ok=True)
+            _flush(path.parent)
+
+    def lock(self, stored: Stored, until: datetime) -> None:
+        """See ObjectStore. A folder cannot lock."""
+        raise StoreError(
+            f"{self.url}: expected a bucket with Object Lock to lock {stored.key!r} until {until}; a folder has none"
+        )
+
+    def holds_anything(self) -> bool:
+        """Whether the folder is there and not empty."""
+        return self._root.is_dir() and any(self._root.iterdir())
+
+    def probe(self) -> builtins.list[str]:
+        """See ObjectStore."""
+        return try_out(self, lambda _: [])
+
+    def _link(self, temporary: Path, path: Path, sent: Stored) -> Stored:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            if path.is_dir():
+                raise StoreError(f"{sent.key}: other keys lie below this one, which a folder cannot hold.") from None
+            found = self._read(sent.key, None, lambda _: None)
+            if found.sha256 != sent.sha256:
+                raise exists_with_other_bytes(found, sent.sha256) from None
+        return sent
+
+    def _read(self, key: str, version_id: str | None, write: Callable[[bytes], object]) -> Stored:
+        with self._translated("read", key), _open(self._path(key)) as file:
+            read = _pass_on(key, file, write)
+        if version_id is None or version_id == read.version_id:
+            return read
+        if not version_id.startswith("sha256:"):
+            raise ObjectMissing(f"{self.url}: {key!r} has no version {version_id!r}; a folder's begin with sha256:")
+        raise FixityError(
+            f"{self.url}: {key!r} was stored as {version_id}; the file now holds {read.version_id} "
+            f"({read.bytes} bytes). Restore it from a backup, and find out what changed it."
+        )
+
+    def _path(self, key: str) -> Path:
+        return self._inside(self._root.joinpath(*check_key(key).split("/")), key)
+
+    def _inside(self, path: Path, key: str) -> Path:
+        # A symbolic link could lead out of the store, or give one object two keys.
+        if os.path.realpath(path) != str(path):
+            raise StoreError(f"{self.url}: {key!r} leads through a symbolic link. Nothing was done; remove the link.")
+        return path
+
+    @contextmanager
+    def _translated(self, doing: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if doing == "read" and isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+                raise ObjectMissing(f"{self.url}: no object {key!r}.") from error
+            raise StoreError(f"{self.url}: could not {doing} {key!r}: {error}. Mend it; a rerun is safe.") from error
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _flush(folder.parent)
+
+
+def _write(key: str, body: bytes | Path, temporary: Path) -> Stored:
+    """The bytes on the disk, under a name that is never listed."""
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    with os.fdopen(descriptor, "wb") as file:
+        source = BytesIO(body) if isinstance(body, bytes) else body.open("rb")
+        with source:
+            sent = _pass_on(key, source, file.write)
+        file.flush()
+        os.fsync(file.fileno())
+    return sent
+
+
+def _pass_on(key: str, source: BinaryIO, write: Callable[[bytes], object]) -> Stored:
+    digest, size = hashlib.sha256(), 0
+    while chunk := source.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        write(chunk)
+    return Stored(key, f"sha256:{digest.hexdigest()}", size, digest.hexdigest())
+
+
+def _open(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+
+
+def _temporary(name: str) -> str:
+    """How the temporary files of an object of this name begin; hashed, for names may be as long as a file system's."""
+    return f".tmp-{_hashed(name)}-"
+
+
+def _hashed(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def _flush(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every object's file below a folder; what vanishes meanwhile is no error, what cannot be read is."""
+    try:
+        entries = builtins.list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False):
+            yield Path(entry.path)

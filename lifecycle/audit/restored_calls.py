@@ -1,0 +1,105 @@
+"""Replay: which purged calls, or parts of calls, are in the CRM again after a restore. It names them, deletes nothing.
+
+The nightly judges them as it judges every call, archives and purges them anew.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from lifecycle.archive.batches import read_batch, read_manifest
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.evidence.deletion import call_id_text
+from lifecycle.evidence.leaf import read_leaf
+from lifecycle.ledger.log import Log, Published
+from lifecycle.night.reconciliation import named, there_again
+from lifecycle.night.seal import seen_by_database
+
+
+@dataclass
+class Replay:
+    """What the database is behind by, and the purged calls it has again; a component of one as `call (component)`.
+
+    `unknown` purged calls and components are in the ledger, and no purge row of this database knows them.
+    """
+
+    ledger_size: int = 0
+    database_size: int = 0
+    unknown: int = 0
+    returned: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Purged:
+    """What some leaves say is gone, each with the number of its leaf.
+
+    `calls`: whole calls, by commitment. `parts`: calls of which a component went, by their batch's manifest.
+    """
+
+    calls: dict[bytes, int] = field(default_factory=dict)
+    parts: dict[str, dict[bytes, int]] = field(default_factory=dict)
+
+    def leaves(self) -> list[int]:
+        """Their numbers, in order."""
+        return sorted([*self.calls.values(), *(n for part in self.parts.values() for n in part.values())])
+
+
+def replay(lifecycle: Lifecycle) -> Replay:
+    """Hold every purge of the ledger against what the CRM has now. Raises ProofError, and ObjectMissing for a batch.
+
+    Memory: about a hundred bytes a purged call.
+    """
+    lifecycle.crm.control.require()
+    log, result = lifecycle.log(), Replay()
+    published, seen = log.published(), seen_by_database(lifecycle, log)
+    result.database_size = seen.size if seen else 0
+    if published is None:
+        return result
+    log.edge(published.checkpoint)
+    result.ledger_size = published.size
+    result.unknown = len(unknown_purges(lifecycle, log, published).leaves())
+    result.returned = came_back(lifecycle, purged(log, published, [(0, published.size)]))
+    return result
+
+
+def purged(log: Log, published: Published, spans: Iterable[tuple[int, int]]) -> Purged:
+    """What the leaves of some spans say is gone."""
+    found = Purged()
+    for start, end in spans:
+        for index, body in enumerate(log.leaves(start, end, published.size), start):
+            if b'"kind":"purged"' in body:
+                leaf = read_leaf(f"leaf {index}", body)
+                if leaf["kind"] == "purged":
+                    part = found.parts.setdefault(leaf["manifest_key"], {}) if leaf.get("component") else found.calls
+                    part[bytes.fromhex(leaf["call"])] = index
+    return found
+
+
+def unknown_purges(lifecycle: Lifecycle, log: Log, published: Published) -> Purged:
+    """What is gone by leaves that have no place in this database."""
+    with lifecycle.crm.database.reading() as connection:
+        places = lifecycle.crm.control.places.from_on(connection, 0)
+    reached, gaps = 0, []
+    for place in places:
+        gaps.append((reached, place.first))
+        reached = place.end
+    gaps.append((reached, published.size))
+    return purged(log, published, [(start, end) for start, end in gaps if start < end])
+
+
+def came_back(lifecycle: Lifecycle, gone: Purged) -> list[str]:
+    """What the CRM has of that again, as far as the keys of the epochs tell."""
+    source, epochs, found = lifecycle.crm.source.source, lifecycle.keys.epochs(), list[str]()
+
+    def among(names: Iterable[str], gone: Collection[bytes]) -> list[str]:
+        return [n for n in names if any(bytes.fromhex(epoch.commitment(source, n)) in gone for epoch in epochs)]
+
+    if gone.calls:
+        with lifecycle.crm.database.reading() as connection:
+            found += among(map(call_id_text, lifecycle.crm.rows.every_key(connection)), gone.calls)
+    for key, calls in gone.parts.items():
+        manifest, _ = read_manifest(lifecycle.store, key)
+        tables = read_batch(lifecycle.store, manifest)
+        asked = among(map(call_id_text, tables["calls"][CALL_ID].to_pylist()), calls)
+        found += named(there_again(lifecycle, manifest, tables, asked), manifest.component)
+    return sorted(found)

@@ -1,0 +1,193 @@
+"""Approval: a person signs a plan that waits for a review, or a change of a schedule; and whether somebody has.
+
+What is refused here at once is what would not count later: both ask the same questions, of the same bytes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lifecycle.archive.approvals import Signed, approvals_of, put_approval
+from lifecycle.archive.plans import plans_of_night, read_plans
+from lifecycle.authority.ssh_signature import SignerFiles, public_key, read_signer_files, verify
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.deployment.policy_folder import schedule_author
+from lifecycle.errors import ApprovalRefused, InputError, LifecycleError, PolicyChanged
+from lifecycle.policy.allowed_signers import ALLOWED, known_names, names_of_signer, owners
+from lifecycle.policy.approval import NOBODY_KNOWN, Approval, ScheduleFile, approval_of, kind_of, who_asked
+from lifecycle.policy.documents.schedule import Schedule
+from lifecycle.policy.plan import Plan
+
+NIGHTS_BACK = 31
+Subject = Plan | ScheduleFile
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """Who approved something and counts; and why each other approval of it does not."""
+
+    by: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def find_subject(lifecycle: Lifecycle, digest: str) -> Subject:
+    """The plan of one of the last nights, or the schedule in the policies folder, that has a digest.
+
+    Raises InputError where it is none of them, or a plan that another one replaced or that waits for no review.
+    """
+    schedules = lifecycle.policies.schedules.by_industry.values()
+    found = next((schedule for schedule in schedules if schedule.sha256 == digest), None)
+    if found is not None:
+        return schedule_file(lifecycle, found)
+    for night in _last_nights(lifecycle):
+        for industry in plans_of_night(lifecycle.store, night):
+            plans = read_plans(lifecycle.store, night, industry)
+            if any(plan.sha256 == digest for plan in plans):
+                return _to_be_approved(lifecycle, plans, digest)
+    raise InputError(
+        f"{digest}: expected the sha256 of a schedule in {lifecycle.settings.policies}, or of a plan of the last "
+        f"{NIGHTS_BACK} nights; found neither. Nothing was approved; the run that waits printed the digest"
+    )
+
+
+def _last_nights(lifecycle: Lifecycle) -> Iterable[date]:
+    tomorrow = lifecycle.now().date() + timedelta(days=1)  # a night may be a day ahead of this clock's zone
+    return (tomorrow - timedelta(days=back) for back in range(NIGHTS_BACK + 1))
+
+
+def _to_be_approved(lifecycle: Lifecycle, plans: list[Plan], digest: str) -> Plan:
+    plan = plans[-1]
+    if plan.sha256 != digest:
+        raise InputError(
+            f"{digest}: the night {plan.night} of {plan.industry} was planned again since; its plan is now "
+            f"{plan.sha256}. Nothing was approved; look at that one"
+        )
+    if not plan.reviews:
+        how = f"--accept-plan {digest} lets its brake go" if plan.waits_for else "it waits for nobody"
+        raise InputError(f"{digest}: none of the plan's rules asks for a review; {how}. Nothing was approved")
+    if not lifecycle.policies.still(plan.schedule):
+        raise PolicyChanged(
+            f"{plan.industry}: the plan of {plan.night} was made under another schedule, or other regimes, than there "
+            "are now. Nothing was approved; plan the night again"
+        )
+    return plan
+
+
+def schedule_file(lifecycle: Lifecycle, schedule: Schedule) -> ScheduleFile:
+    """The schedule as it is on disk, and who wrote it."""
+    in_git = lifecycle.policies.git_commit is not None
+    author = schedule_author(lifecycle.settings.policies, schedule.sha256) if in_git else None
+    return ScheduleFile(schedule.industry, schedule.sha256, author)
+
+
+def draft(lifecycle: Lifecycle, subject: Subject, approver: str) -> Approval:
+    """What the approver is to sign, with the time of this moment. Raises ApprovalRefused, PolicyError."""
+    approval = approval_of(subject, approver, lifecycle.now().replace(microsecond=0))
+    _require_approver(lifecycle, read_signer_files(lifecycle.settings.policies), subject, approval)
+    return approval
+
+
+def signer_of(lifecycle: Lifecycle, subject: Subject, key: Path) -> str:
+    """Who signs such things with a key, as the policies folder says. Raises ApprovalRefused unless that is one name."""
+    namespace = kind_of(subject).namespace
+    names = owners(read_signer_files(lifecycle.settings.policies).signers, public_key(key), namespace)
+    if len(set(names)) != 1:
+        found = f"the names {', '.join(names)}; say which with --as" if names else "none"
+        raise ApprovalRefused(
+            f'--key {key}: expected one line of {ALLOWED} with this key and namespaces "{namespace}", found {found}. '
+            "Nothing was approved"
+        )
+    return names[0]
+
+
+def put_signed(lifecycle: Lifecycle, subject: Subject, body: bytes, signature: bytes) -> Approval:
+    """Check a signed approval as the night will, and store it. Safe to run again.
+
+    Raises ApprovalRefused, PolicyError, ToolMissing; then nothing is stored.
+    """
+    files = read_signer_files(lifecycle.settings.policies)
+    approval = _checked(lifecycle, files, subject, body, signature)
+    put_approval(lifecycle.store, approval, signature)
+    return approval
+
+
+def approvals(lifecycle: Lifecycle, subject: Subject) -> Approvals:
+    """Every approval of a plan or schedule in the store, held against the policies folder of this moment.
+
+    What is wrong with an approval, with the files that say who may sign, or with ssh-keygen, is a reason and not an
+    error: the plan waits, and other industries go on. Raises StoreError.
+    """
+    by: dict[str, None] = {}
+    refused: list[str] = []
+    for signed in approvals_of(lifecycle.store, subject if isinstance(subject, Plan) else subject.sha256):
+        try:
+            by[_stored(lifecycle, subject, signed).approver] = None
+        except LifecycleError as error:
+            refused.append(f"the approval …-{signed.key.rpartition('-')[2]} does not count: {error}")
+    return Approvals(tuple(by), tuple(refused))
+
+
+def _stored(lifecycle: Lifecycle, subject: Subject, signed: Signed) -> Approval:
+    if not signed.signature:
+        raise ApprovalRefused("its signature is missing")
+    return _checked(lifecycle, read_signer_files(lifecycle.settings.policies), subject, signed.body, signed.signature)
+
+
+def _checked(lifecycle: Lifecycle, files: SignerFiles, subject: Subject, body: bytes, signature: bytes) -> Approval:
+    approval = _read(subject, body)
+    _require_approver(lifecycle, files, subject, approval)
+    verify(files, body, signature, approval.approver, approval.namespace, lifecycle.now())
+    return approval
+
+
+def _read(subject: Subject, body: bytes) -> Approval:
+    """The approval in these bytes, if it is one of exactly this subject."""
+    kind = kind_of(subject)
+    try:
+        found = kind.model_validate_json(body)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(str(part) for part in wrong["loc"])
+        raise ApprovalRefused(f"expected a {kind.__name__}, found other bytes: {place} {wrong['msg']}") from error
+    named = found.model_dump().get("plan_sha256") or found.model_dump().get("schedule_sha256")
+    if named != subject.sha256:
+        what = "plan" if isinstance(subject, Plan) else "schedule"
+        raise ApprovalRefused(f"it approves another {what}, {named}")
+    if approval_of(subject, found.approver, found.approved_at).to_bytes() != body:
+        raise ApprovalRefused("it does not say what the plan says of night, industry or who asked for it")
+    return found
+
+
+def _require_approver(lifecycle: Lifecycle, files: SignerFiles, subject: Subject, approval: Approval) -> None:
+    """The approver may approve such things, and did not ask for this one; who did is known."""
+    names = names_of_signer(files.signers, approval.approver, approval.namespace)
+    if not names:
+        known = ", ".join(known_names(files.signers, approval.namespace)) or "nobody"
+        raise ApprovalRefused(
+            f"{approval.approver} may not approve: {ALLOWED} has no such name with namespaces "
+            f'"{approval.namespace}"; it has {known}'
+        )
+    unknown = _unknown_requester(lifecycle, subject)
+    if unknown:
+        raise ApprovalRefused(unknown)
+    asked = who_asked(names, approval.requested_by)
+    if asked:
+        others = sorted(names - {approval.approver})
+        also = f" (the key is {', '.join(others)}'s too)" if others else ""
+        raise ApprovalRefused(f"{approval.approver}{also} asked for it, as {asked!r}: somebody else must approve")
+
+
+def _unknown_requester(lifecycle: Lifecycle, subject: Subject) -> str | None:
+    """Why nobody can say that requester and approver differ."""
+    in_git = lifecycle.policies.git_commit is not None
+    author = subject.schedule_author if isinstance(subject, Plan) else subject.author
+    if in_git and author is None:
+        return (
+            f"the schedule of {subject.industry} is not committed, so nobody knows who wrote it; commit it, plan again"
+        )
+    if isinstance(subject, Plan) and subject.actor in (None, NOBODY_KNOWN):
+        return "nobody knows who asked for the plan: plan the night again by the schedule or by `lifecycle run`"
+    return None

@@ -1,0 +1,89 @@
+"""`init`, `check` and `import-calls`: what a person does before the first night. The doing is the steps'."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lifecycle.cli.options import AsJson, opened
+from lifecycle.cli.output import print_json, print_table, progress, say
+from lifecycle.deployment.initialisation import is_warning, load_bank_calls, prepare
+from lifecycle.inquiry.check import check, check_policies, exit_code
+
+BankFile = Annotated[
+    Path, typer.Argument(metavar="FILE", show_default=False, help="bank-full.csv of the UCI Bank Marketing data set.")
+]
+
+NoCrm = Annotated[
+    bool, typer.Option("--no-crm", help="Read the policies and run their examples only; ask no CRM and no store.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("init")(init)
+    app.command("check")(check_all)
+    app.command("import-calls")(import_calls)
+
+
+def init(json_output: AsJson = False) -> None:
+    """Make the control tables and the signing key; try the store.
+
+    Safe to run again. Nothing that is there is changed, and an existing key is never replaced: it will sign the
+    ledger's checkpoints. Exit 1 where the store is not fit for an archive.
+    """
+    with progress(json_output) as draw:
+        done = prepare(opened(draw))
+    if json_output:
+        print_json({"made": done.made, "found": done.found, "problems": done.problems})
+    else:
+        for what in done.made:
+            say(f"made:  {what}", "green")
+        for what in done.found:
+            say(f"there: {what}")
+        for problem in done.problems:
+            warning = is_warning(problem)
+            say(problem if warning else f"problem: {problem}", "yellow" if warning else "bold red")
+    raise typer.Exit(0 if done.fit else 1)
+
+
+def check_all(no_crm: NoCrm = False, json_output: AsJson = False) -> None:
+    """Find what is wrong with policies, mapping, CRM and store.
+
+    Holds the policies and the source mapping against the live CRM, runs the worked examples of the schedules and
+    tries the store out with one object. Changes nothing. Exit 0: clean. 1: something a person should look at. 2: a
+    policy or the mapping is wrong. 3: the CRM could not be asked.
+    """
+    with progress(json_output) as draw:
+        lifecycle = opened(draw)
+        findings = check_policies(lifecycle) if no_crm else check(lifecycle)
+    code = exit_code(findings)
+    if json_output:
+        found = [{name: value for name, value in asdict(one).items() if name != "exit_code"} for one in findings]
+        print_json({"findings": found, "exit_code": code})
+        raise typer.Exit(code)
+    if findings:
+        rows = [(f"{one.severity}{'!' * (one.severity == 'error')}", one.subject, one.message) for one in findings]
+        print_table("Findings", ("severity", "where", "what"), rows)
+    counts = Counter(finding.severity for finding in findings)
+    say(
+        f"{counts['error']} errors, {counts['warning']} warnings"
+        if findings
+        else f"Nothing found: policies{'' if no_crm else ', mapping, CRM and store'} fit."
+    )
+    raise typer.Exit(code)
+
+
+def import_calls(file: BankFile, json_output: AsJson = False) -> None:
+    """Load a public file of real bank calls into the demo CRM.
+
+    Only for a CRM of your own to try things out: it makes the demo's tables where they are absent.
+    """
+    with progress(json_output) as draw:
+        calls = load_bank_calls(opened(draw), file)
+    if json_output:
+        print_json({"calls": calls})
+    else:
+        say(f"Loaded {calls} calls. `lifecycle plan` shows what a night would do with them.")

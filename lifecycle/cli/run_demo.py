@@ -1,0 +1,184 @@
+"""`lifecycle run` and `lifecycle demo`: a night through Dagster's own jobs. The only place that asks `assets`."""
+
+import getpass
+import os
+import shutil
+import warnings
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from lifecycle.cli import output
+from lifecycle.crm.database import open_database, translated
+from lifecycle.crm.sample import demo_schema as demo_crm
+from lifecycle.crm.sample import sample_calls
+from lifecycle.deployment.initialisation import Prepared, make_keys
+from lifecycle.deployment.lifecycle import Lifecycle, night_of
+from lifecycle.deployment.policy_folder import git_mail
+from lifecycle.errors import InputError
+from lifecycle.policy.approval import run_by
+from lifecycle.settings import Settings, read_settings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # which of Dagster's parameters are beta is no news to a user
+    import assets
+    from assets.night import Night, dagster_instance, run_night
+
+DEMO = Path("demo")
+_MADE_HERE = "made-by-lifecycle-demo"
+_SAMPLE_CALLS = 2000
+
+
+def run(as_of: date | None, industry: str | None, accept_plan: list[str], json_output: bool) -> int:
+    """Run one night in this process, with progress. Returns the exit code."""
+    night = _night({"as_of": as_of, "industry": industry, "accept_plan": accept_plan}, json_output)
+    if json_output:
+        output.print_json(_plain(night))
+    else:
+        _tell(night)
+    return night.exit_code
+
+
+def demo(json_output: bool) -> int:
+    """Make a sample CRM afresh below ./demo and run tonight on it. Returns 0 where no run failed.
+
+    Raises InputError where the settings name another CRM or store: the demo never touches yours.
+    """
+    settings = read_settings()
+    _require_own_sample(settings)
+    lifecycle = Lifecycle(settings, lambda: datetime.now(UTC))
+    night = night_of(lifecycle, None)
+    _make_sample(lifecycle, night)
+    result = _night({"as_of": night}, json_output)
+    if json_output:
+        output.print_json(_plain(result))
+    else:
+        _tell(result)
+        _where_to_look(result)
+    return max((code for _, code in result.failures), default=0)
+
+
+def _night(wanted: dict[str, Any], json_output: bool) -> Night:
+    _dagster_home()
+    actor = run_by(getpass.getuser(), git_mail(read_settings().policies))
+    config = {name: str(value) if name == "as_of" else value for name, value in wanted.items() if value}
+    with output.progress(json_output) as progress, warnings.catch_warnings(), dagster_instance() as instance:
+        warnings.simplefilter("ignore")
+        return run_night(instance, config, actor, progress)
+
+
+def _dagster_home() -> Path:
+    """DAGSTER_HOME, or ./.dagster, with the sample dagster.yaml where there is none yet. Never a temporary folder."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(Path.cwd() / ".dagster")))
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copy(Path(str(assets.__file__)).parent / "dagster.yaml", home / "dagster.yaml")
+    return home
+
+
+def _require_own_sample(settings: Settings) -> None:
+    usual = Settings.model_fields
+    own = settings.crm_url == usual["crm_url"].default and settings.store == usual["store"].get_default(
+        call_default_factory=True, validated_data={}
+    )
+    others = (settings.source, settings.recordings) != (
+        usual["source"].default,
+        (DEMO / "recordings").absolute().as_uri(),
+    )
+    if not own or others:
+        raise InputError(
+            "the demo makes and purges a sample CRM of its own, and LIFECYCLE_CRM_URL, LIFECYCLE_STORE, "
+            "LIFECYCLE_RECORDINGS or LIFECYCLE_SOURCE names another.\n"
+            "Nothing was done; unset them (see .env too), then run the demo again"
+        )
+
+
+def _make_sample(lifecycle: Lifecycle, night: date) -> None:
+    """Begin afresh; only a folder that an earlier demo made is removed."""
+    marker = DEMO / _MADE_HERE
+    if DEMO.exists() and any(DEMO.iterdir()) and not marker.exists():
+        raise InputError(f"expected {DEMO.absolute()} to be absent or made by an earlier demo; move it away first")
+    shutil.rmtree(DEMO, ignore_errors=True)
+    DEMO.mkdir()
+    marker.touch()
+    engine = open_database(lifecycle.settings.crm_url.get_secret_value()).engine
+    with translated():
+        demo_crm.create_schema(engine)
+        sample_calls.populate(engine, night, _SAMPLE_CALLS, DEMO / "recordings")
+    lifecycle.crm.control.create()
+    make_keys(lifecycle, Prepared())
+
+
+def _tell(night: Night) -> None:
+    """What happened, for a person."""
+    if night.planned:
+        plans = list(night.planned["plans_by_industry"].values())
+        output.print_table(
+            f"The night of {night.night}",
+            ("industry", "live calls", "due", "oldest due", "kept otherwise", "waits for"),
+            [_plan_row(plan) for plan in plans],
+        )
+        for plan in plans:
+            _tell_waiting(plan)
+        unscheduled = list(night.planned["unscheduled_by_industry"].items())
+        if unscheduled:
+            output.print_table("Kept, for no schedule speaks of them", ("industry in the CRM", "calls"), unscheduled)
+    if night.cohorts:
+        shown = ("industry", "cutoff", "archived", "purged", "parts", "records", "calls_set_aside")
+        rows = [tuple({**cohort, "parts": _parts(cohort)}[name] for name in shown) for cohort in night.cohorts]
+        columns = ("industry", "clock started", "archived", "purged", "parts of calls", "records", "set aside")
+        output.print_table("Cohorts", columns, rows)
+    aside = [(c["industry"], call, reason) for c in night.cohorts for call, reason in c["set_aside"].items()]
+    if aside:
+        output.print_table("Set aside: these calls stayed", ("industry", "call", "why"), aside)
+    left = [(key, reason) for cohort in night.cohorts for key, reason in cohort["files_left"].items()]
+    if left:
+        output.print_table("Files that are there still", ("the archived copy", "why"), left)
+    for message, _ in night.failures:
+        output.say(f"failed: {message}", style="red")
+    for check in dict.fromkeys(night.failed_checks):
+        output.say(f"look at: the check {check} did not pass; Dagster's UI shows what it found", style="yellow")
+
+
+def _parts(cohort: dict[str, Any]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in cohort["components"].items()) or "-"
+
+
+def _tell_waiting(plan: dict[str, Any]) -> None:
+    """Why a plan waits, and what to type: lines rather than cells, for a digest must come out whole."""
+    for reason in plan["waits"]:
+        output.say(f"{plan['industry']} waits for a person. {reason}", style="yellow")
+    for command in plan["to_type"]:
+        output.say(command)
+
+
+def _plan_row(plan: dict[str, Any]) -> tuple[Any, ...]:
+    others = {name: count for name, count in plan["dispositions"].items() if name not in ("due", "retained")}
+    kept = ", ".join(f"{count} {name}" for name, count in others.items()) or "-"
+    kinds = dict.fromkeys(reason.partition(":")[0] for reason in plan["waits_for"] if reason in plan["waits"])
+    return plan["industry"], plan["live"], plan["due"], plan["oldest_trigger"] or "-", kept, ", ".join(kinds) or "-"
+
+
+def _where_to_look(night: Night) -> None:
+    purged = next((cohort["sample"][0] for cohort in night.cohorts if cohort["sample"]), None)
+    lines = [
+        ("the sample CRM", DEMO / "crm.db"),
+        ("the archive and the ledger", DEMO / "store"),
+        ("one call's record in words", f".venv/bin/lifecycle record {purged}"),
+        ("its proof, for an auditor", f".venv/bin/lifecycle prove {purged}"),
+        ("the same night in Dagster's UI", "make ui    then open http://127.0.0.1:3000"),
+    ]
+    output.print_table("Where to look", ("what", "where"), lines if purged else [*lines[:2], lines[-1]])
+
+
+def _plain(night: Night) -> dict[str, Any]:
+    """The night for programs."""
+    return {
+        "night": night.night,
+        "industries": night.planned.get("plans_by_industry", {}),
+        "unscheduled": night.planned.get("unscheduled_by_industry", {}),
+        "cohorts": night.cohorts,
+        "failures": [{"message": message, "exit_code": code} for message, code in night.failures],
+        "failed_checks": night.failed_checks,
+        "exit_code": night.exit_code,
+    }

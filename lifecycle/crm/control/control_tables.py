@@ -1,0 +1,118 @@
+"""The product's own few rows inside the CRM database: what must commit with a deletion, and nothing else."""
+
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from lifecycle.crm.control.ledger_queue import Places
+from lifecycle.crm.control.request_table import Requests
+from lifecycle.crm.database import Database, translated
+from lifecycle.errors import SourceError
+from lifecycle.evidence.deletion import PurgeRow
+
+_LARGEST_ENTRIES = 2**24 - 1  # of a MySQL MEDIUMBLOB
+_PURGES = (
+    sa.Column("id", sa.String(160), primary_key=True),
+    sa.Column("batch", sa.String(120), nullable=False, index=True),
+    sa.Column("industry", sa.String(80), nullable=False),
+    sa.Column("cutoff", sa.String(7), nullable=False),
+    sa.Column("night", sa.String(10), nullable=False),
+    sa.Column("run_id", sa.String(80), nullable=False),
+    sa.Column("manifest_key", sa.String(400), nullable=False),
+    sa.Column("manifest_sha256", sa.String(64), nullable=False),
+    sa.Column("purged_at", sa.String(40), nullable=False),
+    sa.Column("calls", sa.Integer, nullable=False),
+    sa.Column("entries_sha256", sa.String(64), nullable=False),
+    sa.Column("entries", sa.LargeBinary(_LARGEST_ENTRIES), nullable=False),
+    sa.Column("sealed_key", sa.String(400), nullable=True),
+    sa.Column("sealed_at", sa.String(40), nullable=True),
+    sa.Column("files", sa.Integer, nullable=False),
+    sa.Column("files_removed_at", sa.String(40), nullable=True),
+)
+
+
+class Control:
+    """The purge rows and erasure requests of one CRM: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
+
+    `places` is the ledger's side of them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._schema = "lifecycle" if database.dialect == "postgresql" else None
+        name = "purges" if self._schema else "lifecycle_purges"
+        columns, metadata = [column._copy() for column in _PURGES], sa.MetaData(schema=self._schema)
+        self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+        self.requests = Requests(database, metadata)
+        self.places = Places(database, metadata, self.table)
+
+    def create(self) -> None:
+        """Make what is missing; safe to run again."""
+        with translated(), self._database.engine.begin() as connection:
+            if self._schema and not sa.inspect(connection).has_schema(self._schema):
+                connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
+            self.table.metadata.create_all(connection)
+
+    def complete(self) -> bool:
+        """Whether every table is there; an installation of before has no `requests`, and runs its nights without."""
+        with translated():
+            inspector = sa.inspect(self._database.engine)
+            tables = self.table.metadata.tables.values()
+            return all(inspector.has_table(table.name, schema=self._schema) for table in tables)
+
+    def require(self) -> None:
+        """Raise SourceError where `lifecycle init` has not been run."""
+        with translated():
+            there = set(sa.inspect(self._database.engine).get_table_names(schema=self._schema))
+        asked = [table for table in self.table.metadata.sorted_tables if table is not self.requests.table]
+        missing = [table.name for table in asked if table.name not in there]
+        if missing:
+            which = "no control tables" if self.table.name in missing else f"no table {missing[0]} yet"
+            raise SourceError(f"the CRM has {which}. Run `lifecycle init` once; nothing was done")
+
+    def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
+        """Write a purge row into the transaction that deletes the calls."""
+        names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
+        kept = {name: getattr(row, name) for name in names}
+        connection.execute(self.table.insert().values(entries=zlib.compress(row.entries), **kept))
+
+    def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
+        """The committed slices of a batch."""
+        return self._rows(connection, self.table.c.batch == batch)
+
+    def unsealed(self, connection: sa.Connection) -> list[str]:
+        """The ids of purge rows whose records are not in the store yet."""
+        return list(connection.scalars(sa.select(self.table.c.id).where(self.table.c.sealed_at.is_(None))))
+
+    def all_ids(self, connection: sa.Connection) -> list[str]:
+        """The ids of every purge row, oldest night first."""
+        return list(connection.scalars(sa.select(self.table.c.id).order_by(self.table.c.night, self.table.c.id)))
+
+    def by_ids(self, connection: sa.Connection, ids: Sequence[str]) -> list[PurgeRow]:
+        """Purge rows by id."""
+        return self._rows(connection, self.table.c.id.in_(ids))
+
+    def mark_sealed(self, row_id: str, key: str, at: datetime) -> None:
+        """Note where records from before the ledger lie in the store."""
+        with self._database.writing() as connection:
+            values = {"sealed_key": key, "sealed_at": at.isoformat()}
+            connection.execute(self.table.update().where(self.table.c.id == row_id).values(values))
+
+    def files_waiting(self, connection: sa.Connection) -> list[str]:
+        """The ids of purge rows whose files are to be removed still."""
+        waits = sa.and_(self.table.c.files > 0, self.table.c.files_removed_at.is_(None))
+        return list(connection.scalars(sa.select(self.table.c.id).where(waits).order_by(self.table.c.id)))
+
+    def mark_files_removed(self, row_id: str, at: datetime) -> None:
+        """Note that of the files of a purge row none is left that nothing else names."""
+        with self._database.writing() as connection:
+            values = {"files_removed_at": at.isoformat()}
+            connection.execute(self.table.update().where(self.table.c.id == row_id).values(values))
+
+    def _rows(self, connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[PurgeRow]:
+        found = connection.execute(self.table.select().where(wanted).order_by(self.table.c.id)).mappings()
+        names = set(PurgeRow.__dataclass_fields__)
+        rows = [{name: value for name, value in row.items() if name in names} for row in found]
+        return [PurgeRow(**{**row, "entries": zlib.decompress(row["entries"])}) for row in rows]

@@ -1,0 +1,162 @@
+"""The database's own account of the mapped tables: columns, keys, who else names a call. Reads its catalogue only."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lifecycle.crm.database import Database, translated
+from lifecycle.crm.mapping.columns import Column, column_of
+from lifecycle.crm.mapping.source import Component, Part, Source
+from lifecycle.errors import SettingsError, SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class MappedTable:
+    """One table as the product reads it: its columns in the database's order, those that name a row, those NOT NULL."""
+
+    table: sa.TableClause
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+    required: frozenset[str]
+
+
+def split_name(name: str) -> tuple[str | None, str]:
+    """`schema.table` or `table`, as (schema, table)."""
+    schema, _, table = name.rpartition(".")
+    return schema or None, table
+
+
+def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
+    """Look every mapped table up, by its name in the mapping. Raises SourceError naming each misfit."""
+    if database.dialect not in source.dialects:
+        raise SourceError(f"source {source.source} is for {', '.join(source.dialects)}; the CRM is {database.dialect}")
+    file = database.engine.url.database if database.dialect == "sqlite" else None
+    # SQLite would make an empty one.
+    if file and not file.startswith((":memory:", "file:")) and not Path(file).is_file():
+        raise SettingsError(
+            f"LIFECYCLE_CRM_URL: expected a database, found no file {file}. `lifecycle demo` makes a sample"
+        )
+    with translated():
+        inspector = sa.inspect(database.engine)
+        names = dict.fromkeys(part.table for part in source.parts())
+        missing = [name for name in names if not inspector.has_table(split_name(name)[1], schema=split_name(name)[0])]
+        if missing:
+            raise SourceError(f"source {source.source}: the database has no table {', '.join(missing)}")
+        tables = {name: _mapped(inspector, database.dialect, name) for name in names}
+    problems = list(_misfits(source, tables))
+    if problems:
+        raise SourceError("\n".join(f"source {source.source}: {problem}" for problem in problems))
+    return tables
+
+
+def _mapped(inspector: sa.Inspector, dialect: str, name: str) -> MappedTable:
+    schema, table = split_name(name)
+    found = [column for column in inspector.get_columns(table, schema=schema) if not column.get("computed")]
+    columns = {str(c["name"]): column_of(dialect, str(c["name"]), c["type"]) for c in found}
+    quoted: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, True)) for column in columns]
+    clause = sa.table(
+        sa.sql.quoted_name(table, True), *quoted, schema=sa.sql.quoted_name(schema, True) if schema else None
+    )
+    required = frozenset(str(column["name"]) for column in found if not column["nullable"])
+    return MappedTable(clause, columns, _row_key(inspector, table, schema), required)
+
+
+def _row_key(inspector: sa.Inspector, table: str, schema: str | None) -> tuple[str, ...]:
+    """The primary key, or the first unique key without NULLs."""
+    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
+    if primary:
+        return tuple(primary)
+    required = {str(c["name"]) for c in inspector.get_columns(table, schema=schema) if not c["nullable"]}
+    unique: list[list[Any]] = [c["column_names"] for c in inspector.get_unique_constraints(table, schema=schema)]
+    unique += [list(i["column_names"]) for i in inspector.get_indexes(table, schema=schema) if i["unique"]]
+    return next((tuple(map(str, names)) for names in unique if required.issuperset(names)), ())
+
+
+def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:
+    call = tables[source.call.table]
+    marks = [mark.column for mark in (source.call.soft_delete, source.call.restricted) if mark]
+    for column in (source.call.key, source.call.modified, *marks):
+        if column is not None and column not in call.columns:
+            yield f"table {source.call.table} has no column {column}"
+    for part in source.parts():
+        if not tables[part.table].key:
+            yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
+        if part.chain:
+            yield from _child_misfits(source, part, tables)
+    for name, component in source.components.items():
+        yield from _component_misfits(name, component, call, source.call.table, tables)
+
+
+def _component_misfits(
+    name: str, component: Component, call: MappedTable, called: str, tables: Mapping[str, MappedTable]
+) -> Iterator[str]:
+    files = component.files
+    wanted = [(called, call, column) for column in component.columns]
+    wanted += [(files.table, tables[files.table], c) for c in (files.path, files.sha256) if c] if files else []
+    for where, table, column in wanted:
+        if column not in table.columns:
+            yield f"component {name}: table {where} has no column {column}"
+        elif table is call and column in {*call.required, *call.key}:
+            yield f"component {name}: {where}.{column} is NOT NULL or a key, so a purge could not clear it"
+        elif table is not call and not pa.types.is_string(table.columns[column].type):
+            yield f"component {name}: {where}.{column} is no text, so it names no file"
+
+
+def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> Iterator[str]:
+    child = part.chain[-1]
+    parent = part.chain[-2].table if len(part.chain) > 1 else source.call.table
+    wanted = [(part.table, column) for column in (*child.match, *child.where, *child.detach)]
+    wanted += [(parent, column) for column in child.match.values()]
+    for table, column in wanted:
+        if column not in tables[table].columns:
+            yield f"table {table} has no column {column}"
+
+
+_ACTS = ("CASCADE", "SET NULL", "SET DEFAULT")
+_FROM_ELSEWHERE = """SELECT DISTINCT TABLE_SCHEMA FROM information_schema.KEY_COLUMN_USAGE
+WHERE REFERENCED_TABLE_SCHEMA = DATABASE() AND TABLE_SCHEMA <> DATABASE()"""
+
+
+def _other_schemas(database: Database, inspector: sa.Inspector) -> set[str | None]:
+    """The schemas beside the CRM's own from which a foreign key may come."""
+    if database.dialect == "postgresql":
+        return set[str | None](inspector.get_schema_names()) - {"information_schema", inspector.default_schema_name}
+    if database.dialect == "mysql":
+        with database.engine.connect() as connection:
+            return set(connection.scalars(sa.text(_FROM_ELSEWHERE)))
+    return set()
+
+
+def unmapped_references(database: Database, source: Source, component: str | None = None) -> list[str]:
+    """Foreign keys to a row that a purge (of a component) deletes, from columns that are not mapped with it.
+
+    A cascade there would delete rows that nobody archived, so a purge refuses while there is one. A mapped column
+    counts only where all its rows are mapped: beside a `where`, the database's own action would reach the others.
+    """
+    problems = []
+    with translated():
+        inspector = sa.inspect(database.engine)
+        home = inspector.default_schema_name
+        parts = [
+            ((schema or home, table), part)
+            for part in source.parts(component)
+            for schema, table in [split_name(part.table)]
+        ]
+        deleted = {place for place, part in parts if not part.detach and part.columns is None}
+        children = [(place, part.chain[-1]) for place, part in parts if part.chain]
+        some = {(place, column) for place, child in children for column in child.match}
+        whole = {(place, column) for place, child in children if not child.where for column in child.match}
+        schemas = {split_name(part.table)[0] for _, part in parts} | _other_schemas(database, inspector)
+        for schema in schemas:
+            for (_, table), keys in inspector.get_multi_foreign_keys(schema=schema).items():
+                for key in keys:
+                    if (key["referred_schema"] or home, key["referred_table"]) in deleted:
+                        mapped = whole if key["options"].get("ondelete", "NO ACTION") in _ACTS else some
+                        free = [c for c in key["constrained_columns"] if ((schema or home, table), c) not in mapped]
+                        named = key["referred_table"]
+                        problems += [f"{table}.{c} names a row of {named} and is not mapped" for c in free]
+    return sorted(set(problems))

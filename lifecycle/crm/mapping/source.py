@@ -1,0 +1,210 @@
+"""The mapping of a CRM: which SQL gives the facts, and which rows belong to a call. The YAML only; no database here."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from lifecycle.errors import PolicyError, SourceError
+from lifecycle.policy.documents.hold import FACT_OF_SCOPE
+from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
+from lifecycle.policy.documents.yaml_document import parse_model, read_document
+
+TableName = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)?$")]
+
+
+def _link_name(name: str) -> str:
+    linked = sorted(set(FACT_OF_SCOPE.values()) - {"call_id", "industry"})
+    if name not in linked:
+        raise ValueError(f"expected a link that a hold can name ({', '.join(linked)}), found {name!r}")
+    return name
+
+
+LinkName = Annotated[str, AfterValidator(_link_name)]
+
+
+class SoftDelete(StrictModel):
+    """How the CRM marks a recycled call."""
+
+    column: Text
+    value: str | int
+
+
+class Restricted(StrictModel):
+    """How the CRM marks a call whose processing is restricted, and what the column holds otherwise."""
+
+    column: Text
+    value: str | int
+    otherwise: str | int = 0
+
+
+class CallTable(StrictModel):
+    """The table of calls and the column that names one."""
+
+    table: TableName
+    key: Text
+    modified: Text | None = None
+    soft_delete: SoftDelete | None = None
+    restricted: Restricted | None = None
+
+
+class Child(StrictModel):
+    """Rows that belong to a call, or to another child: child column → parent column.
+
+    `detach` names columns of rows that outlive the call: they are archived with it and set to NULL instead of deleted.
+    """
+
+    table: TableName
+    match: Mapping[str, str] = Field(min_length=1)
+    where: Mapping[str, str | int] = Field(default_factory=dict)
+    detach: tuple[Text, ...] = Field(default=(), strict=False)
+    children: tuple["Child", ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _detached_rows_stay(self) -> Self:
+        if self.detach and self.children:
+            raise ValueError("expected detach or children, found both: rows that are detached keep their children")
+        return self
+
+
+class Files(StrictModel):
+    """The columns that name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex."""
+
+    table: TableName
+    path: Text
+    sha256: Text | None = None
+
+
+class Component(StrictModel):
+    """What of a call may go while the call stays: child tables with all below them, columns of the call's own row."""
+
+    tables: tuple[TableName, ...] = Field(default=(), strict=False)
+    columns: tuple[Text, ...] = Field(default=(), strict=False)
+    files: Files | None = None
+
+
+class Source(StrictModel):
+    """One CRM. `timezone` is the zone of the naive times in the facts; `links` give what a hold reaches a call by."""
+
+    source: Name
+    dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
+    facts: Text
+    links: Mapping[LinkName, Text] = Field(default_factory=dict)
+    timezone: Zone
+    call: CallTable
+    children: tuple[Child, ...] = Field(default=(), strict=False)
+    components: Mapping[Name, Component] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _components_are_apart(self) -> Self:
+        problem = next(_doubtful(self), None)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    def parts(self, component: str | None = None) -> tuple["Part", ...]:
+        """Everything archived with a call, the call itself first, each child before its own children.
+
+        Of a component: its columns of the call's own row first, then its tables.
+        """
+        children = tuple(_parts(self.children, (), {"calls"}))
+        if component is None:
+            return (Part("calls", self.call.table, ()), *children)
+        chosen = self.components[component]
+        own = Part("calls", self.call.table, (), chosen.columns)
+        return (own, *(part for part in children if part.below(chosen.tables)))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One Parquet object of a batch: its name there, the table it is read from, the way to it from the call.
+
+    `columns`: of the call's own row a component has these alone. None: the row is archived, and goes, whole.
+    """
+
+    name: str
+    table: str
+    chain: tuple[Child, ...]
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def detach(self) -> tuple[str, ...]:
+        """The columns of a row that outlives the call which name it."""
+        return self.chain[-1].detach if self.chain else ()
+
+    @property
+    def cleared(self) -> tuple[str, ...]:
+        """The columns set to NULL instead of a deletion."""
+        return self.detach if self.columns is None else self.columns
+
+    def below(self, tables: Collection[str]) -> bool:
+        """Whether the way to it leads to or through rows of these tables that go."""
+        return any(child.table in tables and not child.detach for child in self.chain)
+
+
+def _parts(children: tuple[Child, ...], above: tuple[Child, ...], taken: set[str]) -> Iterator[Part]:
+    for child in children:
+        plain = child.table.rpartition(".")[2] + ("-detached" if child.detach else "")
+        name = next(n for n in (plain, *(f"{plain}-{count}" for count in range(2, 1000))) if n not in taken)
+        taken.add(name)
+        chain = (*above, child)
+        yield Part(name, child.table, chain)
+        yield from _parts(child.children, chain, taken)
+
+
+def _doubtful(source: Source) -> Iterator[str]:
+    """Why the components cannot go by themselves, as far as the mapping alone shows it."""
+    parts, taken = source.parts()[1:], dict[str, str]()
+    for name, component in source.components.items():
+        if name in ("metadata", "calls"):
+            yield f"components: {name} is the call itself; expected another name"
+        if not component.tables and not component.columns:
+            yield f"components.{name}: expected tables or columns, found neither"
+        for table in component.tables:
+            if not any(part.chain[-1].table == table and not part.detach for part in parts):
+                yield f"components.{name}: expected a table of the children, found {table}"
+        for column in (column for column in component.columns if column in _structural(source, parts)):
+            yield f"components.{name}: the call is found or read by its column {column}, which cannot be set to NULL"
+        own = [part.name for part in parts if part.below(component.tables)]
+        for thing in (*own, *(f"column {column}" for column in component.columns)):
+            if taken.setdefault(thing, name) != name:
+                yield f"components.{name}: {thing} is of {taken[thing]} already. What lies together is one component"
+        if component.files and component.files.table not in {p.table for p in source.parts(name)[1:] if not p.detach}:
+            yield f"components.{name}: expected files of one of its tables, found {component.files.table}"
+
+
+def _structural(source: Source, parts: Sequence[Part]) -> set[str]:
+    """The columns of the call's own row that the product works with."""
+    call, soft = source.call, source.call.soft_delete
+    found = {call.key, *([call.modified] if call.modified else []), *([soft.column] if soft else [])}
+    found |= {call.restricted.column} if call.restricted else set()
+    found |= {above for part in parts if len(part.chain) == 1 for above in part.chain[0].match.values()}
+    return found | {name for part in parts if part.table == call.table for name in part.detach}
+
+
+def shipped_sources() -> list[str]:
+    """The names of the mappings that come with the product."""
+    return sorted(file.name.removesuffix(".yaml") for file in _shipped().iterdir() if file.name.endswith(".yaml"))
+
+
+def read_source(name_or_path: str) -> Source:
+    """Read a shipped mapping by name, or one of your own by path. Raises SourceError with file and line."""
+    shipped = _shipped() / f"{name_or_path}.yaml"
+    own = Path(name_or_path)
+    if own.suffix in (".yaml", ".yml") and not own.is_file():
+        raise SourceError(f"LIFECYCLE_SOURCE: expected a source mapping, found no file {own}")
+    if not own.is_file() and not shipped.is_file():
+        known = ", ".join(shipped_sources())
+        raise SourceError(f"LIFECYCLE_SOURCE: expected a path or one of {known}; found {name_or_path!r}")
+    text = own.read_text("utf-8") if own.is_file() else shipped.read_text("utf-8")
+    try:
+        return parse_model(Source, read_document(own.name if own.is_file() else shipped.name, text))
+    except PolicyError as error:
+        raise SourceError(str(error)) from error
+
+
+def _shipped() -> resources.abc.Traversable:
+    return resources.files("lifecycle.crm") / "sources"

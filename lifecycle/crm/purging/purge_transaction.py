@@ -1,0 +1,145 @@
+"""The purge transaction: lock, judge again, compare, delete, note it, commit. All of it or nothing.
+
+Which calls may go is not decided here: the caller judges the facts read under lock and says what each verified row is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from lifecycle.crm.control.control_tables import Control
+from lifecycle.crm.database import Database, among, bound
+from lifecycle.crm.mapping.source import Part
+from lifecycle.crm.reading.facts import Facts
+from lifecycle.crm.reading.rows import Rows, UnreadableCalls
+from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.evidence.deletion import PurgeRow
+
+ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
+
+Reasons = dict[Any, str]
+Keep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], Reasons]
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePurged:
+    """What one transaction did: the calls deleted, the rows deleted by part, the calls set aside with the reason."""
+
+    deleted: tuple[Any, ...]
+    rows: Mapping[str, int]
+    set_aside: Mapping[Any, str]
+
+
+class _Interfered(Exception):
+    """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
+
+
+class Purger:
+    """Deletes calls of one CRM, or one component of calls, a slice a transaction.
+
+    Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
+    columns of that row which a database may write by itself on any update.
+    """
+
+    def __init__(
+        self, database: Database, rows: Rows, facts: Facts, control: Control, kept_as_is: Sequence[str] = ()
+    ) -> None:
+        self._database, self._rows, self._facts, self._control = database, rows, facts, control
+        self._kept_as_is = kept_as_is
+
+    def purge(
+        self,
+        keys: Sequence[Any],
+        keep: Keep,
+        note: Callable[[Sequence[Any]], PurgeRow],
+    ) -> SlicePurged:
+        """Delete the named calls in one transaction, but those that `keep` names with a reason.
+
+        `keep` sees the keys, the locked rows and the facts of this moment. `note` gives the
+        purge row for the calls that go; it commits with them. Where one call makes the transaction fail (another table
+        still names it, a value cannot be read), the slice is halved until that call stands alone, and is set aside.
+        """
+        try:
+            return self._transaction(keys, keep, note)
+        except (UnreadableCalls, IntegrityError, _Interfered) as error:
+            if len(keys) == 1:
+                return SlicePurged((), {}, {keys[0]: _reason(error)})
+        half = len(keys) // 2
+        first, second = self.purge(keys[:half], keep, note), self.purge(keys[half:], keep, note)
+        rows = {name: first.rows.get(name, 0) + second.rows.get(name, 0) for name in {**first.rows, **second.rows}}
+        return SlicePurged((*first.deleted, *second.deleted), rows, {**first.set_aside, **second.set_aside})
+
+    def _transaction(
+        self,
+        keys: Sequence[Any],
+        keep: Keep,
+        note: Callable[[Sequence[Any]], PurgeRow],
+    ) -> SlicePurged:
+        with self._database.writing() as connection:
+            locked = self._rows.read(connection, keys, lock=True)
+            reasons = keep(keys, locked, self._facts.of(connection, keys))
+            going = [key for key in keys if key not in reasons]
+            if not going:
+                return SlicePurged((), {}, reasons)
+            rows = self._delete(connection, locked, going)
+            self._control.insert(connection, note(going))
+        return SlicePurged(tuple(going), rows, reasons)
+
+    def _delete(
+        self, connection: sa.Connection, locked: Mapping[str, pa.Table], going: Sequence[Any]
+    ) -> dict[str, int]:
+        """Children before parents, each row by its own key: only what was compared is deleted, and all of it."""
+        chosen = pa.array(going, self._rows.key.type)
+        counts = {}
+        for part in reversed(self._rows.parts):
+            if not part.chain:
+                self._nothing_is_left(connection, [p for p in self._rows.parts if len(p.chain) == 1], going)
+            table = locked[part.name]
+            name = part.name if part.columns is None else f"{part.name}-cleared"
+            counts[name] = self._remove(connection, part, table.filter(pa.compute.is_in(table[CALL_ID], chosen)))
+            if len(part.chain) > 1:  # found through its parent, which goes next
+                self._nothing_is_left(connection, [part], going)
+        return counts
+
+    def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
+        table, key = self._rows.mapped(part), self._rows.row_key(part)
+        gone: dict[str, Any] = {name: None for name in part.cleared}
+        if part.columns is not None:
+            gone |= {name: table.c[name] for name in self._kept_as_is}  # or MySQL writes the moment into it
+        if part.columns == ():
+            return 0
+        done = 0
+        for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
+            some = rows.slice(start, ROWS_A_STATEMENT)
+            wanted = _row_is_among(self._database.dialect, table, key, some)
+            statement = table.update().where(wanted).values(gone) if gone else table.delete().where(wanted)
+            done += connection.execute(statement).rowcount
+        distinct = rows.select(list(key)).group_by(list(key)).aggregate([]).num_rows if rows.num_rows else 0
+        if done != distinct:
+            raise _Interfered(f"{part.table}: expected to delete {distinct} rows, the database deleted {done}")
+        return done
+
+    def _nothing_is_left(self, connection: sa.Connection, parts: Sequence[Part], going: Sequence[Any]) -> None:
+        for part in parts:
+            if self._rows.any_left(connection, part, going):
+                raise _Interfered(f"{part.table}: a row was added while the call was being deleted")
+
+
+def _row_is_among(dialect: str, table: sa.TableClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
+    if len(key) == 1:
+        return among(dialect, table.c[key[0]], rows[key[0]].to_pylist())
+    tuples = zip(*(rows[name].to_pylist() for name in key), strict=True)
+    return sa.or_(*(sa.and_(*(table.c[n] == bound(v) for n, v in zip(key, row, strict=True))) for row in tuples))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnreadableCalls):
+        return f"unreadable: {error}"
+    if isinstance(error, IntegrityError):
+        said = str(error.orig).strip().splitlines()[0]
+        return f"still referenced: {said.split('DETAIL')[0].strip()}"
+    return f"interfered: {error}"

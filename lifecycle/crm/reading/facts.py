@@ -1,0 +1,264 @@
+"""The facts of calls as Arrow: the source's own SQL, narrowed in the database. No content of any call.
+
+Not here: what becomes of a value (`values`), of links (`links`), of erasure requests (`requests`).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lifecycle.crm.control.request_table import ErasureRequest, Requests, keys_of, with_requests
+from lifecycle.crm.database import Database, Named, among, exactly, named_in
+from lifecycle.crm.mapping.columns import Column, UnreadableValue
+from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.reading.day_bounds import ANY_ZONE, day_of, may_touch
+from lifecycle.crm.reading.fact_values import FALSE, clean, flags, texts, times
+from lifecycle.crm.reading.links import Links, statement
+from lifecycle.errors import InputError, SourceError
+from lifecycle.evidence.deletion import call_id_text
+from lifecycle.policy.evaluation.distinct_cases import has
+
+BATCH_ROWS = 50_000
+_REQUESTED = 1000  # requested calls looked up a statement
+
+
+@dataclass(frozen=True, slots=True)
+class FactKinds:
+    """Which facts are times and which are yes or no; every other one is compared as text."""
+
+    times: frozenset[str]
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """The latest trigger date, by fact, that may be due on a night; a fact whose rules never end has None.
+
+    `components`: the same for the rules of each component, which ask only for calls that may have it.
+    """
+
+    as_of: date
+    latest: dict[str, date | None] = field(default_factory=dict)
+    components: dict[str, dict[str, date | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The calls that may be in a scope: the texts of each fact (blanks but spaces around one count), some days."""
+
+    wanted: Mapping[str, Collection[str]]
+    first: date | None = None
+    last: date | None = None
+
+
+class Facts:
+    """The facts query of one source on one database."""
+
+    def __init__(self, database: Database, source: Source, key: Column, kinds: FactKinds, requests: Requests) -> None:
+        self._database, self._source, self._key, self.kinds = database, source, key, kinds
+        self._requests = requests
+        with database.reading() as connection:
+            self.names = _names(connection, source)
+            self.links = Links(database, source, key, connection)
+        for twice in sorted(self.links.names & set(self.names)):
+            raise SourceError(f"source {source.source}: {twice} is a link and a column of the facts query; keep one")
+        for needed in ("call_id", "industry"):
+            if needed not in self.names:
+                raise SourceError(f"source {source.source}: the facts query gives no column {needed}")
+        self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Every fact that the source gives, the links included."""
+        return self.links.names | set(self.names)
+
+    def census(self, connection: sa.Connection) -> list[tuple[str | None, int]]:
+        """How many calls there are, by the industry the CRM writes."""
+        industry = exactly(self._database.dialect, self._query.c.industry)
+        calls = sa.func.count(sa.distinct(self._query.c.call_id))
+        found = connection.execute(sa.select(industry, calls).group_by(industry))
+        return [(None if written is None else clean(written), number) for written, number in found]
+
+    def candidates(
+        self, connection: sa.Connection, cutoffs: Cutoffs, links: Collection[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Every fact of every call that may be due, has no usable trigger, or that somebody asked to erase.
+
+        Whole calls, some BATCH_ROWS a table, with the links asked for (None: all). Links are read beside the stream, a
+        moment later than the facts: the look under lock is the one that counts.
+        """
+        requests = self._requests.pending(connection)
+        waiting = set(keys_of(self._key, [one.call_id for one in requests]))
+        for table in self._may_go(connection, cutoffs):
+            waiting.difference_update(table["call_id"].to_pylist() if waiting else ())
+            yield self._beside(table, links, requests)
+        others = sorted(waiting)
+        for start in range(0, len(others), _REQUESTED):
+            table = self._read(connection, others[start : start + _REQUESTED])
+            if table.num_rows:
+                yield self._beside(table, links, requests)
+
+    def in_scopes(self, connection: sa.Connection, scopes: Sequence[Narrowing]) -> Iterator[pa.Table]:
+        """Every fact of every call that may be in one of the scopes; whole calls, some BATCH_ROWS a table."""
+        inner = self._query.alias("g")
+        wanted = sa.or_(*(self._in_scope(inner, scope) for scope in scopes))
+        for table in self._stream(connection, [sa.select(inner.c.call_id).where(wanted)]):
+            yield self._beside(table, None, ())
+
+    def _beside(self, facts: pa.Table, links: Collection[str] | None, requests: Sequence[ErasureRequest]) -> pa.Table:
+        """Complete facts that stream by: no other statement can run on their connection."""
+        if links is None or self.links.names & set(links):
+            with self._database.reading() as connection:
+                facts = self.links.added(connection, facts, links)
+        return with_requests(facts, requests, self._key)
+
+    def _may_go(self, connection: sa.Connection, cutoffs: Cutoffs) -> Iterator[pa.Table]:
+        inner = self._query.alias("g")
+        wanted = [*self._may_be_due(inner, cutoffs.latest, cutoffs.as_of)]
+        for component, latest in cutoffs.components.items():
+            parts = [*self._may_be_due(inner, latest, cutoffs.as_of)] if has(component) in self.names else []
+            wanted += [sa.and_(_not_false(inner.c[has(component)]), sa.or_(*parts))] if parts else []
+        if not wanted:
+            return iter(())
+        return self._stream(connection, [sa.select(inner.c.call_id).where(sa.or_(*wanted))])
+
+    def named(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
+        """Every fact of the calls that any of the statements or lists names, links and requests included.
+
+        Whole calls, some BATCH_ROWS a table.
+        """
+        requests = self._requests.pending(connection)
+        for table in self._stream(connection, ids):
+            yield self._beside(table, None, requests)
+
+    def requested(self, connection: sa.Connection) -> list[Any]:
+        """The keys of the calls that somebody asked to erase."""
+        return keys_of(self._key, [one.call_id for one in self._requests.pending(connection)])
+
+    def _stream(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
+        wanted = (named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
+        statement = self._select().where(sa.or_(sa.false(), *wanted)).order_by(self._query.c.call_id)
+        result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
+        return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
+
+    def of(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
+        """Every fact of the named calls, as they are now, with every link and the earliest erasure request."""
+        facts = self.links.added(connection, self._read(connection, keys))
+        named = [call_id_text(key) for key in dict.fromkeys(facts["call_id"].to_pylist())]
+        return with_requests(facts, self._requests.of_calls(connection, named), self._key)
+
+    def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
+        statement = self._select().where(among(self._database.dialect, self._query.c.call_id, keys))
+        return self._table(connection.execute(statement).fetchall())
+
+    def find(self, connection: sa.Connection, text: str) -> tuple[Any, pa.Table]:
+        """The key of the call that a person typed as records name it, and its facts. Raises InputError for no key."""
+        kind = self._key.type
+        try:
+            key = self._key.parse([text])[0]
+            return key, self.of(connection, [key])
+        except (ValueError, sa.exc.DataError):
+            raise InputError(f"call {text!r}: expected a key of the CRM's calls ({kind}); nothing was done") from None
+
+    def any_in(self, connection: sa.Connection, scope: Narrowing) -> bool:
+        """Whether any call may be in a scope."""
+        statement = sa.select(self._query.c.call_id).where(self._in_scope(self._query, scope)).limit(1)
+        return connection.execute(statement).first() is not None
+
+    def _in_scope(self, query: Any, scope: Narrowing) -> sa.ColumnElement[bool]:
+        asked = [self._has(query.c, name, texts) for name, texts in scope.wanted.items()]
+        started, ended = (query.c[name] if name in self.names else sa.null() for name in ("started_at", "ended_at"))
+        return sa.and_(may_touch((started, ended), scope.first, scope.last), *asked)
+
+    def _has(self, given: Any, name: str, wanted: Collection[str]) -> sa.ColumnElement[bool]:
+        column: sa.ColumnElement[Any] = given.call_id if name in self.links.names else given[name]
+        if name in self.links.names:
+            return column.in_(self.links.calls_with(name, wanted))
+        if name == "call_id":
+            return among(self._database.dialect, column, keys_of(self._key, sorted(wanted)))
+        return sa.func.trim(sa.cast(column, sa.String)).in_(list(wanted))
+
+    @property
+    def query(self) -> Any:
+        """The facts as a subquery, a column each."""
+        return self._query
+
+    def typed(self, name: str, values: Sequence[Any]) -> pa.Array:
+        """A fact's values as the driver gave them, as every table of facts has them."""
+        return self._typed(name, values)
+
+    def empty(self) -> pa.Table:
+        """No call, with every column."""
+        return self._table([])
+
+    def _select(self) -> sa.Select[Any]:
+        return sa.select(*(self._selected(name) for name in self.names))
+
+    def _selected(self, name: str) -> sa.ColumnElement[Any]:
+        column = self._query.c[name]
+        if name == "call_id" and self._key.cast is not None:
+            return sa.cast(column, self._key.cast).label(name)
+        if name not in self.kinds.times or self._database.dialect != "postgresql":
+            return column
+        # 'infinity' and years before Christ are no dates for Python: they are no usable trigger either
+        usable = column.between(sa.literal_column("'0001-01-02'"), sa.literal_column("'9999-12-30'"))
+        return sa.case((usable, column)).label(name)
+
+    def _may_be_due(
+        self, query: Any, latest: Mapping[str, date | None], as_of: date
+    ) -> Iterator[sa.ColumnElement[bool]]:
+        for name, day in latest.items():
+            if name in self.names:
+                column = query.c[name]
+                future = column >= day_of(as_of - timedelta(days=1))
+                unusable = sa.or_(column.is_(None), column < day_of(date(1970, 1, 3)), future)
+                yield unusable if day is None else sa.or_(unusable, column < day_of(day + ANY_ZONE))
+
+    def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
+        """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
+        place = self.names.index("call_id")
+        waiting: list[Any] = []
+        for rows in fetched:
+            waiting.extend(rows)
+            cut = next((i for i in range(len(waiting) - 1, 0, -1) if waiting[i][place] != waiting[i - 1][place]), 0)
+            if cut:
+                yield self._table(waiting[:cut])
+                waiting = waiting[cut:]
+        if waiting:
+            yield self._table(waiting)
+
+    def _table(self, rows: Sequence[Any]) -> pa.Table:
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.names)
+        return pa.table({name: self._typed(name, values) for name, values in zip(self.names, columns, strict=True)})
+
+    def _keys(self, values: Sequence[Any]) -> pa.Array:
+        try:
+            return self._key.array(values)
+        except UnreadableValue as error:
+            problem = f"source {self._source.source}: a call cannot be named: {error}. Nothing was done"
+            raise SourceError(problem) from error
+
+    def _typed(self, name: str, values: Sequence[Any]) -> pa.Array:
+        if name == "call_id":
+            return self._keys(values)
+        if name in self.kinds.times:
+            return times(values, self._source.timezone.key)
+        return flags(values) if name in self.kinds.flags else texts(values)
+
+
+def _names(connection: sa.Connection, source: Source) -> list[str]:
+    text = _text(source).text
+    return list(connection.execute(sa.text(f"SELECT * FROM ({text}) AS f WHERE 1 = 0")).keys())
+
+
+def _text(source: Source) -> sa.TextClause:
+    return statement(source.facts)
+
+
+def _not_false(flag: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether a fact says yes, or nothing that is known to be no."""
+    return sa.or_(flag.is_(None), sa.func.lower(sa.func.trim(sa.cast(flag, sa.String))).not_in(sorted(FALSE)))

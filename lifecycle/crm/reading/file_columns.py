@@ -1,0 +1,73 @@
+"""The files outside the database that rows of calls name: which rows, in which columns. No file is opened here."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lifecycle.crm.database import among
+from lifecycle.crm.mapping.live_schema import MappedTable
+from lifecycle.crm.mapping.source import Source
+from lifecycle.evidence.comparison import CALL_ID
+
+
+@dataclass(frozen=True, slots=True)
+class FileColumns:
+    """Where one part of a batch names files: its name, its table, the column of the path and that of the digest."""
+
+    part: str
+    table: str
+    path: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """One file as a row names it: its path, and the digest in hex that the CRM has of it."""
+
+    path: str
+    sha256: str | None
+
+
+def file_columns(source: Source, component: str | None) -> list[FileColumns]:
+    """Where the rows of whole calls, or of one component of them, name files."""
+    return list(_columns(source, source.components if component is None else [component]))
+
+
+def _columns(source: Source, components: Mapping[str, Any] | Sequence[str]) -> Iterator[FileColumns]:
+    for name in components:
+        files = source.components[name].files
+        for part in source.parts(name)[1:] if files else ():
+            if files and part.table == files.table and not part.detach:
+                yield FileColumns(part.name, part.table, files.path, files.sha256)
+
+
+def named_files(tables: Mapping[str, pa.Table], columns: Sequence[FileColumns]) -> dict[Any, list[NamedFile]]:
+    """The files of each call that names any, given the rows by part. A row without a path names none."""
+    found = defaultdict[Any, list[NamedFile]](list)
+    for one in columns:
+        table = tables.get(one.part)
+        if table is None:
+            continue
+        digests = table[one.sha256].to_pylist() if one.sha256 else [None] * table.num_rows
+        rows = zip(table[CALL_ID].to_pylist(), table[one.path].to_pylist(), digests, strict=True)
+        for call, path, digest in rows:
+            if path:
+                found[call].append(NamedFile(path, digest.strip().lower() if digest and digest.strip() else None))
+    return dict(found)
+
+
+def named_in(
+    connection: sa.Connection,
+    dialect: str,
+    tables: Mapping[str, MappedTable],
+    columns: FileColumns,
+    paths: Sequence[str],
+) -> set[str]:
+    """Of some paths those that any row of the table has, of a call or not; compared letter by letter."""
+    table = tables[columns.table].table
+    statement = sa.select(table.c[columns.path]).where(among(dialect, table.c[columns.path], list(paths)))
+    return set(connection.scalars(statement)) & set(paths) if paths else set()

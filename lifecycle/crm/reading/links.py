@@ -1,0 +1,95 @@
+"""The links of calls: which deals, contacts, tasks a call belongs to, by the mapping's own SQL. They serve holds only.
+
+A call has any number of links of a kind, so each kind is one column of lists. Calls are matched inside the database,
+by its own collation, and named as the call table names them.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from lifecycle.crm.database import Database, among
+from lifecycle.crm.mapping.columns import Column
+from lifecycle.crm.mapping.live_schema import split_name
+from lifecycle.crm.mapping.source import Source
+from lifecycle.errors import SourceError
+
+KEYS_A_STATEMENT = 1000
+LISTS = pa.list_(pa.string())
+
+
+class Links:
+    """The links that one mapping declares, on one database. Raises SourceError for SQL without the needed columns."""
+
+    def __init__(self, database: Database, source: Source, key: Column, connection: sa.Connection) -> None:
+        self._dialect, self._key, self._key_name = database.dialect, key, source.call.key
+        schema, table = split_name(source.call.table)
+        named = sa.sql.quoted_name(self._key_name, True)
+        self._calls = sa.table(
+            sa.sql.quoted_name(table, True),
+            sa.column(named),
+            schema=sa.sql.quoted_name(schema, True) if schema else None,
+        )
+        self._queries = {name: _query(connection, source, name, text) for name, text in source.links.items()}
+        self.names = frozenset(self._queries)
+        for name in self.names:  # a key that the database cannot compare is found here, not in a night
+            connection.execute(self._pairs(name).where(sa.false()))
+
+    def added(self, connection: sa.Connection, facts: pa.Table, names: Collection[str] | None = None) -> pa.Table:
+        """Facts with a column of lists for each link asked for (None: all). No link is an empty list, never NULL.
+
+        A link without a value is a NULL in its list: the call belongs to something, and nobody knows to what.
+        """
+        keys = list(dict.fromkeys(facts["call_id"].to_pylist()))
+        for name in sorted(self.names if names is None else self.names & set(names)):
+            facts = facts.append_column(name, self._lists(connection, name, keys, facts["call_id"].combine_chunks()))
+        return facts
+
+    def calls_with(self, name: str, texts: Collection[str]) -> sa.Select[Any]:
+        """The keys of calls with a link that is one of the texts, or may be. For narrowing: blanks but spaces count."""
+        query = self._queries[name]
+        text = sa.func.trim(sa.cast(query.c[name], sa.String))
+        return sa.select(query.c.call_id).where(sa.or_(text.in_(list(texts)), query.c[name].is_(None), text == ""))
+
+    def _lists(self, connection: sa.Connection, name: str, keys: Sequence[Any], calls: pa.Array) -> pa.Array:
+        found: list[Any] = []
+        for start in range(0, len(keys), KEYS_A_STATEMENT):
+            wanted = among(self._dialect, self._calls.c[self._key_name], keys[start : start + KEYS_A_STATEMENT])
+            found += connection.execute(self._pairs(name).where(wanted)).fetchall()
+        pairs = {
+            "call_id": self._key.array([row[0] for row in found]),
+            name: pa.array([_text(r[1]) for r in found], pa.string()),
+        }
+        grouped = pa.table(pairs).group_by("call_id", use_threads=False).aggregate([(name, "list")])
+        place = pc.index_in(calls, grouped["call_id"].combine_chunks())
+        return pc.coalesce(grouped[f"{name}_list"].combine_chunks().take(place), pa.scalar([], LISTS))
+
+    def _pairs(self, name: str) -> sa.Select[Any]:
+        query = self._queries[name]
+        joined = self._calls.join(query, query.c.call_id == self._calls.c[self._key_name])
+        return sa.select(self._key.expression(self._calls), query.c[name]).select_from(joined)
+
+
+def _query(connection: sa.Connection, source: Source, name: str, text: str) -> sa.Subquery:
+    clause = statement(text)
+    given = list(connection.execute(sa.text(f"SELECT * FROM ({clause.text}) AS l WHERE 1 = 0")).keys())
+    missing = [needed for needed in ("call_id", name) if needed not in given]
+    if missing:
+        raise SourceError(
+            f"source {source.source}: links.{name}: expected the columns call_id and {name}, found {', '.join(given)}"
+        )
+    return clause.columns(*(sa.column(column) for column in given)).subquery(f"l_{name}")
+
+
+def statement(text: str) -> sa.TextClause:
+    """SQL of a mapping as it may stand inside another statement: nothing in it is a parameter."""
+    return sa.text(text.rstrip().rstrip(";").replace(":", "\\:"))
+
+
+def _text(value: Any) -> str | None:
+    """A link as holds name it; one that is no UTF-8 is unknown. Bytes are named in hex, as records name them."""
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    return None if value is None or any("\udc80" <= letter <= "\udcff" for letter in text) else text

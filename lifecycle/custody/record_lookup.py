@@ -1,0 +1,88 @@
+"""Lookup: the deletion records of one call, from the store and from purges that are not sealed yet. Reads only."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.errors import SourceError
+from lifecycle.evidence.deletion import Names, call_id_text, read_records
+from lifecycle.evidence.leaf import read_leaf
+from lifecycle.evidence.merkle import TILE_WIDTH
+from lifecycle.ledger.legacy_records import all_entries
+from lifecycle.ledger.log import LEDGER
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One deletion record, as it was written, and the object of the store it lies in; None: it is not sealed yet.
+
+    `index`: its place in the ledger; None: it is not sealed yet, or from before the ledger.
+    """
+
+    record: dict[str, Any]
+    sealed_key: str | None
+    call_id: str
+    index: int | None = None
+    leaf: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What is known of a call that may be gone: its records, the latest first, and whether the CRM has it."""
+
+    call_id: str
+    records: tuple[Recorded, ...]
+    live: bool
+
+
+def lookup(lifecycle: Lifecycle, call: str) -> Lookup:
+    """Find a call by its key as a person types it. Raises InputError for a text that can be no key here."""
+    crm = lifecycle.crm
+    with crm.database.reading() as connection:
+        key, facts = crm.facts.find(connection, call)
+        # MySQL finds ABC under abc: a live call is named as the CRM names it
+        name = call_id_text(facts["call_id"][0].as_py() if facts.num_rows else key)
+        live = bool(facts.num_rows or crm.rows.live(connection, [key]))
+    found = {_identity(one): one for one in _records(lifecycle, name)}
+    latest_first = sorted(found.values(), key=lambda one: str(one.record["purged_at"]), reverse=True)
+    return Lookup(name, tuple(latest_first), live)
+
+
+def _records(lifecycle: Lifecycle, name: str) -> Iterator[Recorded]:
+    """Unsealed first: a record that is sealed meanwhile is found twice, and then as the sealed one."""
+    names = Names(lifecycle.crm.source.source, [name], lifecycle.keys.epochs())
+    for body in _unsealed(lifecycle):
+        yield from (Recorded(record, None, name) for record in read_records(body) if names.of(record))
+    for key, records in all_entries(lifecycle.store):
+        yield from (Recorded(record, key, name) for record in records if names.of(record))
+    yield from _logged(lifecycle, names)
+
+
+def _logged(lifecycle: Lifecycle, names: Names) -> Iterator[Recorded]:
+    """Every bundle is read, but only a leaf that holds a commitment of ours is parsed."""
+    log = lifecycle.log()
+    published = log.published()
+    wanted = [text.encode() for text in names.commitments]
+    for number in range(-(-published.size // TILE_WIDTH) if published else 0):
+        assert published is not None
+        for place, body in enumerate(log.bundle(number, published.size)):
+            if any(text in body for text in wanted):
+                record = read_leaf(f"leaf {number * TILE_WIDTH + place}", body)
+                if record["kind"] == "purged" and (name := names.of(record)):
+                    yield Recorded(record, f"{LEDGER}checkpoint", name, number * TILE_WIDTH + place, body)
+
+
+def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:
+    control = lifecycle.crm.control
+    try:
+        control.require()
+    except SourceError:
+        return  # without control tables nothing was ever purged from this CRM
+    with lifecycle.crm.database.reading() as connection:
+        for row_id in control.unsealed(connection):
+            yield from (row.entries for row in control.by_ids(connection, [row_id]))
+
+
+def _identity(one: Recorded) -> tuple[Any, ...]:
+    return one.record["batch"], one.record["row"]

@@ -1,0 +1,175 @@
+"""The policies folder: read from disk, with digests and git commit. What the files mean is the policy floor's."""
+
+import hashlib
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from lifecycle.errors import PolicyError
+from lifecycle.policy.canonical import canonical_json, sha256_hex
+from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
+from lifecycle.policy.documents.lawfulness import idle_extensions, read_schedule
+from lifecycle.policy.documents.regime import Regime, read_regime
+from lifecycle.policy.documents.schedule import Schedule, Schedules, collect
+from lifecycle.policy.documents.yaml_document import Document, read_document
+from lifecycle.policy.evaluation.distinct_cases import named_by
+from lifecycle.policy.plan import ScheduleVersion
+
+_FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged"
+T = TypeVar("T", Regime, Hold, Extension)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The law of one moment. `broken` names the files that cannot be relied on; their industries are kept.
+
+    A hold that cannot be read is not among them: then nobody knows what is held, and reading raises.
+    """
+
+    schedules: Schedules
+    holds: Holds
+    regimes: Mapping[str, Regime]
+    git_commit: str | None
+    git_dirty: bool | None
+    regime_digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Each unusable file with the reason, which begins with file and line."""
+        return self.schedules.broken
+
+    def version(self, schedule: Schedule) -> ScheduleVersion:
+        """What records say about the schedule they were decided under."""
+        return ScheduleVersion(
+            id=schedule.industry,
+            sha256=schedule.sha256,
+            git_commit=self.git_commit,
+            git_dirty=self.git_dirty,
+            regimes_sha256=self._regimes_sha256(schedule),
+        )
+
+    def still(self, version: ScheduleVersion) -> bool:
+        """Whether a schedule and the regimes it names are what they were."""
+        schedule = self.schedules.by_industry.get(version.id)
+        same = schedule is not None and schedule.sha256 == version.sha256
+        return same and schedule is not None and self._regimes_sha256(schedule) == version.regimes_sha256
+
+    def _regimes_sha256(self, schedule: Schedule) -> str:
+        named = sorted(regime.id for regime in named_by(schedule, self.regimes))
+        return sha256_hex(canonical_json({name: self.regime_digests.get(name) for name in named}))
+
+
+def read_policies(folder: Path) -> Policies:
+    """Read every schedule, regime and hold below a folder. Raises PolicyError for a hold, or for a missing folder."""
+    if not folder.is_dir():
+        raise PolicyError(f"{folder}:1: LIFECYCLE_POLICIES: expected a folder of schedules, found none")
+    regimes, broken = _each(folder / "regimes", read_regime)
+    schedules: dict[str, Schedule] = {}
+    for path in _yaml_files(folder):
+        try:
+            schedules[path.name] = read_schedule(path.name, _text(path), regimes)
+        except PolicyError as error:
+            broken[path.name] = str(error)
+    commit, dirty = _git(folder)
+    found = collect(schedules, broken, regimes)
+    digests = {path.stem: sha256_hex(path.read_bytes()) for path in _yaml_files(folder / "regimes")}
+    return Policies(found, holds_beside(folder, found), regimes, commit, dirty, digests)
+
+
+def holds_beside(folder: Path, schedules: Schedules) -> Holds:
+    """`read_holds`, and each extension must lengthen something under the schedules there are. Raises PolicyError."""
+    holds = read_holds(folder)
+    for problem in idle_extensions(schedules, holds.extensions):
+        raise PolicyError(f"{problem}\n{_FAILS_CLOSED}")
+    return holds
+
+
+def read_holds(folder: Path) -> Holds:
+    """Read the holds and extensions of a policies folder. Raises PolicyError for the first bad one."""
+    holds, broken = _each(folder / "holds", read_hold)
+    extensions, broken_too = _each(folder / "extensions", read_extension)
+    strange = _not_yaml(folder / "holds") + _not_yaml(folder / "extensions")
+    broken |= broken_too | {name: f"{name}:1: expected a file *.yaml, or README; move it away" for name in strange}
+    for problem in broken.values():
+        raise PolicyError(f"{problem}\n{_FAILS_CLOSED}")
+    digest = hashlib.sha256()
+    named = {path.name: path for path in _yaml_files(folder / "holds")}
+    named |= {f"extensions/{path.name}": path for path in _yaml_files(folder / "extensions")}
+    for name, path in named.items():
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return Holds(holds, digest.hexdigest(), extensions)
+
+
+def _each(folder: Path, read: Callable[[Document], T]) -> tuple[dict[str, T], dict[str, str]]:
+    found: dict[str, T] = {}
+    broken: dict[str, str] = {}
+    for path in _yaml_files(folder):
+        name = f"{folder.name}/{path.name}"
+        try:
+            document = read_document(name, _text(path))
+            item = read(document)
+            if item.id != path.stem:
+                raise document.error(("id",), f"expected id {path.stem!r} after the file's name, found {item.id!r}")
+            if item.id in found:
+                raise document.error(("id",), f"the id {item.id!r} is another file's too")
+            found[item.id] = item
+        except PolicyError as error:
+            broken[name] = str(error)
+    return found, broken
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+
+
+def _not_yaml(folder: Path) -> list[str]:
+    """What lies beside the YAML files and could be a hold that somebody believes in."""
+    beside = set(folder.rglob("*")) - set(_yaml_files(folder))
+    return sorted(f"{folder.name}/{path.name}" for path in beside if not path.name.startswith((".", "README")))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")  # as it is: the digest is of the file's bytes
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path.name}:1: the file cannot be read: {error}") from error
+
+
+def schedule_author(folder: Path, sha256: str) -> str | None:
+    """The e-mail address of who wrote a schedule: the author of the last commit of the file with these bytes.
+
+    None: the folder lies in no git work tree, or the file differs from what is committed.
+    """
+    for path in _yaml_files(folder):
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            if _git_says(folder, "status", "--porcelain", "--ignored", "--", path.name) != "":
+                return None
+            return _git_says(folder, "log", "-1", "--format=%ae", "--", path.name) or None
+    return None
+
+
+def git_mail(folder: Path) -> str | None:
+    """By which e-mail address git knows whoever works here."""
+    return _git_says(folder, "config", "user.email") or None
+
+
+def _git(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of the work tree the policies lie in, and whether they differ from it. None: there is no such."""
+    commit = _git_says(folder, "rev-parse", "HEAD")
+    status = _git_says(folder, "status", "--porcelain", "--", ".")
+    return commit or None, None if status is None or commit is None else bool(status)
+
+
+def git_command(folder: Path, *arguments: str) -> list[str]:
+    """Git in a folder, also where the folder is another account's: reading runs nothing of the work tree."""
+    return ["git", "-C", str(folder), "-c", "safe.directory=*", *arguments]
+
+
+def _git_says(folder: Path, *arguments: str) -> str | None:
+    command = git_command(folder, *arguments)
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

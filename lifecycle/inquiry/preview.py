@@ -1,0 +1,121 @@
+"""Preview: what a night would do, read only. Nothing is written to the CRM or the store; any night may be asked for.
+
+The store is read only where a schedule has `max_usual`: what is usual, earlier plans say.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from lifecycle.authority.usual_night import Background, background
+from lifecycle.crm.crm import Crm
+from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.night.archive import same
+from lifecycle.night.plan import IndustryCount, survey, wanted_schedules
+from lifecycle.policy.documents.schedule import Schedule
+from lifecycle.policy.plan import REVIEW, percent, reasons_to_wait
+
+SAMPLE_CALLS = 200
+_A_TABLE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class IndustryPreview:
+    """One industry's night: its counts, why it would wait for a person, and about how many bytes would be archived."""
+
+    schedule: Schedule
+    count: IndustryCount
+    waits_for: tuple[str, ...]
+    about_bytes: int
+
+    @property
+    def due(self) -> int:
+        """The calls that may go."""
+        return self.count.due
+
+    @property
+    def max_share(self) -> str:
+        """The brake, as people write it."""
+        return percent(self.schedule.max_share)
+
+    @property
+    def brake(self) -> bool:
+        """Whether more is due than the brake lets go."""
+        return any(not reason.startswith(REVIEW) for reason in self.waits_for)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used."""
+
+    as_of: date
+    industries: Mapping[str, IndustryPreview]
+    unscheduled: Mapping[str, int]
+    broken: Mapping[str, str]
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether somebody must look before such a night could run whole."""
+        return bool(self.broken) or any(industry.waits_for for industry in self.industries.values())
+
+
+def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Preview:
+    """Judge every call as of a day, for every industry or for one. Raises PolicyError for one that is unknown."""
+    schedules = {schedule.industry: schedule for schedule in wanted_schedules(lifecycle.policies, only)}
+    against = background(lifecycle, as_of, list(schedules.values()))
+    result, due = survey(lifecycle, as_of)
+    samples: defaultdict[str, defaultdict[str | None, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for industry, table in due:
+        for component in table["component"].unique().to_pylist() if industry in schedules else ():
+            some = table.filter(same(table["component"], component))["call_id"].to_pylist()
+            samples[industry][component] += _spread(some, _A_TABLE)
+    found = {
+        name: _industry(lifecycle, schedules[name], count, against[name], samples[name])
+        for name, count in result.industries.items()
+        if name in schedules
+    }
+    return Preview(as_of, found, result.unscheduled, result.broken)
+
+
+def _industry(
+    lifecycle: Lifecycle,
+    schedule: Schedule,
+    count: IndustryCount,
+    against: Background,
+    samples: Mapping[str | None, list[Any]],
+) -> IndustryPreview:
+    waits_for = reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual)
+    size = sum(
+        bytes_a_call(lifecycle.crm, _spread(sample, SAMPLE_CALLS), component)
+        * (count.components[component] if component else count.due)
+        for component, sample in samples.items()
+    )
+    return IndustryPreview(schedule, count, waits_for, round(size))
+
+
+def bytes_a_call(crm: Crm, sample: list[Any], component: str | None = None) -> float:
+    """The mean size of calls, or of one component, with all rows, before compression. Unreadable ones, files: no."""
+    if not sample:
+        return 0
+    try:
+        tables = _read(crm, sample, component)
+    except UnreadableCalls:
+        unreadable = crm.unreadable(sample, component)
+        tables = _read(crm, [key for key in sample if key not in unreadable], component)
+    return float(sum(int(table.nbytes) for table in tables.values()) / max(1, int(tables["calls"].num_rows)))
+
+
+def _read(crm: Crm, keys: list[Any], component: str | None) -> dict[str, pa.Table]:
+    with crm.database.reading() as connection:
+        return crm.rows_of(component).read(connection, keys)
+
+
+def _spread(values: list[Any], most: int) -> list[Any]:
+    """Up to `most` of the values, evenly from all of them: the oldest calls are seldom like the newest."""
+    step = max(1, -(-len(values) // most))
+    return values[::step]

@@ -1,0 +1,116 @@
+"""Observe: what the ledger says beside purges. Policies and holds first seen, calls that stayed, a census.
+
+Everything is noted under an id of its own, and logged by the next sealing. Deciding is others'.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.archive.batches import manifest_keys, read_manifest
+from lifecycle.archive.plans import planned_nights, read_cohort, read_plans
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.errors import PolicyError
+from lifecycle.evidence.deletion import call_id_text
+from lifecycle.evidence.manifest import Manifest
+from lifecycle.night.event_leaves import note
+from lifecycle.night.reconciliation import Reconciled, enough_of, reconcile_batch
+from lifecycle.policy.documents.hold import Hold
+from lifecycle.policy.plan import Plan
+
+_MAY_QUOTE = frozenset(("unreadable", "still referenced", "interfered", "files"))
+_LONGEST_REASON = 300  # characters; the run log has the whole of it
+_NAMED = 200  # vanished calls in one leaf
+
+
+def observe_policies(lifecycle: Lifecycle) -> None:
+    """Note each schedule version and hold not seen before. Policies that cannot be read are others' to report."""
+    try:
+        policies, holds = lifecycle.policies, lifecycle.holds_now()
+    except PolicyError:
+        return
+    versions = [policies.version(schedule) for schedule in policies.schedules.by_industry.values()]
+    note(lifecycle, "policy", {f"{v.id}:{v.sha256}": {"schedule": v.model_dump(mode="json")} for v in versions})
+    note(lifecycle, "hold_placed", {_hold_id(hold): _hold(hold) for hold in holds.by_id.values()})
+    released = [hold for hold in holds.by_id.values() if hold.released_at]
+    note(lifecycle, "hold_released", {_hold_id(hold): _released(hold) for hold in released})
+
+
+def observe_set_aside(lifecycle: Lifecycle, night: date, industry: str, reasons: Mapping[Any, str]) -> None:
+    """Note the calls of a night that stayed, and why."""
+    if not reasons:
+        return
+    epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
+    calls = {epoch.commitment(source, call_id_text(key)): reason for key, reason in reasons.items()}
+    common = {"epoch": epoch.id, "night": night.isoformat(), "industry": industry}
+    leaves = {
+        f"{night}:{call}": {**common, "call": call, "reason": without_content(reason)[:_LONGEST_REASON]}
+        for call, reason in calls.items()
+    }
+    note(lifecycle, "set_aside", leaves)
+
+
+def without_content(reason: str) -> str:
+    """A reason for a log that nobody can ever rewrite: where it could quote a value or a path, its kind alone."""
+    kind, _, rest = reason.partition(": ")
+    if kind in _MAY_QUOTE or not rest:
+        return kind
+    return f"{kind}: {without_content(rest)}"
+
+
+def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> None:
+    """Note how a night finds things: live calls, those due, those left due by the nights before; and what the last
+    planned night archived, recorded, and lost sight of. One census a night, the first."""
+    store = lifecycle.store
+    plans = [
+        found[-1] for name in lifecycle.policies.schedules.by_industry if (found := read_plans(store, night, name))
+    ]
+    before = [day for name in lifecycle.policies.schedules.by_industry for day in planned_nights(store, name)]
+    last = max((day for day in before if day < night), default=None)
+    outcome = _outcome(lifecycle, last) if last else Reconciled()
+    epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
+    vanished = [epoch.commitment(source, call) for call in outcome.vanished]
+    fields = {
+        "night": night.isoformat(),
+        "live": sum(plan.live for plan in plans),
+        "due": sum(plan.due for plan in plans),
+        "due_left": sum(_left(lifecycle, plan, night) for plan in plans),
+        "last_night": last.isoformat() if last else None,
+        "archived": outcome.archived,
+        "recorded": outcome.recorded,
+        "vanished": len(vanished),
+        "vanished_calls": vanished[:_NAMED],
+        "epoch": epoch.id,
+    }
+    note(lifecycle, "census", {night.isoformat(): fields})
+
+
+def _outcome(lifecycle: Lifecycle, night: date) -> Reconciled:
+    """The batches of one night against the CRM and the record."""
+    result = Reconciled()
+    for key in manifest_keys(lifecycle.store):
+        if f"/{night}-" in key:  # a batch is named after its night
+            manifest: Manifest = read_manifest(lifecycle.store, key)[0]
+            reconcile_batch(lifecycle, manifest, enough_of(lifecycle.store, manifest), result)
+    return result
+
+
+def _left(lifecycle: Lifecycle, plan: Plan, night: date) -> int:
+    """How many of a plan's calls were due before its night."""
+    tables = [read_cohort(lifecycle.store, plan, cohort.cutoff) for cohort in plan.cohorts]
+    return sum(pc.sum(pc.less(table["purge_from"], pa.scalar(night))).as_py() or 0 for table in tables)
+
+
+def _hold_id(hold: Hold) -> str:
+    return f"{hold.id}:{hold.placed_at}:{hold.released_at or ''}"
+
+
+def _hold(hold: Hold) -> dict[str, Any]:
+    return {"hold": hold.id, "placed_at": hold.placed_at.isoformat(), "placed_by": hold.placed_by}
+
+
+def _released(hold: Hold) -> dict[str, Any]:
+    return {"hold": hold.id, "released_at": str(hold.released_at), "released_by": hold.released_by}

@@ -1,0 +1,223 @@
+"""Purge: delete a verified batch's calls, or components, that are still due and still equal to their archived rows.
+
+Every call is judged again under lock; one that was edited, linked or held since the plan is set aside with the reason.
+The deletions and their purge row commit together. Files that the rows named go after that.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.crm.purging.purge_transaction import Purger, Reasons, SlicePurged
+from lifecycle.crm.reading.file_columns import named_files
+from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.evidence.comparison import CALL_ID, differences, of_calls
+from lifecycle.evidence.deletion import DECIDING, Purge, PurgeRow, call_id_text, deletion_records, recorded_rows
+from lifecycle.evidence.manifest import ArchivedFile
+from lifecycle.night.archive import put_aside
+from lifecycle.night.cohort import CohortPlan, manifests_of
+from lifecycle.night.ledger_events import observe_set_aside
+from lifecycle.night.recording_files import files_not_archived, remove_files
+from lifecycle.night.verify import VerifiedBatch, verify
+from lifecycle.policy.evaluation.disposition import Disposition, bounded
+
+SLICE_CALLS = 500
+SAMPLES = 3
+_DECIDED = tuple(name.removeprefix("_") for name in DECIDING)
+
+
+@dataclass
+class Purged:
+    """What went: whole calls, calls by component, rows by part, files; what was set aside or left, and why.
+
+    `before` counts what was gone and on record before, whole calls and components alike.
+    """
+
+    calls: int = 0
+    components: Counter[str] = field(default_factory=Counter)
+    files: int = 0
+    files_left: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    before: int = 0
+    set_aside: dict[Any, str] = field(default_factory=dict)
+    manifests: list[str] = field(default_factory=list)
+    sample: list[str] = field(default_factory=list)
+
+
+def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Purged:
+    """Verify and purge every batch archived under a cohort's plan that is not on record whole. Safe to run again."""
+    result = Purged()
+    with lifecycle.crm.database.lease(cohort.name):
+        lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
+        for key, (manifest, _) in manifests_of(lifecycle, cohort).items():
+            recorded = _recorded(lifecycle, manifest.batch)
+            if len(recorded) < manifest.calls:
+                batch = verify(lifecycle.store, key, lifecycle.now())
+                purger = lifecycle.crm.purger(manifest.component)
+                purge_batch(lifecycle, purger, batch, recorded, run, cohort.plan.created_at, result)
+            result.before += len(recorded)
+            result.manifests.append(key)
+            done = result.calls + result.components.total() + result.before
+            lifecycle.progress(f"purged {cohort.name}", done, cohort.calls)
+        removed = remove_files(lifecycle)
+        result.files, result.files_left = removed.files, removed.left
+    observe_set_aside(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
+    return result
+
+
+def _recorded(lifecycle: Lifecycle, batch: str) -> set[int]:
+    """Which rows of a batch are calls that committed purges have on record."""
+    with lifecycle.crm.database.reading() as connection:
+        return recorded_rows(row.entries for row in lifecycle.crm.control.of_batch(connection, batch))
+
+
+def purge_batch(
+    lifecycle: Lifecycle,
+    purger: Purger,
+    batch: VerifiedBatch,
+    recorded: set[int],
+    run: Run,
+    decided_at: datetime,
+    result: Purged,
+) -> None:
+    """Purge the calls of one proved batch that are not recorded yet, a slice a transaction, adding to `result`.
+
+    `recorded`: the rows of the batch that are. `decided_at`: when their plan was made.
+    """
+    calls, component = batch.tables["calls"], batch.manifest.component
+    calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
+    keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
+    for start in range(0, len(keys), SLICE_CALLS):
+        some, asked = keys[start : start + SLICE_CALLS], dict[str, dict[str, str]]()
+        done = purger.purge(
+            some,
+            keep=partial(_reasons_to_keep, lifecycle, batch, asked),
+            note=partial(_purge_row, lifecycle, batch, run, decided_at, calls, asked),
+        )
+        _add(result, done, component)
+
+
+def _add(result: Purged, done: SlicePurged, component: str | None) -> None:
+    if component is None:
+        result.calls += len(done.deleted)
+        result.sample += [call_id_text(key) for key in done.deleted[: SAMPLES - len(result.sample)]]
+    elif done.deleted:
+        result.components[component] += len(done.deleted)
+    put_aside(result.set_aside, done.set_aside, component)
+    for name, count in done.rows.items():
+        result.rows[name] = result.rows.get(name, 0) + count
+
+
+def _reasons_to_keep(
+    lifecycle: Lifecycle,
+    batch: VerifiedBatch,
+    asked: dict[str, dict[str, str]],
+    keys: Sequence[Any],
+    live: dict[str, pa.Table],
+    facts: pa.Table,
+) -> Reasons:
+    """Why calls of a slice must stay: gone, no longer due, decided otherwise, or not what was archived.
+
+    Notes in `asked` the erasure requests that the calls were judged under, for their records.
+    """
+    asked.update(_requests(facts))
+    chosen = pa.array(keys, live["calls"][CALL_ID].type)
+    archived = of_calls(batch.tables, chosen)
+    decided = _deciding(archived["calls"])
+    archived["calls"] = archived["calls"].drop_columns(list(DECIDING))
+    component, rows = batch.manifest.component, lifecycle.crm.rows_of(batch.manifest.component)
+    verdicts = _verdicts(lifecycle, facts, batch.manifest.night, component)
+    present = rows.having(live)
+    reasons: Reasons = {key: "gone: deleted by somebody else, on no record" for key in keys if key not in present}
+    for verdict in verdicts:
+        reason = _not_as_decided(verdict, decided[verdict["call_id"]], batch.manifest.industry)
+        if reason:
+            reasons.setdefault(verdict["call_id"], reason)
+    known = {verdict["call_id"] for verdict in verdicts}
+    unknown = {key: "unknown: the CRM gives no facts of it any more" for key in keys if key not in known}
+    files = files_not_archived(lifecycle, batch.manifest.files, live, component)
+    links = [part.name for part in rows.parts if part.detach]
+    changed = {key: f"changed: {part}" for key, part in differences(archived, live, links, rows.cleared()).items()}
+    return {**files, **changed, **unknown, **reasons}
+
+
+def _verdicts(lifecycle: Lifecycle, facts: pa.Table, night: date, component: str | None) -> list[dict[str, Any]]:
+    """What the law says now of whole calls, or of one component of those that have it."""
+    answers = bounded(facts, lifecycle.policies.schedules, lifecycle.holds_now(), night, component)
+    return list(answers.to_pylist())
+
+
+def _deciding(calls: pa.Table) -> dict[Any, tuple[Any, ...]]:
+    rows = zip(*(calls[name].to_pylist() for name in DECIDING), strict=True)
+    return dict(zip(calls[CALL_ID].to_pylist(), rows, strict=True))
+
+
+def _not_as_decided(verdict: dict[str, Any], decided: tuple[Any, ...], industry: str) -> str | None:
+    if verdict["disposition"] != Disposition.DUE:
+        return f"{verdict['disposition']}: {verdict['detail']}"
+    if (verdict["industry"], *(verdict[name] for name in _DECIDED)) != (industry, *decided):
+        return f"decided otherwise: now by {verdict['industry']} {verdict['rule_id']} from {verdict['purge_from']}"
+    return None
+
+
+def _requests(facts: pa.Table) -> dict[str, dict[str, str]]:
+    if "erasure_request" not in facts.column_names:
+        return {}
+    rows = facts.select(["call_id", "erasure_request", "erasure_requested_on"]).to_pylist()
+    return {
+        call_id_text(row["call_id"]): {
+            "id": row["erasure_request"],
+            "received_on": row["erasure_requested_on"].isoformat(),
+        }
+        for row in rows
+        if row["erasure_request"] is not None
+    }
+
+
+def _purge_row(
+    lifecycle: Lifecycle,
+    batch: VerifiedBatch,
+    run: Run,
+    decided_at: datetime,
+    calls: pa.Table,
+    asked: dict[str, dict[str, str]],
+    going: Sequence[Any],
+) -> PurgeRow:
+    manifest, now = batch.manifest, lifecycle.now()
+    purge = Purge(run.id, run.actor, batch.manifest_key, batch.manifest_sha256, decided_at, batch.verified_at, now)
+    schedule = lifecycle.policies.schedules.by_industry[manifest.industry]
+    chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
+    files = _files_of(lifecycle, batch, going)
+    regimes = {rule.id: rule.regimes for rule in schedule.rules}
+    return PurgeRow(
+        id=f"{manifest.batch}-{uuid4().hex[:12]}",
+        batch=manifest.batch,
+        industry=manifest.industry,
+        cutoff=manifest.cutoff,
+        night=manifest.night.isoformat(),
+        run_id=run.id,
+        manifest_key=batch.manifest_key,
+        manifest_sha256=batch.manifest_sha256,
+        purged_at=now.isoformat(),
+        calls=len(going),
+        entries=deletion_records(manifest, purge, chosen, regimes, lifecycle.keys.epoch(), files, asked),
+        files=len({file.key for some in files.values() for file in some}),
+    )
+
+
+def _files_of(lifecycle: Lifecycle, batch: VerifiedBatch, going: Sequence[Any]) -> dict[Any, list[ArchivedFile]]:
+    """The archived files of the calls that go. Their rows equal the archived ones, which name them."""
+    by_path = {file.path: file for file in batch.manifest.files}
+    tables = of_calls(batch.tables, pa.array(going, batch.tables["calls"][CALL_ID].type)) if by_path else {}
+    named = named_files(tables, lifecycle.crm.files_of(batch.manifest.component))
+    return {
+        call: [by_path[path] for path in dict.fromkeys(file.path for file in files) if path in by_path]
+        for call, files in named.items()
+    }

@@ -1,0 +1,156 @@
+"""Reconcile: every archived call, or component, is live or on the record, and none recorded is back. Reads only."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_batch, read_calls, read_manifest
+from lifecycle.archive.object_store import ObjectStore
+from lifecycle.crm.reading.rows import Rows, UnreadableCalls
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.errors import CompletenessError, FixityError, ObjectMissing
+from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.evidence.deletion import Names, PurgeRow, call_id_text, read_records, recorded_rows
+from lifecycle.evidence.manifest import Manifest
+from lifecycle.policy.canonical import sha256_hex
+
+
+@dataclass
+class Reconciled:
+    """The archived calls of a cohort (or of everything) against the CRM and the record.
+
+    `vanished`: archived, not live, on no record: somebody deleted them. `returned`: on the record, and live again.
+    Of a component that is said of the component: its call lives, and should. What is new in the call is not returned.
+    `components`: how many of the archived are no calls, but this component of one.
+    """
+
+    batches: int = 0
+    archived: int = 0
+    recorded: int = 0
+    live: int = 0
+    vanished: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    components: Counter[str] = field(default_factory=Counter)
+
+
+def reconcile(lifecycle: Lifecycle, industry: str, cutoff: str) -> Reconciled:
+    """Hold every committed batch of a cohort against the CRM and the sealed records. Raises ProofError."""
+    result = Reconciled()
+    for key in manifest_keys(lifecycle.store, cohort_prefix(industry, cutoff)):
+        manifest, _ = read_manifest(lifecycle.store, key)
+        reconcile_batch(lifecycle, manifest, enough_of(lifecycle.store, manifest), result)
+    return result
+
+
+def enough_of(store: ObjectStore, manifest: Manifest) -> dict[str, pa.Table]:
+    """The proved tables that say whether a batch is live: of whole calls the calls alone. Raises ProofError."""
+    return read_batch(store, manifest) if manifest.component else {"calls": read_calls(store, manifest)}
+
+
+def reconcile_batch(
+    lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], result: Reconciled
+) -> None:
+    """Add one batch to the reconciliation, given its proved tables; of whole calls the calls are enough."""
+    ids = tables["calls"][CALL_ID].combine_chunks()
+    with lifecycle.crm.database.reading() as connection:
+        rows = lifecycle.crm.control.of_batch(connection, manifest.batch)
+        live = {call_id_text(key) for key in _rows_of(lifecycle, manifest).live(connection, ids.to_pylist())}
+    ordered = [call_id_text(key) for key in ids.to_pylist()]
+    recorded = {ordered[row] for row in recorded_rows(_sealed(lifecycle, row) for row in rows)}
+    archived = set(ordered)
+    result.batches += 1
+    result.archived += len(archived)
+    result.components.update({manifest.component: len(archived)} if manifest.component else {})
+    result.recorded += len(recorded)
+    result.live += len(live)
+    back = recorded & live
+    back = back if manifest.component is None else there_again(lifecycle, manifest, tables, back)
+    result.returned += named(back, manifest.component)
+    missing = archived - recorded - live
+    result.vanished += named(missing - _recorded_elsewhere(lifecycle, missing, manifest.component), manifest.component)
+
+
+def _rows_of(lifecycle: Lifecycle, manifest: Manifest) -> Rows:
+    if manifest.component is not None and manifest.component not in lifecycle.crm.source.components:
+        raise CompletenessError(
+            f"batch {manifest.batch} is of the component {manifest.component}, which source "
+            f"{lifecycle.crm.source.source} does not map any more: it cannot be held against the CRM"
+        )
+    return lifecycle.crm.rows_of(manifest.component)
+
+
+def named(calls: Iterable[str], component: str | None) -> list[str]:
+    """Calls, or one component of each, as they are said."""
+    return sorted(call if component is None else f"{call} ({component})" for call in calls)
+
+
+def there_again(
+    lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], calls: Collection[str]
+) -> set[str]:
+    """Of calls of which a component was purged, those that have a row or a value of it that was archived.
+
+    Raises CompletenessError where the CRM cannot be asked about it.
+    """
+    rows = _rows_of(lifecycle, manifest)
+    try:
+        with lifecycle.crm.database.reading() as connection:
+            now = rows.read(connection, rows.key.parse(sorted(calls))) if calls else {}
+    except UnreadableCalls as error:
+        raise CompletenessError(f"batch {manifest.batch}: what the CRM has now of its calls: {error}") from error
+    found = set[tuple[Any, ...]]()
+    for part in (part for part in rows.parts if part.name in now and part.name in tables and not part.detach):
+        asked = [rows.row_key(part)] if part.columns is None else [(name,) for name in part.columns]
+        for columns in asked:
+            found |= _values(now[part.name], columns) & _values(tables[part.name], columns)
+    return {call for call, *values in found if values != [None]} & set(calls)
+
+
+def _values(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Each call with the values of some columns of its rows."""
+    calls = [call_id_text(key) for key in table[CALL_ID].to_pylist()]
+    return set(zip(calls, *(table[name].to_pylist() for name in columns), strict=True))
+
+
+def _sealed(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
+    """The records of a purge row as the store holds them, which must be the bytes that the purge fixed."""
+    if row.sealed_key is None:
+        return row.entries
+    try:
+        stored = sealed_bytes(lifecycle, row)
+    except ObjectMissing as error:
+        raise CompletenessError(f"{row.sealed_key}: the records of purge {row.id} are missing: {error}") from error
+    if sha256_hex(stored) != row.entries_sha256:
+        raise FixityError(f"{row.sealed_key}: the deletion records are not the ones the purge {row.id} committed")
+    return stored
+
+
+def sealed_bytes(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
+    """The records of a sealed purge row, read from the ledger, or from their object of before it."""
+    assert row.sealed_key is not None
+    if row.before_the_ledger:
+        return lifecycle.store.get(row.sealed_key)
+    first, _, last = row.sealed_key.partition(":")[2].partition("-")
+    log = lifecycle.log()
+    published = log.published()
+    if published is None or int(last) >= published.size:
+        raise FixityError(f"{row.sealed_key}: the ledger in the store ends before these leaves")
+    return b"".join(leaf + b"\n" for leaf in log.leaves(int(first), int(last) + 1, published.size))
+
+
+def _recorded_elsewhere(lifecycle: Lifecycle, missing: set[str], component: str | None) -> set[str]:
+    """Of some calls those that a later batch purged: they were set aside once and archived again.
+
+    The record of a whole call speaks for its components too, never the other way round.
+    """
+    if not missing:
+        return set()
+    names, found = Names(lifecycle.crm.source.source, missing, lifecycle.keys.epochs()), set()
+    with lifecycle.crm.database.reading() as connection:
+        for row_id in lifecycle.crm.control.all_ids(connection):
+            for row in lifecycle.crm.control.by_ids(connection, [row_id]):
+                speaking = (r for r in read_records(row.entries) if r.get("component") in (None, component))
+                found |= {called for record in speaking if (called := names.of(record))}
+    return found

@@ -1,0 +1,180 @@
+"""Seal: log the records of committed purges, and the notes that wait, in the ledger. What a leaf says is others'.
+
+Places are given in the database first; then tiles and bundles are written; the checkpoint goes last and alone decides.
+Recovery is the normal path: every sealing begins with what an earlier one may have left.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lifecycle.crm.control.ledger_queue import NOTE, PURGE, Place
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.errors import LedgerError
+from lifecycle.evidence.deletion import PurgeRow
+from lifecycle.evidence.leaf import leaf
+from lifecycle.ledger.legacy_records import put_entries
+from lifecycle.ledger.log import CHECKPOINT, Appending, Log, Published
+from lifecycle.night.event_leaves import note
+from lifecycle.night.ledger_events import observe_policies
+
+LEASE = "ledger"
+GENESIS = "genesis:"
+_LOST = "Nothing was signed. Restore the newer state of the store; if there is none, keep both for the auditor"
+
+
+@dataclass
+class Sealed:
+    """What this step logged: records of purged calls, and all leaves; and where the ledger stands now.
+
+    `unknown`: leaves that were logged before and that this database knows nothing of: it is an older one.
+    """
+
+    records: int = 0
+    leaves: int = 0
+    unknown: int = 0
+    size: int = 0
+    root: str = ""
+    checkpoint: str = ""
+    places: list[str] = field(default_factory=list)
+
+
+def seal(lifecycle: Lifecycle) -> Sealed:
+    """Log everything that waits, whichever run left it there. Safe to run again; one at a time (LeaseTaken).
+
+    Raises LedgerError, and signs nothing, where the ledger in the store does not continue what was signed before.
+    """
+    lifecycle.crm.control.require()
+    result = Sealed()
+    with lifecycle.crm.database.lease(LEASE):
+        observe_policies(lifecycle)
+        log = lifecycle.log()
+        published, result.unknown = recovered(lifecycle, log)
+        while places := _places(lifecycle, published.size if published else 0):
+            published = _append(lifecycle, log, published, places, result)
+        if published:
+            result.size, result.root = published.size, published.checkpoint.root.hex()
+            result.checkpoint = published.note.decode()
+    return result
+
+
+def recovered(lifecycle: Lifecycle, log: Log) -> tuple[Published | None, int]:
+    """The ledger as it may be continued: what the database saw last is found in the store, or its continuation.
+
+    None: there is no ledger yet. Beside it, how many of its leaves the database knows nothing of. Raises LedgerError.
+    """
+    published, seen = log.published(), seen_by_database(lifecycle, log)
+    if published is None:
+        if seen:
+            raise LedgerError(f"{CHECKPOINT}: the database saw {seen.size} leaves signed, the store has none. {_LOST}")
+        vkeys = [signer.verifier.vkey for signer in lifecycle.keys.signers(log.origin)]
+        note(lifecycle, "genesis", {"": {"origin": log.origin, "keys": vkeys}})
+        return None, 0
+    start = seen.size if seen else 0
+    if seen and not log.continues(seen.checkpoint, published.checkpoint):
+        raise LedgerError(
+            f"{CHECKPOINT}: its {published.size} leaves do not go on from the {start} the database saw signed. {_LOST}"
+        )
+    return published, _catch_up(lifecycle, log, start, published) if published.size > start else 0
+
+
+def seen_by_database(lifecycle: Lifecycle, log: Log) -> Published | None:
+    """The last checkpoint that the database saw published; None: it knows of none."""
+    with lifecycle.crm.database.reading() as connection:
+        body = lifecycle.crm.control.places.seen(connection)
+    return None if body is None else log.read("the checkpoint in the database", body)
+
+
+def _catch_up(lifecycle: Lifecycle, log: Log, start: int, published: Published) -> int:
+    """The store has more than the database knows: an answer was lost, or the database is an older one.
+
+    What waits and is logged already gets the place where it is. What is left of the log no purge row knows.
+    """
+    log.edge(published.checkpoint)
+    control = lifecycle.crm.control.places
+    with lifecycle.crm.database.reading() as connection:
+        given, waiting = control.from_on(connection, start), control.waiting(connection)
+    offered = [*((place.kind, place.id) for place in given), *((kind, name) for _, kind, name in waiting)]
+    logged = dict(_numbered(log, start, published.size))
+    found = sorted(_logged_already(lifecycle, offered, logged), key=lambda place: place.first)
+    control.give(found, instead_of=given)
+    unknown = published.size - start - sum(place.count for place in found)
+    if unknown:
+        fields = {"database_size": start, "ledger_size": published.size, "unknown_leaves": unknown}
+        note(lifecycle, "recovery", {f"{start}-{published.size}": fields})
+    control.sealed(published.size, published.note, found, lifecycle.now())
+    return unknown
+
+
+def _numbered(log: Log, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+    """Where each leaf is, by its digest."""
+    for index, body in enumerate(log.leaves(start, end, end), start):
+        yield hashlib.sha256(body).digest(), index
+
+
+def _logged_already(
+    lifecycle: Lifecycle, offered: Iterable[tuple[str, str]], logged: dict[bytes, int]
+) -> Iterator[Place]:
+    """What the database offers to the log, and is in it."""
+    for kind, name in offered:
+        leaves = leaves_waiting(lifecycle, kind, name)
+        first = logged.get(hashlib.sha256(leaves[0]).digest())
+        if first is not None:
+            yield Place(first, len(leaves), kind, name)
+
+
+def _places(lifecycle: Lifecycle, size: int) -> list[Place]:
+    """What to log next: places that were given and not logged; else new ones for everything that waits."""
+    control = lifecycle.crm.control.places
+    with lifecycle.crm.database.reading() as connection:
+        given, waiting = control.from_on(connection, size), control.waiting(connection)
+    if given:
+        return given
+    places, end = [], size
+    for _, kind, name in sorted(waiting, key=lambda one: one[2] != GENESIS):
+        count = len(leaves_waiting(lifecycle, kind, name))
+        places.append(Place(end, count, kind, name))
+        end += count
+    control.give(places)
+    return places
+
+
+def _append(
+    lifecycle: Lifecycle, log: Log, after: Published | None, places: Sequence[Place], result: Sealed
+) -> Published:
+    appending = Appending(log, after)
+    for done, place in enumerate(places, 1):
+        for body in leaves_waiting(lifecycle, place.kind, place.id):
+            index = appending.append(body)
+            result.leaves += 1
+            result.records += place.kind == PURGE
+        if index + 1 != place.end:
+            raise LedgerError(f"{place.id}: its leaves end at {index}, expected {place.end - 1}. Nothing was signed")
+        lifecycle.progress("sealed", done, len(places))
+    published = appending.publish(lifecycle.keys.signers(log.origin))
+    lifecycle.crm.control.places.sealed(published.size, published.note, places, lifecycle.now())
+    result.places += [f"{place.first}-{place.end - 1}" for place in places if place.kind == PURGE]
+    return published
+
+
+def leaves_waiting(lifecycle: Lifecycle, kind: str, name: str) -> list[bytes]:
+    """The leaves of a purge row or a note, as they were fixed when it was committed. Raises LedgerError: it is gone."""
+    control = lifecycle.crm.control
+    with lifecycle.crm.database.reading() as connection:
+        notes = list(control.places.noted(connection, [name]).values()) if kind == NOTE else []
+        rows = control.by_ids(connection, [name]) if kind == PURGE else []
+    if not notes and not rows:
+        raise LedgerError(f"{kind} {name}: it has a place in the ledger, and its row in the CRM is gone. Restore it")
+    return notes or leaves_of_purge(lifecycle, rows[0])
+
+
+def leaves_of_purge(lifecycle: Lifecycle, row: PurgeRow) -> list[bytes]:
+    """A leaf a call. Records from before the ledger name calls plainly: one leaf pins the object they lie in."""
+    if not row.before_the_ledger:
+        return row.entries.splitlines()
+    stored = put_entries(lifecycle.store, row)
+    if row.sealed_key is None:
+        lifecycle.crm.control.mark_sealed(row.id, stored.key, lifecycle.now())
+    pinned = {"key": stored.key, "sha256": row.entries_sha256}
+    fields = {"batch": row.batch, "calls": row.calls, "night": row.night, "object": pinned, "purge": row.id}
+    return [leaf("imported", fields)]

@@ -1,0 +1,102 @@
+"""What every policy model shares: strict, frozen, no unknown key; and the values that appear in several of them."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, TypeAdapter
+
+from lifecycle.policy.clock import Count, FiscalYearEnd
+from lifecycle.policy.documents import schema_annotations
+from lifecycle.policy.period import RetentionPeriod
+
+
+class StrictModel(BaseModel):
+    """The base of every model read from outside: strict, frozen, no unknown key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+def period_of(value: Any) -> RetentionPeriod:
+    """A period as a file writes it. Raises ValueError."""
+    if isinstance(value, RetentionPeriod):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"expected an ISO 8601 period such as P5Y, P6M or P90D, found {value!r}")
+    return RetentionPeriod.parse(value)
+
+
+def _period_or_never(value: Any) -> RetentionPeriod | None:
+    return None if value == "never" else period_of(value)
+
+
+def _zone(value: Any) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise ValueError(f"expected a time zone of the IANA database such as Europe/Berlin, found {value!r}") from error
+
+
+def _many(value: Any) -> tuple[str, ...]:
+    listed = value if isinstance(value, list) else [value]
+    if not listed:
+        raise ValueError("expected at least one value, found an empty list")
+    return tuple(text_of(item) for item in listed)
+
+
+def _triggers(value: Any) -> tuple[str, ...]:
+    if isinstance(value, tuple):
+        return value
+    listed = value["later_of"] if isinstance(value, dict) and set(value) == {"later_of"} else value
+    several = isinstance(value, dict)
+    names = listed if isinstance(listed, list) and several else [listed]
+    if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names) or len(names) < 1 + several:
+        raise ValueError(f"expected a fact, or later_of with several different facts, found {value!r}")
+    return tuple(_NAME.validate_python(name) for name in names)
+
+
+def _count(value: Any) -> Count:
+    try:
+        return Count(value)
+    except ValueError:
+        raise ValueError(f"expected one of {', '.join(Count)}; found {value!r}") from None
+
+
+def _fiscal_year_end(value: Any) -> FiscalYearEnd:
+    try:
+        if isinstance(value, tuple):
+            return value
+        month, day = (int(part) for part in str(value).split("-"))
+        date(2024, month, day)  # a leap year: 02-29 is the end of February
+    except ValueError:
+        raise ValueError(f"expected a month and day such as 03-31, found {value!r}") from None
+    return month, day
+
+
+def text_of(value: Any) -> str:
+    """A fact's value as it is compared: numbers and text alike. Raises ValueError for what is neither."""
+    if isinstance(value, bool) or not isinstance(value, str | int | date):
+        raise ValueError(f"expected a text or a whole number, found {value!r}")
+    text = str(value).strip()
+    if not text:
+        raise ValueError("expected a value, found a blank text")
+    return text
+
+
+def folded(text: str) -> str:
+    """An industry as it is compared: trimmed and case-folded."""
+    return text.strip().casefold()
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Period = Annotated[RetentionPeriod, BeforeValidator(period_of), schema_annotations.PERIOD]
+PeriodOrNever = Annotated[RetentionPeriod | None, BeforeValidator(_period_or_never), schema_annotations.PERIOD_OR_NEVER]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone), schema_annotations.ZONE]
+Values = Annotated[tuple[str, ...], BeforeValidator(_many), schema_annotations.VALUES]
+Conditions = Mapping[Name, Values]
+Triggers = Annotated[tuple[str, ...], BeforeValidator(_triggers), schema_annotations.TRIGGERS]
+Counting = Annotated[Count, BeforeValidator(_count)]
+YearEnd = Annotated[FiscalYearEnd, BeforeValidator(_fiscal_year_end), schema_annotations.MONTH_AND_DAY]

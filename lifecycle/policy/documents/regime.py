@@ -1,0 +1,155 @@
+"""A regime: what a law, regulation or standard asks for, with its citation. Nothing of a company's own.
+
+What of a schedule breaks a regime is `lawful`'s to say, and what it means for one call `judgement`'s.
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from lifecycle.policy.clock import Clock, Count
+from lifecycle.policy.documents import schema_annotations
+from lifecycle.policy.documents.model_types import (
+    Conditions,
+    Counting,
+    Name,
+    Period,
+    StrictModel,
+    Text,
+    Triggers,
+    period_of,
+)
+from lifecycle.policy.documents.yaml_document import Document, parse_model
+
+
+class Kind(StrEnum):
+    """What stands behind a regime. Only a statute's minimum is a floor, and only its maximum is hard."""
+
+    STATUTE = "statute"
+    GUIDANCE = "guidance"
+    LIMITATION = "limitation"
+    CONTRACT = "contract"
+
+
+def _kind(value: Any) -> Kind:
+    try:
+        return Kind(value)
+    except ValueError:
+        raise ValueError(f"expected one of {', '.join(Kind)}; found {value!r}") from None
+
+
+class Limit(StrictModel):
+    """One period of a regime. Without a trigger or a counting of its own it is on the regime's clock."""
+
+    period: Period
+    trigger: Triggers | None = None
+    count: Counting | None = None
+
+
+def _limits(value: Any) -> Any:
+    listed = value if isinstance(value, list | tuple) else [value]
+    if not listed:
+        raise ValueError("expected a period or a list of them, found an empty list")
+    return tuple(item if isinstance(item, dict | Limit) else {"period": period_of(item)} for item in listed)
+
+
+class InForce(StrictModel):
+    """When a regime binds, and which records: those `created` from `from` to `until`, or those `unexpired` on `from`.
+
+    An `unexpired` one binds until `until` only: what it asked for ends with it.
+    """
+
+    first_day: date | None = Field(default=None, alias="from")
+    last_day: date | None = Field(default=None, alias="until")
+    records: Literal["created", "unexpired"] = "created"
+
+    @model_validator(mode="after")
+    def _is_a_time(self) -> Self:
+        if self.first_day and self.last_day and self.last_day < self.first_day:
+            raise ValueError(f"expected `until` on or after `from`, found {self.first_day} to {self.last_day}")
+        return self
+
+
+class LawfulExtension(StrictModel):
+    """What a registered request of an authority may do: lengthen the minimum `to` a total, or `by` a period from
+    its expiry; `before_expiry`: only a request made while the minimum still ran.
+    """
+
+    model_config = ConfigDict(json_schema_extra={**schema_annotations.TO_OR_BY})
+
+    to: Period | None = None
+    by: Period | None = None
+    before_expiry: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.to is None) == (self.by is None):
+            raise ValueError("expected `to` or `by`, one of them")
+        return self
+
+
+Limits = Annotated[
+    tuple[Limit, ...], BeforeValidator(_limits), Field(strict=False), schema_annotations.OneOrMany(periods=True)
+]
+KindOf = Annotated[Kind, BeforeValidator(_kind)]
+
+
+class Regime(StrictModel):
+    """One source of law. No copy may end before a statute's minimum, none may live beyond its maximum."""
+
+    model_config = ConfigDict(json_schema_extra={**schema_annotations.MINIMUM_OR_MAXIMUM})
+
+    id: Name
+    title: Text
+    jurisdiction: Text
+    citation: Text
+    evidence: Text
+    verified: Literal["text", "partly", "secondary", "memory"]
+    review_by: date
+    kind: KindOf
+    status: Literal["in_force", "disapplied"] = "in_force"
+    in_force: InForce = InForce()
+    applies: Conditions = Field(default_factory=dict)
+    components: tuple[Name, ...] = Field(default=(), strict=False)
+    trigger: Triggers
+    count: Counting = Count.AFTER_EVENT
+    minimum: Limits = ()
+    maximum: Limits = ()
+    yields_to: tuple[KindOf, ...] = Field(default=(), strict=False)
+    implements: tuple[Name, ...] = Field(default=(), strict=False)
+    extension: LawfulExtension | None = None
+
+    @property
+    def floor(self) -> tuple[Limit, ...]:
+        """The minimum, where it binds."""
+        return self.minimum if self.kind is Kind.STATUTE else ()
+
+    @property
+    def ceiling(self) -> tuple[Limit, ...]:
+        """The maximum, where it is hard: a statute's that gives way to no other."""
+        return self.maximum if self.kind is Kind.STATUTE and Kind.STATUTE not in self.yields_to else ()
+
+    @property
+    def asks_when_created(self) -> bool:
+        """Whether it binds some records and not others by the day they were made."""
+        return self.in_force.records == "created" and bool(self.in_force.first_day or self.in_force.last_day)
+
+    def clock(self, limit: Limit) -> Clock:
+        """The clock of one of its periods."""
+        return Clock(limit.trigger or self.trigger, limit.count or self.count)
+
+    def speaks_of(self, component: str | None) -> bool:
+        """Whether it says anything of a component; every regime does of the whole call (None)."""
+        return component is None or not self.components or component in self.components
+
+
+def read_regime(document: Document) -> Regime:
+    """Read one regime file. Raises PolicyError with file and line."""
+    regime = parse_model(Regime, document)
+    if not regime.minimum and not regime.maximum:
+        raise document.error((), "expected a minimum, a maximum or both, found neither")
+    if regime.extension and not regime.minimum:
+        raise document.error(("extension",), "extension: expected a minimum that it lengthens, found none")
+    return regime

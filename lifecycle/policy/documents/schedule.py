@@ -1,0 +1,185 @@
+"""A retention schedule: one industry's rules as one file states them. Whether they are lawful is `lawful`'s to say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from lifecycle.policy.clock import CALENDAR_YEAR, Clock, Count, Term
+from lifecycle.policy.documents import schema_annotations
+from lifecycle.policy.documents.model_types import (
+    Conditions,
+    Counting,
+    Name,
+    Period,
+    PeriodOrNever,
+    StrictModel,
+    Text,
+    Triggers,
+    Values,
+    YearEnd,
+    Zone,
+    folded,
+    period_of,
+)
+from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.policy.period import RetentionPeriod
+
+
+def _share(value: Any) -> Decimal:
+    try:
+        if not isinstance(value, str) or not value.endswith("%"):
+            raise InvalidOperation
+        share = Decimal(value[:-1].strip()) / 100
+        if not share.is_finite():
+            raise InvalidOperation
+    except InvalidOperation:
+        raise ValueError(f"expected a share such as 2% or 0.5%, found {value!r}") from None
+    if not 0 < share <= 1:
+        raise ValueError(f"expected a share above 0% and up to 100%, found {value!r}")
+    return share
+
+
+Share = Annotated[Decimal, BeforeValidator(_share), schema_annotations.SHARE]
+
+
+METADATA = "metadata"
+"""The component that is the call itself."""
+
+
+def _component(value: Any) -> Any:
+    return None if value == METADATA else value
+
+
+def _grace(value: Any) -> Any:
+    return None if value in ("none", None) else period_of(value)
+
+
+class Rule(StrictModel):
+    """One line of a schedule: which calls (or which component of them), what starts the clock, how long.
+
+    `on_erasure` is what a person's request does: `floor` ends the company's own wish, `wait` changes nothing.
+    """
+
+    id: Name
+    title: Text
+    component: Annotated[Name | None, BeforeValidator(_component)] = None
+    when: Conditions = Field(default_factory=dict)
+    trigger: Triggers
+    count: Counting = Count.AFTER_EVENT
+    purge_after: PeriodOrNever
+    destroy_after: PeriodOrNever
+    regimes: tuple[Name, ...] = Field(default=(), strict=False)
+    keep_while: tuple[Name, ...] = Field(default=(), strict=False)
+    on_erasure: Literal["wait", "floor"] = "wait"
+    review: Literal["none", "required"] = "none"
+
+    @property
+    def clock(self) -> Clock:
+        """What starts its periods."""
+        return Clock(self.trigger, self.count)
+
+
+class Example(StrictModel):
+    """A worked case: facts, and the dates the schedule must give for them. No date: never. May be of a component."""
+
+    model_config = ConfigDict(json_schema_extra={**schema_annotations.EXAMPLE})
+
+    facts: Mapping[str, Any]
+    component: str | None = None
+    purge_from: date | None
+    destroy_from: date | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not {"purge_from", "destroy_from"} <= value.keys():
+            raise ValueError("expected facts with purge_from and destroy_from (a date or never)")
+        facts = {name: fact for name, fact in value.items() if name not in cls.model_fields}
+        dates = {name: None if value[name] == "never" else value[name] for name in ("purge_from", "destroy_from")}
+        return {"facts": facts, "component": value.get("component"), **dates}
+
+
+class Schedule(StrictModel):
+    """One industry's rules as one file states them.
+
+    The brake: at most `max_share` of the industry's live calls a night, `max_calls` of them, and `max_usual` times the
+    usual night. `grace`: how long after its first free day a call should be gone; None: nobody says.
+    """
+
+    industry: Name
+    matches: Values
+    owner: Text
+    timezone: Zone
+    fiscal_year_ends: YearEnd = CALENDAR_YEAR
+    grace: Annotated[Period | None, BeforeValidator(_grace), schema_annotations.PERIOD_OR_NONE] = RetentionPeriod(0, 30)
+    max_share: Share
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    max_usual: Annotated[int, Field(ge=2)] | None = None
+    rules: tuple[Rule, ...] = Field(strict=False, json_schema_extra={"minItems": 1})
+    examples: tuple[Example, ...] = Field(default=(), strict=False)
+    sha256: SkipJsonSchema[str] = ""
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_are_there(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        if not rules:
+            raise ValueError("expected at least one rule, found none")
+        return rules
+
+    def term(self, rule: Rule, period: RetentionPeriod) -> Term:
+        """A period of one of its rules, on that rule's clock."""
+        return Term(period, rule.clock, self.fiscal_year_ends)
+
+    def cutoff(self, rule: Rule, as_of: date) -> date | None:
+        """The latest trigger at which one of its rules lets a call go by `as_of`; None: never."""
+        return self.term(rule, rule.purge_after).latest_trigger(as_of) if rule.purge_after else None
+
+    def limit(self, regime: Regime, limit: Limit) -> Term:
+        """A period of a regime, as it counts for this company."""
+        return Term(limit.period, regime.clock(limit), self.fiscal_year_ends)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The components that have rules of their own."""
+        return tuple(sorted({rule.component for rule in self.rules if rule.component}))
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """Every schedule that may be relied on tonight, the regimes there are, and in `broken` the files that may not."""
+
+    by_industry: Mapping[str, Schedule]
+    broken: Mapping[str, str]
+    regimes: Mapping[str, Regime] = dataclass_field(default_factory=dict)
+
+    def of(self, industry: str | None) -> Schedule | None:
+        """The schedule for an industry as a CRM writes it. None: unscheduled, and so kept."""
+        if industry is None:
+            return None
+        wanted = folded(industry)
+        return next((found for found in self.by_industry.values() if wanted in names_of(found)), None)
+
+
+def collect(
+    schedules: Mapping[str, Schedule], broken: Mapping[str, str], regimes: Mapping[str, Regime] | None = None
+) -> Schedules:
+    """Put schedules, by file name, together. Two that claim one industry are both broken: neither can be trusted."""
+    wrong = dict(broken)
+    for name, schedule in schedules.items():
+        for other_name, other in schedules.items():
+            shared = sorted(names_of(schedule) & names_of(other))
+            if name != other_name and shared:
+                wrong[name] = f"{name}:1: the industry {shared[0]!r} is also matched by {other_name}"
+    sound = {s.industry: s for name, s in sorted(schedules.items()) if name not in wrong}
+    return Schedules(sound, wrong, regimes or {})
+
+
+def names_of(schedule: Schedule) -> frozenset[str]:
+    """Every name of an industry, folded: the schedule's own and those a CRM writes."""
+    return frozenset(folded(name) for name in (schedule.industry, *schedule.matches))

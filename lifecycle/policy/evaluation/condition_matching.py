@@ -1,0 +1,169 @@
+"""Which rows of facts a condition or a hold speaks of, and on which day. Arrow columns in, Arrow columns out."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial, reduce
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.errors import PolicyError
+from lifecycle.policy.clock import EARLIEST_TRIGGER
+from lifecycle.policy.documents.hold import Extension, Hold, Scope
+from lifecycle.policy.documents.model_types import Conditions, folded
+
+_COMMA = pa.scalar(", ")
+
+
+def local_dates(facts: pa.Table, name: str, zone: ZoneInfo) -> pa.Array:
+    """The calendar day of a fact in a time zone, as date32. NULL where the fact is missing.
+
+    A date is a day already; a timestamp carries its zone (a naive one is a programming error).
+    """
+    if name not in facts.column_names:
+        return pa.nulls(facts.num_rows, pa.date32())
+    values = facts[name].combine_chunks()
+    if pa.types.is_date32(values.type):
+        return values
+    if values.type.tz is None:
+        raise TypeError(f"the fact {name} is a timestamp without a zone")
+    return pc.local_timestamp(values.cast(pa.timestamp("us", zone.key))).cast(pa.date32())
+
+
+def days_later(days: pa.Array, count: int) -> pa.Array:
+    """The day so many days after each day, or before it."""
+    return pc.add(days.cast(pa.int32()), pa.scalar(count, pa.int32())).cast(pa.date32())
+
+
+def words(facts: pa.Table, name: str) -> pa.DictionaryArray:
+    """A fact as conditions compare it, trimmed and case-folded; NULL where it is missing or blank.
+
+    As industries are: an `Order` that missed its rule could fall to a shorter one.
+    """
+    each = encoded(_text(facts, name))
+    # Not utf8_lower: it leaves ß, İ and others as case-folding does not.
+    told = [value and folded(value) for value in _trimmed(each.dictionary).to_pylist()]
+    among = encoded(pa.array(told, pa.string()))
+    return pa.DictionaryArray.from_arrays(among.indices.take(each.indices), among.dictionary)
+
+
+def encoded(column: pa.Array) -> pa.DictionaryArray:
+    """A column as its distinct values, NULL among them, and where they are."""
+    return column.dictionary_encode(null_encoding="encode")
+
+
+def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
+    """Two masks: the rows a condition certainly matches, and those it may match because a fact is unknown."""
+    return meets({name: words(facts, name) for name in when}, facts.num_rows, when)
+
+
+def meets(told: Mapping[str, pa.Array], rows: int, when: Conditions) -> tuple[pa.Array, pa.Array]:
+    """`matches` on facts that are words already, plain or dictionary-encoded."""
+    certain = possible = pa.repeat(pa.scalar(True), rows)
+    for name, values in when.items():
+        wanted = pa.array([folded(value) for value in values], pa.string())
+        hit = once_each(told[name], partial(pc.is_in, value_set=wanted))
+        certain = pc.and_(certain, hit)
+        possible = pc.and_(possible, pc.or_(hit, once_each(told[name], pc.is_null)))
+    return certain, possible
+
+
+def once_each(column: pa.Array, question: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The answer for each value, asked once for each distinct one where the column is dictionary-encoded."""
+    if isinstance(column, pa.DictionaryArray):
+        return question(column.dictionary).take(column.indices)
+    return question(column)
+
+
+def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:
+    """For each row the ids of the holds whose scope it is in, NULL where there are none.
+
+    `names` are the folded names of the industry all rows are of: a hold may say what the CRM writes, or the schedule's.
+    Days are those of the zone. A call without any time is inside every range of days: it may be. One of which only its
+    beginning or end is known may have lasted a day.
+    """
+    found = [pa.nulls(facts.num_rows, pa.string())]
+    for hold in holds:
+        found.append(pc.if_else(within(facts, hold, zone, names), pa.scalar(hold.id), pa.scalar(None, pa.string())))
+    return listed(found)
+
+
+def within(facts: pa.Table, hold: Hold | Extension, zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:
+    """Which rows are in any scope of a hold or an extension; see `held_by`."""
+    return reduce(pc.or_, [_in_scope(facts, hold, scope, zone, names) for scope in hold.scope])
+
+
+def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo, names: frozenset[str]) -> pa.Array:
+    hit = _all(facts)
+    for name, values in scope.wanted().items():
+        if name not in facts.column_names:
+            raise PolicyError(f"{_named(hold)}: its scope asks for the fact {name!r}, which the source does not give")
+        if pa.types.is_list(facts.schema.field(name).type):
+            hit = pc.and_(hit, _any_element(facts[name].combine_chunks(), values))
+            continue
+        if name == "industry":
+            values = frozenset(folded(value) for value in values)
+            if values & names:
+                continue
+        fact = words(facts, name) if name == "industry" else _trimmed(_text(facts, name))
+        hit = pc.and_(hit, once_each(fact, partial(pc.is_in, value_set=pa.array(sorted(values), pa.string()))))
+    if scope.first_day is None and scope.last_day is None:
+        return hit
+    return pc.and_(hit, _in_range(facts, hold, scope, zone))
+
+
+def _any_element(lists: pa.Array, values: frozenset[str]) -> pa.Array:
+    """The rows in which a link is one of the values, or may be: a link to nobody knows what, or unknown links."""
+    texts = _trimmed(pc.list_flatten(lists).cast(pa.string()))
+    hit = pc.or_(pc.is_in(texts, pa.array(sorted(values), pa.string())), pc.is_null(texts))
+    rows = pc.list_parent_indices(lists).filter(hit).cast(pa.int64())
+    return pc.or_(pc.is_null(lists), pc.is_in(pa.array(range(len(lists)), pa.int64()), rows))
+
+
+def _in_range(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo) -> pa.Array:
+    if not {"started_at", "ended_at"} & set(facts.column_names):
+        raise PolicyError(f"{_named(hold)}: its days ask for started_at or ended_at, which the source does not give")
+    started, ended = (_dated(local_dates(facts, name, zone)) for name in ("started_at", "ended_at"))
+    ends = pc.coalesce(started, days_later(ended, -1)), pc.coalesce(ended, days_later(started, 1))
+    inside = _all(facts)
+    if scope.first_day is not None:
+        inside = pc.and_(inside, pc.greater_equal(pc.max_element_wise(*ends), pa.scalar(scope.first_day)))
+    if scope.last_day is not None:
+        inside = pc.and_(inside, pc.less_equal(pc.min_element_wise(*ends), pa.scalar(scope.last_day)))
+    return pc.fill_null(inside, True)
+
+
+def _dated(days: pa.Array) -> pa.Array:
+    return pc.if_else(pc.less(days, pa.scalar(EARLIEST_TRIGGER)), pa.scalar(None, pa.date32()), days)
+
+
+def _named(hold: Hold | Extension) -> str:
+    return f"{type(hold).__name__.lower()} {hold.id}"
+
+
+def listed(columns: Sequence[pa.Array]) -> pa.Array:
+    """Text columns joined by commas row by row; NULL where all of them are."""
+    return reduce(_joined, columns)
+
+
+def _joined(left: pa.Array, right: pa.Array) -> pa.Array:
+    # Not binary_join_element_wise(..., null_handling="skip"): pyarrow 26 drops the rows in which all values are NULL.
+    return pc.coalesce(pc.binary_join_element_wise(left, right, _COMMA), left, right)
+
+
+def _text(facts: pa.Table, name: str) -> pa.Array:
+    if name not in facts.column_names or pa.types.is_list(facts.schema.field(name).type):  # links are for holds
+        return pa.nulls(facts.num_rows, pa.string())
+    fact = facts[name].combine_chunks()
+    if pa.types.is_binary(fact.type) or pa.types.is_fixed_size_binary(fact.type):  # records name such a key in hex
+        return pa.array([None if value is None else value.hex() for value in fact.to_pylist()], pa.string())
+    return fact.cast(pa.string())
+
+
+def _trimmed(text: pa.Array) -> pa.Array:
+    trimmed = pc.utf8_trim_whitespace(text)
+    return pc.if_else(pc.equal(trimmed, pa.scalar("")), pa.scalar(None, pa.string()), trimmed)
+
+
+def _all(facts: pa.Table) -> pa.Array:
+    return pa.repeat(pa.scalar(True), facts.num_rows)

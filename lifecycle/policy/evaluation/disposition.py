@@ -1,0 +1,255 @@
+"""Tonight's answer for every call: due, or kept and why. A column at a time, no I/O, no clock, no row loop.
+
+The answer that keeps longest wins: a call goes when the last of its rules lets it go, its copy with the latest of
+their destroy dates and after every statute's minimum. What is unknown can only keep: a rule that might match, because
+a fact it asks for is missing, lengthens the stay and never permits the end.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.policy.documents.hold import Holds
+from lifecycle.policy.documents.schedule import Schedule, Schedules, names_of
+from lifecycle.policy.evaluation.condition_matching import held_by, once_each
+from lifecycle.policy.evaluation.distinct_cases import cases_of, has
+from lifecycle.policy.evaluation.precedence import answers
+from lifecycle.policy.evaluation.regime_bounds import Told
+from lifecycle.policy.evaluation.rule_evaluation import DATES, NEVER, RANK, Disposition, Ruling
+from lifecycle.policy.evaluation.rule_over_rows import Heard, hear
+
+__all__ = ["JUDGEMENT", "NEVER", "Disposition", "bounded", "dispose", "dispose_components", "judge"]
+
+JUDGEMENT = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("rank", pa.int8()),
+        ("industry", pa.string()),
+        ("rule_id", pa.string()),
+        ("detail", pa.string()),
+        ("hold", pa.string()),
+        *((name, pa.date32()) for name in DATES),
+    ]
+)
+_BOUNDS = ("floor", "ceiling")
+_RULES_BITS = 16
+_DAYS_BITS = 23
+_DAYS_BEFORE_1970 = 200_000
+_NOBODY = pa.scalar(-1, pa.int64())
+
+
+def dispose(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+    """One row a call, in the order of first appearance.
+
+    In: `facts`, a row a call and industry: call_id, industry (text), times (date32, or timestamps with a zone),
+    booleans for keep_while and has_<component>, text for the rest. Out: call_id, disposition, detail, industry,
+    rule_id, trigger_date, purge_from, destroy_on; the last five are those of the rule that keeps longest, destroy_on
+    NULL means never.
+    """
+    return bounded(facts, schedules, holds, as_of).drop_columns(list(_BOUNDS))
+
+
+def bounded(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
+    """`dispose` (or one component's answers), with `floor` and `ceiling`: the days the law sets, NULL without one."""
+    judged = _judged(facts, schedules, holds, as_of, component)
+    if component is not None:
+        judged = pa.concat_tables([judged, _following(facts, judged, schedules, holds, as_of)])
+    return answers(facts["call_id"].combine_chunks(), judged, as_of)
+
+
+def _following(facts: pa.Table, own: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+    """What the whole call's rules say in the industries where a component has no rule of its own: it follows the call.
+
+    `own`: the rows in which it has one; only their calls are asked about.
+    """
+    calls = facts["call_id"].take(own["row"]).combine_chunks()
+    rest = pc.and_not(pc.is_in(facts["call_id"], calls), _is_place(own["row"], facts.num_rows))
+    rows = pc.indices_nonzero(rest)
+    judged = _judged(facts.take(rows), schedules, holds, as_of, None)
+    return judged.set_column(0, "row", rows.cast(pa.int64()).take(judged["row"]))
+
+
+def _is_place(places: pa.ChunkedArray, count: int) -> pa.Array:
+    return pc.is_in(pc.indices_nonzero(pa.repeat(pa.scalar(True), count)).cast(pa.int64()), places.combine_chunks())
+
+
+def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+    """One row a call and component that has rules of its own and is certainly there: as `dispose`, and `component`.
+
+    Where it has none, in any industry of the call, it follows the call. The floors of the call's regimes hold its
+    copy too.
+    """
+    names = sorted({name for schedule in schedules.by_industry.values() for name in schedule.components})
+    found = []
+    for name in names:
+        answered = bounded(facts, schedules, holds, as_of, name).drop_columns(list(_BOUNDS))
+        found.append(answered.append_column("component", pa.repeat(pa.scalar(name), answered.num_rows)))
+    nobody = facts["call_id"].slice(0, 0).combine_chunks()
+    empty = answers(nobody, JUDGEMENT.empty_table(), as_of).drop_columns(list(_BOUNDS))
+    return pa.concat_tables([empty.append_column("component", pa.array([], pa.string())), *found])
+
+
+def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
+    """What each rule says of each row of facts (JUDGEMENT): at least one judgement a row of the whole call."""
+    parts = [JUDGEMENT.empty_table(), *(_unscheduled(facts, schedules) if component is None else [])]
+    for schedule, rows in _by_schedule(facts, schedules):
+        part = facts.take(rows)
+        told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
+        heard = _hear_all(told, component)
+        for one in heard:
+            given = {name: column.take(one.place) for name, column in _columns(one.said).items()}
+            given |= {"industry": schedule.industry, "rule_id": one.rule.id, "hold": hold.take(one.rows)}
+            parts.append(_table({**given, "row": rows.take(one.rows)}, len(one.rows)))
+        if component is None:
+            nowhere = pc.indices_nonzero(_nowhere(told, heard, None))
+            parts.append(_without_rule(rows.take(nowhere), schedule.industry, _no_rule(schedule)))
+    return pa.concat_tables(parts)
+
+
+def _told(facts: pa.Table, schedule: Schedule, schedules: Schedules, holds: Holds, as_of: date) -> Told:
+    cases = cases_of(facts, schedule, schedules.regimes, holds, as_of)
+    return Told(cases, schedule, schedules.regimes, holds.extensions, as_of)
+
+
+def _holds(facts: pa.Table, schedule: Schedule, holds: Holds, as_of: date) -> pa.Array:
+    return held_by(facts, holds.active(as_of), schedule.timezone, names_of(schedule))
+
+
+def _by_schedule(facts: pa.Table, schedules: Schedules) -> list[tuple[Schedule, pa.Array]]:
+    """Each schedule that speaks of any row, with the places of these rows."""
+    found = {raw: schedules.of(raw) for raw in facts["industry"].unique().to_pylist()}
+    named = {schedule.industry: schedule for schedule in found.values() if schedule}
+    return [
+        (schedule, _places(facts, [raw for raw, its in found.items() if its is schedule]))
+        for schedule in named.values()
+    ]
+
+
+def _places(facts: pa.Table, industries: Sequence[str | None]) -> pa.Array:
+    return pc.indices_nonzero(pc.is_in(facts["industry"], pa.array(industries, pa.string())))
+
+
+def _hear_all(told: Told, component: str | None) -> list[Heard]:
+    """Every rule that has a say: all of them of the whole call; of a component its own and those of the call."""
+    rules = [rule for rule in told.schedule.rules if component is None or rule.component in (None, component)]
+    return [hear(told, rule, component) for rule in rules]
+
+
+def _judged(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None) -> pa.Table:
+    """One judgement a row of facts, in no order: what the rules of its industry come to."""
+    parts = _unscheduled(facts, schedules) if component is None else []
+    for schedule, rows in _by_schedule(facts, schedules):
+        if component is not None and component not in schedule.components:
+            continue
+        part = facts if len(rows) == facts.num_rows else facts.take(rows)
+        told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
+        parts.append(_settled(told, rows, hold, component))
+    return pa.concat_tables([JUDGEMENT.empty_table(), *parts])
+
+
+def _settled(told: Told, rows: pa.Array, hold: pa.Array, component: str | None) -> pa.Table:
+    """One judgement a row: the most keeping of its rules', with the latest copy and every bound."""
+    heard = _hear_all(told, component)
+    nowhere = _nowhere(told, heard, component)
+    said, best = _outcomes(told, heard), _most_keeping(told, heard, nowhere)
+    given = {name: said[name].take(best) for name in ("rank", "rule_id", "detail", "trigger_date", "purge_from")}
+    given |= {name: _merged(told, heard, name) for name in _MERGED}
+    settled = _table({**given, "row": rows, "industry": told.schedule.industry, "hold": hold}, told.cases.count)
+    if component is None:
+        return settled
+    there = once_each(told.cases.flags[has(component)], lambda flag: pc.fill_null(flag, False))
+    return settled.filter(pc.and_not(there, nowhere))
+
+
+def _outcomes(told: Told, heard: Sequence[Heard]) -> pa.Table:
+    """Everything any rule says of any of its cases; before it, that no rule matches."""
+    nobody = _without_rule(pa.array([0]), None, _no_rule(told.schedule))
+    parts = [_table({**_columns(one.said), "rule_id": one.rule.id, "row": 0}, len(one.said.rank)) for one in heard]
+    return pa.concat_tables([nobody, *parts]).combine_chunks()
+
+
+def _columns(said: Ruling) -> dict[str, pa.Array]:
+    return {name: getattr(said, name) for name in ("rank", "detail", *DATES)}
+
+
+def _most_keeping(told: Told, heard: Sequence[Heard], nowhere: pa.Array) -> pa.Array:
+    """For each row the place of its most keeping judgement among the outcomes: its rank, its date, the rule's name."""
+    order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in heard), reverse=True))}
+    unscheduled = pa.scalar(RANK_OF_NOBODY, pa.int64())
+    key = pc.if_else(nowhere, unscheduled, _NOBODY)
+    best, offset = pa.repeat(pa.scalar(0, pa.int64()), told.cases.count), 1
+    for one in heard:
+        mine = _key(one.said, order[one.rule.id]).take(one.place)
+        better = pc.greater(mine, one.of(key))
+        key = one.put(key, pc.if_else(better, mine, one.of(key)))
+        place = pc.add(one.place.cast(pa.int64()), offset)
+        best = one.put(best, pc.if_else(better, place, one.of(best)))
+        offset += len(one.said.rank)
+    return best
+
+
+RANK_OF_NOBODY = (len(Disposition) - RANK[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS)
+
+
+def _key(said: Ruling, order: int) -> pa.Array:
+    """A number that is greater the more keeping a judgement is."""
+    rank = pc.shift_left(pc.subtract(pa.scalar(len(Disposition), pa.int64()), said.rank.cast(pa.int64())), _DAYS_BITS)
+    days = pc.add(said.purge_from.cast(pa.int32()).cast(pa.int64()), _DAYS_BEFORE_1970)
+    return pc.add(pc.shift_left(pc.add(rank, pc.fill_null(days, 0)), _RULES_BITS), order)
+
+
+_MERGED = {
+    "destroy_from": pc.max_element_wise,
+    "floor": pc.max_element_wise,
+    "ceiling": pc.min_element_wise,
+}
+
+
+def _merged(told: Told, heard: Sequence[Heard], name: str) -> pa.Array:
+    """The latest or earliest day that any rule with a say gives a row; NULL where none does."""
+    found = pa.nulls(told.cases.count, pa.date32())
+    for one in heard:
+        days = getattr(one.said, name)
+        if days.null_count < len(days):
+            found = one.put(found, _MERGED[name](one.of(found), days.take(one.place)))
+    return found
+
+
+def _nowhere(told: Told, heard: Sequence[Heard], component: str | None) -> pa.Array:
+    """The rows of which no rule about the call (or about the component) certainly speaks."""
+    certainly = [one.certain for one in heard if one.rule.component == component]
+    return pc.invert(reduce(pc.or_, certainly, pa.repeat(pa.scalar(False), told.cases.count)))
+
+
+def _no_rule(schedule: Schedule) -> str:
+    return f"no rule of {schedule.industry} matches"
+
+
+def _unscheduled(facts: pa.Table, schedules: Schedules) -> list[pa.Table]:
+    """The rows that no schedule speaks of."""
+    parts = []
+    for raw in (raw for raw in facts["industry"].unique().to_pylist() if schedules.of(raw) is None):
+        detail = "no industry" if raw is None or not raw.strip() else f"no schedule matches industry {raw!r}"
+        parts.append(_without_rule(_places(facts, [raw]), None, detail))
+    return parts
+
+
+def _without_rule(rows: pa.Array, industry: str | None, detail: str) -> pa.Table:
+    given = {"row": rows, "rank": RANK[Disposition.UNSCHEDULED], "industry": industry, "detail": detail}
+    return _table(given, len(rows))
+
+
+def _table(given: dict[str, Any], length: int) -> pa.Table:
+    """Judgements: columns, or one value for all of them; what is not given is NULL."""
+    columns = [_column(given.get(field.name), field.type, length) for field in JUDGEMENT]
+    return pa.table(columns, schema=JUDGEMENT)
+
+
+def _column(value: Any, kind: pa.DataType, length: int) -> Any:
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        return value.cast(kind)
+    return pa.repeat(pa.scalar(value, kind), length)

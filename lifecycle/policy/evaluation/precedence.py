@@ -1,0 +1,110 @@
+"""From one judgement a row of facts to one answer a call: the most keeping of its rows', every hold and bound included.
+
+A call has several rows where it is in several industries, or where the source joins more to it.
+"""
+
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.policy.evaluation.condition_matching import days_later
+from lifecycle.policy.evaluation.rule_evaluation import NEVER, RANK, Disposition
+
+_NAMES = pa.array([str(disposition) for disposition in Disposition])
+_NO_DAY = pa.scalar(None, pa.date32())
+
+
+def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
+    """One row a call, in the order of first appearance: `disposition.dispose`'s columns, then `floor` and `ceiling`.
+
+    `judged`: `row`, a place in `call_ids`, and a judgement. `ceiling` is the last day any copy may live.
+    """
+    call = judged["row"]
+    if not _ascending(call_ids):
+        encoded = call_ids.dictionary_encode()
+        call, call_ids = encoded.indices.cast(pa.int64()).take(call), encoded.dictionary
+    settled = _settle(judged.set_column(0, "call", call))
+    ceiling = settled["ceiling"]
+    held = pc.and_(pc.is_valid(settled["hold"]), pc.greater_equal(settled["rank"], RANK[Disposition.ON_HOLD]))
+    rank = pc.if_else(held, pa.scalar(RANK[Disposition.ON_HOLD], pa.int8()), settled["rank"])
+    torn = _torn(settled, ceiling)
+    rank = pc.if_else(pc.is_valid(torn), pa.scalar(RANK[Disposition.CONFLICT], pa.int8()), rank)
+    detail = pc.coalesce(torn, _held(settled, held, ceiling, as_of), settled["detail"])
+    never = pc.equal(settled["destroy_from"], pa.scalar(NEVER))
+    return pa.table(
+        {
+            "call_id": call_ids.take(settled["call"]),
+            "disposition": _NAMES.take(rank),
+            "detail": detail,
+            **{name: settled[name] for name in ("industry", "rule_id", "trigger_date", "purge_from")},
+            "destroy_on": pc.if_else(never, _NO_DAY, settled["destroy_from"]),
+            "floor": settled["floor"],
+            "ceiling": ceiling,
+        }
+    )
+
+
+def _torn(settled: pa.Table, ceiling: pa.Array) -> pa.Array:
+    """Why no date is lawful, so that a person must decide; NULL where one is."""
+    goes = settled["destroy_from"]
+    last = days_later(goes, -1)
+    longer = pc.fill_null(pc.or_kleene(pc.greater(settled["floor"], ceiling), pc.greater(last, ceiling)), False)
+    rows = zip(*(column.filter(longer).to_pylist() for column in (ceiling, settled["floor"], goes)), strict=True)
+    return _texts(longer, [_why_torn(*row) for row in rows])
+
+
+def _why_torn(ceiling: date, floor: date | None, goes: date | None) -> str:
+    begins = f"{ceiling}: a maximum's last day, "
+    if floor and floor > ceiling:
+        return f"{begins}a minimum lasts until {floor}"
+    return f"{begins}the copy goes {'never' if goes in (None, NEVER) else f'on {goes}'}"
+
+
+def _held(settled: pa.Table, held: pa.Array, ceiling: pa.Array, as_of: date) -> pa.Array:
+    """The holds on a call, and that a maximum has run out under them; NULL where none holds it."""
+    rows = zip(settled["hold"].filter(held).to_pylist(), ceiling.filter(held).to_pylist(), strict=True)
+    return _texts(held, [_why_held(hold, last, as_of) for hold, last in rows])
+
+
+def _why_held(hold: str, ceiling: date | None, as_of: date) -> str:
+    past = ceiling is not None and ceiling < as_of
+    return f"{hold}; needs legal review: a maximum ended on {ceiling}" if past else hold
+
+
+def _texts(where: pa.Array, texts: list[str]) -> pa.Array:
+    """A column that has the texts where the mask is true, and NULL elsewhere."""
+    mask = where.combine_chunks() if isinstance(where, pa.ChunkedArray) else where
+    return pc.replace_with_mask(pa.nulls(len(mask), pa.string()), mask, pa.array(texts, pa.string()))
+
+
+def _ascending(column: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether each value is greater than the one before, so that none comes twice."""
+    if len(column) < 2:
+        return True
+    return bool(pc.all(pc.less(column.slice(0, len(column) - 1), column.slice(1)), skip_nulls=False).as_py())
+
+
+def _settle(judged: pa.Table) -> pa.Table:
+    """One judgement a call, in the order of calls: the most keeping one, with every row's holds and bounds."""
+    if not _ascending(judged["call"]):
+        judged = judged.sort_by("call")
+    if _ascending(judged["call"]):
+        return judged
+    counts = judged.group_by("call").aggregate([([], "count_all")])
+    several = counts.filter(pc.greater(counts["count_all"], 1))["call"].combine_chunks()
+    among = pc.is_in(judged["call"], several)
+    alone = judged.filter(pc.invert(among))
+    order = [(n, "ascending") for n in ("call", "rank")] + [("purge_from", "descending"), ("industry", "ascending")]
+    # The last three leave no tie: the answer must not hang on the order in which a database gives the rows of a call.
+    order += [("rule_id", "ascending"), ("trigger_date", "descending"), ("detail", "ascending")]
+    strictest = judged.filter(among).sort_by(order)
+    merged = {"destroy_from": "max", "hold": "max", "floor": "max", "ceiling": "min"}
+    firsts = [name for name in judged.column_names if name not in ("call", *merged)]
+    keep_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
+    grouped = strictest.group_by("call", use_threads=False).aggregate(
+        [*((name, "first", keep_nulls) for name in firsts), *merged.items()]
+    )
+    names = {f"{name}_first": name for name in firsts} | {f"{name}_{how}": name for name, how in merged.items()}
+    renamed = grouped.rename_columns([names.get(name, name) for name in grouped.column_names])
+    return pa.concat_tables([alone, renamed.select(alone.column_names)]).sort_by("call")

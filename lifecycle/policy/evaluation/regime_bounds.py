@@ -1,0 +1,225 @@
+"""What each regime that a rule names says of some cases: from when to when it binds a copy. No disposition here."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.policy.clock import Clock, Term
+from lifecycle.policy.documents.hold import Extension
+from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.policy.documents.schedule import Schedule
+from lifecycle.policy.evaluation.condition_matching import days_later, meets
+from lifecycle.policy.evaluation.distinct_cases import CREATED, Cases, has
+from lifecycle.policy.period import RetentionPeriod
+
+NO_DAY = pa.scalar(None, pa.date32())
+_NO_TEXT = pa.scalar(None, pa.string())
+
+
+class Told:
+    """What is known of some cases on a night, under one schedule and its regimes, with the extensions asked for.
+
+    Rules and regimes share clocks and periods: a date that was worked out for one is kept for the next.
+    """
+
+    def __init__(
+        self,
+        cases: Cases,
+        schedule: Schedule,
+        regimes: Mapping[str, Regime],
+        extensions: Mapping[str, Extension],
+        as_of: date,
+    ) -> None:
+        self.cases, self.schedule, self.regimes, self.extensions = cases, schedule, regimes, extensions
+        self.as_of = as_of
+        self._calendar = _Calendar(cases.days, as_of)
+        self._clocked: dict[Clock, tuple[pa.Array, pa.Array]] = {}
+
+    def about(self, cases: Cases) -> "Told":
+        """The same of other cases, on days that occur among these."""
+        other = copy(self)
+        other.cases, other._clocked = cases, {}
+        return other
+
+    def clocked(self, clock: Clock) -> tuple[pa.Array, pa.Array]:
+        """The day a clock starts, and whether it can be used. The later of several needs each of them."""
+        if clock not in self._clocked:
+            days = [self.cases.days[name] for name in clock.triggers]
+            usable = reduce(pc.and_, [_usable(day, clock, self.as_of) for day in days])
+            several = len(days) > 1
+            day = pc.if_else(usable, pc.max_element_wise(*days), NO_DAY) if several else days[0]
+            self._clocked[clock] = day, usable
+        return self._clocked[clock]
+
+    def last_days(self, term: Term) -> pa.Array:
+        """The last day of a term, case by case; NULL where its clock cannot be used."""
+        day, usable = self.clocked(term.clock)
+        return self._calendar.last_days(term, pc.if_else(usable, day, NO_DAY))
+
+    def named(self, names: Sequence[str], component: str | None) -> list[Regime]:
+        """The regimes of a rule that say anything of a component (None: of the whole call)."""
+        found = [self.regimes[name] for name in names if name in self.regimes]
+        return [law for law in found if law.speaks_of(component)]
+
+
+class _Calendar:
+    """The last days of terms, worked out once for each day on which a fact of any case lies."""
+
+    def __init__(self, days: Mapping[str, pa.Array], as_of: date) -> None:
+        self._days, self._as_of = days, as_of
+        self._starting: dict[Clock, pa.Array] = {}
+        self._known: dict[Term, pa.Array] = {}
+
+    def last_days(self, term: Term, days: pa.Array) -> pa.Array:
+        """The last day for each day on which the clock of a term can start; NULL for NULL."""
+        if term not in self._known:
+            ends = [term.last_day(day) for day in self._starts(term.clock).to_pylist()]
+            self._known[term] = pa.array(ends, pa.date32())
+        return self._known[term].take(pc.index_in(days, value_set=self._starts(term.clock)))
+
+    def _starts(self, clock: Clock) -> pa.Array:
+        """Every day on which the clock can start."""
+        if clock not in self._starting:
+            days = pa.chunked_array([self._days[name].dictionary for name in clock.triggers]).unique()
+            self._starting[clock] = days.filter(_usable(days, clock, self._as_of))
+        return self._starting[clock]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a regime says of each case. Days are NULL where it says nothing.
+
+    `floor`: the last day a copy must be there; `ceiling`: the last day one may be. `waits`: why its minimum cannot be
+    known. `late`: an extension asked for too late. An unknown maximum is none: no deletion is too early for it.
+    """
+
+    applies: pa.Array
+    floor: pa.Array
+    ceiling: pa.Array
+    waits: pa.Array
+    late: pa.Array
+
+
+def _usable(day: pa.Array, clock: Clock, as_of: date) -> pa.Array:
+    inside = pc.and_(pc.greater_equal(day, pa.scalar(clock.earliest)), pc.less_equal(day, pa.scalar(as_of)))
+    return pc.fill_null(inside, False)
+
+
+def _by_day(convert: Any, days: pa.Array) -> pa.Array:
+    """A date for each date, worked out once per distinct one; NULL for NULL."""
+    encoded = days.dictionary_encode()
+    return pa.array([convert(day) for day in encoded.dictionary.to_pylist()], pa.date32()).take(encoded.indices)
+
+
+def bounds(told: Told, law: Regime, others: Sequence[Regime], component: str | None) -> Bounds:
+    """What a regime says of the cases. `others`: the regimes named beside it, of which one may implement it."""
+    applies = _applies(told, law, others, component)
+    minima = [_limited(told, law, limit) for limit in law.floor]
+    known = reduce(pc.and_, [pc.is_valid(day) for day in minima], pa.repeat(pa.scalar(True), told.cases.count))
+    floor = pc.max_element_wise(*minima, skip_nulls=False) if minima else _no_day(told)
+    floor, late = _extended(told, law, floor)
+    applies = _unexpired(law, applies, floor)
+    if law.in_force.records == "unexpired" and law.in_force.last_day:
+        floor = pc.min_element_wise(floor, pa.scalar(law.in_force.last_day), skip_nulls=False)
+    maxima = [_limited(told, law, limit) for limit in law.ceiling]
+    ceiling = pc.min_element_wise(*maxima) if maxima else _no_day(told)
+    # What an authority may lengthen may live as long.
+    ceiling = pc.if_else(pc.is_valid(ceiling), pc.max_element_wise(ceiling, _lengthened(law, floor)), NO_DAY)
+    return Bounds(
+        applies=applies,
+        floor=pc.if_else(applies, floor, NO_DAY),
+        ceiling=pc.if_else(applies, ceiling, NO_DAY),
+        waits=_said(pc.and_(applies, pc.invert(known)), _unknown(law)),
+        late=pc.if_else(applies, late, _NO_TEXT),
+    )
+
+
+def _lengthened(law: Regime, floor: pa.Array) -> pa.Array:
+    return floor if law.extension else pa.nulls(len(floor), pa.date32())
+
+
+def _limited(told: Told, law: Regime, limit: Limit) -> pa.Array:
+    return told.last_days(told.schedule.limit(law, limit))
+
+
+def _no_day(told: Told) -> pa.Array:
+    return pa.nulls(told.cases.count, pa.date32())
+
+
+def _unknown(law: Regime) -> str:
+    clocks = dict.fromkeys(law.clock(limit).text for limit in law.floor)
+    return f"{law.id} counts from {' and '.join(clocks)}, which is missing or cannot be used"
+
+
+def _said(where: pa.Array, text: str) -> pa.Array:
+    return pc.if_else(where, pa.scalar(text), _NO_TEXT)
+
+
+def _applies(told: Told, law: Regime, others: Sequence[Regime], component: str | None) -> pa.Array:
+    """Whether it may bind a case: nothing known rules it out. A certain national transposition does."""
+    found = _may_bind(told, law)[1]
+    for other in others:
+        if law.id in other.implements:
+            found = pc.and_(found, pc.invert(_may_bind(told, other)[0]))
+    if component is None and law.components:
+        there = [pc.fill_null(told.cases.flags[has(name)], True) for name in law.components]
+        found = pc.and_(found, reduce(pc.or_, there))
+    return found
+
+
+def _may_bind(told: Told, law: Regime) -> tuple[pa.Array, pa.Array]:
+    """By the facts it asks for and by when the record was made: certainly, and possibly."""
+    certain, possible = meets(told.cases.words, told.cases.count, law.applies)
+    if not law.asks_when_created:
+        return certain, possible
+    made = pc.coalesce(*(told.cases.days[name] for name in CREATED))
+    first, last = law.in_force.first_day or date.min, law.in_force.last_day or date.max
+    inside = pc.and_(pc.greater_equal(made, pa.scalar(first)), pc.less_equal(made, pa.scalar(last)))
+    return pc.and_(certain, pc.fill_null(inside, False)), pc.and_(possible, pc.fill_null(inside, True))
+
+
+def _unexpired(law: Regime, applies: pa.Array, floor: pa.Array) -> pa.Array:
+    """A law for what had not expired when it came does not reach what had."""
+    if law.in_force.records != "unexpired" or law.in_force.first_day is None:
+        return applies
+    return pc.and_(applies, pc.fill_null(pc.greater_equal(floor, pa.scalar(law.in_force.first_day)), True))
+
+
+def _extended(told: Told, law: Regime, floor: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The minimum with every registered extension, and what is wrong with those that came too late."""
+    late: pa.Array = pa.nulls(told.cases.count, pa.string())
+    how, original = law.extension, floor
+    for each in told.extensions.values():
+        if how is None or not law.floor or each.regime != law.id or each.id not in told.cases.extensions:
+            continue
+        asked = told.cases.extensions[each.id]
+        if how.before_expiry:
+            in_time = pc.fill_null(pc.greater_equal(original, pa.scalar(each.dated)), True)
+            too_late = f"extension {each.id} of {each.dated} came after the minimum of {law.id} had ended"
+            late = pc.coalesce(late, _said(pc.and_(asked, pc.invert(in_time)), too_late))
+            asked = pc.and_(asked, in_time)
+        longer = _longer(told, law, original)
+        floor = pc.if_else(asked, pc.max_element_wise(floor, longer, skip_nulls=False), floor)
+    return floor, late
+
+
+def _longer(told: Told, law: Regime, floor: pa.Array) -> pa.Array:
+    how = law.extension
+    assert how is not None
+    if how.by is not None:  # counted from expiry (BGB section 190)
+        return _by_day(how.by.last_day, floor)
+    assert how.to is not None
+    total: RetentionPeriod = how.to
+    limits = [limit.model_copy(update={"period": total}) for limit in law.floor]
+    return pc.max_element_wise(*(_limited(told, law, limit) for limit in limits), skip_nulls=False)
+
+
+def first_after(days: pa.Array) -> pa.Array:
+    """The day after each day."""
+    return days_later(days, 1)

@@ -1,0 +1,246 @@
+"""Shorten: which rules could be shortened to free storage, and by how much, within the law. Proposes; changes nothing.
+
+The rules are taken in the order of bytes freed, each on top of those before it, so the sums are true together.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+import pyarrow.compute as pc
+
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.inquiry.preview import bytes_a_call
+from lifecycle.policy.documents.lawfulness import ever_before
+from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
+from lifecycle.policy.evaluation.disposition import Disposition
+from lifecycle.policy.period import RetentionPeriod
+from lifecycle.review.affected_calls import Law
+from lifecycle.review.weighed_calls import Part, parts
+
+SHORTEST = RetentionPeriod(6, 0)
+"""What a rule without a statutory minimum is never shortened below."""
+_A_YEAR = 12
+_SAMPLE = 50
+_Choice = Mapping[tuple[str, str], RetentionPeriod]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One rule's stay in the CRM, shortened: which calls that frees beyond the proposals before it.
+
+    None, where other rules keep them all too: they go with a proposal after it. `floor` says what bounds it. `so_far`:
+    the sum of bytes up to here. Bytes are estimated from samples.
+    """
+
+    industry: str
+    rule_id: str
+    now: str
+    proposed: str
+    floor: str
+    calls: int
+    bytes: int
+    so_far: int
+    review: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shortening:
+    """What could be freed on a day. `kept`: rules that cannot be shortened, and why."""
+
+    as_of: date
+    wanted: int
+    proposals: tuple[Proposal, ...]
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> int:
+        """Bytes that no lawful shortening frees."""
+        return max(0, self.wanted - (self.proposals[-1].so_far if self.proposals else 0))
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether the target is not met, or a rule that asks for a review is among the proposals."""
+        return self.missing > 0 or any(proposal.review for proposal in self.proposals)
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """A rule with the periods it could have, the longest first, and what bounds the shortest."""
+
+    schedule: Schedule
+    rule: Rule
+    periods: tuple[RetentionPeriod, ...]
+    floor: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.schedule.industry, self.rule.id
+
+
+def shorten(lifecycle: Lifecycle, wanted: int, as_of: date) -> Shortening:
+    """Find rules to shorten until `wanted` bytes are free. Raises OutsideError, PolicyError as a plan does."""
+    policies = lifecycle.policies
+    law, kept = Law(policies.schedules, policies.holds), dict[str, str]()
+    options = [
+        option
+        for schedule in policies.schedules.by_industry.values()
+        for rule in schedule.rules
+        for option in _option(schedule, rule, policies.regimes, kept)
+    ]
+    steps = max((len(option.periods) for option in options), default=0)
+    laws = [law, *(_with(law, {o.key: o.periods[min(n, len(o.periods) - 1)] for o in options}) for n in range(steps))]
+    asked = list(parts(lifecycle.crm, laws, as_of, lifecycle.progress)) if options else []
+    scale = _Scale(lifecycle, law, asked, as_of)
+    return Shortening(as_of, wanted, tuple(_greedily(scale, options, wanted)), kept)
+
+
+def _option(schedule: Schedule, rule: Rule, regimes: Mapping[str, Regime], kept: dict[str, str]) -> Iterator[_Option]:
+    name, now = f"{schedule.industry}: {rule.id}", rule.purge_after
+    limits = [(regimes[law], limit) for law in rule.regimes if law in regimes for limit in regimes[law].floor]
+    strange = [law.id for law, limit in limits if law.clock(limit).triggers != rule.trigger]
+    if now is None:
+        kept[name] = "it keeps for ever"
+    elif rule.component:
+        kept[name] = f"it speaks of the {rule.component} only"
+    elif strange:
+        kept[name] = f"{strange[0]} counts from another fact, so no period can be held against it"
+    else:
+        floor = ", ".join(dict.fromkeys(f"{limit.period} of {law.id}" for law, limit in limits)) or f"{SHORTEST}"
+        periods = tuple(period for period in _periods(now, limits) if _lawful(schedule, rule, period, limits))
+        if periods:
+            yield _Option(schedule, rule, periods, floor)
+        else:
+            kept[name] = f"{now} is already as short as {floor} allows"
+
+
+def _periods(now: RetentionPeriod, limits: Sequence[tuple[Regime, Limit]]) -> list[RetentionPeriod]:
+    """Whole years below the present period, half a year, and the minima themselves; the longest first."""
+    months = {*range(_A_YEAR, now.months + 1, _A_YEAR), SHORTEST.months}
+    found = {RetentionPeriod(each, 0) for each in months} | {limit.period for _, limit in limits}
+    return sorted((each for each in found if _shorter(each, now)), key=lambda each: (-each.months, -each.days))
+
+
+def _shorter(period: RetentionPeriod, than: RetentionPeriod) -> bool:
+    return period != than and period.months <= than.months and period.days <= than.days
+
+
+def _lawful(schedule: Schedule, rule: Rule, period: RetentionPeriod, limits: Sequence[tuple[Regime, Limit]]) -> bool:
+    if not limits:
+        return not _shorter(period, SHORTEST)
+    term = schedule.term(rule, period)
+    return not any(ever_before(term, schedule.limit(law, limit)) for law, limit in limits)
+
+
+def _with(law: Law, chosen: _Choice) -> Law:
+    """The law with some rules shortened."""
+    changed = {industry for industry, _ in chosen}
+    schedules = {
+        name: _shortened(schedule, chosen) if name in changed else schedule
+        for name, schedule in law.schedules.by_industry.items()
+    }
+    return replace(law, schedules=Schedules(schedules, law.schedules.broken, law.schedules.regimes))
+
+
+def _shortened(schedule: Schedule, chosen: _Choice) -> Schedule:
+    rules = tuple(
+        rule.model_copy(update={"purge_after": chosen.get((schedule.industry, rule.id), rule.purge_after)})
+        for rule in schedule.rules
+    )
+    return schedule.model_copy(update={"rules": rules})
+
+
+@dataclass
+class _Scale:
+    """Weighs choices: how many calls beyond tonight's a law lets go, and about how large a rule's calls are."""
+
+    lifecycle: Lifecycle
+    law: Law
+    parts: Sequence[Part]
+    as_of: date
+    sizes: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._due = [self._is_due(part, self.law) for part in self.parts]
+
+    def freed(self, chosen: _Choice) -> tuple[int, list[str]]:
+        """How many calls become due, and some of their ids."""
+        law, calls, ids = _with(self.law, chosen), 0, list[str]()
+        for part, due in zip(self.parts, self._due, strict=True):
+            more = part.weights.filter(pc.and_not(self._is_due(part, law), due))
+            calls += pc.sum(more["calls"]).as_py() or 0
+            for name in ("first", "last"):
+                ids += more[name].slice(0, max(0, _SAMPLE - len(ids))).to_pylist()
+        return calls, list(dict.fromkeys(ids))
+
+    def size(self, option: _Option, sample: list[str]) -> float:
+        """The mean bytes of a call that a rule frees, from the first sample seen."""
+        if option.key not in self.sizes:
+            crm = self.lifecycle.crm
+            self.sizes[option.key] = bytes_a_call(crm, crm.rows.key.parse(sample))
+        return self.sizes[option.key]
+
+    def _is_due(self, part: Part, law: Law) -> Any:
+        return pc.equal(part.answers(law, self.as_of)["disposition"], str(Disposition.DUE))
+
+
+def _greedily(scale: _Scale, options: Sequence[_Option], wanted: int) -> Iterator[Proposal]:
+    """The rule that frees most first; the last one no further than the target asks."""
+    chosen, left = dict[tuple[str, str], RetentionPeriod](), list(options)
+    calls = so_far = 0
+    while left and so_far < wanted:
+        gains = [(_gain(scale, chosen, option, option.periods[-1], calls), option) for option in left]
+        (more, size), option = max(gains, key=lambda gain: (gain[0][1], gain[1].key))
+        if not more:
+            needed = _needed(scale, chosen, left, calls)
+            if needed is None:
+                return
+            option = needed
+        period = option.periods[-1]
+        if so_far + size >= wanted:
+            period, more, size = _mildest(scale, chosen, option, calls, wanted - so_far)
+        chosen[option.key] = period
+        left.remove(option)
+        calls, so_far = calls + more, so_far + size
+        yield _proposal(option, period, more, size, so_far)
+
+
+def _needed(scale: _Scale, chosen: _Choice, left: Sequence[_Option], before: int) -> _Option | None:
+    """Where no rule frees a call alone: the one most calls wait for when all are shortened. None: even so nothing."""
+    together = {**chosen, **{option.key: option.periods[-1] for option in left}}
+    without = [({key: period for key, period in together.items() if key != o.key}, o) for o in left]
+    fewest, option = min(((scale.freed(given)[0], o) for given, o in without), key=lambda one: (one[0], one[1].key))
+    return option if fewest < scale.freed(together)[0] > before else None
+
+
+def _gain(scale: _Scale, chosen: _Choice, option: _Option, period: RetentionPeriod, before: int) -> tuple[int, int]:
+    calls, ids = scale.freed({**chosen, option.key: period})
+    more = calls - before
+    return more, round(more * scale.size(option, ids)) if more else 0
+
+
+def _mildest(
+    scale: _Scale, chosen: _Choice, option: _Option, before: int, wanted: int
+) -> tuple[RetentionPeriod, int, int]:
+    for period in option.periods:
+        more, size = _gain(scale, chosen, option, period, before)
+        if size >= wanted:
+            break
+    return period, more, size
+
+
+def _proposal(option: _Option, period: RetentionPeriod, calls: int, size: int, so_far: int) -> Proposal:
+    rule = option.rule
+    return Proposal(
+        option.schedule.industry,
+        rule.id,
+        str(rule.purge_after),
+        str(period),
+        option.floor,
+        calls,
+        size,
+        so_far,
+        rule.review == "required",
+    )

@@ -1,0 +1,71 @@
+"""The control tables: made where they are missing, asked for by name, one note an id."""
+
+import pytest
+import sqlalchemy as sa
+
+from lifecycle.crm.control.control_tables import Control
+from lifecycle.crm.control.ledger_queue import PURGE, Place
+from lifecycle.crm.database import open_database
+from lifecycle.errors import DatabaseError, SourceError
+from tests.builders import CLOCK
+from tests.crm.conftest import purge_row
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def control(request, make) -> Control:
+    return Control(open_database(make(request.param).url))
+
+
+def test_tables_that_are_missing_are_asked_for_and_made(control):
+    with pytest.raises(SourceError, match=r"the CRM has no control tables. Run `lifecycle init` once"):
+        control.require()
+    for _ in range(2):
+        control.create()
+        control.require()
+
+
+def test_an_installation_from_before_the_ledger_is_told_to_run_init_and_keeps_its_rows(control):
+    control.create()
+    with control._database.writing() as connection:
+        control.insert(connection, purge_row(["c-1"]))
+        for table in (control.places.leaves, control.places.places, control.places.checkpoints):
+            table.drop(connection)
+    with pytest.raises(SourceError, match="Run `lifecycle init` once"):
+        control.require()
+    control.create()
+    control.require()
+    with control._database.reading() as connection:
+        assert control.unsealed(connection) == ["row-c-1"]
+        assert [name for _, _, name in control.places.waiting(connection)] == ["row-c-1"]
+
+
+def test_a_note_is_kept_once_whoever_notes_it_again(control):
+    control.create()
+    assert control.places.note({"a": b"1", "b": b"2"}, CLOCK) == ["a", "b"]
+    assert control.places.note({"b": b"other", "c": b"3"}, CLOCK) == ["c"]
+    assert list(control.places._insert([{"id": "c", "noted_at": "t", "body": b"x"}])) == []
+    with control._database.reading() as connection:
+        assert control.places.noted(connection, ["a", "b", "c"]) == {"a": b"1", "b": b"2", "c": b"3"}
+
+
+def test_a_place_is_given_once(control):
+    control.create()
+    control.places.give([Place(0, 2, PURGE, "p"), Place(2, 1, PURGE, "q")])
+    for taken in (Place(2, 1, PURGE, "r"), Place(3, 1, PURGE, "p")):
+        with pytest.raises(DatabaseError, match="A rerun is safe"):
+            control.places.give([taken])
+    control.places.give([Place(7, 1, PURGE, "q")], instead_of=[Place(2, 1, PURGE, "q")])
+    with control._database.reading() as connection:
+        assert control.places.from_on(connection, 0) == [Place(0, 2, PURGE, "p"), Place(7, 1, PURGE, "q")]
+
+
+def test_the_last_checkpoint_and_those_of_a_day_are_remembered(control):
+    control.create()
+    control.places.sealed(3, b"three", [], CLOCK)
+    control.places.sealed(3, b"again", [], CLOCK)
+    control.places.sealed(5, b"five", [], CLOCK.replace(day=22))
+    with control._database.reading() as connection:
+        assert control.places.seen(connection) == b"five"
+        assert control.places.seen_since(connection, CLOCK.replace(day=22)) == [b"three", b"five"]
+        assert control.places.seen_since(connection, CLOCK.replace(day=23)) == [b"five"]
+        assert isinstance(connection, sa.Connection)
