@@ -13,9 +13,9 @@ import dagster as dg
 from assets.export import export_finished
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.partitions import cohort_key, industries
-from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, said_plainly
+from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, dagster_failures
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.night.cohort import cohorts_of, let_through_since
+from lifecycle.night.cohort import cohorts_of, plans_released_since
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import read_settings
 
@@ -51,7 +51,7 @@ def cohorts_sensor(context: dg.SensorEvaluationContext, lifecycle: LifecycleReso
     Then for the cohorts of the newest night's plans that waited, once a person has let them through: that is seen in
     the store alone. A run key makes asking twice harmless.
     """
-    with said_plainly():
+    with dagster_failures():
         opened = lifecycle.open()
         known = context.instance.get_dynamic_partitions(str(industries.name))
         new = sorted(set(opened.policies.schedules.by_industry) - set(known))
@@ -63,7 +63,7 @@ def cohorts_sensor(context: dg.SensorEvaluationContext, lifecycle: LifecycleReso
 @dg.sensor(name="run_export", minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
 def run_export(context: dg.SensorEvaluationContext, lifecycle: LifecycleResource) -> dg.SkipReason:
     """Put the events of finished runs beside the ledger. Asks for no run; what it missed it finds the next time."""
-    with said_plainly():
+    with dagster_failures():
         done = export_finished(context.instance, lifecycle.open().store)
     return dg.SkipReason(f"{len(done)} finished runs exported")
 
@@ -129,7 +129,7 @@ def _planned(event: dg.EventLogRecord) -> dict[str, Any]:
 def _let_through(lifecycle: Lifecycle, planned: dict[str, Any], before: Sequence[str]) -> Plan | None:
     """A plan of the night that waited and does no more, and was not asked for yet."""
     at_once = {industry for industry, _ in planned["cohorts"]}
-    found = let_through_since(lifecycle, date.fromisoformat(planned["night"]), at_once, before)
+    found = plans_released_since(lifecycle, date.fromisoformat(planned["night"]), at_once, before)
     return next(iter(found), None)
 
 

@@ -5,12 +5,12 @@ import dagster as dg
 from assets import report
 from assets.nightly import archived_calls, deletion_record
 from assets.partitions import cohort_of, cohorts
-from assets.resources import LifecycleResource, night_tag, said_plainly
-from lifecycle.audit.ledger_consistency import consistent_since
+from assets.resources import LifecycleResource, dagster_failures, night_tag
+from lifecycle.audit.ledger_consistency import check_ledger_consistency
 from lifecycle.errors import ProofError
-from lifecycle.night.cohort import manifests_of, open_cohort
-from lifecycle.night.reconciliation import reconcile
-from lifecycle.night.verify import verify
+from lifecycle.night.cohort import manifests_of_cohort, open_cohort
+from lifecycle.night.reconciliation import reconcile_cohort
+from lifecycle.night.verify import verify_batch
 
 
 @dg.asset_check(asset=archived_calls, partitions_def=cohorts, blocking=True)
@@ -18,11 +18,11 @@ def archive_matches_manifest(
     context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
 ) -> dg.AssetCheckResult:
     """Every batch of the cohort, read back whole, is what its manifest promises."""
-    with said_plainly():
+    with dagster_failures():
         opened = lifecycle.open()
-        manifests = manifests_of(opened, open_cohort(opened, *cohort_of(context), night_tag(context)))
+        manifests = manifests_of_cohort(opened, open_cohort(opened, *cohort_of(context), night_tag(context)))
         try:
-            batches = [verify(opened.store, key, opened.now()) for key in manifests]
+            batches = [verify_batch(opened.store, key, opened.now()) for key in manifests]
         except ProofError as error:
             return dg.AssetCheckResult(passed=False, description=str(error))
     return dg.AssetCheckResult(passed=True, metadata={"batches": len(batches), "manifests": list(manifests)})
@@ -33,12 +33,14 @@ def every_archived_call_is_live_or_recorded(
     context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
 ) -> dg.AssetCheckResult:
     """No archived call left the CRM without a record, and no recorded call is back."""
-    with said_plainly():
+    with dagster_failures():
         try:
-            result = reconcile(lifecycle.open(), *cohort_of(context))
+            result = reconcile_cohort(lifecycle.open(), *cohort_of(context))
         except ProofError as error:
             return dg.AssetCheckResult(passed=False, description=str(error))
-    return dg.AssetCheckResult(passed=not result.vanished and not result.returned, metadata=report.reconciled(result))
+    return dg.AssetCheckResult(
+        passed=not result.vanished and not result.returned, metadata=report.reconciliation_metadata(result)
+    )
 
 
 @dg.asset_check(asset=deletion_record, partitions_def=cohorts)
@@ -46,9 +48,9 @@ def ledger_is_consistent_with_before(
     context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
 ) -> dg.AssetCheckResult:
     """The signed ledger goes on from what was signed the day before, and from all that was signed since."""
-    with said_plainly():
+    with dagster_failures():
         try:
-            result = consistent_since(lifecycle.open())
+            result = check_ledger_consistency(lifecycle.open())
         except ProofError as error:
             return dg.AssetCheckResult(passed=False, description=str(error))
-    return dg.AssetCheckResult(passed=True, metadata=report.consistent(result))
+    return dg.AssetCheckResult(passed=True, metadata=report.consistency_metadata(result))

@@ -15,7 +15,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
-class Night:
+class NightResult:
     """What a night did. `failures` are messages of runs that failed, with the exit code each asks for."""
 
     night: str = ""
@@ -36,9 +36,9 @@ def dagster_instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
-def run_night(instance: dg.DagsterInstance, config: dict[str, Any], actor: str, progress: Progress) -> Night:
+def run_night(instance: dg.DagsterInstance, config: dict[str, Any], actor: str, progress: Progress) -> NightResult:
     """Plan the night, then run each of its cohorts, one after the other. `config` is NightConfig's."""
-    night = Night()
+    night = NightResult()
     with progress_to(progress):
         run_config = {"ops": {"disposition_plan": {"config": config}}, **_QUIET}
         plan = _run(instance, "nightly", {ACTOR_TAG: actor}, run_config)
@@ -73,7 +73,7 @@ def _run(
         )
 
 
-def _note(night: Night, result: dg.ExecuteInProcessResult) -> None:
+def _note(night: NightResult, result: dg.ExecuteInProcessResult) -> None:
     for event in result.filter_events(lambda event: event.is_step_failure):
         data = event.step_failure_data
         failure = data.user_failure_data

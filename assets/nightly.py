@@ -9,15 +9,15 @@ from pydantic import Field
 
 from assets import report
 from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
-from assets.resources import LifecycleResource, night_tag, run_of, said_plainly
-from lifecycle.deployment.lifecycle import night_of
-from lifecycle.night.anchor import anchor
+from assets.resources import LifecycleResource, dagster_failures, night_tag, run_of
+from lifecycle.deployment.lifecycle import resolve_night
+from lifecycle.night.anchor import anchor_checkpoint
 from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import cohorts_of, held_message, let_through, open_cohort, waiting_plans
+from lifecycle.night.cohort import accept_plans, cohorts_of, open_cohort, waiting_message, waiting_plans
 from lifecycle.night.ledger_events import take_census
 from lifecycle.night.plan import Survey, plan_night
 from lifecycle.night.purge import purge_cohort
-from lifecycle.night.seal import seal
+from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.plan import Plan
 
 _AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
@@ -64,17 +64,17 @@ def disposition_plan(
     context: dg.AssetExecutionContext, config: NightConfig, lifecycle: LifecycleResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """What may go tonight, industry by industry: every call's disposition, the plan, and whether its brake tripped."""
-    with said_plainly():
+    with dagster_failures():
         opened, run = lifecycle.open(), run_of(context)
-        night = night_of(opened, date.fromisoformat(config.as_of) if config.as_of else None)
+        night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         survey, plans = plan_night(opened, night, run, config.industry)
-        let_through(opened, plans, config.accept_plan, run)
+        accept_plans(opened, plans, config.accept_plan, run)
         take_census(opened, night, config.industry)
         waiting = waiting_plans(opened, plans)
         going = cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     return dg.MaterializeResult(
-        metadata=report.planned(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
+        metadata=report.plan_metadata(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
     )
 
 
@@ -84,7 +84,7 @@ def _plan_checks(
     found: dict[str, dict[str, Any]] = {
         "policies_are_lawful": dict(survey.broken),
         "no_unscheduled_industry": dict(survey.unscheduled),
-        "brake_not_tripped": {name: held_message(plans[name], reasons) for name, reasons in waiting.items()},
+        "brake_not_tripped": {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
     }
     return [
@@ -120,11 +120,13 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
 )
 def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The cohort's due calls, copied to Parquet with every row that belongs to them, each object read back."""
-    with said_plainly():
+    with dagster_failures():
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
         result = archive_cohort(opened, cohort, run_of(context))
-    return dg.MaterializeResult(metadata=report.archived(cohort, result), check_results=[_aside(result.set_aside)])
+    return dg.MaterializeResult(
+        metadata=report.archive_metadata(cohort, result), check_results=[_aside(result.set_aside)]
+    )
 
 
 @dg.asset(
@@ -139,12 +141,12 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
 )
 def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Calls deleted from the CRM, each still due and equal to its archived copy at that moment. Never retried alone."""
-    with said_plainly():
+    with dagster_failures():
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
         result = purge_cohort(opened, cohort, run_of(context))
         stayed = {**result.set_aside, **result.files_left}
-    return dg.MaterializeResult(metadata=report.purged(cohort, result), check_results=[_aside(stayed)])
+    return dg.MaterializeResult(metadata=report.purge_metadata(cohort, result), check_results=[_aside(stayed)])
 
 
 @dg.asset(
@@ -163,9 +165,9 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
 )
 def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One leaf of the ledger for each purged call: which, when, by which rule, by which run, archived where."""
-    with said_plainly():
+    with dagster_failures():
         opened = lifecycle.open()
-        sealed, anchors = seal(opened), anchor(opened)
+        sealed, anchors = seal_ledger(opened), anchor_checkpoint(opened)
     seen = dg.AssetCheckResult(
         passed=not anchors.failed, check_name="anchored", severity=dg.AssetCheckSeverity.WARN, metadata=anchors.failed
     )
@@ -174,4 +176,4 @@ def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # ty
         check_name="database_is_not_older_than_ledger",
         metadata={"unknown_leaves": sealed.unknown, "do": "`lifecycle replay` names what a restore brought back"},
     )
-    return dg.MaterializeResult(metadata=report.recorded(sealed, anchors), check_results=[seen, restored])
+    return dg.MaterializeResult(metadata=report.record_metadata(sealed, anchors), check_results=[seen, restored])

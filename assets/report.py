@@ -5,15 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from lifecycle.audit.ledger_consistency import Consistent
+from lifecycle.audit.ledger_consistency import LedgerConsistency
 from lifecycle.evidence.deletion import call_id_text
-from lifecycle.night.anchor import Anchored
-from lifecycle.night.archive import Archived
-from lifecycle.night.cohort import CohortPlan, what_to_type
+from lifecycle.night.anchor import AnchorResult
+from lifecycle.night.archive import ArchiveResult
+from lifecycle.night.cohort import CohortPlan, release_commands
 from lifecycle.night.plan import Survey
-from lifecycle.night.purge import Purged
-from lifecycle.night.reconciliation import Reconciled
-from lifecycle.night.seal import Sealed
+from lifecycle.night.purge import PurgeResult
+from lifecycle.night.reconciliation import Reconciliation
+from lifecycle.night.seal import SealResult
 from lifecycle.policy.plan import Plan
 
 Metadata = dict[str, Any]
@@ -21,13 +21,13 @@ NO_GIT = "none: the policies lie in no git work tree"
 _SHOWN = 20
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dg.MetadataValue[Any]:
+def markdown_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dg.MetadataValue[Any]:
     """A Markdown table."""
     lines = [columns, tuple("---" for _ in columns), *rows]
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
 
 
-def planned(
+def plan_metadata(
     survey: Survey, plans: Mapping[str, Plan], waiting: Mapping[str, tuple[str, ...]], going: list[list[str]]
 ) -> Metadata:
     """The night over all industries. `waiting`: what holds an industry still; `going`: the cohorts to run now."""
@@ -50,21 +50,23 @@ def planned(
         "calls_due": sum(p.due for p in plans.values()),
         "components_due": sum(sum(p.components.values()) for p in plans.values()),
         "calls_unscheduled": sum(survey.unscheduled.values()),
-        "plans": table(("industry", "live", "due", "components", "dispositions", "oldest due", "waits for"), rows),
+        "plans": markdown_table(
+            ("industry", "live", "due", "components", "dispositions", "oldest due", "waits for"), rows
+        ),
         "plans_by_industry": {
             p.industry: {**_plain(p), **_waits(p, waiting.get(p.industry, ()))} for p in plans.values()
         },
         "git_commit": ", ".join(commits) or "-",
         "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
         "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
-        "broken_files": table(("file", "reason"), sorted(survey.broken.items())),
+        "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
     }
 
 
 def _waits(plan: Plan, reasons: Sequence[str]) -> Metadata:
     """What the plan waits for still, and what a person types."""
-    return {"waits": list(reasons), "to_type": what_to_type(plan, reasons)}
+    return {"waits": list(reasons), "to_type": release_commands(plan, reasons)}
 
 
 def _plain(plan: Plan) -> Metadata:
@@ -72,12 +74,12 @@ def _plain(plan: Plan) -> Metadata:
     return {**plan.model_dump(mode="json", exclude={"calls"}), "sha256": plan.sha256}
 
 
-def archived(cohort: CohortPlan, result: Archived) -> Metadata:
+def archive_metadata(cohort: CohortPlan, result: ArchiveResult) -> Metadata:
     """One cohort's archive."""
     what = [("calls archived", result.calls), *((f"{name} of calls", n) for name, n in result.components.items())]
     what += [("files", result.files), ("batches", len(result.manifests)), ("bytes", result.bytes)]
     return {
-        "summary": table(("what", "how much"), what),
+        "summary": markdown_table(("what", "how much"), what),
         **_cohort(cohort),
         "calls": result.calls,
         "components": dict(result.components),
@@ -88,11 +90,11 @@ def archived(cohort: CohortPlan, result: Archived) -> Metadata:
     }
 
 
-def purged(cohort: CohortPlan, result: Purged) -> Metadata:
+def purge_metadata(cohort: CohortPlan, result: PurgeResult) -> Metadata:
     """One cohort's purge."""
     what = [("calls", result.calls), *(row for row in result.rows.items() if row[0] != "calls" and row[1])]
     return {
-        "summary": table(("deleted from", "rows"), what),
+        "summary": markdown_table(("deleted from", "rows"), what),
         **_cohort(cohort),
         "calls": result.calls,
         "components": dict(result.components),
@@ -106,7 +108,7 @@ def purged(cohort: CohortPlan, result: Purged) -> Metadata:
     }
 
 
-def recorded(result: Sealed, anchors: Anchored) -> Metadata:
+def record_metadata(result: SealResult, anchors: AnchorResult) -> Metadata:
     """What this run logged, where the ledger stands now, and who else saw it."""
     what = [("records logged", result.records), ("leaves in the ledger", result.size), ("root", result.root)]
     return {
@@ -117,16 +119,16 @@ def recorded(result: Sealed, anchors: Anchored) -> Metadata:
         "checkpoint": dg.MetadataValue.md(f"```\n{result.checkpoint}```"),
         "anchored": dict(anchors.done),
         "not_anchored": dict(anchors.failed),
-        "summary": table(("what", "how much"), what),
+        "summary": markdown_table(("what", "how much"), what),
     }
 
 
-def consistent(result: Consistent) -> Metadata:
+def consistency_metadata(result: LedgerConsistency) -> Metadata:
     """From where to where the ledger was seen to grow."""
     return {"from_size": result.from_size, "to_size": result.to_size, "checkpoints": result.checkpoints}
 
 
-def reconciled(result: Reconciled) -> Metadata:
+def reconciliation_metadata(result: Reconciliation) -> Metadata:
     """A cohort's archive against the CRM and the record."""
     names = ("batches", "archived", "recorded", "live")
     counts = {name: getattr(result, name) for name in names}
@@ -156,7 +158,7 @@ def _cohort(cohort: CohortPlan) -> Metadata:
 
 def _set_aside(calls: Mapping[Any, str]) -> Metadata:
     shown = {call_id_text(key): reason for key, reason in list(calls.items())[:_SHOWN]}
-    rows = table(("call", "why it stayed"), list(shown.items()))
+    rows = markdown_table(("call", "why it stayed"), list(shown.items()))
     return {"calls_set_aside": len(calls), "set_aside": shown, "set_aside_table": rows}
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from lifecycle.deployment.lifecycle import Lifecycle, Progress, Run
 from lifecycle.errors import LifecycleError, OutsideError
-from lifecycle.policy.approval import NOBODY_KNOWN
+from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.settings import read_settings
 
 NIGHT_TAG, ACTOR_TAG = "lifecycle/night", "lifecycle/actor"
@@ -45,7 +45,7 @@ def run_of(context: dg.AssetExecutionContext) -> Run:
     asked = [
         f"{kind} {tags[f'dagster/{kind}_name']}" for kind in ("schedule", "sensor") if f"dagster/{kind}_name" in tags
     ]
-    return Run(context.run.run_id, tags.get(ACTOR_TAG) or next(iter(asked), NOBODY_KNOWN))
+    return Run(context.run.run_id, tags.get(ACTOR_TAG) or next(iter(asked), UNKNOWN_REQUESTER))
 
 
 def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date | None:
@@ -55,7 +55,7 @@ def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext)
 
 
 @contextmanager
-def said_plainly() -> Iterator[None]:
+def dagster_failures() -> Iterator[None]:
     """Turn our errors into Dagster failures with their own words; only what lies outside is worth a retry.
 
     A person at a terminal is told at once instead, and runs again.

@@ -20,12 +20,12 @@ from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.sample import demo_schema
-from lifecycle.night.plan import cutoffs
+from lifecycle.night.plan import night_cutoffs
 from lifecycle.policy.documents.hold import Hold, Holds
 from lifecycle.policy.documents.schedule import Schedule, Schedules
-from lifecycle.policy.evaluation.disposition import dispose
-from lifecycle.review.affected_calls import Law, kinds_of
-from lifecycle.review.policy_diff import Effect, effect_of, impacts_of
+from lifecycle.policy.evaluation.disposition import dispose_calls
+from lifecycle.review.affected_calls import PolicyState, fact_kinds_of
+from lifecycle.review.policy_diff import ChangeEffect, change_effect, policy_impacts
 
 NIGHT = date(2026, 11, 20)
 INDUSTRIES = ("Banking", "Insurance", "Retail", "Telecom", "Healthcare", "Bankng")
@@ -54,12 +54,12 @@ def schedule(industry: str, matches: str, purge: str, keep: list[str]) -> Schedu
     return Schedule.model_validate({**given, "rules": [{**rule, "keep_while": keep}]})
 
 
-def laws(after: dict[str, Schedule]) -> tuple[Law, Law]:
+def laws(after: dict[str, Schedule]) -> tuple[PolicyState, PolicyState]:
     """Five years everywhere before; some schedules edited after; one hold under both."""
     before = {name.casefold(): schedule(name.casefold(), name, "P5Y", BOTH) for name in INDUSTRIES[:5]}
     given = {"id": "h", "matter": "m", "placed_at": NIGHT, "placed_by": "c", "scope": {"account_ids": [31, 37, 4711]}}
     holds = Holds({"h": Hold.model_validate(given)})
-    return Law(Schedules(before, {}), holds), Law(Schedules(before | after, {}), holds)
+    return PolicyState(Schedules(before, {}), holds), PolicyState(Schedules(before | after, {}), holds)
 
 
 def fill(url: str, calls: int) -> None:
@@ -72,17 +72,17 @@ def fill(url: str, calls: int) -> None:
     engine.dispose()
 
 
-def one_by_one(crm: Crm, both: tuple[Law, Law]) -> Counter[Effect]:
+def one_by_one(crm: Crm, both: tuple[PolicyState, PolicyState]) -> Counter[ChangeEffect]:
     """Every call that either law may let go, streamed and judged under both."""
-    found: Counter[Effect] = Counter()
-    widest = cutoffs(
+    found: Counter[ChangeEffect] = Counter()
+    widest = night_cutoffs(
         Schedules({f"{n}-{k}": s for n, law in enumerate(both) for k, s in law.schedules.by_industry.items()}, {}),
         NIGHT,
     )
     with crm.database.reading() as connection:
         for facts in crm.facts.candidates(connection, widest):
-            answers = [dispose(facts, law.schedules, law.holds, NIGHT)["disposition"].to_pylist() for law in both]
-            found.update(effect for pair in zip(*answers, strict=True) if (effect := effect_of(*pair)))
+            answers = [dispose_calls(facts, law.schedules, law.holds, NIGHT)["disposition"].to_pylist() for law in both]
+            found.update(effect for pair in zip(*answers, strict=True) if (effect := change_effect(*pair)))
     return found
 
 
@@ -92,11 +92,11 @@ EDITS = {
 }
 
 
-def compare(crm: Crm, both: tuple[Law, Law], peer: bool) -> None:
+def compare(crm: Crm, both: tuple[PolicyState, PolicyState], peer: bool) -> None:
     """Ask for one edit, in groups and one by one."""
     started, on_clock = time.process_time(), time.perf_counter()
-    counted = Counter[Effect]()
-    for impact in impacts_of(crm, both, NIGHT, lambda *_: None):
+    counted = Counter[ChangeEffect]()
+    for impact in policy_impacts(crm, both, NIGHT, lambda *_: None):
         counted[impact.effect] += impact.calls
     groups, waited = time.process_time() - started, time.perf_counter() - on_clock
     found = ", ".join(f"{number:,} {effect}" for effect, number in counted.items())
@@ -119,7 +119,9 @@ def main() -> None:
         for name, after in EDITS.items():
             both = laws(after)
             print(f"{name}:")
-            compare(Crm(open_database(url), read_source("demo"), kinds_of(both)), both, "--no-peer" not in sys.argv)
+            compare(
+                Crm(open_database(url), read_source("demo"), fact_kinds_of(both)), both, "--no-peer" not in sys.argv
+            )
 
 
 if __name__ == "__main__":

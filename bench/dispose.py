@@ -13,8 +13,8 @@ from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.lawfulness import read_schedule
 from lifecycle.policy.documents.regime import Regime, read_regime
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
-from lifecycle.policy.documents.yaml_document import read_document
-from lifecycle.policy.evaluation.disposition import dispose
+from lifecycle.policy.documents.yaml_document import read_yaml_document
+from lifecycle.policy.evaluation.disposition import dispose_calls
 
 CALLS, LOOPED = 1_000_000, 50_000
 ACCOUNTS, CLASSES = 5_000, 9
@@ -42,7 +42,7 @@ rules:
 
 def schedules() -> Schedules:
     """A rule for every class and one for all, each under a regime."""
-    laws = {name: read_regime(read_document(name, f"{{id: {name}, {HEAD}, {law}}}")) for name, law in LAWS.items()}
+    laws = {name: read_regime(read_yaml_document(name, f"{{id: {name}, {HEAD}, {law}}}")) for name, law in LAWS.items()}
     rules = "".join(RULE.format(number, 1 + number % 5, list(LAWS)[number % 5]) for number in range(CLASSES))
     return Schedules({"finance": read_schedule("finance.yaml", SCHEDULE + rules, laws)}, {}, laws)
 
@@ -94,11 +94,11 @@ def main() -> None:
     """Run both and compare."""
     table, law = facts(), schedules()
     started = time.perf_counter()
-    found = dispose(table, law, Holds({}), NIGHT)
+    found = dispose_calls(table, law, Holds({}), NIGHT)
     columns = time.perf_counter() - started
     mixed = table.take(pa.array([number * 7919 % CALLS for number in range(CALLS)]))
     started = time.perf_counter()
-    dispose(mixed, law, Holds({}), NIGHT)
+    dispose_calls(mixed, law, Holds({}), NIGHT)
     unordered = time.perf_counter() - started
     every = CALLS // LOOPED
     some = table.take(pa.array(range(0, CALLS, every)))

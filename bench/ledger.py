@@ -40,9 +40,9 @@ def grow_ours(folder: Path, leaves: int) -> None:
 
 def hash_ours(_folder: Path, leaves: int) -> None:
     """The tree alone: no store, no signature."""
-    from lifecycle.evidence.merkle import Edge, leaf_hash
+    from lifecycle.evidence.merkle import TreeEdge, leaf_hash
 
-    edge = Edge()
+    edge = TreeEdge()
     for number in range(leaves):
         edge.append(leaf_hash(leaf(number)), lambda *_: None)
     edge.root()

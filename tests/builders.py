@@ -25,11 +25,11 @@ from lifecycle.evidence.deletion import read_records
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
-from lifecycle.night.archive import Archived, archive_cohort
-from lifecycle.night.cohort import going_cohorts, open_cohort
+from lifecycle.night.archive import ArchiveResult, archive_cohort
+from lifecycle.night.cohort import open_cohort, runnable_cohorts
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import Purged, purge_cohort
-from lifecycle.night.seal import seal
+from lifecycle.night.purge import PurgeResult, purge_cohort
+from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import Settings
 
@@ -76,8 +76,8 @@ class Night:
     """What the steps of one night gave back, by (industry, cutoff)."""
 
     plans: dict[str, Plan] = field(default_factory=dict)
-    archived: dict[tuple[str, str], Archived] = field(default_factory=dict)
-    purged: dict[tuple[str, str], Purged] = field(default_factory=dict)
+    archived: dict[tuple[str, str], ArchiveResult] = field(default_factory=dict)
+    purged: dict[tuple[str, str], PurgeResult] = field(default_factory=dict)
     sealed: int = 0
 
     @property
@@ -87,7 +87,7 @@ class Night:
     @property
     def set_aside(self) -> dict[str, str]:
         """Every call set aside, by either step, with the reason."""
-        results: list[Archived | Purged] = [*self.archived.values(), *self.purged.values()]
+        results: list[ArchiveResult | PurgeResult] = [*self.archived.values(), *self.purged.values()]
         return {key: reason for result in results for key, reason in result.set_aside.items()}
 
 
@@ -317,13 +317,13 @@ def run_night(
 ) -> Night:
     """Plan, archive, purge, seal: what the nightly does."""
     result = Night(plan_night(lifecycle, night, run)[1])
-    going = going_cohorts(lifecycle, result.plans)
+    going = runnable_cohorts(lifecycle, result.plans)
     for industry, cutoff in going:
         result.archived[industry, cutoff] = archive_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), run)
     for industry, cutoff in going if purge else ():
         result.purged[industry, cutoff] = purge_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), run)
     if purge and sealing:
-        result.sealed = seal(lifecycle).records
+        result.sealed = seal_ledger(lifecycle).records
     return result
 
 

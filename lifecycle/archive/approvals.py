@@ -19,7 +19,7 @@ from lifecycle.policy.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedApproval:
     """An approval as it lies in the store: its key, the bytes that were signed, and the signature, armored."""
 
     key: str
@@ -35,13 +35,13 @@ def put_approval(store: ObjectStore, approval: Approval, signature: bytes) -> st
     return store.put_once(f"{name}.json", body).key
 
 
-def approvals_of(store: ObjectStore, plan_or_sha256: Plan | str) -> Iterator[Signed]:
+def approvals_of(store: ObjectStore, plan_or_sha256: Plan | str) -> Iterator[SignedApproval]:
     """Everything that calls itself an approval of a plan, or of the schedule with a digest."""
     plan = plan_or_sha256 if isinstance(plan_or_sha256, Plan) else None
     prefix = _of_plan(plan.night, plan.industry, plan.sha256) if plan else _of_schedule(str(plan_or_sha256))
     for key in store.list(prefix):
         if key.endswith(".json"):
-            yield Signed(key, store.get(key), _signature(store, f"{key.removesuffix('.json')}.sig"))
+            yield SignedApproval(key, store.get(key), _signature(store, f"{key.removesuffix('.json')}.sig"))
 
 
 def _prefix_of(approval: Approval) -> str:

@@ -7,11 +7,11 @@ from functools import partial
 
 import pyarrow as pa
 
-from lifecycle.archive.object_store import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.archive.parquet import fetch_table, put_table
 from lifecycle.archive.recording_files import FILES
 from lifecycle.errors import CompletenessError, FixityError
-from lifecycle.evidence.comparison import differences
+from lifecycle.evidence.comparison import find_differences
 from lifecycle.evidence.manifest import ArchivedObject, Manifest
 
 MANIFEST = "manifest.json"
@@ -36,12 +36,12 @@ def put_batch(store: ObjectStore, folder: str, tables: Mapping[str, pa.Table]) -
 
 def _put_part(store: ObjectStore, folder: str, name: str, table: pa.Table) -> ArchivedObject:
     stored = put_table(store, f"{folder}{name}.parquet", table)
-    if differences({name: table}, {name: fetch_table(store, stored)}):
+    if find_differences({name: table}, {name: fetch_table(store, stored)}):
         raise FixityError(f"{stored.key}: what was read back is not what was written. Nothing was purged")
     return _archived(name, stored, table)
 
 
-def _archived(name: str, stored: Stored, table: pa.Table) -> ArchivedObject:
+def _archived(name: str, stored: StoredObject, table: pa.Table) -> ArchivedObject:
     return ArchivedObject(
         table=name,
         key=stored.key,
@@ -58,7 +58,7 @@ def destroy_folder(destroy_on: date | None) -> str:
     return f"destroy_on={destroy_on.isoformat() if destroy_on else 'never'}/"
 
 
-def commit(store: ObjectStore, folder: str, manifest: Manifest) -> Stored:
+def commit_manifest(store: ObjectStore, folder: str, manifest: Manifest) -> StoredObject:
     """Put the manifest: from here on the batch is archived."""
     return store.put_once(f"{folder}{MANIFEST}", manifest.to_bytes())
 
@@ -102,7 +102,7 @@ def read_calls(store: ObjectStore, manifest: Manifest) -> pa.Table:
 
 
 def _read_part(store: ObjectStore, part: ArchivedObject) -> pa.Table:
-    table = fetch_table(store, Stored(part.key, part.version_id, part.bytes, part.sha256))
+    table = fetch_table(store, StoredObject(part.key, part.version_id, part.bytes, part.sha256))
     if (table.num_rows, tuple(table.column_names)) != (part.rows, part.columns):
         raise CompletenessError(
             f"{part.key}: the manifest promises {part.rows} rows of {len(part.columns)} columns, the object has "

@@ -18,13 +18,13 @@ from uuid import uuid4
 
 from lifecycle.archive.object_store import (
     CHUNK,
-    Stored,
+    StoredObject,
     check_key,
     check_prefix,
     exists_with_other_bytes,
     others_than_expected,
-    to_file,
-    try_out,
+    stream_to_file,
+    try_store_out,
 )
 from lifecycle.errors import FixityError, ObjectMissing, StoreError
 
@@ -36,7 +36,7 @@ class FolderStore:
         self._root = root.resolve()
         self.url = self._root.as_uri()
 
-    def put_once(self, key: str, body: bytes | Path) -> Stored:
+    def put_once(self, key: str, body: bytes | Path) -> StoredObject:
         """See ObjectStore."""
         path = self._path(key)
         with self._translated("write", key):
@@ -51,7 +51,7 @@ class FolderStore:
             _flush(path.parent)
         return stored
 
-    def swap(self, key: str, body: bytes, expected: bytes | None) -> Stored:
+    def swap(self, key: str, body: bytes, expected: bytes | None) -> StoredObject:
         """See ObjectStore. A lock on a file beside it keeps callers on this machine apart."""
         path = self._path(key)
         with self._translated("write", key):
@@ -60,7 +60,7 @@ class FolderStore:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 return self._swap(key, path, body, expected)
 
-    def _swap(self, key: str, path: Path, body: bytes, expected: bytes | None) -> Stored:
+    def _swap(self, key: str, path: Path, body: bytes, expected: bytes | None) -> StoredObject:
         found = path.read_bytes() if path.exists() else None
         temporary = path.with_name(f"{_temporary(path.name)}{uuid4().hex}")
         try:
@@ -79,9 +79,9 @@ class FolderStore:
         self._read(key, version_id, chunks.append)
         return b"".join(chunks)
 
-    def fetch(self, key: str, version_id: str | None, into: Path) -> Stored:
+    def fetch(self, key: str, version_id: str | None, into: Path) -> StoredObject:
         """See ObjectStore. FixityError: the file no longer holds the bytes of that version."""
-        return to_file(into, lambda write: self._read(key, version_id, write))
+        return stream_to_file(into, lambda write: self._read(key, version_id, write))
 
     def list(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
@@ -103,7 +103,7 @@ class FolderStore:
                 left.unlink(missing_ok=True)
             _flush(path.parent)
 
-    def lock(self, stored: Stored, until: datetime) -> None:
+    def lock(self, stored: StoredObject, until: datetime) -> None:
         """See ObjectStore. A folder cannot lock."""
         raise StoreError(
             f"{self.url}: expected a bucket with Object Lock to lock {stored.key!r} until {until}; a folder has none"
@@ -115,9 +115,9 @@ class FolderStore:
 
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""
-        return try_out(self, lambda _: [])
+        return try_store_out(self, lambda _: [])
 
-    def _link(self, temporary: Path, path: Path, sent: Stored) -> Stored:
+    def _link(self, temporary: Path, path: Path, sent: StoredObject) -> StoredObject:
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -128,7 +128,7 @@ class FolderStore:
                 raise exists_with_other_bytes(found, sent.sha256) from None
         return sent
 
-    def _read(self, key: str, version_id: str | None, write: Callable[[bytes], object]) -> Stored:
+    def _read(self, key: str, version_id: str | None, write: Callable[[bytes], object]) -> StoredObject:
         with self._translated("read", key), _open(self._path(key)) as file:
             read = _pass_on(key, file, write)
         if version_id is None or version_id == read.version_id:
@@ -166,7 +166,7 @@ def _make_folder(folder: Path) -> None:
         _flush(folder.parent)
 
 
-def _write(key: str, body: bytes | Path, temporary: Path) -> Stored:
+def _write(key: str, body: bytes | Path, temporary: Path) -> StoredObject:
     """The bytes on the disk, under a name that is never listed."""
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     with os.fdopen(descriptor, "wb") as file:
@@ -178,13 +178,13 @@ def _write(key: str, body: bytes | Path, temporary: Path) -> Stored:
     return sent
 
 
-def _pass_on(key: str, source: BinaryIO, write: Callable[[bytes], object]) -> Stored:
+def _pass_on(key: str, source: BinaryIO, write: Callable[[bytes], object]) -> StoredObject:
     digest, size = hashlib.sha256(), 0
     while chunk := source.read(CHUNK):
         digest.update(chunk)
         size += len(chunk)
         write(chunk)
-    return Stored(key, f"sha256:{digest.hexdigest()}", size, digest.hexdigest())
+    return StoredObject(key, f"sha256:{digest.hexdigest()}", size, digest.hexdigest())
 
 
 def _open(path: Path) -> BinaryIO:

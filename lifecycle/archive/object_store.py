@@ -24,7 +24,7 @@ _EXPECTED = "expected s3://<bucket>/<prefix> or file:///<folder>"
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredObject:
     """One object as the store holds it."""
 
     key: str  # relative to the store's prefix, '/'-separated
@@ -38,14 +38,14 @@ class ObjectStore(Protocol):
 
     url: str
 
-    def put_once(self, key: str, body: bytes | Path) -> Stored:
+    def put_once(self, key: str, body: bytes | Path) -> StoredObject:
         """Write the bytes, or the file, under a key that is free.
 
         The same bytes again are the same object, so a rerun and a lost answer both end well.
         ObjectExists: the key holds other bytes, which were left as they are.
         """
 
-    def swap(self, key: str, body: bytes, expected: bytes | None) -> Stored:
+    def swap(self, key: str, body: bytes, expected: bytes | None) -> StoredObject:
         """Put the bytes in the place of the expected ones; None expects a free key. Older versions stay.
 
         The bytes are there already: fine, as for `put_once`. ObjectExists: the key holds others than the expected ones,
@@ -58,7 +58,7 @@ class ObjectStore(Protocol):
         ObjectMissing: no such key or version. FixityError: the store itself says these are not the bytes it was given.
         """
 
-    def fetch(self, key: str, version_id: str | None, into: Path) -> Stored:
+    def fetch(self, key: str, version_id: str | None, into: Path) -> StoredObject:
         """Stream the object into a file in constant memory; size and digest are of the bytes that really came.
 
         ObjectMissing: no such key or version. No file is left behind by a failure.
@@ -73,7 +73,7 @@ class ObjectStore(Protocol):
         None is what an object without a version is stored as; it never stands for the newest version.
         """
 
-    def lock(self, stored: Stored, until: datetime) -> None:
+    def lock(self, stored: StoredObject, until: datetime) -> None:
         """Let nobody remove or shorten that version before then. StoreError where the store cannot lock."""
 
     def probe(self) -> builtins.list[str]:
@@ -123,7 +123,7 @@ def check_prefix(prefix: str) -> str:
     return prefix
 
 
-def exists_with_other_bytes(found: Stored, sent_sha256: str) -> ObjectExists:
+def exists_with_other_bytes(found: StoredObject, sent_sha256: str) -> ObjectExists:
     """The error of a put-once that came second with something else."""
     return ObjectExists(
         f"{found.key}: expected a free key or the same bytes, sha256 {sent_sha256}; the store holds sha256 "
@@ -139,7 +139,7 @@ def others_than_expected(key: str) -> ObjectExists:
     )
 
 
-def to_file(into: Path, read: Callable[[Callable[[bytes], object]], Stored]) -> Stored:
+def stream_to_file(into: Path, read: Callable[[Callable[[bytes], object]], StoredObject]) -> StoredObject:
     """Run a streaming read into a file; a failed one leaves no file."""
     try:
         with into.open("wb") as file:
@@ -149,7 +149,7 @@ def to_file(into: Path, read: Callable[[Callable[[bytes], object]], Stored]) -> 
         raise
 
 
-def try_out(store: ObjectStore, extra: Callable[[Stored], builtins.list[str]]) -> builtins.list[str]:
+def try_store_out(store: ObjectStore, extra: Callable[[StoredObject], builtins.list[str]]) -> builtins.list[str]:
     """Write, read, list and delete one object of our own, and say what went otherwise than promised.
 
     `extra` asks what only one kind of store can be asked, while the object is there. Removing it is the last question.
@@ -167,7 +167,7 @@ def try_out(store: ObjectStore, extra: Callable[[Stored], builtins.list[str]]) -
     return problems
 
 
-def _reads(store: ObjectStore, first: Stored) -> builtins.list[str]:
+def _reads(store: ObjectStore, first: StoredObject) -> builtins.list[str]:
     problems = []
     if first.version_id is None:
         problems.append("warning: the bucket keeps no versions; turn them on, or an object can be replaced unseen")
@@ -180,7 +180,7 @@ def _reads(store: ObjectStore, first: Stored) -> builtins.list[str]:
     return problems
 
 
-def _second_writer(store: ObjectStore, first: Stored) -> builtins.list[str]:
+def _second_writer(store: ObjectStore, first: StoredObject) -> builtins.list[str]:
     try:
         second = store.put_once(first.key, b"second")
     except ObjectExists:
@@ -190,7 +190,7 @@ def _second_writer(store: ObjectStore, first: Stored) -> builtins.list[str]:
     return ["a second writer overwrote an object: this store cannot put once, and nothing in it is safe"]
 
 
-def _swaps(store: ObjectStore, first: Stored) -> builtins.list[str]:
+def _swaps(store: ObjectStore, first: StoredObject) -> builtins.list[str]:
     key = f"{first.key}-swapped"
     made = [store.swap(key, b"one", None), store.swap(key, b"two", b"one")]
     try:
@@ -202,7 +202,7 @@ def _swaps(store: ObjectStore, first: Stored) -> builtins.list[str]:
     return []
 
 
-def _removed(store: ObjectStore, first: Stored) -> builtins.list[str]:
+def _removed(store: ObjectStore, first: StoredObject) -> builtins.list[str]:
     store.delete(first.key, first.version_id)
     problems = ["a deleted object is still listed"] if first.key in store.list(first.key) else []
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lifecycle.archive.object_store import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.errors import FixityError
 
 GROUP_ROWS = 20_000
@@ -20,7 +20,7 @@ def open_parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, write_page_checksum=True)
 
 
-def put_table(store: ObjectStore, key: str, table: pa.Table) -> Stored:
+def put_table(store: ObjectStore, key: str, table: pa.Table) -> StoredObject:
     """Write a table as one object."""
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         path = Path(folder) / "object.parquet"
@@ -29,7 +29,9 @@ def put_table(store: ObjectStore, key: str, table: pa.Table) -> Stored:
         return store.put_once(key, path)
 
 
-def fetch_table(store: ObjectStore, wanted: Stored, filters: list[tuple[str, str, str]] | None = None) -> pa.Table:
+def fetch_table(
+    store: ObjectStore, wanted: StoredObject, filters: list[tuple[str, str, str]] | None = None
+) -> pa.Table:
     """Read one object whole, by version, and compare its bytes with the promise. Raises FixityError naming the key."""
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         path = Path(folder) / "object.parquet"

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from lifecycle.archive.object_store import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.archive.parquet import fetch_table, open_parquet
 from lifecycle.errors import FixityError, ObjectMissing
 from lifecycle.policy.canonical import canonical_json
@@ -141,7 +141,7 @@ def _went(store: ObjectStore, keys: list[str]) -> list[Plan]:
     return [plan] if going else []
 
 
-def let_through_digests(keys: Iterable[str]) -> set[str]:
+def released_digests(keys: Iterable[str]) -> set[str]:
     """The plans named by the acceptances and approvals among some keys. What these are worth is not said."""
     return {match["digest"] for key in keys if (match := _LET_THROUGH.search(key))}
 
@@ -150,18 +150,18 @@ def read_cohort(store: ObjectStore, plan: Plan, cutoff: str) -> pa.Table:
     """The calls of one cohort of a plan, proved against the plan's digest."""
     if plan.calls is None:
         raise ObjectMissing(f"the plan {plan.sha256} of {plan.industry} names no calls")
-    named = Stored(plan.calls.key, plan.calls.version_id, plan.calls.bytes, plan.calls.sha256)
+    named = StoredObject(plan.calls.key, plan.calls.version_id, plan.calls.bytes, plan.calls.sha256)
     return fetch_table(store, named, filters=[("cutoff", "=", cutoff)])
 
 
-def accept(store: ObjectStore, plan: Plan, run_id: str, actor: str) -> None:
+def put_acceptance(store: ObjectStore, plan: Plan, run_id: str, actor: str) -> None:
     """Note that a person let exactly this plan through. The first acceptance stays."""
-    if not accepted(store, plan):
+    if not is_accepted(store, plan):
         body = canonical_json({"plan_sha256": plan.sha256, "accepted_by": actor, "run_id": run_id})
         store.put_once(_acceptance_key(plan), body)
 
 
-def accepted(store: ObjectStore, plan: Plan) -> bool:
+def is_accepted(store: ObjectStore, plan: Plan) -> bool:
     """Whether somebody let exactly this plan through."""
     try:
         store.get(_acceptance_key(plan))

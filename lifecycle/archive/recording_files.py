@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from lifecycle.archive.folder_store import FolderStore
-from lifecycle.archive.object_store import ObjectStore, Stored, check_key
+from lifecycle.archive.object_store import ObjectStore, StoredObject, check_key
 from lifecycle.errors import FixityError, ObjectMissing, StoreError
 from lifecycle.evidence.manifest import ArchivedFile
 
@@ -19,7 +19,7 @@ class UnfitFile(Exception):
     """A file cannot be archived as the row says that names it. Carries why, without the path."""
 
 
-def fetch_file(recordings: ObjectStore, path: str, sha256: str | None, into: Path) -> Stored:
+def fetch_file(recordings: ObjectStore, path: str, sha256: str | None, into: Path) -> StoredObject:
     """Bring one file here. Raises UnfitFile where it is not there, or has other bytes than the CRM says."""
     try:
         check_key(path)
@@ -69,12 +69,12 @@ def remove_file(recordings: ObjectStore, archived: ArchivedFile) -> str | None:
     return again if again is None or isinstance(again, str) else "it is there still after it was removed"
 
 
-def attached(recordings: ObjectStore) -> bool:
+def is_attached(recordings: ObjectStore) -> bool:
     """Whether anything is where the recordings lie: of an empty mount point every file would seem gone."""
     return not isinstance(recordings, FolderStore) or recordings.holds_anything()
 
 
-def _other_bytes(recordings: ObjectStore, archived: ArchivedFile) -> Stored | str | None:
+def _other_bytes(recordings: ObjectStore, archived: ArchivedFile) -> StoredObject | str | None:
     """The file, when it has the archived bytes; why it may not be removed; None where there is none."""
     try:
         found = _measured(recordings, archived.path, None)
@@ -85,6 +85,6 @@ def _other_bytes(recordings: ObjectStore, archived: ArchivedFile) -> Stored | st
     return f"other bytes (sha256 {found.sha256}) are under its path, which nobody archived"
 
 
-def _measured(store: ObjectStore, key: str, version_id: str | None) -> Stored:
+def _measured(store: ObjectStore, key: str, version_id: str | None) -> StoredObject:
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         return store.fetch(key, version_id, Path(folder) / "file")

@@ -45,7 +45,7 @@ _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class S3Answers:
     """The answers of one store: `url` names it to people, `endpoint` is what was called."""
 
     url: str
@@ -60,9 +60,9 @@ class Answers:
             raise FixityError(f"{self.url}: {key!r} no longer has the checksum it was stored with: {error}") from error
         except (ClientError, BotoCoreError) as error:
             # Amazon calls a version id it could not have made an invalid argument.
-            if code(error) in _MISSING or (version_id is not None and code(error) == "InvalidArgument"):
+            if error_code(error) in _MISSING or (version_id is not None and error_code(error) == "InvalidArgument"):
                 version = "" if version_id is None else f", version {version_id}"
-                raise ObjectMissing(f"{self.url}: no object {key!r}{version} ({code(error)}).") from error
+                raise ObjectMissing(f"{self.url}: no object {key!r}{version} ({error_code(error)}).") from error
             raise self.said(error, doing, key) from error
 
     def said(self, error: Exception, doing: str, key: str) -> StoreError:
@@ -72,16 +72,16 @@ class Answers:
         elif isinstance(error, _NO_CREDENTIALS):
             why = "no credentials found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
         else:
-            why = _REFUSALS.get(code(error), str(error))
-        return StoreError(f"{self.url}: could not {doing} {key!r}: {why} ({code(error)}). A rerun is safe.")
+            why = _REFUSALS.get(error_code(error), str(error))
+        return StoreError(f"{self.url}: could not {doing} {key!r}: {why} ({error_code(error)}). A rerun is safe.")
 
 
-def refused(error: Exception) -> bool:
+def is_refusal(error: Exception) -> bool:
     """Whether nothing was written, or nobody can be asked: three attempts without an answer were patience enough."""
-    return code(error) in _REFUSALS or isinstance(error, _UNREACHABLE + _NO_CREDENTIALS)
+    return error_code(error) in _REFUSALS or isinstance(error, _UNREACHABLE + _NO_CREDENTIALS)
 
 
-def code(error: Exception) -> str:
+def error_code(error: Exception) -> str:
     """The error's name as the store gives it, or boto3's."""
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 

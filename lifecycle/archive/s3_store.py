@@ -20,16 +20,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lifecycle.archive.object_store import (
     CHUNK,
-    Stored,
+    StoredObject,
     check_key,
     check_prefix,
     exists_with_other_bytes,
     others_than_expected,
-    to_file,
-    try_out,
+    stream_to_file,
+    try_store_out,
 )
-from lifecycle.archive.s3_answers import Answers, base64, code, refused, version_of
-from lifecycle.archive.s3_trial import Trial
+from lifecycle.archive.s3_answers import S3Answers, base64, error_code, is_refusal, version_of
+from lifecycle.archive.s3_trial import S3Trial
 from lifecycle.errors import ObjectMissing, SettingsError, StoreError
 
 PART_BYTES = 64 << 20  # files above it go in parts of this size; S3's own minimum is 5 MiB
@@ -62,19 +62,19 @@ class S3Store:
     def __init__(self, client: Any, bucket: str, prefix: str, part_bytes: int = PART_BYTES) -> None:
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
         self._client = client
-        self._answers = Answers(self.url, client.meta.endpoint_url)
+        self._answers = S3Answers(self.url, client.meta.endpoint_url)
         self._bucket = bucket
         self._under = f"{prefix}/" if prefix else ""
         self._part_bytes = part_bytes
 
-    def put_once(self, key: str, body: bytes | Path) -> Stored:
+    def put_once(self, key: str, body: bytes | Path) -> StoredObject:
         """See ObjectStore. Bytes are one PutObject, however many: what must be atomic is handed over as bytes."""
         sent = _measure(key, body)
         if isinstance(body, Path) and sent.bytes > self._part_bytes:
             return self._put_large(sent, body)
         return self._settled(sent, lambda: self._put_whole(sent, body))
 
-    def swap(self, key: str, body: bytes, expected: bytes | None) -> Stored:
+    def swap(self, key: str, body: bytes, expected: bytes | None) -> StoredObject:
         """See ObjectStore. `If-Match` with the ETag of what was read; `If-None-Match: *` for a free key."""
         found, etag = self._tagged(key)
         if found not in (body, expected):
@@ -88,9 +88,9 @@ class S3Store:
             return self._swapped(sent, expected, error)
         return replace(sent, version_id=version_of(answer))
 
-    def _swapped(self, sent: Stored, expected: bytes | None, error: Exception) -> Stored:
+    def _swapped(self, sent: StoredObject, expected: bytes | None, error: Exception) -> StoredObject:
         """What is there after a swap whose answer says it failed, or was lost."""
-        if refused(error):
+        if is_refusal(error):
             raise self._answers.said(error, "write", sent.key) from error
         found = self._find(sent.key)
         if found is not None and found.sha256 == sent.sha256:
@@ -116,9 +116,9 @@ class S3Store:
         self._read(key, version_id, into.write, ChecksumMode="ENABLED")
         return into.getvalue()
 
-    def fetch(self, key: str, version_id: str | None, into: Path) -> Stored:
+    def fetch(self, key: str, version_id: str | None, into: Path) -> StoredObject:
         """See ObjectStore."""
-        return to_file(into, lambda write: self._read(key, version_id, write))
+        return stream_to_file(into, lambda write: self._read(key, version_id, write))
 
     def list(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
@@ -139,7 +139,7 @@ class S3Store:
             self._client.delete_object(**where, VersionId=version_id or "null")
         self._abort_uploads(stored_key)
 
-    def lock(self, stored: Stored, until: datetime) -> None:
+    def lock(self, stored: StoredObject, until: datetime) -> None:
         """See ObjectStore. Compliance mode; read back, for not every store says that it did not."""
         where = self._where(stored.key) | {"VersionId": stored.version_id or "null"}
         with self._answers.translated("lock", stored.key):
@@ -150,16 +150,16 @@ class S3Store:
 
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""
-        return try_out(self, Trial(self._client, self._answers, self._where, self).problems)
+        return try_store_out(self, S3Trial(self._client, self._answers, self._where, self).problems)
 
-    def _put_whole(self, sent: Stored, body: bytes | Path) -> dict[str, Any]:
+    def _put_whole(self, sent: StoredObject, body: bytes | Path) -> dict[str, Any]:
         once = {"IfNoneMatch": "*", "ChecksumSHA256": base64(bytes.fromhex(sent.sha256))}
         if isinstance(body, bytes):
             return dict(self._client.put_object(**self._where(sent.key), Body=body, **once))
         with body.open("rb") as file:
             return dict(self._client.put_object(**self._where(sent.key), Body=file, **once))
 
-    def _put_large(self, sent: Stored, path: Path) -> Stored:
+    def _put_large(self, sent: StoredObject, path: Path) -> StoredObject:
         # Several stores let two writers complete at once, so we look before uploading as well.
         found = self._find(sent.key)
         stored = _ours(found, sent) if found else self._settled(sent, lambda: self._put_parts(sent, path))
@@ -168,7 +168,7 @@ class S3Store:
             self._abort_uploads(sent.key)
         return stored
 
-    def _put_parts(self, sent: Stored, path: Path) -> dict[str, Any]:
+    def _put_parts(self, sent: StoredObject, path: Path) -> dict[str, Any]:
         where = self._where(sent.key)
         upload = self._client.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")["UploadId"]
         try:
@@ -180,7 +180,7 @@ class S3Store:
                 self._client.abort_multipart_upload(**where, UploadId=upload)
             raise
 
-    def _send_parts(self, upload: dict[str, Any], sent: Stored, path: Path) -> builtins.list[dict[str, Any]]:
+    def _send_parts(self, upload: dict[str, Any], sent: StoredObject, path: Path) -> builtins.list[dict[str, Any]]:
         parts: builtins.list[dict[str, Any]] = []
         whole = hashlib.sha256()
         with path.open("rb") as file:
@@ -194,33 +194,33 @@ class S3Store:
             raise StoreError(f"{sent.key}: the file changed while it was being uploaded. Nothing was stored.")
         return parts
 
-    def _settled(self, sent: Stored, write: Callable[[], dict[str, Any]]) -> Stored:
+    def _settled(self, sent: StoredObject, write: Callable[[], dict[str, Any]]) -> StoredObject:
         """What is under the key after the write, read back whenever the answer does not say."""
         try:
             return replace(sent, version_id=version_of(write()))
         except (ClientError, BotoCoreError) as error:
-            if refused(error):
+            if is_refusal(error):
                 raise self._answers.said(error, "write", sent.key) from error
             found = self._find_after(sent.key, error)
         return _ours(found, sent)
 
-    def _find_after(self, key: str, error: Exception) -> Stored:
+    def _find_after(self, key: str, error: Exception) -> StoredObject:
         try:
             found = self._find(key)
         except StoreError as unread:
-            doubt = f"{self.url}: writing {key!r} ended in {code(error)}, and whether it was stored is not known."
+            doubt = f"{self.url}: writing {key!r} ended in {error_code(error)}, and whether it was stored is not known."
             raise StoreError(f"{doubt} A rerun is safe. Reading it back: {unread}") from error
         if found is None:
             raise StoreError(f"{self._answers.said(error, 'write', key)} Nothing is stored under the key.") from error
         return found
 
-    def _find(self, key: str) -> Stored | None:
+    def _find(self, key: str) -> StoredObject | None:
         try:
             return self._read(key, None, lambda _: None)
         except ObjectMissing:
             return None
 
-    def _read(self, key: str, version_id: str | None, write: Callable[[bytes], object], **ask: str) -> Stored:
+    def _read(self, key: str, version_id: str | None, write: Callable[[bytes], object], **ask: str) -> StoredObject:
         if version_id is not None:
             ask["VersionId"] = version_id
         digest, size = hashlib.sha256(), 0
@@ -234,7 +234,7 @@ class S3Store:
                     digest.update(chunk)
                     size += len(chunk)
                     write(chunk)
-        return Stored(key, version_of(answer), size, digest.hexdigest())
+        return StoredObject(key, version_of(answer), size, digest.hexdigest())
 
     def _abort_uploads(self, key: str) -> None:
         where = self._where(key)
@@ -251,14 +251,14 @@ class S3Store:
         return {"Bucket": self._bucket, "Key": self._under + check_key(key)}
 
 
-def _measure(key: str, body: bytes | Path) -> Stored:
+def _measure(key: str, body: bytes | Path) -> StoredObject:
     if isinstance(body, bytes):
-        return Stored(key, None, len(body), hashlib.sha256(body).hexdigest())
+        return StoredObject(key, None, len(body), hashlib.sha256(body).hexdigest())
     with body.open("rb") as file:
-        return Stored(key, None, body.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+        return StoredObject(key, None, body.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _ours(found: Stored, sent: Stored) -> Stored:
+def _ours(found: StoredObject, sent: StoredObject) -> StoredObject:
     if found.sha256 != sent.sha256:
         raise exists_with_other_bytes(found, sent.sha256)
     return found

@@ -8,24 +8,24 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.archive.object_store import ObjectStore, Stored
-from lifecycle.archive.s3_answers import Answers, base64, version_of
+from lifecycle.archive.object_store import ObjectStore, StoredObject
+from lifecycle.archive.s3_answers import S3Answers, base64, version_of
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class S3Trial:
     """One store under trial. `where`: bucket and key of an object, as boto3 takes them."""
 
     client: Any
-    answers: Answers
+    answers: S3Answers
     where: Callable[[str], dict[str, Any]]
     store: ObjectStore
 
-    def problems(self, first: Stored) -> list[str]:
+    def problems(self, first: StoredObject) -> list[str]:
         """What is wrong, given an object that was just put."""
         return self._checksum_refused(first) + self._versions_kept(first) + self._match_asked(first)
 
-    def _checksum_refused(self, first: Stored) -> list[str]:
+    def _checksum_refused(self, first: StoredObject) -> list[str]:
         key = f"{first.key}-damaged"
         wrong = base64(hashlib.sha256(b"as sent").digest())
         with self.answers.translated("write", key):
@@ -38,7 +38,7 @@ class Trial:
         self.store.delete(key, version_of(answer))
         return ["warning: the store takes bytes that do not fit their checksum; damage shows only when reading back"]
 
-    def _versions_kept(self, first: Stored) -> list[str]:
+    def _versions_kept(self, first: StoredObject) -> list[str]:
         if first.version_id is None:
             return []
         with self.answers.translated("write", first.key):
@@ -50,7 +50,7 @@ class Trial:
             self.store.delete(first.key, version_of(newer))
         return [] if same else ["a newer version changed what an older one reads as"]
 
-    def _match_asked(self, first: Stored) -> list[str]:
+    def _match_asked(self, first: StoredObject) -> list[str]:
         """Whether a swap that comes second is refused by the store itself."""
         key = f"{first.key}-matched"
         early, late = self.store.put_once(key, b"early"), None

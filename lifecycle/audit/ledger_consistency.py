@@ -11,7 +11,7 @@ _SINCE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Consistent:
+class LedgerConsistency:
     """What was compared: so many checkpoints, of so many leaves to so many."""
 
     from_size: int = 0
@@ -19,7 +19,7 @@ class Consistent:
     checkpoints: int = 0
 
 
-def consistent_since(lifecycle: Lifecycle) -> Consistent:
+def check_ledger_consistency(lifecycle: Lifecycle) -> LedgerConsistency:
     """Compare them by consistency proofs from the tiles. Raises LedgerError, FixityError naming what does not hold."""
     log = lifecycle.log()
     with lifecycle.crm.database.reading() as connection:
@@ -28,7 +28,7 @@ def consistent_since(lifecycle: Lifecycle) -> Consistent:
     if published is None:
         if notes:
             raise LedgerError(f"{CHECKPOINT}: the database saw a ledger signed, the store has none. Restore it")
-        return Consistent()
+        return LedgerConsistency()
     log.edge(published.checkpoint)
     seen = [log.read("a checkpoint in the database", note).checkpoint for note in notes]
     for one in seen:
@@ -37,4 +37,4 @@ def consistent_since(lifecycle: Lifecycle) -> Consistent:
                 f"{CHECKPOINT}: its {published.size} leaves do not go on from the {one.size} signed before. "
                 "The record was changed; keep both for the auditor"
             )
-    return Consistent(min((one.size for one in seen), default=0), published.size, len(seen))
+    return LedgerConsistency(min((one.size for one in seen), default=0), published.size, len(seen))

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle.custody.record_lookup import Recorded, lookup
+from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError, LedgerError
-from lifecycle.evidence.certificate import Entry, certificate
+from lifecycle.evidence.certificate import CertifiedDeletion, certificate_content
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.tiles import inclusion_proof
 from lifecycle.ledger.anchors import cosigned_checkpoint
-from lifecycle.ledger.log import Log, Published
+from lifecycle.ledger.log import Log, PublishedCheckpoint
 from lifecycle.policy.canonical import canonical_json
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
+class CallProof:
     """What an auditor is handed for one leaf: all of it is needed to know which call the leaf speaks of.
 
     `opening` is JSON: the source, the call's id, and the salt. It opens this call and no other.
@@ -34,9 +34,9 @@ class Proved:
     record: dict[str, Any]
 
 
-def prove(lifecycle: Lifecycle, call: str) -> list[Proved]:
+def prove_call(lifecycle: Lifecycle, call: str) -> list[CallProof]:
     """The proofs of every logged record of a call, the latest first. Raises InputError where there is none."""
-    found = lookup(lifecycle, call)
+    found = find_records(lifecycle, call)
     logged = [one for one in found.records if one.index is not None]
     if not logged:
         where = "is on record, and waits to be sealed" if found.records else "is not on record"
@@ -46,7 +46,7 @@ def prove(lifecycle: Lifecycle, call: str) -> list[Proved]:
     return [_proved(lifecycle, log, published, one) for one in logged]
 
 
-def _proved(lifecycle: Lifecycle, log: Log, published: Published, one: Recorded) -> Proved:
+def _proved(lifecycle: Lifecycle, log: Log, published: PublishedCheckpoint, one: DeletionOnRecord) -> CallProof:
     assert one.index is not None
     hashes = inclusion_proof(log.tiles(published.size), one.index, published.size)
     proof = Proof(one.index, tuple(hashes), cosigned_checkpoint(lifecycle.store, published))
@@ -55,18 +55,18 @@ def _proved(lifecycle: Lifecycle, log: Log, published: Published, one: Recorded)
     source = one.record["source"]
     (epoch,) = [epoch for epoch in lifecycle.keys.epochs() if epoch.id == one.record["epoch"]]
     opening = {"source": source, "call_id": one.call_id, "salt": epoch.salt(source, one.call_id).hex()}
-    return Proved(one.index, proof.to_bytes(), one.leaf, canonical_json(opening), verifiers[0].vkey, one.record)
+    return CallProof(one.index, proof.to_bytes(), one.leaf, canonical_json(opening), verifiers[0].vkey, one.record)
 
 
-def certify(lifecycle: Lifecycle, wanted: str) -> dict[str, Any]:
+def certify_deletions(lifecycle: Lifecycle, wanted: str) -> dict[str, Any]:
     """A certificate for a batch, or for one call by its key. Raises InputError where neither is in the ledger."""
     log = lifecycle.log()
     published = _published(log)
     entries = list(_of_batch(log, published, wanted)) or _of_call(lifecycle, log, published, wanted)
-    return certificate(entries, published.checkpoint, lifecycle.now().isoformat())
+    return certificate_content(entries, published.checkpoint, lifecycle.now().isoformat())
 
 
-def _of_batch(log: Log, published: Published, batch: str) -> Iterator[Entry]:
+def _of_batch(log: Log, published: PublishedCheckpoint, batch: str) -> Iterator[CertifiedDeletion]:
     text, destroyed = canonical_json({"batch": batch})[1:-1], None
     found = []
     for index, body in enumerate(log.leaves(0, published.size, published.size)):
@@ -76,17 +76,19 @@ def _of_batch(log: Log, published: Published, batch: str) -> Iterator[Entry]:
                 found.append((index, record))
             elif record["kind"] == "destroyed":
                 destroyed = record
-    yield from (Entry(index, record, destroyed) for index, record in found)
+    yield from (CertifiedDeletion(index, record, destroyed) for index, record in found)
 
 
-def _of_call(lifecycle: Lifecycle, log: Log, published: Published, call: str) -> list[Entry]:
-    for proved in prove(lifecycle, call):
+def _of_call(lifecycle: Lifecycle, log: Log, published: PublishedCheckpoint, call: str) -> list[CertifiedDeletion]:
+    for proved in prove_call(lifecycle, call):
         batch = _of_batch(log, published, proved.record["batch"])
-        return [Entry(one.index, one.record, one.destroyed, call) for one in batch if one.index == proved.index]
+        return [
+            CertifiedDeletion(one.index, one.record, one.destroyed, call) for one in batch if one.index == proved.index
+        ]
     raise AssertionError("prove gives one proof at least")
 
 
-def _published(log: Log) -> Published:
+def _published(log: Log) -> PublishedCheckpoint:
     published = log.published()
     if published is None:
         raise LedgerError("there is no ledger in the store yet. A night makes it; nothing was written")

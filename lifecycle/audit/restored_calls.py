@@ -11,13 +11,13 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.leaf import read_leaf
-from lifecycle.ledger.log import Log, Published
-from lifecycle.night.reconciliation import named, there_again
-from lifecycle.night.seal import seen_by_database
+from lifecycle.ledger.log import Log, PublishedCheckpoint
+from lifecycle.night.reconciliation import components_returned, label_calls
+from lifecycle.night.seal import last_checkpoint_in_database
 
 
 @dataclass
-class Replay:
+class RestoreReport:
     """What the database is behind by, and the purged calls it has again; a component of one as `call (component)`.
 
     `unknown` purged calls and components are in the ledger, and no purge row of this database knows them.
@@ -30,7 +30,7 @@ class Replay:
 
 
 @dataclass
-class Purged:
+class PurgesOnRecord:
     """What some leaves say is gone, each with the number of its leaf.
 
     `calls`: whole calls, by commitment. `parts`: calls of which a component went, by their batch's manifest.
@@ -44,27 +44,27 @@ class Purged:
         return sorted([*self.calls.values(), *(n for part in self.parts.values() for n in part.values())])
 
 
-def replay(lifecycle: Lifecycle) -> Replay:
+def find_restored_calls(lifecycle: Lifecycle) -> RestoreReport:
     """Hold every purge of the ledger against what the CRM has now. Raises ProofError, and ObjectMissing for a batch.
 
     Memory: about a hundred bytes a purged call.
     """
     lifecycle.crm.control.require()
-    log, result = lifecycle.log(), Replay()
-    published, seen = log.published(), seen_by_database(lifecycle, log)
+    log, result = lifecycle.log(), RestoreReport()
+    published, seen = log.published(), last_checkpoint_in_database(lifecycle, log)
     result.database_size = seen.size if seen else 0
     if published is None:
         return result
     log.edge(published.checkpoint)
     result.ledger_size = published.size
-    result.unknown = len(unknown_purges(lifecycle, log, published).leaves())
-    result.returned = came_back(lifecycle, purged(log, published, [(0, published.size)]))
+    result.unknown = len(purges_unknown_to_database(lifecycle, log, published).leaves())
+    result.returned = restored_calls(lifecycle, purges_in_leaves(log, published, [(0, published.size)]))
     return result
 
 
-def purged(log: Log, published: Published, spans: Iterable[tuple[int, int]]) -> Purged:
+def purges_in_leaves(log: Log, published: PublishedCheckpoint, spans: Iterable[tuple[int, int]]) -> PurgesOnRecord:
     """What the leaves of some spans say is gone."""
-    found = Purged()
+    found = PurgesOnRecord()
     for start, end in spans:
         for index, body in enumerate(log.leaves(start, end, published.size), start):
             if b'"kind":"purged"' in body:
@@ -75,7 +75,7 @@ def purged(log: Log, published: Published, spans: Iterable[tuple[int, int]]) -> 
     return found
 
 
-def unknown_purges(lifecycle: Lifecycle, log: Log, published: Published) -> Purged:
+def purges_unknown_to_database(lifecycle: Lifecycle, log: Log, published: PublishedCheckpoint) -> PurgesOnRecord:
     """What is gone by leaves that have no place in this database."""
     with lifecycle.crm.database.reading() as connection:
         places = lifecycle.crm.control.places.from_on(connection, 0)
@@ -84,10 +84,10 @@ def unknown_purges(lifecycle: Lifecycle, log: Log, published: Published) -> Purg
         gaps.append((reached, place.first))
         reached = place.end
     gaps.append((reached, published.size))
-    return purged(log, published, [(start, end) for start, end in gaps if start < end])
+    return purges_in_leaves(log, published, [(start, end) for start, end in gaps if start < end])
 
 
-def came_back(lifecycle: Lifecycle, gone: Purged) -> list[str]:
+def restored_calls(lifecycle: Lifecycle, gone: PurgesOnRecord) -> list[str]:
     """What the CRM has of that again, as far as the keys of the epochs tell."""
     source, epochs, found = lifecycle.crm.source.source, lifecycle.keys.epochs(), list[str]()
 
@@ -101,5 +101,5 @@ def came_back(lifecycle: Lifecycle, gone: Purged) -> list[str]:
         manifest, _ = read_manifest(lifecycle.store, key)
         tables = read_batch(lifecycle.store, manifest)
         asked = among(map(call_id_text, tables["calls"][CALL_ID].to_pylist()), calls)
-        found += named(there_again(lifecycle, manifest, tables, asked), manifest.component)
+        found += label_calls(components_returned(lifecycle, manifest, tables, asked), manifest.component)
     return sorted(found)

@@ -7,23 +7,23 @@ from itertools import groupby
 
 from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, read_batch, read_manifest
 from lifecycle.archive.recording_files import verify_file
-from lifecycle.audit.restored_calls import Purged, came_back, unknown_purges
+from lifecycle.audit.restored_calls import PurgesOnRecord, purges_unknown_to_database, restored_calls
 from lifecycle.crm.control.ledger_queue import PURGE
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, LifecycleError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow, call_id_text, read_records
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.ledger.legacy_records import DELETIONS, entries_key
-from lifecycle.ledger.log import CHECKPOINT, Published
+from lifecycle.ledger.log import CHECKPOINT, PublishedCheckpoint
 from lifecycle.ledger.log_check import check_log
-from lifecycle.night.reconciliation import Reconciled, named, reconcile_batch, sealed_bytes
-from lifecycle.night.seal import seen_by_database
-from lifecycle.night.verify import verify
+from lifecycle.night.reconciliation import Reconciliation, label_calls, reconcile_batch, sealed_records
+from lifecycle.night.seal import last_checkpoint_in_database
+from lifecycle.night.verify import verify_batch
 from lifecycle.policy.canonical import sha256_hex
 
 
 @dataclass
-class Audit:
+class AuditReport:
     """What archive and ledger are worth. `damaged`: the object or manifest, and what is wrong with it.
 
     `orphans` are objects no manifest names: left by runs that died, or being written now. `unsealed` counts purges
@@ -33,11 +33,11 @@ class Audit:
     batches: int = 0
     bytes: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
-    reconciled: Reconciled = field(default_factory=Reconciled)
+    reconciled: Reconciliation = field(default_factory=Reconciliation)
     orphans: list[str] = field(default_factory=list)
     unsealed: int = 0
     leaves: Counter[str] = field(default_factory=Counter)
-    published: Published | None = None
+    published: PublishedCheckpoint | None = None
     files_waiting: int = 0
 
     @property
@@ -46,13 +46,13 @@ class Audit:
         return not (self.damaged or self.reconciled.vanished or self.reconciled.returned)
 
 
-def audit(lifecycle: Lifecycle) -> Audit:
+def audit_archive_and_ledger(lifecycle: Lifecycle) -> AuditReport:
     """Prove every batch of the archive and every purge's records, one at a time. Raises OutsideError, SourceError.
 
     Damage is collected and never raised; a store or database that cannot be asked ends the audit.
     """
     lifecycle.crm.control.require()
-    result, proved = Audit(), dict[str, str | None]()
+    result, proved = AuditReport(), dict[str, str | None]()
     keys = list(lifecycle.store.list(ARCHIVE))
     total = sum(key.endswith(f"/{MANIFEST}") for key in keys)
     for folder, inside in groupby(keys, key=batch_folder):
@@ -70,10 +70,10 @@ def audit(lifecycle: Lifecycle) -> Audit:
     return result
 
 
-def _audit_batch(lifecycle: Lifecycle, key: str, names: list[str], result: Audit) -> str | None:
+def _audit_batch(lifecycle: Lifecycle, key: str, names: list[str], result: AuditReport) -> str | None:
     """Prove and reconcile one batch; gives the digest of its manifest. None: it cannot be relied on."""
     try:
-        batch = verify(lifecycle.store, key, lifecycle.now())
+        batch = verify_batch(lifecycle.store, key, lifecycle.now())
     except (ProofError, ObjectMissing) as error:
         result.damaged |= dict(_damage(lifecycle, key)) or {key: _reason(error)}
         return None
@@ -106,7 +106,7 @@ def _damage(lifecycle: Lifecycle, manifest_key: str) -> Iterator[tuple[str, str]
             yield file.key, _reason(error)
 
 
-def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: Audit) -> None:
+def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: AuditReport) -> None:
     """Every purge relied on a manifest, which must still be that one; and its sealed records must be the committed."""
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
@@ -127,7 +127,7 @@ def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: A
     _audit_records(lifecycle, known, result)
 
 
-def _audit_records(lifecycle: Lifecycle, known: set[str], result: Audit) -> None:
+def _audit_records(lifecycle: Lifecycle, known: set[str], result: AuditReport) -> None:
     """Records in the store that the CRM knows no purge of: the database is older than they are, its calls came back."""
     for key in sorted(set(lifecycle.store.list(DELETIONS)) - known):
         result.damaged[key] = "the CRM has no purge row for these records: was its database restored from a backup?"
@@ -136,7 +136,7 @@ def _audit_records(lifecycle: Lifecycle, known: set[str], result: Audit) -> None
             rows = lifecycle.crm.rows_of(component)
             ids = [record["call_id"] for record in records if record.get("component") == component]
             with lifecycle.crm.database.reading() as connection:
-                back = named(map(call_id_text, rows.live(connection, rows.key.parse(ids))), component)
+                back = label_calls(map(call_id_text, rows.live(connection, rows.key.parse(ids))), component)
             result.reconciled.returned += [call for call in back if call not in result.reconciled.returned]
 
 
@@ -152,18 +152,18 @@ def _purge_damage(lifecycle: Lifecycle, row: PurgeRow, proved: dict[str, str | N
     if row.sealed_key is None:
         return
     try:
-        if sha256_hex(sealed_bytes(lifecycle, row)) != row.entries_sha256:
+        if sha256_hex(sealed_records(lifecycle, row)) != row.entries_sha256:
             yield row.sealed_key, f"other bytes than the deletion records that purge {row.id} committed"
     except (ProofError, ObjectMissing) as error:
         yield row.sealed_key, _reason(error)
 
 
-def _audit_ledger(lifecycle: Lifecycle, result: Audit) -> None:
+def _audit_ledger(lifecycle: Lifecycle, result: AuditReport) -> None:
     """Every leaf and tile against the signed root; the root against what the database saw; no purge unknown to it."""
     log, pinned = lifecycle.log(), dict[str, str]()
     try:
         result.published = published = log.published()
-        seen = seen_by_database(lifecycle, log)
+        seen = last_checkpoint_in_database(lifecycle, log)
     except ProofError as error:
         result.damaged[CHECKPOINT] = _reason(error)
         return
@@ -189,7 +189,7 @@ def _audit_ledger(lifecycle: Lifecycle, result: Audit) -> None:
             f"its {published.size} leaves do not go on from the {seen.size} the database saw signed"
         )
     _audit_pinned(lifecycle, pinned, result)
-    unknown = Purged() if damage else unknown_purges(lifecycle, log, published)
+    unknown = PurgesOnRecord() if damage else purges_unknown_to_database(lifecycle, log, published)
     if leaves := unknown.leaves():
         result.damaged[f"leaf {leaves[0]}"] = (
             f"the CRM has no purge row for this and {len(leaves) - 1} other leaves: was its database restored from a "
@@ -198,16 +198,16 @@ def _audit_ledger(lifecycle: Lifecycle, result: Audit) -> None:
         _audit_returned(lifecycle, unknown, result)
 
 
-def _audit_returned(lifecycle: Lifecycle, unknown: Purged, result: Audit) -> None:
+def _audit_returned(lifecycle: Lifecycle, unknown: PurgesOnRecord, result: AuditReport) -> None:
     try:
-        found = came_back(lifecycle, unknown)
+        found = restored_calls(lifecycle, unknown)
     except (ProofError, ObjectMissing) as error:
         result.damaged[CHECKPOINT] = f"what came back cannot be told: {_reason(error)}"
         return
     result.reconciled.returned += sorted(set(found) - set(result.reconciled.returned))
 
 
-def _audit_pinned(lifecycle: Lifecycle, pinned: dict[str, str], result: Audit) -> None:
+def _audit_pinned(lifecycle: Lifecycle, pinned: dict[str, str], result: AuditReport) -> None:
     """Records from before the ledger are what their leaf says they are."""
     for key, sha256 in pinned.items():
         try:

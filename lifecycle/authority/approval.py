@@ -10,30 +10,37 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lifecycle.archive.approvals import Signed, approvals_of, put_approval
+from lifecycle.archive.approvals import SignedApproval, approvals_of, put_approval
 from lifecycle.archive.plans import plans_of_night, read_plans
-from lifecycle.authority.ssh_signature import SignerFiles, public_key, read_signer_files, verify
+from lifecycle.authority.ssh_signature import SignerFiles, read_public_key, read_signer_files, verify_signature
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.deployment.policy_folder import schedule_author
 from lifecycle.errors import ApprovalRefused, InputError, LifecycleError, PolicyChanged
-from lifecycle.policy.allowed_signers import ALLOWED, known_names, names_of_signer, owners
-from lifecycle.policy.approval import NOBODY_KNOWN, Approval, ScheduleFile, approval_of, kind_of, who_asked
+from lifecycle.policy.allowed_signers import ALLOWED, known_principals, principals_of_key, principals_sharing_keys
+from lifecycle.policy.approval import (
+    UNKNOWN_REQUESTER,
+    Approval,
+    ScheduleFile,
+    approval_kind,
+    approval_statement,
+    requester_sharing_identity,
+)
 from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.plan import Plan
 
 NIGHTS_BACK = 31
-Subject = Plan | ScheduleFile
+ApprovalSubject = Plan | ScheduleFile
 
 
 @dataclass(frozen=True, slots=True)
-class Approvals:
+class ApprovalStatus:
     """Who approved something and counts; and why each other approval of it does not."""
 
     by: tuple[str, ...]
     refused: tuple[str, ...]
 
 
-def find_subject(lifecycle: Lifecycle, digest: str) -> Subject:
+def find_approval_subject(lifecycle: Lifecycle, digest: str) -> ApprovalSubject:
     """The plan of one of the last nights, or the schedule in the policies folder, that has a digest.
 
     Raises InputError where it is none of them, or a plan that another one replaced or that waits for no review.
@@ -83,17 +90,17 @@ def schedule_file(lifecycle: Lifecycle, schedule: Schedule) -> ScheduleFile:
     return ScheduleFile(schedule.industry, schedule.sha256, author)
 
 
-def draft(lifecycle: Lifecycle, subject: Subject, approver: str) -> Approval:
+def draft_approval(lifecycle: Lifecycle, subject: ApprovalSubject, approver: str) -> Approval:
     """What the approver is to sign, with the time of this moment. Raises ApprovalRefused, PolicyError."""
-    approval = approval_of(subject, approver, lifecycle.now().replace(microsecond=0))
+    approval = approval_statement(subject, approver, lifecycle.now().replace(microsecond=0))
     _require_approver(lifecycle, read_signer_files(lifecycle.settings.policies), subject, approval)
     return approval
 
 
-def signer_of(lifecycle: Lifecycle, subject: Subject, key: Path) -> str:
+def principal_of_key(lifecycle: Lifecycle, subject: ApprovalSubject, key: Path) -> str:
     """Who signs such things with a key, as the policies folder says. Raises ApprovalRefused unless that is one name."""
-    namespace = kind_of(subject).namespace
-    names = owners(read_signer_files(lifecycle.settings.policies).signers, public_key(key), namespace)
+    namespace = approval_kind(subject).namespace
+    names = principals_of_key(read_signer_files(lifecycle.settings.policies).signers, read_public_key(key), namespace)
     if len(set(names)) != 1:
         found = f"the names {', '.join(names)}; say which with --as" if names else "none"
         raise ApprovalRefused(
@@ -103,7 +110,7 @@ def signer_of(lifecycle: Lifecycle, subject: Subject, key: Path) -> str:
     return names[0]
 
 
-def put_signed(lifecycle: Lifecycle, subject: Subject, body: bytes, signature: bytes) -> Approval:
+def store_approval(lifecycle: Lifecycle, subject: ApprovalSubject, body: bytes, signature: bytes) -> Approval:
     """Check a signed approval as the night will, and store it. Safe to run again.
 
     Raises ApprovalRefused, PolicyError, ToolMissing; then nothing is stored.
@@ -114,7 +121,7 @@ def put_signed(lifecycle: Lifecycle, subject: Subject, body: bytes, signature: b
     return approval
 
 
-def approvals(lifecycle: Lifecycle, subject: Subject) -> Approvals:
+def check_approvals(lifecycle: Lifecycle, subject: ApprovalSubject) -> ApprovalStatus:
     """Every approval of a plan or schedule in the store, held against the policies folder of this moment.
 
     What is wrong with an approval, with the files that say who may sign, or with ssh-keygen, is a reason and not an
@@ -127,25 +134,27 @@ def approvals(lifecycle: Lifecycle, subject: Subject) -> Approvals:
             by[_stored(lifecycle, subject, signed).approver] = None
         except LifecycleError as error:
             refused.append(f"the approval …-{signed.key.rpartition('-')[2]} does not count: {error}")
-    return Approvals(tuple(by), tuple(refused))
+    return ApprovalStatus(tuple(by), tuple(refused))
 
 
-def _stored(lifecycle: Lifecycle, subject: Subject, signed: Signed) -> Approval:
+def _stored(lifecycle: Lifecycle, subject: ApprovalSubject, signed: SignedApproval) -> Approval:
     if not signed.signature:
         raise ApprovalRefused("its signature is missing")
     return _checked(lifecycle, read_signer_files(lifecycle.settings.policies), subject, signed.body, signed.signature)
 
 
-def _checked(lifecycle: Lifecycle, files: SignerFiles, subject: Subject, body: bytes, signature: bytes) -> Approval:
+def _checked(
+    lifecycle: Lifecycle, files: SignerFiles, subject: ApprovalSubject, body: bytes, signature: bytes
+) -> Approval:
     approval = _read(subject, body)
     _require_approver(lifecycle, files, subject, approval)
-    verify(files, body, signature, approval.approver, approval.namespace, lifecycle.now())
+    verify_signature(files, body, signature, approval.approver, approval.namespace, lifecycle.now())
     return approval
 
 
-def _read(subject: Subject, body: bytes) -> Approval:
+def _read(subject: ApprovalSubject, body: bytes) -> Approval:
     """The approval in these bytes, if it is one of exactly this subject."""
-    kind = kind_of(subject)
+    kind = approval_kind(subject)
     try:
         found = kind.model_validate_json(body)
     except ValidationError as error:
@@ -156,16 +165,16 @@ def _read(subject: Subject, body: bytes) -> Approval:
     if named != subject.sha256:
         what = "plan" if isinstance(subject, Plan) else "schedule"
         raise ApprovalRefused(f"it approves another {what}, {named}")
-    if approval_of(subject, found.approver, found.approved_at).to_bytes() != body:
+    if approval_statement(subject, found.approver, found.approved_at).to_bytes() != body:
         raise ApprovalRefused("it does not say what the plan says of night, industry or who asked for it")
     return found
 
 
-def _require_approver(lifecycle: Lifecycle, files: SignerFiles, subject: Subject, approval: Approval) -> None:
+def _require_approver(lifecycle: Lifecycle, files: SignerFiles, subject: ApprovalSubject, approval: Approval) -> None:
     """The approver may approve such things, and did not ask for this one; who did is known."""
-    names = names_of_signer(files.signers, approval.approver, approval.namespace)
+    names = principals_sharing_keys(files.signers, approval.approver, approval.namespace)
     if not names:
-        known = ", ".join(known_names(files.signers, approval.namespace)) or "nobody"
+        known = ", ".join(known_principals(files.signers, approval.namespace)) or "nobody"
         raise ApprovalRefused(
             f"{approval.approver} may not approve: {ALLOWED} has no such name with namespaces "
             f'"{approval.namespace}"; it has {known}'
@@ -173,14 +182,14 @@ def _require_approver(lifecycle: Lifecycle, files: SignerFiles, subject: Subject
     unknown = _unknown_requester(lifecycle, subject)
     if unknown:
         raise ApprovalRefused(unknown)
-    asked = who_asked(names, approval.requested_by)
+    asked = requester_sharing_identity(names, approval.requested_by)
     if asked:
         others = sorted(names - {approval.approver})
         also = f" (the key is {', '.join(others)}'s too)" if others else ""
         raise ApprovalRefused(f"{approval.approver}{also} asked for it, as {asked!r}: somebody else must approve")
 
 
-def _unknown_requester(lifecycle: Lifecycle, subject: Subject) -> str | None:
+def _unknown_requester(lifecycle: Lifecycle, subject: ApprovalSubject) -> str | None:
     """Why nobody can say that requester and approver differ."""
     in_git = lifecycle.policies.git_commit is not None
     author = subject.schedule_author if isinstance(subject, Plan) else subject.author
@@ -188,6 +197,6 @@ def _unknown_requester(lifecycle: Lifecycle, subject: Subject) -> str | None:
         return (
             f"the schedule of {subject.industry} is not committed, so nobody knows who wrote it; commit it, plan again"
         )
-    if isinstance(subject, Plan) and subject.actor in (None, NOBODY_KNOWN):
+    if isinstance(subject, Plan) and subject.actor in (None, UNKNOWN_REQUESTER):
         return "nobody knows who asked for the plan: plan the night again by the schedule or by `lifecycle run`"
     return None

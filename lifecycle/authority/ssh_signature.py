@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lifecycle.errors import ApprovalRefused, InputError, PolicyError, ToolMissing
-from lifecycle.policy.allowed_signers import ALLOWED, REVOKED, Signer, read_signers, require_revocations
+from lifecycle.policy.allowed_signers import ALLOWED, REVOKED, AllowedSigner, read_allowed_signers, require_revocations
 
 _SECONDS = 30
 _INSTALL = "expected ssh-keygen of OpenSSH 8.9 or newer (Debian: apt-get install openssh-client)"
@@ -27,7 +27,7 @@ _TIME = re.compile(r"key (?:has expired|is not yet valid): .*")
 class SignerFiles:
     """Who may sign, as the policies folder said when it was read. The very bytes are what ssh-keygen is given."""
 
-    signers: tuple[Signer, ...]
+    signers: tuple[AllowedSigner, ...]
     allowed: bytes
     revoked: bytes
 
@@ -37,7 +37,7 @@ def read_signer_files(policies: Path) -> SignerFiles:
     try:
         allowed = (policies / ALLOWED).read_bytes()
         revoked = (policies / REVOKED).read_bytes() if (policies / REVOKED).exists() else b""
-        signers = read_signers(allowed.decode("utf-8"))
+        signers = read_allowed_signers(allowed.decode("utf-8"))
     except FileNotFoundError:
         raise PolicyError(
             f"{ALLOWED}:1: expected {policies / ALLOWED} to name who may approve, found no such file. "
@@ -49,7 +49,9 @@ def read_signer_files(policies: Path) -> SignerFiles:
     return SignerFiles(signers, allowed, revoked)
 
 
-def verify(files: SignerFiles, body: bytes, signature: bytes, signer: str, namespace: str, now: datetime) -> None:
+def verify_signature(
+    files: SignerFiles, body: bytes, signature: bytes, signer: str, namespace: str, now: datetime
+) -> None:
     """Require that `signer` signed exactly these bytes under the namespace with a key that is good at `now`.
 
     Raises ApprovalRefused saying what is wrong, ToolMissing where nobody can say.
@@ -91,12 +93,12 @@ def _why(
     return f"ssh-keygen does not accept it: {_said(unrevoked.stderr)}"
 
 
-def sign(body: bytes, key: Path, namespace: str) -> bytes:
+def sign_bytes(body: bytes, key: Path, namespace: str) -> bytes:
     """Sign with a private key, or the agent's key whose public half is given. Raises InputError where it cannot."""
     return _asking(["-q", "-Y", "sign", "-n", namespace, "-f", str(key)], body, key)
 
 
-def public_key(key: Path) -> str:
+def read_public_key(key: Path) -> str:
     """Type and base64 of a key file's public half, from the file itself, from FILE.pub, or by asking ssh-keygen."""
     for path in (key, key.with_name(f"{key.name}.pub")):
         fields = path.read_bytes().split()[:2] if path.is_file() else []
@@ -115,7 +117,7 @@ def _asking(arguments: Sequence[str], body: bytes, key: Path) -> bytes:
     return done.stdout
 
 
-def keygen_program() -> str:
+def find_ssh_keygen() -> str:
     """Where ssh-keygen is. Raises ToolMissing."""
     program = shutil.which("ssh-keygen")
     if program is None:
@@ -124,7 +126,7 @@ def keygen_program() -> str:
 
 
 def _keygen(arguments: Sequence[str], body: bytes, attended: bool = False) -> subprocess.CompletedProcess[bytes]:
-    program = keygen_program()
+    program = find_ssh_keygen()
     # The rest of the environment is passed on: a key may be an agent's. Times without a zone are UTC on every machine.
     environment = {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
     try:

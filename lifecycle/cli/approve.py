@@ -5,13 +5,20 @@ from typing import Annotated
 
 import typer
 
-from lifecycle.authority.approval import Subject, approvals, draft, find_subject, put_signed, signer_of
-from lifecycle.authority.ssh_signature import sign
-from lifecycle.cli.options import AsJson, opened
-from lifecycle.cli.output import print_json, progress, say
+from lifecycle.authority.approval import (
+    ApprovalSubject,
+    check_approvals,
+    draft_approval,
+    find_approval_subject,
+    principal_of_key,
+    store_approval,
+)
+from lifecycle.authority.ssh_signature import sign_bytes
+from lifecycle.cli.options import AsJson, open_lifecycle
+from lifecycle.cli.output import print_json, print_sentence, progress_bar
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError
-from lifecycle.night.cohort import still_waits_for, what_to_type
+from lifecycle.night.cohort import open_reasons_to_wait, release_commands
 from lifecycle.policy.approval import Approval
 from lifecycle.policy.plan import Plan
 
@@ -59,15 +66,15 @@ def approve(
     policies/allowed_signers does not have, and whoever asked for the plan or wrote the schedule (exit 1).
     """
     _require_one_way(key, identity, write, signature)
-    with progress(json_output) as draw:
-        lifecycle = opened(draw)
-        subject = find_subject(lifecycle, digest)
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        subject = find_approval_subject(lifecycle, digest)
     if write:
         _write(lifecycle, subject, str(identity), write, json_output)
         return
     if signature:
         body = _read(signature.with_suffix(""), signature)
-        approval = put_signed(lifecycle, subject, body, _read(signature, signature))
+        approval = store_approval(lifecycle, subject, body, _read(signature, signature))
     else:
         approval = _sign(lifecycle, subject, identity, Path(str(key)))
     _tell(lifecycle, subject, approval, json_output)
@@ -82,17 +89,17 @@ def _require_one_way(key: Path | None, identity: str | None, write: Path | None,
         raise typer.BadParameter("--signature: expected FILE.sig beside the signed FILE, and no --as: FILE says who")
 
 
-def _sign(lifecycle: Lifecycle, subject: Subject, identity: str | None, key: Path) -> Approval:
-    approver = identity or signer_of(lifecycle, subject, key)
-    approval = draft(lifecycle, subject, approver)
-    if approver in approvals(lifecycle, subject).by:
+def _sign(lifecycle: Lifecycle, subject: ApprovalSubject, identity: str | None, key: Path) -> Approval:
+    approver = identity or principal_of_key(lifecycle, subject, key)
+    approval = draft_approval(lifecycle, subject, approver)
+    if approver in check_approvals(lifecycle, subject).by:
         return approval
     body = approval.to_bytes()
-    return put_signed(lifecycle, subject, body, sign(body, key, approval.namespace))
+    return store_approval(lifecycle, subject, body, sign_bytes(body, key, approval.namespace))
 
 
-def _write(lifecycle: Lifecycle, subject: Subject, identity: str, file: Path, json_output: bool) -> None:
-    approval = draft(lifecycle, subject, identity)
+def _write(lifecycle: Lifecycle, subject: ApprovalSubject, identity: str, file: Path, json_output: bool) -> None:
+    approval = draft_approval(lifecycle, subject, identity)
     if file.exists():
         raise InputError(f"--write {file}: expected a new file, found one. Nothing was written")
     file.write_bytes(approval.to_bytes())
@@ -101,34 +108,40 @@ def _write(lifecycle: Lifecycle, subject: Subject, identity: str, file: Path, js
         print_json({"written": str(file), "sign_with": command, "approval": approval.model_dump(mode="json")})
         return
     _tell_subject(subject)
-    say(f"Nothing is approved yet. Where the key of {identity} is, type: {command}")
-    say(f"Then, with both files here: lifecycle approve {subject.sha256} --signature {file}.sig")
+    print_sentence(f"Nothing is approved yet. Where the key of {identity} is, type: {command}")
+    print_sentence(f"Then, with both files here: lifecycle approve {subject.sha256} --signature {file}.sig")
 
 
-def _tell(lifecycle: Lifecycle, subject: Subject, approval: Approval, json_output: bool) -> None:
-    waiting = still_waits_for(lifecycle, subject) if isinstance(subject, Plan) else ()
+def _tell(lifecycle: Lifecycle, subject: ApprovalSubject, approval: Approval, json_output: bool) -> None:
+    waiting = open_reasons_to_wait(lifecycle, subject) if isinstance(subject, Plan) else ()
     if json_output:
         print_json({"approval": approval.model_dump(mode="json"), "sha256": subject.sha256, "still_waits_for": waiting})
         return
     _tell_subject(subject)
-    say(f"Approved by {approval.approver}. Requested by {', '.join(approval.requested_by) or 'nobody known'}.", "green")
+    print_sentence(
+        f"Approved by {approval.approver}. Requested by {', '.join(approval.requested_by) or 'nobody known'}.", "green"
+    )
     if isinstance(subject, Plan):
-        for line in (*waiting, *what_to_type(subject, waiting)):
-            say(line, "yellow")
+        for line in (*waiting, *release_commands(subject, waiting)):
+            print_sentence(line, "yellow")
         if not waiting:
             night = f"lifecycle run --as-of {subject.night} --industry {subject.industry}"
-            say(f"It goes when the sensor `cohorts` asks next (if it is on), or now: {night}")
+            print_sentence(f"It goes when the sensor `cohorts` asks next (if it is on), or now: {night}")
     else:
-        say("A night that this version makes unusual does not trip max_usual. If one waits for that, plan it again.")
+        print_sentence(
+            "A night that this version makes unusual does not trip max_usual. If one waits for that, plan it again."
+        )
 
 
-def _tell_subject(subject: Subject) -> None:
+def _tell_subject(subject: ApprovalSubject) -> None:
     if not isinstance(subject, Plan):
-        say(f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {subject.author or 'an unknown author'}.")
+        print_sentence(
+            f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {subject.author or 'an unknown author'}."
+        )
         return
     rules = ", ".join(f"{rule} {calls}" for rule, calls in subject.rules.items())
     what = f"{subject.due} of {subject.live} live calls are to go"
-    say(f"{subject.industry}, the night of {subject.night}: {what}. By rule: {rules}.")
+    print_sentence(f"{subject.industry}, the night of {subject.night}: {what}. By rule: {rules}.")
 
 
 def _read(file: Path, signature: Path) -> bytes:

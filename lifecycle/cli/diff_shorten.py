@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from lifecycle.cli.options import AsJson, AsOf, opened
-from lifecycle.cli.output import print_json, print_table, progress, say, shown, size
-from lifecycle.deployment.lifecycle import night_of
-from lifecycle.review.policy_diff import Impact, PolicyDiff, diff, opened_for, read_both
-from lifecycle.review.shortening import Shortening, shorten
+from lifecycle.cli.options import AsJson, AsOf, open_lifecycle
+from lifecycle.cli.output import format_bytes, print_json, print_sentence, print_table, progress_bar, to_text
+from lifecycle.deployment.lifecycle import resolve_night
+from lifecycle.review.policy_diff import PolicyDiff, PolicyImpact, diff_policies, open_crm_for, read_both_policies
+from lifecycle.review.shortening import ShorteningReport, propose_shortening
 
 WORK_TREE = "the work tree"
 Before = Annotated[str, typer.Argument(metavar="GIT-REV", help="The policies as they are.", show_default=False)]
@@ -27,11 +27,11 @@ Free = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    app.command("diff")(diff_policies)
-    app.command("shorten")(shorten_rules)
+    app.command("diff")(diff_command)
+    app.command("shorten")(shorten_command)
 
 
-def diff_policies(
+def diff_command(
     before: Before,
     after: After = None,
     as_of: AsOf = None,
@@ -44,12 +44,12 @@ def diff_policies(
     Which calls would become due, or stay, by industry and rule; which files break a law; what else changes in words.
     Counts in the CRM and changes nothing. Exit 0 where the edit can only keep longer, 1 where a person must look.
     """
-    with progress(json_output or markdown) as draw:
-        lifecycle = opened(draw)
-        policies = read_both(lifecycle.settings.policies, before, after)
-        night = as_of or night_of(lifecycle.under(policies[1]), None)
-        crm = None if no_crm else opened_for(lifecycle, policies)
-        found = diff((before, after or WORK_TREE), policies, crm, night, draw)
+    with progress_bar(json_output or markdown) as draw:
+        lifecycle = open_lifecycle(draw)
+        policies = read_both_policies(lifecycle.settings.policies, before, after)
+        night = as_of or resolve_night(lifecycle.under(policies[1]), None)
+        crm = None if no_crm else open_crm_for(lifecycle, policies)
+        found = diff_policies((before, after or WORK_TREE), policies, crm, night, draw)
     if json_output:
         print_json(_plain(found))
     elif markdown:
@@ -60,16 +60,16 @@ def diff_policies(
     raise typer.Exit(1 if found.needs_person else 0)
 
 
-def shorten_rules(free: Free, as_of: AsOf = None, json_output: AsJson = False) -> None:
+def shorten_command(free: Free, as_of: AsOf = None, json_output: AsJson = False) -> None:
     """Propose which rules could be shortened to free storage.
 
     In the order of bytes freed, never below a statutory minimum, and a rule without one to no less than P6M. Counts in
     the CRM and changes nothing: an edit of the policies is yours to make. Exit 1 where the target is not met, or a
     rule in the list asks for a review.
     """
-    with progress(json_output) as draw:
-        lifecycle = opened(draw)
-        found = shorten(lifecycle, _bytes(free), as_of or night_of(lifecycle, None))
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        found = propose_shortening(lifecycle, _bytes(free), as_of or resolve_night(lifecycle, None))
     if json_output:
         print_json(asdict(found) | {"missing": found.missing})
     else:
@@ -99,8 +99,8 @@ _IMPACTS = ("effect", "of", "industry", "rule", "was", "becomes", "calls", "abou
 _CHANGES = ("of", "what", "before", "after", "look")
 
 
-def _impact(one: Impact) -> tuple[Any, ...]:
-    about = size(one.about_bytes)
+def _impact(one: PolicyImpact) -> tuple[Any, ...]:
+    about = format_bytes(one.about_bytes)
     of = one.component or "the call"
     samples = ", ".join(one.samples)
     return str(one.effect), of, one.industry, one.rule_id, one.was, one.becomes, one.calls, about, samples
@@ -116,16 +116,16 @@ def _tell(found: PolicyDiff) -> None:
     if found.changes:
         print_table(title, _CHANGES, _changed(found))
     else:
-        say(f"{title}. No policy differs in what it says.")
+        print_sentence(f"{title}. No policy differs in what it says.")
     for reason in found.broken.values():
-        say(f"cannot be used, its industry would be kept: {reason}", "bold red")
+        print_sentence(f"cannot be used, its industry would be kept: {reason}", "bold red")
     if found.impacts is None:
-        say(_NO_CRM)
+        print_sentence(_NO_CRM)
     elif found.impacts:
         print_table(f"Calls judged otherwise on {found.as_of}", _IMPACTS, map(_impact, found.impacts))
     else:
-        say(f"No call would be judged otherwise on {found.as_of}.")
-    say(_LOOK if found.needs_person else _CLEAR, "bold red" if found.needs_person else "green")
+        print_sentence(f"No call would be judged otherwise on {found.as_of}.")
+    print_sentence(_LOOK if found.needs_person else _CLEAR, "bold red" if found.needs_person else "green")
 
 
 def _markdown(found: PolicyDiff) -> Iterator[str]:
@@ -157,7 +157,7 @@ def _grid(columns: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[s
 
 def _code(value: Any) -> str:
     """A value that a pull request shows as it is: what comes from a file may steer neither table nor page."""
-    text = " ".join(shown(value).split()).replace("`", "'").replace("|", "\\|")
+    text = " ".join(to_text(value).split()).replace("`", "'").replace("|", "\\|")
     return f"`{text}`" if text else ""
 
 
@@ -165,17 +165,23 @@ def _plain(found: PolicyDiff) -> dict[str, Any]:
     return asdict(found) | {"needs_person": found.needs_person}
 
 
-def _tell_shortening(found: Shortening) -> None:
+def _tell_shortening(found: ShorteningReport) -> None:
     columns = ("industry", "rule", "now", "proposed", "floor", "calls", "frees about", "in all", "note")
     rows = [
-        (one.industry, one.rule_id, one.now, one.proposed, one.floor, one.calls, size(one.bytes), size(one.so_far),
+        (one.industry, one.rule_id, one.now, one.proposed, one.floor, one.calls, format_bytes(one.bytes), format_bytes(one.so_far),
          "asks for a review!" if one.review else None if one.calls else "only with those below")
         for one in found.proposals
     ]  # fmt: skip
-    print_table(f"To free {size(found.wanted)}, as of {found.as_of}: proposals, nothing was done", columns, rows)
+    print_table(
+        f"To free {format_bytes(found.wanted)}, as of {found.as_of}: proposals, nothing was done", columns, rows
+    )
     for name, reason in found.kept.items():
-        say(f"{name} cannot be shortened: {reason}")
+        print_sentence(f"{name} cannot be shortened: {reason}")
     if found.missing:
-        say(f"{size(found.missing)} are missing: no rule can lawfully be shortened further.", "bold red")
+        print_sentence(
+            f"{format_bytes(found.missing)} are missing: no rule can lawfully be shortened further.", "bold red"
+        )
     else:
-        say("The target is met. Edit the rules, and look at `lifecycle diff HEAD` before anybody merges it.", "green")
+        print_sentence(
+            "The target is met. Edit the rules, and look at `lifecycle diff HEAD` before anybody merges it.", "green"
+        )

@@ -6,19 +6,23 @@ from typing import Annotated, Any
 
 import typer
 
-from lifecycle.cli.options import AsJson, AsOf, day, opened
-from lifecycle.cli.output import print_json, print_table, progress, say
-from lifecycle.deployment.lifecycle import night_of
-from lifecycle.inquiry.erasure_requests import Answered, open_requests, withdraw
-from lifecycle.inquiry.erasure_requests import register as put_on_file
-from lifecycle.policy.erasure import Outcome
+from lifecycle.cli.options import AsJson, AsOf, open_lifecycle, parse_day
+from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
+from lifecycle.deployment.lifecycle import resolve_night
+from lifecycle.inquiry.erasure_requests import AnsweredRequest, open_requests, withdraw_request
+from lifecycle.inquiry.erasure_requests import register_requests as put_on_file
+from lifecycle.policy.erasure import ErasureOutcome
 
 Calls = Annotated[list[str], typer.Argument(metavar="CALL…", help="The calls' keys in the CRM.", show_default=False)]
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="As `lifecycle requests` names it.", show_default=False)]
 Received = Annotated[
     date | None,
     typer.Option(
-        "--received", parser=day, metavar="YYYY-MM-DD", show_default=False, help="When it was received. Default: today."
+        "--received",
+        parser=parse_day,
+        metavar="YYYY-MM-DD",
+        show_default=False,
+        help="When it was received. Default: today.",
     ),
 ]
 By = Annotated[
@@ -30,20 +34,20 @@ Reference = Annotated[
         "--reference", metavar="TEXT", show_default=False, help="Your file number. No name: it stays on record."
     ),
 ]
-_STYLES = {Outcome.UNDECIDED: "bold red", Outcome.GRANTED: "green"}
+_STYLES = {ErasureOutcome.UNDECIDED: "bold red", ErasureOutcome.GRANTED: "green"}
 
 group = typer.Typer(help="Register or withdraw a person's request to erase calls.", rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    group.command("erase")(erase)
-    group.command("withdraw")(withdraw_request)
+    group.command("erase")(erase_command)
+    group.command("withdraw")(withdraw_command)
     app.add_typer(group, name="request")
-    app.command("requests")(list_requests)
+    app.command("requests")(requests_command)
 
 
-def erase(
+def erase_command(
     calls: Calls, received: Received = None, by: By = None, reference: Reference = None, json_output: AsJson = False
 ) -> None:
     """Register a request to erase calls, and say what it comes to.
@@ -52,9 +56,11 @@ def erase(
     processing is restricted. Running it again registers nothing twice. Exit 1 where a call is kept without a ground to
     refuse: a person must decide.
     """
-    with progress(json_output) as draw:
-        lifecycle = opened(draw)
-        found = put_on_file(lifecycle, calls, by or getpass.getuser(), night_of(lifecycle, None), received, reference)
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        found = put_on_file(
+            lifecycle, calls, by or getpass.getuser(), resolve_night(lifecycle, None), received, reference
+        )
     if json_output:
         print_json({"requests": [_plain(one) for one in found]})
     else:
@@ -63,64 +69,64 @@ def erase(
     raise typer.Exit(1 if any(one.verdict.needs_person for one in found) else 0)
 
 
-def withdraw_request(request: RequestId, by: By = None, json_output: AsJson = False) -> None:
+def withdraw_command(request: RequestId, by: By = None, json_output: AsJson = False) -> None:
     """Withdraw a request: its call stays as long as the schedule says."""
-    with progress(json_output) as draw:
-        done = withdraw(opened(draw), request, by or getpass.getuser())
+    with progress_bar(json_output) as draw:
+        done = withdraw_request(open_lifecycle(draw), request, by or getpass.getuser())
     if json_output:
         print_json({"id": done.id, "call_id": done.call_id, "withdrawn_at": done.withdrawn_at, "by": done.withdrawn_by})
     else:
-        say(f"Request {done.id} for call {done.call_id} is withdrawn.")
+        print_sentence(f"Request {done.id} for call {done.call_id} is withdrawn.")
 
 
-def list_requests(as_of: AsOf = None, json_output: AsJson = False) -> None:
+def requests_command(as_of: AsOf = None, json_output: AsJson = False) -> None:
     """List the open erasure requests: what each comes to tonight, and until when the person must be answered.
 
     Exit 1 where a call is kept without a ground to refuse.
     """
-    with progress(json_output) as draw:
-        lifecycle = opened(draw)
-        found = open_requests(lifecycle, as_of or night_of(lifecycle, None))
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        found = open_requests(lifecycle, as_of or resolve_night(lifecycle, None))
     if json_output:
         print_json({"requests": [_plain(one) for one in found]})
     elif not found:
-        say("No erasure request is open.")
+        print_sentence("No erasure request is open.")
     else:
         columns = ("request", "call", "received", "answer by", "comes to", "goes on", "why")
         print_table("Open erasure requests; their calls are restricted", columns, [_row(one) for one in found])
     raise typer.Exit(1 if any(one.verdict.needs_person for one in found) else 0)
 
 
-def _row(one: Answered) -> tuple[Any, ...]:
+def _row(one: AnsweredRequest) -> tuple[Any, ...]:
     received = one.request.received_on if one.request else None
     said, name = one.verdict, one.request.id if one.request else None
     outcome = f"{said.outcome}{'!' * said.needs_person}"
     return name, one.call_id, received, one.answer_by, outcome, said.goes_on, "; ".join(said.reasons)
 
 
-def _tell(one: Answered) -> None:
+def _tell(one: AnsweredRequest) -> None:
     said = one.verdict
-    say(f"Call {one.call_id}: {said.outcome}{_how_long(one)}", _STYLES.get(said.outcome, "bold"))
+    print_sentence(f"Call {one.call_id}: {said.outcome}{_how_long(one)}", _STYLES.get(said.outcome, "bold"))
     for reason in said.reasons:
-        say(f"  {reason}")
+        print_sentence(f"  {reason}")
     if one.request is not None:
         how = "registered" if one.registered else "on file already"
-        say(f"  Request {one.request.id}, {how}. Answer the person by {one.answer_by}.")
+        print_sentence(f"  Request {one.request.id}, {how}. Answer the person by {one.answer_by}.")
     if said.needs_person:
-        say("  A person must decide.", "bold red")
+        print_sentence("  A person must decide.", "bold red")
 
 
-def _how_long(one: Answered) -> str:
+def _how_long(one: AnsweredRequest) -> str:
     said = one.verdict
-    if said.outcome is Outcome.GONE:
+    if said.outcome is ErasureOutcome.GONE:
         return "."
-    if said.outcome is Outcome.GRANTED:
+    if said.outcome is ErasureOutcome.GRANTED:
         return ": it goes with the next night."
     when = f"it goes by itself on {said.goes_on}" if said.goes_on else "it goes by itself once nothing keeps it"
     return f" for now: its processing is restricted, and {when}."
 
 
-def _plain(one: Answered) -> dict[str, Any]:
+def _plain(one: AnsweredRequest) -> dict[str, Any]:
     asked, said = one.request, one.verdict
     return {
         "call_id": one.call_id,

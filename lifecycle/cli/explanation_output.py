@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from lifecycle.cli.output import print_table, say
-from lifecycle.cli.verify_record import plain_record, tell_record
+from lifecycle.cli.output import print_sentence, print_table
+from lifecycle.cli.verify_record import print_record, record_as_json
 from lifecycle.custody.archived_copy import ArchivedCopy
-from lifecycle.inquiry.explanation import Explanation, Judgement, Outcome
+from lifecycle.inquiry.explanation import CallExplanation, ExplainedOutcome, ExplainedRule
 from lifecycle.policy.documents.hold import Extension
 from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.evaluation.disposition import NEVER, Disposition
-from lifecycle.policy.evaluation.regime_explanation import LawSays
+from lifecycle.policy.evaluation.regime_explanation import RegimeStatement
 
 _WHOLE = "the call"
 _RULES = ("of", "industry", "rule", "says", "because", "clock started", "may go from", "copy goes on", "wins")
@@ -21,12 +21,12 @@ _UNSETTLED = (Disposition.UNSCHEDULED, Disposition.CONFLICT, Disposition.AWAITIN
 _ALSO = {Disposition.ON_HOLD: ", once every hold is released", Disposition.KEPT: ", once nothing keeps it any more"}
 
 
-def tell(found: Explanation) -> None:
+def print_explanation(found: CallExplanation) -> None:
     """An explanation for a person."""
     for one, copy in zip(found.records, found.copies, strict=True):
-        tell_record(one)
+        print_record(one)
         for line in _copy(copy):
-            say(line, "bold red" if copy.problem else "")
+            print_sentence(line, "bold red" if copy.problem else "")
     if not found.outcomes:
         return
     names = list(found.facts[0])
@@ -41,19 +41,23 @@ def tell(found: Explanation) -> None:
         holds = [(hold.id, hold.matter, hold.placed_at, hold.placed_by, hold.released_at) for hold in found.holds]
         print_table("Legal holds on it", ("hold", "matter", "placed", "by", "to be released"), holds)
     for extension in found.extensions:
-        say(_extension(extension))
+        print_sentence(_extension(extension))
     if found.erasure_requested_on:
         request = found.facts[0].get("erasure_request")
-        say(f"Erasure was asked for on {found.erasure_requested_on} ({request}): its processing is restricted.")
+        print_sentence(
+            f"Erasure was asked for on {found.erasure_requested_on} ({request}): its processing is restricted."
+        )
     for component in found.absent:
-        say(f"Its {component} is not in the CRM; `lifecycle record {found.call_id}` says whether it was purged.")
+        print_sentence(
+            f"Its {component} is not in the CRM; `lifecycle record {found.call_id}` says whether it was purged."
+        )
     print_table("What comes of it", _OUTCOMES, map(_outcome, found.outcomes))
     whole = found.outcomes[0]
-    say(f"{whole.disposition}: {whole.detail}", "bold")
-    say(f"May go: {_earliest(whole)}. Its copy goes: {_copy_goes(whole)}.")
+    print_sentence(f"{whole.disposition}: {whole.detail}", "bold")
+    print_sentence(f"May go: {_earliest(whole)}. Its copy goes: {_copy_goes(whole)}.")
 
 
-def plain(found: Explanation) -> dict[str, Any]:
+def explanation_as_json(found: CallExplanation) -> dict[str, Any]:
     """An explanation for programs."""
     return {
         "call_id": found.call_id,
@@ -69,7 +73,7 @@ def plain(found: Explanation) -> dict[str, Any]:
         "disposition": _plain_disposition(found.outcomes[0]) if found.outcomes else None,
         "absent": found.absent,
         "outcomes": [_plain_outcome(outcome) for outcome in found.outcomes],
-        "records": [plain_record(one) for one in found.records],
+        "records": [record_as_json(one) for one in found.records],
         "archived": [
             {"key": copy.object_key, "deciding": copy.deciding or None, "problem": copy.problem or None}
             for copy in found.copies
@@ -77,26 +81,26 @@ def plain(found: Explanation) -> dict[str, Any]:
     }
 
 
-def _version(found: Explanation) -> str:
+def _version(found: CallExplanation) -> str:
     if found.git_commit is None:
         return ""
     return f", policies of commit {found.git_commit[:12]}" + (" with changes" if found.git_dirty else "")
 
 
-def _judged(one: Judgement) -> tuple[Any, ...]:
+def _judged(one: ExplainedRule) -> tuple[Any, ...]:
     rule = f"{one.rule.id}: {one.rule.title}" if one.rule else None
     days = (one.trigger_date, _day(one.purge_from), _day(one.destroy_from))
     return one.component or _WHOLE, one.industry, rule, one.verdict, one.detail, *days, "yes" if one.wins else None
 
 
-def _law(one: LawSays) -> tuple[Any, ...]:
+def _law(one: RegimeStatement) -> tuple[Any, ...]:
     law = one.regime
     days = (one.trigger_date, one.floor, one.ceiling)
     clock = law.clock((*law.minimum, *law.maximum)[0]).text
     return one.rule_id, law.id, law.citation, one.applies, clock, *days, "; ".join(_remarks(one)) or None
 
 
-def _remarks(one: LawSays) -> Iterator[str]:
+def _remarks(one: RegimeStatement) -> Iterator[str]:
     law: Regime = one.regime
     if not one.applies:
         yield f"another law is in its place, or it does not reach this call ({law.kind})"
@@ -114,14 +118,14 @@ def _extension(one: Extension) -> str:
     return f"Extension {one.id} of {one.regime}: {one.authority}, {one.reference}, asked on {one.dated}."
 
 
-def _outcome(one: Outcome) -> tuple[Any, ...]:
+def _outcome(one: ExplainedOutcome) -> tuple[Any, ...]:
     floor, ceiling = _day(one.floor), _day(one.ceiling)
     rule = f"{one.industry}: {one.rule_id}" if one.rule_id else one.industry
     answer = f"{one.disposition}: {one.detail}"
     return one.component or _WHOLE, answer, rule, _earliest(one), _day(one.latest), floor, ceiling, _copy_goes(one)
 
 
-def _earliest(one: Outcome) -> str:
+def _earliest(one: ExplainedOutcome) -> str:
     """The first day it may go, as far as it can be known."""
     if one.earliest == NEVER:
         return "never"
@@ -130,7 +134,7 @@ def _earliest(one: Outcome) -> str:
     return f"from {one.earliest}{_ALSO.get(Disposition(one.disposition), '')}"
 
 
-def _copy_goes(one: Outcome) -> str:
+def _copy_goes(one: ExplainedOutcome) -> str:
     day = _day(one.destroy_from)
     return day if day == "never" else f"on {day}" if day else "unknown"
 
@@ -147,7 +151,7 @@ def _day(day: date | None) -> str | None:
     return "never" if day == NEVER else day.isoformat() if day else None
 
 
-def _plain_judgement(one: Judgement) -> dict[str, Any]:
+def _plain_judgement(one: ExplainedRule) -> dict[str, Any]:
     return {
         "component": one.component,
         "industry": one.industry,
@@ -162,7 +166,7 @@ def _plain_judgement(one: Judgement) -> dict[str, Any]:
     }
 
 
-def _plain_law(one: LawSays) -> dict[str, Any]:
+def _plain_law(one: RegimeStatement) -> dict[str, Any]:
     law = one.regime
     return {
         "rule_id": one.rule_id,
@@ -191,13 +195,13 @@ def _plain_regime(law: Regime) -> dict[str, Any]:
     }
 
 
-def _plain_disposition(whole: Outcome) -> dict[str, Any]:
+def _plain_disposition(whole: ExplainedOutcome) -> dict[str, Any]:
     keep = ("disposition", "detail", "industry", "rule_id", "trigger_date")
     days = {"purge_from": _day(whole.earliest), "destroy_on": _day(whole.destroy_from)}
     return {name: getattr(whole, name) for name in keep} | days
 
 
-def _plain_outcome(one: Outcome) -> dict[str, Any]:
+def _plain_outcome(one: ExplainedOutcome) -> dict[str, Any]:
     return {
         "component": one.component,
         "disposition": one.disposition,

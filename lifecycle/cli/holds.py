@@ -4,11 +4,11 @@ from typing import Any
 
 import typer
 
-from lifecycle.cli.options import AsJson, AsOf, opened
-from lifecycle.cli.output import print_json, print_table, progress, say
-from lifecycle.deployment.lifecycle import night_of
-from lifecycle.inquiry.hold_report import Matter, matters
-from lifecycle.policy.documents.hold import Hold, Release, Scope
+from lifecycle.cli.options import AsJson, AsOf, open_lifecycle
+from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
+from lifecycle.deployment.lifecycle import resolve_night
+from lifecycle.inquiry.hold_report import HoldReport, hold_reports
+from lifecycle.policy.documents.hold import Hold, HoldScope, ReleaseRule
 
 
 def register(app: typer.Typer) -> None:
@@ -22,9 +22,9 @@ def list_holds(as_of: AsOf = None, json_output: AsJson = False) -> None:
     Reads the CRM only. Exit 1 where a person must look: an active hold with a scope that no call is in, or that keeps
     a call past a maximum that the law sets.
     """
-    with progress(json_output) as draw:
-        lifecycle = opened(draw)
-        found = matters(lifecycle, as_of or night_of(lifecycle, None))
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        found = hold_reports(lifecycle, as_of or resolve_night(lifecycle, None))
     if json_output:
         print_json({"holds": [_plain(matter) for matter in found]})
     else:
@@ -32,39 +32,39 @@ def list_holds(as_of: AsOf = None, json_output: AsJson = False) -> None:
     raise typer.Exit(1 if any(matter.needs_person for matter in found) else 0)
 
 
-def _tell(found: list[Matter]) -> None:
+def _tell(found: list[HoldReport]) -> None:
     if not found:
-        say("No legal hold is on file.")
+        print_sentence("No legal hold is on file.")
         return
     columns = ("hold", "matter", "state", "placed", "by", "scope", "calls")
     print_table("Legal holds", columns, [_row(matter) for matter in found])
     for matter in found:
         for problem in _problems(matter):
-            say(f"{matter.hold.id}: {problem}", "bold red")
+            print_sentence(f"{matter.hold.id}: {problem}", "bold red")
 
 
-def _row(matter: Matter) -> tuple[Any, ...]:
+def _row(matter: HoldReport) -> tuple[Any, ...]:
     hold = matter.hold
     scope = " or ".join(_words(each) for each in hold.scope)
     return hold.id, hold.matter, _state(hold, matter.active), hold.placed_at, hold.placed_by, scope, matter.calls
 
 
 def _state(hold: Hold, active: bool) -> str:
-    two = ", two people release it" if hold.release is Release.TWO_PEOPLE else ""
+    two = ", two people release it" if hold.release is ReleaseRule.TWO_PEOPLE else ""
     if hold.released_at is None:
         return f"active{two}"
     who = " and ".join(filter(None, (hold.released_by, hold.release_confirmed_by)))
     return f"{'active, to be ' if active else ''}released {hold.released_at} by {who}"
 
 
-def _words(scope: Scope) -> str:
+def _words(scope: HoldScope) -> str:
     parts = [f"{fact} {', '.join(sorted(values))}" for fact, values in scope.wanted().items()]
     parts += [f"from {scope.first_day}"] if scope.first_day else []
     parts += [f"to {scope.last_day}"] if scope.last_day else []
     return "; ".join(parts)
 
 
-def _problems(matter: Matter) -> list[str]:
+def _problems(matter: HoldReport) -> list[str]:
     if not matter.active:
         return []
     of = f" {len(matter.by_scope)}" if len(matter.by_scope) > 1 else ""
@@ -76,7 +76,7 @@ def _problems(matter: Matter) -> list[str]:
     return found
 
 
-def _plain(matter: Matter) -> dict[str, Any]:
+def _plain(matter: HoldReport) -> dict[str, Any]:
     hold = matter.hold
     return {
         "id": hold.id,

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from lifecycle.cli.options import AsJson, opened
-from lifecycle.cli.output import print_json, print_table, progress, say
-from lifecycle.deployment.initialisation import is_warning, load_bank_calls, prepare
-from lifecycle.inquiry.check import check, check_policies, exit_code
+from lifecycle.cli.options import AsJson, open_lifecycle
+from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
+from lifecycle.deployment.initialisation import import_bank_calls, initialise, is_warning
+from lifecycle.inquiry.check import check_everything, check_policies, exit_code_of
 
 BankFile = Annotated[
     Path, typer.Argument(metavar="FILE", show_default=False, help="bank-full.csv of the UCI Bank Marketing data set.")
@@ -34,18 +34,18 @@ def init(json_output: AsJson = False) -> None:
     Safe to run again. Nothing that is there is changed, and an existing key is never replaced: it will sign the
     ledger's checkpoints. Exit 1 where the store is not fit for an archive.
     """
-    with progress(json_output) as draw:
-        done = prepare(opened(draw))
+    with progress_bar(json_output) as draw:
+        done = initialise(open_lifecycle(draw))
     if json_output:
         print_json({"made": done.made, "found": done.found, "problems": done.problems})
     else:
         for what in done.made:
-            say(f"made:  {what}", "green")
+            print_sentence(f"made:  {what}", "green")
         for what in done.found:
-            say(f"there: {what}")
+            print_sentence(f"there: {what}")
         for problem in done.problems:
             warning = is_warning(problem)
-            say(problem if warning else f"problem: {problem}", "yellow" if warning else "bold red")
+            print_sentence(problem if warning else f"problem: {problem}", "yellow" if warning else "bold red")
     raise typer.Exit(0 if done.fit else 1)
 
 
@@ -56,10 +56,10 @@ def check_all(no_crm: NoCrm = False, json_output: AsJson = False) -> None:
     tries the store out with one object. Changes nothing. Exit 0: clean. 1: something a person should look at. 2: a
     policy or the mapping is wrong. 3: the CRM could not be asked.
     """
-    with progress(json_output) as draw:
-        lifecycle = opened(draw)
-        findings = check_policies(lifecycle) if no_crm else check(lifecycle)
-    code = exit_code(findings)
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        findings = check_policies(lifecycle) if no_crm else check_everything(lifecycle)
+    code = exit_code_of(findings)
     if json_output:
         found = [{name: value for name, value in asdict(one).items() if name != "exit_code"} for one in findings]
         print_json({"findings": found, "exit_code": code})
@@ -68,7 +68,7 @@ def check_all(no_crm: NoCrm = False, json_output: AsJson = False) -> None:
         rows = [(f"{one.severity}{'!' * (one.severity == 'error')}", one.subject, one.message) for one in findings]
         print_table("Findings", ("severity", "where", "what"), rows)
     counts = Counter(finding.severity for finding in findings)
-    say(
+    print_sentence(
         f"{counts['error']} errors, {counts['warning']} warnings"
         if findings
         else f"Nothing found: policies{'' if no_crm else ', mapping, CRM and store'} fit."
@@ -81,9 +81,9 @@ def import_calls(file: BankFile, json_output: AsJson = False) -> None:
 
     Only for a CRM of your own to try things out: it makes the demo's tables where they are absent.
     """
-    with progress(json_output) as draw:
-        calls = load_bank_calls(opened(draw), file)
+    with progress_bar(json_output) as draw:
+        calls = import_bank_calls(open_lifecycle(draw), file)
     if json_output:
         print_json({"calls": calls})
     else:
-        say(f"Loaded {calls} calls. `lifecycle plan` shows what a night would do with them.")
+        print_sentence(f"Loaded {calls} calls. `lifecycle plan` shows what a night would do with them.")

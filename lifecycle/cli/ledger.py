@@ -5,15 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from lifecycle.audit.key_rotation import rotate
-from lifecycle.audit.proof import Proved, certify
-from lifecycle.audit.proof import prove as prove_call
-from lifecycle.audit.restored_calls import replay as replay_ledger
-from lifecycle.cli.options import AsJson, CallId, opened
-from lifecycle.cli.output import print_json, progress, say
-from lifecycle.evidence.certificate import as_html
+from lifecycle.audit.key_rotation import rotate_signing_key
+from lifecycle.audit.proof import CallProof, certify_deletions
+from lifecycle.audit.proof import prove_call as prove_call
+from lifecycle.audit.restored_calls import find_restored_calls as replay_ledger
+from lifecycle.cli.options import AsJson, CallId, open_lifecycle
+from lifecycle.cli.output import print_json, print_sentence, progress_bar
+from lifecycle.evidence.certificate import certificate_html
 from lifecycle.ledger.keys import write_secret
-from lifecycle.night.anchor import anchor as show_anchors
+from lifecycle.night.anchor import anchor_checkpoint as show_anchors
 from lifecycle.policy.canonical import canonical_json
 
 Folder = Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the files go; made where it is missing.")]
@@ -41,18 +41,20 @@ def prove(call: CallId, to: Folder = Path("."), json_output: AsJson = False) -> 
     The proof, the leaf, and what opens it: the opening names the call, so hand it over with care. With the ledger's
     public key, docs/verify.sh checks them without us.
     """
-    with progress(json_output) as draw:
-        proofs = prove_call(opened(draw), call)
+    with progress_bar(json_output) as draw:
+        proofs = prove_call(open_lifecycle(draw), call)
     to.mkdir(parents=True, exist_ok=True)
     written = [_write(to, one) for one in proofs]
     if json_output:
         print_json({"call_id": call, "proofs": written})
         return
     for one in written:
-        say(f"Leaf {one['index']}: {one['proof']}, {one['leaf']}, {one['opening']}; public key: {one['vkey']}")
+        print_sentence(
+            f"Leaf {one['index']}: {one['proof']}, {one['leaf']}, {one['opening']}; public key: {one['vkey']}"
+        )
 
 
-def _write(to: Path, one: Proved) -> dict[str, Any]:
+def _write(to: Path, one: CallProof) -> dict[str, Any]:
     bodies = {"proof": one.proof, "leaf": one.leaf, "opening": one.opening, "vkey": f"{one.vkey}\n".encode()}
     endings = {"proof": ".tlog-proof", "leaf": ".leaf.json", "opening": ".opening.json", "vkey": ".vkey"}
     paths = {name: to / f"leaf-{one.index}{endings[name]}" for name in bodies}
@@ -67,8 +69,8 @@ def certificate(wanted: Wanted, to: Folder = Path("."), json_output: AsJson = Fa
 
     It says "of destruction" only once no copy is left; until then, "of deletion from the source system".
     """
-    with progress(json_output) as draw:
-        found = certify(opened(draw), wanted)
+    with progress_bar(json_output) as draw:
+        found = certify_deletions(open_lifecycle(draw), wanted)
     to.mkdir(parents=True, exist_ok=True)
     name = (
         found["records"]["batch"]
@@ -76,12 +78,12 @@ def certificate(wanted: Wanted, to: Folder = Path("."), json_output: AsJson = Fa
         else f"call-{found['evidence']['entries'][0]['leaf']}"
     )
     page, plain = to / f"certificate-{name}.html", to / f"certificate-{name}.json"
-    page.write_text(as_html(found))
+    page.write_text(certificate_html(found))
     plain.write_bytes(canonical_json(found) + b"\n")
     if json_output:
         print_json(found)
     else:
-        say(f"{found['title']}: {found['records']['count']} calls. Written: {page}, {plain}")
+        print_sentence(f"{found['title']}: {found['records']['count']} calls. Written: {page}, {plain}")
 
 
 def replay(json_output: AsJson = False) -> None:
@@ -89,22 +91,26 @@ def replay(json_output: AsJson = False) -> None:
 
     Deletes nothing: the next night judges them again, archives and purges them anew. Exit 1 where there is any.
     """
-    with progress(json_output) as draw:
-        found = replay_ledger(opened(draw))
+    with progress_bar(json_output) as draw:
+        found = replay_ledger(open_lifecycle(draw))
     if json_output:
         print_json(found.__dict__)
     else:
-        say(f"The ledger has {found.ledger_size} leaves; the database saw {found.database_size} of them logged.")
+        print_sentence(
+            f"The ledger has {found.ledger_size} leaves; the database saw {found.database_size} of them logged."
+        )
         if found.unknown:
-            say(f"{found.unknown} purges are in the ledger only: the database was restored from a backup.", "bold red")
+            print_sentence(
+                f"{found.unknown} purges are in the ledger only: the database was restored from a backup.", "bold red"
+            )
         what = "purged calls, or parts of calls, are in the CRM again"
-        say(f"{len(found.returned)} {what}{':' if found.returned else '.'}")
+        print_sentence(f"{len(found.returned)} {what}{':' if found.returned else '.'}")
         for call in found.returned[:_LISTED]:
-            say(f"  {call}")
+            print_sentence(f"  {call}")
         if len(found.returned) > _LISTED:
-            say(f"  … and {len(found.returned) - _LISTED} more; --json lists them all")
+            print_sentence(f"  … and {len(found.returned) - _LISTED} more; --json lists them all")
         if found.returned:
-            say("They must go again: the next night judges them, and purges those that are still due.")
+            print_sentence("They must go again: the next night judges them, and purges those that are still due.")
     raise typer.Exit(1 if found.returned or found.unknown else 0)
 
 
@@ -113,17 +119,17 @@ def anchor(json_output: AsJson = False) -> None:
 
     The nightly does it by itself. Exit 1 where a place did not take it.
     """
-    with progress(json_output) as draw:
-        found = show_anchors(opened(draw))
+    with progress_bar(json_output) as draw:
+        found = show_anchors(open_lifecycle(draw))
     if json_output:
         print_json(found.__dict__)
     else:
         for name, where in found.done.items():
-            say(f"{name}: {where}", "green")
+            print_sentence(f"{name}: {where}", "green")
         for name, reason in found.failed.items():
-            say(f"{name}: {reason}", "bold red")
+            print_sentence(f"{name}: {reason}", "bold red")
         if not found.done and not found.failed:
-            say("No LIFECYCLE_ANCHOR_… is set, or there is no checkpoint yet.")
+            print_sentence("No LIFECYCLE_ANCHOR_… is set, or there is no checkpoint yet.")
     raise typer.Exit(1 if found.failed else 0)
 
 
@@ -132,10 +138,10 @@ def rotate_key(compromised: Compromised = False, json_output: AsJson = False) ->
 
     The ledger records it in a leaf, under a checkpoint that both keys sign. Hand the new public key to your auditors.
     """
-    with progress(json_output) as draw:
-        done = rotate(opened(draw), compromised)
+    with progress_bar(json_output) as draw:
+        done = rotate_signing_key(open_lifecycle(draw), compromised)
     if json_output:
         print_json({"old": done.old, "new": done.new, "size": done.size})
     else:
-        say(f"From leaf {done.size} on signs: {done.new}")
-        say(f"No longer signs: {done.old}")
+        print_sentence(f"From leaf {done.size} on signs: {done.new}")
+        print_sentence(f"No longer signs: {done.old}")

@@ -23,7 +23,7 @@ from lifecycle.cli import (
     verify_record,
 )
 from lifecycle.cli.options import AsJson, AsOf, OneIndustry
-from lifecycle.cli.output import shown
+from lifecycle.cli.output import to_text
 from lifecycle.errors import LifecycleError
 
 _ERROR_LINES = 3
@@ -134,7 +134,7 @@ def _say_error(name: str, message: str, code: int, as_json: bool) -> int:
     if as_json:
         text = json.dumps({"error": name, "message": message, "exit_code": code}, ensure_ascii=False)
     else:
-        lines = shown(message).strip().splitlines()
+        lines = to_text(message).strip().splitlines()
         more = len(lines) - _ERROR_LINES
         if more > 0:
             lines = [*lines[: _ERROR_LINES - 1], f"… and {more + 1} more; `lifecycle check` lists them all"]

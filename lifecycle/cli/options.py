@@ -11,7 +11,7 @@ from lifecycle.settings import read_settings
 _FIRST, _LAST = date(1970, 1, 2), date(2999, 12, 31)  # in between, no retention period leaves the calendar
 
 
-def day(text: str) -> date:
+def parse_day(text: str) -> date:
     """A day as the command line takes it."""
     try:
         found = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
@@ -25,7 +25,11 @@ def day(text: str) -> date:
 AsOf = Annotated[
     date | None,
     typer.Option(
-        "--as-of", parser=day, metavar="YYYY-MM-DD", show_default=False, help="Judge as on this day. Default: tonight."
+        "--as-of",
+        parser=parse_day,
+        metavar="YYYY-MM-DD",
+        show_default=False,
+        help="Judge as on this day. Default: tonight.",
     ),
 ]
 OneIndustry = Annotated[
@@ -38,6 +42,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard
 CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's key in the CRM.", show_default=False)]
 
 
-def opened(progress: Progress) -> Lifecycle:
+def open_lifecycle(progress: Progress) -> Lifecycle:
     """CRM, store and policies of the environment's settings, with the wall clock. Raises SettingsError."""
     return Lifecycle(read_settings(), lambda: datetime.now(UTC), progress)

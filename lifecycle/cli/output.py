@@ -25,14 +25,14 @@ _WIDE = 200  # where no terminal limits the line: a table wraps only what is lon
 console = Console(highlight=False, emoji=False)
 
 
-def say(text: str = "", style: str = "") -> None:
+def print_sentence(text: str = "", style: str = "") -> None:
     """One sentence for a person, in one line of the output however long."""
-    console.print(Text(shown(text), style=style), soft_wrap=True)
+    console.print(Text(to_text(text), style=style), soft_wrap=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table under its title; numbers to the right. A cell that ends with `!` calls for attention."""
-    made = Table(title=Text(shown(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
+    made = Table(title=Text(to_text(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
     cells = [[_cell(value) for value in row] for row in rows]
     for place, name in enumerate(columns):
         numbers = bool(cells) and all(_is_number(row[place].plain) for row in cells)
@@ -45,26 +45,26 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 def print_json(data: Any) -> None:
     """One JSON value on standard output."""
-    print(json.dumps(data, indent=2, ensure_ascii=False, default=plain))  # noqa: T201
+    print(json.dumps(data, indent=2, ensure_ascii=False, default=to_json_value))  # noqa: T201
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """What JSON has no word for: days and times as ISO 8601, bytes as hex, the rest as its text."""
     if isinstance(value, date | datetime):
         return value.isoformat()
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def shown(value: Any) -> str:
+def to_text(value: Any) -> str:
     """A value as a person reads it, whatever it holds: NULL is `-`, and no control character gets through."""
     if value is None or isinstance(value, bool):
         return {None: "-", True: "yes", False: "no"}[value]
     if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value)) or "-"
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(plain(value)))
+        return ", ".join(map(to_text, value)) or "-"
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(to_json_value(value)))
 
 
-def size(count: int) -> str:
+def format_bytes(count: int) -> str:
     """Bytes as people say them: 1.4 MB."""
     amount, unit = float(count), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
@@ -75,7 +75,7 @@ def size(count: int) -> str:
 
 
 @contextmanager
-def progress(json_output: bool = False) -> Iterator[Progress]:
+def progress_bar(json_output: bool = False) -> Iterator[Progress]:
     """A Progress that draws a bar on a terminal, and nothing elsewhere or for programs."""
     where = Console(stderr=True)
     if json_output or not where.is_terminal:
@@ -87,14 +87,14 @@ def progress(json_output: bool = False) -> Iterator[Progress]:
 
         def draw(what: str, done: int, of: int) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(shown(what), total=of or None)
+                tasks[what] = bar.add_task(to_text(what), total=of or None)
             bar.update(tasks[what], completed=done, total=of or None)
 
         yield draw
 
 
 def _cell(value: Any) -> Text:
-    text = shown(value)
+    text = to_text(value)
     return Text(text, style="bold red" if text.endswith("!") else "")
 
 

@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from lifecycle.cli.explanation_output import plain, tell
-from lifecycle.cli.options import AsJson, AsOf, CallId, OneIndustry, opened
-from lifecycle.cli.output import print_json, print_table, progress, say, size
-from lifecycle.deployment.lifecycle import night_of
-from lifecycle.deployment.policy_revision import policies_at
-from lifecycle.inquiry.explanation import explain
-from lifecycle.inquiry.preview import IndustryPreview, Preview, preview
+from lifecycle.cli.explanation_output import explanation_as_json, print_explanation
+from lifecycle.cli.options import AsJson, AsOf, CallId, OneIndustry, open_lifecycle
+from lifecycle.cli.output import format_bytes, print_json, print_sentence, print_table, progress_bar
+from lifecycle.deployment.lifecycle import resolve_night
+from lifecycle.deployment.policy_revision import read_policies_at
+from lifecycle.inquiry.explanation import explain_call
+from lifecycle.inquiry.preview import IndustryPreview, NightPreview, preview_night
 from lifecycle.policy.evaluation.disposition import Disposition
 
 PoliciesAt = Annotated[
@@ -27,20 +27,20 @@ _OTHERS = [str(answer) for answer in reversed(Disposition) if answer is not Disp
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    app.command("plan")(plan)
-    app.command("explain")(explain_call)
+    app.command("plan")(plan_command)
+    app.command("explain")(explain_command)
 
 
-def plan(as_of: AsOf = None, industry: OneIndustry = None, json_output: AsJson = False) -> None:
+def plan_command(as_of: AsOf = None, industry: OneIndustry = None, json_output: AsJson = False) -> None:
     """Show what a night would purge, without doing it.
 
     Any day to come may be asked for. Reads the CRM only, so a database role that can only SELECT will do, also before
     `lifecycle init`. Exit 1 where a person must look first: a brake would trip, a rule asks for a review, a policy
     file cannot be used.
     """
-    with progress(json_output) as draw:
-        lifecycle = opened(draw)
-        found = preview(lifecycle, as_of or night_of(lifecycle, None), industry)
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        found = preview_night(lifecycle, as_of or resolve_night(lifecycle, None), industry)
     if json_output:
         print_json(_plain_plan(found))
     else:
@@ -48,7 +48,7 @@ def plan(as_of: AsOf = None, industry: OneIndustry = None, json_output: AsJson =
     raise typer.Exit(1 if found.needs_person else 0)
 
 
-def explain_call(
+def explain_command(
     call: CallId, as_of: AsOf = None, policies_at_revision: PoliciesAt = None, json_output: AsJson = False
 ) -> None:
     """Explain why one call may go, or must stay, and until when.
@@ -58,18 +58,18 @@ def explain_call(
     and what its archived row says. Shows what the CRM says of the call, its phone number included: this is the one
     command whose output is personal data.
     """
-    with progress(json_output) as draw:
-        lifecycle = opened(draw)
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
         if policies_at_revision:
-            lifecycle = lifecycle.under(policies_at(lifecycle.settings.policies, policies_at_revision))
-        found = explain(lifecycle, call, as_of or night_of(lifecycle, None))
+            lifecycle = lifecycle.under(read_policies_at(lifecycle.settings.policies, policies_at_revision))
+        found = explain_call(lifecycle, call, as_of or resolve_night(lifecycle, None))
     if json_output:
-        print_json(plain(found))
+        print_json(explanation_as_json(found))
     else:
-        tell(found)
+        print_explanation(found)
 
 
-def _tell_plan(found: Preview) -> None:
+def _tell_plan(found: NightPreview) -> None:
     others = [name for name in _OTHERS if any(one.count.dispositions.get(name) for one in found.industries.values())]
     rows = [
         (name, one.count.live, one.due, *(one.count.dispositions.get(other, 0) for other in others), *_brake(one))
@@ -84,16 +84,16 @@ def _tell_plan(found: Preview) -> None:
     print_table("Due by rule", ("industry", "rule", "title", "of", "due"), rules)
     due = [(name, one) for name, one in found.industries.items() if one.due]
     if due:
-        samples = [(name, size(one.about_bytes), ", ".join(map(str, one.count.samples))) for name, one in due]
+        samples = [(name, format_bytes(one.about_bytes), ", ".join(map(str, one.count.samples))) for name, one in due]
         print_table("To be archived", ("industry", "about, before compression", "some of the calls"), samples)
     for name, one in found.industries.items():
         for reason in one.waits_for:
-            say(f"{name} would wait for a person: {reason}", "bold red")
+            print_sentence(f"{name} would wait for a person: {reason}", "bold red")
     if found.unscheduled:
         rows = [(name, calls) for name, calls in sorted(found.unscheduled.items())]
         print_table("Kept, for no schedule speaks of them", ("industry as the CRM writes it", "calls"), rows)
     for reason in found.broken.values():
-        say(f"not used, its industry is kept: {reason}", "bold red")
+        print_sentence(f"not used, its industry is kept: {reason}", "bold red")
 
 
 _BRAKE = ("oldest due", "share", "max_share", "brake")
@@ -104,7 +104,7 @@ def _brake(one: IndustryPreview) -> tuple[Any, ...]:
     return one.count.oldest, share, one.max_share, "TRIPS!" if one.brake else "-"
 
 
-def _plain_plan(found: Preview) -> dict[str, Any]:
+def _plain_plan(found: NightPreview) -> dict[str, Any]:
     industries = {
         name: {
             "live": one.count.live,

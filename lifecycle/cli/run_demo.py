@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle.cli import output
-from lifecycle.crm.database import open_database, translated
+from lifecycle.crm.database import open_database, translated_errors
 from lifecycle.crm.sample import demo_schema as demo_crm
 from lifecycle.crm.sample import sample_calls
-from lifecycle.deployment.initialisation import Prepared, make_keys
-from lifecycle.deployment.lifecycle import Lifecycle, night_of
-from lifecycle.deployment.policy_folder import git_mail
+from lifecycle.deployment.initialisation import Initialisation, make_keys
+from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
+from lifecycle.deployment.policy_folder import git_email
 from lifecycle.errors import InputError
-from lifecycle.policy.approval import run_by
+from lifecycle.policy.approval import command_line_actor
 from lifecycle.settings import Settings, read_settings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # which of Dagster's parameters are beta is no news to a user
     import assets
-    from assets.night import Night, dagster_instance, run_night
+    from assets.night import NightResult, dagster_instance, run_night
 
 DEMO = Path("demo")
 _MADE_HERE = "made-by-lifecycle-demo"
@@ -47,7 +47,7 @@ def demo(json_output: bool) -> int:
     settings = read_settings()
     _require_own_sample(settings)
     lifecycle = Lifecycle(settings, lambda: datetime.now(UTC))
-    night = night_of(lifecycle, None)
+    night = resolve_night(lifecycle, None)
     _make_sample(lifecycle, night)
     result = _night({"as_of": night}, json_output)
     if json_output:
@@ -58,11 +58,11 @@ def demo(json_output: bool) -> int:
     return max((code for _, code in result.failures), default=0)
 
 
-def _night(wanted: dict[str, Any], json_output: bool) -> Night:
+def _night(wanted: dict[str, Any], json_output: bool) -> NightResult:
     _dagster_home()
-    actor = run_by(getpass.getuser(), git_mail(read_settings().policies))
+    actor = command_line_actor(getpass.getuser(), git_email(read_settings().policies))
     config = {name: str(value) if name == "as_of" else value for name, value in wanted.items() if value}
-    with output.progress(json_output) as progress, warnings.catch_warnings(), dagster_instance() as instance:
+    with output.progress_bar(json_output) as progress, warnings.catch_warnings(), dagster_instance() as instance:
         warnings.simplefilter("ignore")
         return run_night(instance, config, actor, progress)
 
@@ -102,14 +102,14 @@ def _make_sample(lifecycle: Lifecycle, night: date) -> None:
     DEMO.mkdir()
     marker.touch()
     engine = open_database(lifecycle.settings.crm_url.get_secret_value()).engine
-    with translated():
+    with translated_errors():
         demo_crm.create_schema(engine)
-        sample_calls.populate(engine, night, _SAMPLE_CALLS, DEMO / "recordings")
+        sample_calls.populate_sample(engine, night, _SAMPLE_CALLS, DEMO / "recordings")
     lifecycle.crm.control.create()
-    make_keys(lifecycle, Prepared())
+    make_keys(lifecycle, Initialisation())
 
 
-def _tell(night: Night) -> None:
+def _tell(night: NightResult) -> None:
     """What happened, for a person."""
     if night.planned:
         plans = list(night.planned["plans_by_industry"].values())
@@ -135,9 +135,11 @@ def _tell(night: Night) -> None:
     if left:
         output.print_table("Files that are there still", ("the archived copy", "why"), left)
     for message, _ in night.failures:
-        output.say(f"failed: {message}", style="red")
+        output.print_sentence(f"failed: {message}", style="red")
     for check in dict.fromkeys(night.failed_checks):
-        output.say(f"look at: the check {check} did not pass; Dagster's UI shows what it found", style="yellow")
+        output.print_sentence(
+            f"look at: the check {check} did not pass; Dagster's UI shows what it found", style="yellow"
+        )
 
 
 def _parts(cohort: dict[str, Any]) -> str:
@@ -147,9 +149,9 @@ def _parts(cohort: dict[str, Any]) -> str:
 def _tell_waiting(plan: dict[str, Any]) -> None:
     """Why a plan waits, and what to type: lines rather than cells, for a digest must come out whole."""
     for reason in plan["waits"]:
-        output.say(f"{plan['industry']} waits for a person. {reason}", style="yellow")
+        output.print_sentence(f"{plan['industry']} waits for a person. {reason}", style="yellow")
     for command in plan["to_type"]:
-        output.say(command)
+        output.print_sentence(command)
 
 
 def _plan_row(plan: dict[str, Any]) -> tuple[Any, ...]:
@@ -159,7 +161,7 @@ def _plan_row(plan: dict[str, Any]) -> tuple[Any, ...]:
     return plan["industry"], plan["live"], plan["due"], plan["oldest_trigger"] or "-", kept, ", ".join(kinds) or "-"
 
 
-def _where_to_look(night: Night) -> None:
+def _where_to_look(night: NightResult) -> None:
     purged = next((cohort["sample"][0] for cohort in night.cohorts if cohort["sample"]), None)
     lines = [
         ("the sample CRM", DEMO / "crm.db"),
@@ -171,7 +173,7 @@ def _where_to_look(night: Night) -> None:
     output.print_table("Where to look", ("what", "where"), lines if purged else [*lines[:2], lines[-1]])
 
 
-def _plain(night: Night) -> dict[str, Any]:
+def _plain(night: NightResult) -> dict[str, Any]:
     """The night for programs."""
     return {
         "night": night.night,

@@ -5,10 +5,10 @@ from typing import Any
 
 import typer
 
-from lifecycle.audit.whole_audit import Audit, audit
-from lifecycle.cli.options import AsJson, CallId, opened
-from lifecycle.cli.output import print_json, progress, say, size
-from lifecycle.custody.record_lookup import Recorded, lookup
+from lifecycle.audit.whole_audit import AuditReport, audit_archive_and_ledger
+from lifecycle.cli.options import AsJson, CallId, open_lifecycle
+from lifecycle.cli.output import format_bytes, print_json, print_sentence, progress_bar
+from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
 
 _LISTED = 50
 
@@ -25,8 +25,8 @@ def verify(json_output: AsJson = False) -> None:
     Holds them against each other and the CRM, and changes nothing. Says what is damaged or missing; which archived
     calls somebody deleted without a record; which purged calls are back. Exit 1 where there is any of it.
     """
-    with progress(json_output) as draw:
-        found = audit(opened(draw))
+    with progress_bar(json_output) as draw:
+        found = audit_archive_and_ledger(open_lifecycle(draw))
     if json_output:
         print_json(_plain(found))
     else:
@@ -39,34 +39,36 @@ def record(call: CallId, json_output: AsJson = False) -> None:
 
     When it was deleted, by whom, under which rule, where its copy is and until when. Exit 1 where nothing is on record.
     """
-    with progress(json_output) as draw:
-        found = lookup(opened(draw), call)
+    with progress_bar(json_output) as draw:
+        found = find_records(open_lifecycle(draw), call)
     if json_output:
         print_json(
-            {"call_id": found.call_id, "live": found.live, "records": [plain_record(one) for one in found.records]}
+            {"call_id": found.call_id, "live": found.live, "records": [record_as_json(one) for one in found.records]}
         )
     elif not found.records:
         where = "it is in the CRM" if found.live else "the CRM does not have it either"
-        say(f"Call {found.call_id} is not on record; {where}.")
+        print_sentence(f"Call {found.call_id} is not on record; {where}.")
     else:
         for one in found.records:
-            tell_record(one)
+            print_record(one)
         if found.live and any(one.record["component"] is None for one in found.records):
-            say(f"Call {found.call_id} is in the CRM again.", "bold red")
+            print_sentence(f"Call {found.call_id} is in the CRM again.", "bold red")
     raise typer.Exit(0 if found.records else 1)
 
 
-def tell_record(one: Recorded) -> None:
+def print_record(one: DeletionOnRecord) -> None:
     """One deletion record in words."""
     for line in _words({**one.record, "call_id": one.call_id}):
-        say(line)
+        print_sentence(line)
     if one.index is not None:
-        say(f"The record is leaf {one.index} of the ledger; `lifecycle prove` writes its proof.")
+        print_sentence(f"The record is leaf {one.index} of the ledger; `lifecycle prove` writes its proof.")
     else:
-        say(f"The record lies in {one.sealed_key}." if one.sealed_key else "The record is in the CRM, not sealed yet.")
+        print_sentence(
+            f"The record lies in {one.sealed_key}." if one.sealed_key else "The record is in the CRM, not sealed yet."
+        )
 
 
-def plain_record(one: Recorded) -> dict[str, Any]:
+def record_as_json(one: DeletionOnRecord) -> dict[str, Any]:
     """One deletion record for programs."""
     return {"record": one.record, "sealed_key": one.sealed_key, "index": one.index}
 
@@ -100,47 +102,49 @@ def _words(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"The copy is to be destroyed on {destroy_on}." if destroy_on else "The copy is kept for ever."
 
 
-def _tell(found: Audit) -> None:
+def _tell(found: AuditReport) -> None:
     calls = found.reconciled
     whole = f"{calls.archived - calls.components.total()} calls"
     archived = ", ".join([whole, *(f"{count} {name}" for name, count in sorted(calls.components.items()))])
-    say(f"{found.batches} batches read back whole and proved: {archived}; {size(found.bytes)}.")
-    say(f"Of these {calls.recorded} are purged and on record, {calls.live} are in the CRM.")
+    print_sentence(f"{found.batches} batches read back whole and proved: {archived}; {format_bytes(found.bytes)}.")
+    print_sentence(f"Of these {calls.recorded} are purged and on record, {calls.live} are in the CRM.")
     _list("Damaged or missing", [f"{key}: {reason}" for key, reason in found.damaged.items()], "bold red")
     _list("Vanished: archived, not in the CRM, and on no record", calls.vanished, "bold red")
     _list("Returned: on record as purged, and in the CRM again", calls.returned, "bold red")
     _list("Note: objects that no manifest names, left by runs that died or being written now", found.orphans, "")
     if found.unsealed:
-        say(
+        print_sentence(
             f"Note: the records of {found.unsealed} purge transactions wait; the next night brings them into the store."
         )
     if found.files_waiting:
-        say(f"Note: the files of {found.files_waiting} purge transactions wait to be removed; the next night tries.")
+        print_sentence(
+            f"Note: the files of {found.files_waiting} purge transactions wait to be removed; the next night tries."
+        )
     if found.published:
-        say(f"The ledger of {found.published.size} leaves was read back: {_kinds(found)}. Its checkpoint:")
+        print_sentence(f"The ledger of {found.published.size} leaves was read back: {_kinds(found)}. Its checkpoint:")
         for line in found.published.note.decode().splitlines():
-            say(f"  {line}")
-    say(
+            print_sentence(f"  {line}")
+    print_sentence(
         "Archive and ledger are sound." if found.sound else "Archive and ledger are NOT sound.",
         "green" if found.sound else "bold red",
     )
 
 
-def _kinds(found: Audit) -> str:
+def _kinds(found: AuditReport) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(found.leaves.items()))
 
 
 def _list(title: str, lines: list[str], style: str) -> None:
     """Lines rather than a table: a key must come out whole."""
     if lines:
-        say(f"{title} ({len(lines)}):", style)
+        print_sentence(f"{title} ({len(lines)}):", style)
         for line in lines[:_LISTED]:
-            say(f"  {line}")
+            print_sentence(f"  {line}")
         if len(lines) > _LISTED:
-            say(f"  … and {len(lines) - _LISTED} more; --json lists them all")
+            print_sentence(f"  … and {len(lines) - _LISTED} more; --json lists them all")
 
 
-def _plain(found: Audit) -> dict[str, Any]:
+def _plain(found: AuditReport) -> dict[str, Any]:
     calls = found.reconciled
     return {
         "sound": found.sound,
@@ -160,7 +164,7 @@ def _plain(found: Audit) -> dict[str, Any]:
     }
 
 
-def _plain_ledger(found: Audit) -> dict[str, Any] | None:
+def _plain_ledger(found: AuditReport) -> dict[str, Any] | None:
     if found.published is None:
         return None
     checkpoint = found.published.checkpoint

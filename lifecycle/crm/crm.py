@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lifecycle.crm.control.control_tables import Control
+from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.inspection import unfit_engines
 from lifecycle.crm.mapping.live_schema import read_schema, unmapped_references
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.purging.purge_transaction import Purger
+from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.crm.reading.facts import FactKinds, Facts
-from lifecycle.crm.reading.file_columns import FileColumns, file_columns, named_in
+from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.errors import SourceError
-from lifecycle.policy.evaluation.distinct_cases import has
+from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
 
 class Crm:
@@ -24,8 +24,8 @@ class Crm:
         self.database, self.source = database, source
         self.tables = read_schema(database, source)
         self.rows = Rows(source, self.tables, database.dialect)
-        self.control = Control(database)
-        flags = frozenset(map(has, source.components))
+        self.control = ControlTables(database)
+        flags = frozenset(map(presence_fact, source.components))
         given = FactKinds(kinds.times, kinds.flags | flags)
         self.facts = Facts(database, source, self.rows.key, given, self.control.requests)
         self.restriction = Restriction(source, self.rows.key)
@@ -37,7 +37,7 @@ class Crm:
         """The rows of whole calls, or those of one component of them."""
         return self.rows if component is None else Rows(self.source, self.tables, self.database.dialect, component)
 
-    def purger(self, component: str | None = None) -> Purger:
+    def purger(self, component: str | None = None) -> PurgeTransaction:
         """The one that deletes whole calls, or one component of them.
 
         Raises SourceError while a deletion could reach an unarchived row, or stick.
@@ -48,7 +48,7 @@ class Crm:
         if problems:
             raise SourceError("\n".join(f"source {self.source.source}: {problem}" for problem in problems))
         as_is = [self.source.call.modified] if self.source.call.modified else []
-        return Purger(self.database, self.rows_of(component), self.facts, self.control, as_is)
+        return PurgeTransaction(self.database, self.rows_of(component), self.facts, self.control, as_is)
 
     def files_of(self, component: str | None) -> list[FileColumns]:
         """Where the rows of whole calls, or of one component, name files outside the database."""
@@ -57,7 +57,9 @@ class Crm:
     def still_named(self, paths: Sequence[str]) -> set[str]:
         """Of some files those that any row of this moment names."""
         with self.database.reading() as connection:
-            found = (named_in(connection, self.database.dialect, self.tables, c, paths) for c in self.files_of(None))
+            found = (
+                paths_still_named(connection, self.database.dialect, self.tables, c, paths) for c in self.files_of(None)
+            )
             return set[str]().union(*found)
 
     def unreadable(self, keys: Sequence[Any], component: str | None = None) -> dict[Any, str]:

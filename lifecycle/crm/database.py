@@ -58,7 +58,7 @@ class Database:
         options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if self.dialect != "sqlite" else {}
         if self.dialect == "postgresql":
             options["postgresql_readonly"] = True
-        with translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with translated_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -70,7 +70,7 @@ class Database:
         """
         level = {"postgresql": "READ COMMITTED", "mysql": "REPEATABLE READ"}.get(self.dialect)
         options: dict[str, Any] = {"isolation_level": level} if level else {"lifecycle_immediate": True}
-        with translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with translated_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -82,7 +82,7 @@ class Database:
             with _file_lease(Path(f"{self.engine.url.database}.lease-{digest[:16]}"), taken):
                 yield
             return
-        with translated():
+        with translated_errors():
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         with connection:
             if not self._take(connection, digest):
@@ -95,7 +95,7 @@ class Database:
                 connection.invalidate()  # closing the session is the release that cannot fail
 
     def _take(self, connection: sa.Connection, digest: str) -> bool:
-        with translated():
+        with translated_errors():
             return self._ask(connection, "GET_LOCK(:name, 0)", "pg_try_advisory_lock", digest)
 
     def _ask(self, connection: sa.Connection, mysql: str, postgresql: str, digest: str) -> bool:
@@ -120,34 +120,34 @@ def open_database(url: str) -> Database:
     return Database(engine)
 
 
-def bound(value: Any) -> sa.BindParameter[Any]:
+def plain_bind(value: Any) -> sa.BindParameter[Any]:
     """A value bound as the driver's plain type: the database reads it in the type of the column beside it."""
     return sa.bindparam(None, value, type_=sa.types.NullType())
 
 
-def among(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+def column_in(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """The rows whose column has one of the values, compared in the column's own type.
 
     PostgreSQL takes them as one array literal: psycopg needs 7 ms to split a statement with a thousand placeholders.
     """
     if dialect == "postgresql":
-        return column == sa.func.any(bound("{" + ",".join(map(_element, values)) + "}"))
+        return column == sa.func.any(plain_bind("{" + ",".join(map(_element, values)) + "}"))
     return column.in_(sa.bindparam(None, list(values), expanding=True, type_=sa.types.NullType()))
 
 
-def exactly(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def exact_text(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """A text as it is written: the collations of MySQL and MariaDB would put `é` with `e`."""
     if dialect not in ("mysql", "mariadb"):
         return column
     return sa.collate(sa.cast(column, mysql.CHAR(charset="utf8mb4")), "utf8mb4_bin")
 
 
-Named = Sequence[Any] | sa.Select[Any]
+ValuesOrSelect = Sequence[Any] | sa.Select[Any]
 
 
-def named_in(dialect: str, column: sa.ColumnElement[Any], named: Named) -> sa.ColumnElement[bool]:
+def column_named_in(dialect: str, column: sa.ColumnElement[Any], named: ValuesOrSelect) -> sa.ColumnElement[bool]:
     """The rows whose column has a value that is listed, or that a statement gives."""
-    return column.in_(named) if isinstance(named, sa.Select) else among(dialect, column, named)
+    return column.in_(named) if isinstance(named, sa.Select) else column_in(dialect, column, named)
 
 
 def _element(value: Any) -> str:
@@ -156,7 +156,7 @@ def _element(value: Any) -> str:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Turn the driver's errors into DatabaseError: the first line of what the database said, and nothing bound.
 
     An IntegrityError passes as it is: it is about one row, and the purger finds out which.

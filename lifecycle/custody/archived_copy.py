@@ -6,7 +6,7 @@ from typing import Any
 
 from lifecycle.archive.batches import read_calls, read_manifest
 from lifecycle.archive.object_store import ObjectStore
-from lifecycle.custody.record_lookup import Recorded
+from lifecycle.custody.record_lookup import DeletionOnRecord
 from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING, call_id_text
@@ -24,7 +24,7 @@ class ArchivedCopy:
     problem: str
 
 
-def archived_copy(store: ObjectStore, recorded: Recorded) -> ArchivedCopy:
+def read_archived_copy(store: ObjectStore, recorded: DeletionOnRecord) -> ArchivedCopy:
     """Read the row that a deletion record names, and prove it. Raises StoreError where the store cannot be asked."""
     key = recorded.record["object"]["key"]
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import SourceError
-from lifecycle.evidence.deletion import Names, call_id_text, read_records
+from lifecycle.evidence.deletion import CallNames, call_id_text, read_records
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.merkle import TILE_WIDTH
 from lifecycle.ledger.legacy_records import all_entries
@@ -14,7 +14,7 @@ from lifecycle.ledger.log import LEDGER
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class DeletionOnRecord:
     """One deletion record, as it was written, and the object of the store it lies in; None: it is not sealed yet.
 
     `index`: its place in the ledger; None: it is not sealed yet, or from before the ledger.
@@ -28,15 +28,15 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class RecordLookup:
     """What is known of a call that may be gone: its records, the latest first, and whether the CRM has it."""
 
     call_id: str
-    records: tuple[Recorded, ...]
+    records: tuple[DeletionOnRecord, ...]
     live: bool
 
 
-def lookup(lifecycle: Lifecycle, call: str) -> Lookup:
+def find_records(lifecycle: Lifecycle, call: str) -> RecordLookup:
     """Find a call by its key as a person types it. Raises InputError for a text that can be no key here."""
     crm = lifecycle.crm
     with crm.database.reading() as connection:
@@ -46,20 +46,20 @@ def lookup(lifecycle: Lifecycle, call: str) -> Lookup:
         live = bool(facts.num_rows or crm.rows.live(connection, [key]))
     found = {_identity(one): one for one in _records(lifecycle, name)}
     latest_first = sorted(found.values(), key=lambda one: str(one.record["purged_at"]), reverse=True)
-    return Lookup(name, tuple(latest_first), live)
+    return RecordLookup(name, tuple(latest_first), live)
 
 
-def _records(lifecycle: Lifecycle, name: str) -> Iterator[Recorded]:
+def _records(lifecycle: Lifecycle, name: str) -> Iterator[DeletionOnRecord]:
     """Unsealed first: a record that is sealed meanwhile is found twice, and then as the sealed one."""
-    names = Names(lifecycle.crm.source.source, [name], lifecycle.keys.epochs())
+    names = CallNames(lifecycle.crm.source.source, [name], lifecycle.keys.epochs())
     for body in _unsealed(lifecycle):
-        yield from (Recorded(record, None, name) for record in read_records(body) if names.of(record))
+        yield from (DeletionOnRecord(record, None, name) for record in read_records(body) if names.of(record))
     for key, records in all_entries(lifecycle.store):
-        yield from (Recorded(record, key, name) for record in records if names.of(record))
+        yield from (DeletionOnRecord(record, key, name) for record in records if names.of(record))
     yield from _logged(lifecycle, names)
 
 
-def _logged(lifecycle: Lifecycle, names: Names) -> Iterator[Recorded]:
+def _logged(lifecycle: Lifecycle, names: CallNames) -> Iterator[DeletionOnRecord]:
     """Every bundle is read, but only a leaf that holds a commitment of ours is parsed."""
     log = lifecycle.log()
     published = log.published()
@@ -70,7 +70,7 @@ def _logged(lifecycle: Lifecycle, names: Names) -> Iterator[Recorded]:
             if any(text in body for text in wanted):
                 record = read_leaf(f"leaf {number * TILE_WIDTH + place}", body)
                 if record["kind"] == "purged" and (name := names.of(record)):
-                    yield Recorded(record, f"{LEDGER}checkpoint", name, number * TILE_WIDTH + place, body)
+                    yield DeletionOnRecord(record, f"{LEDGER}checkpoint", name, number * TILE_WIDTH + place, body)
 
 
 def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:
@@ -84,5 +84,5 @@ def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:
             yield from (row.entries for row in control.by_ids(connection, [row_id]))
 
 
-def _identity(one: Recorded) -> tuple[Any, ...]:
+def _identity(one: DeletionOnRecord) -> tuple[Any, ...]:
     return one.record["batch"], one.record["row"]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lifecycle.archive.recording_files import attached
-from lifecycle.crm.database import open_database, translated
+from lifecycle.archive.recording_files import is_attached
+from lifecycle.crm.database import open_database, translated_errors
 from lifecycle.crm.sample.bank_calls import import_calls
 from lifecycle.crm.sample.demo_schema import create_schema
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -12,7 +12,7 @@ from lifecycle.ledger.keys import FileKeys, key_problems, new_signing_key, write
 
 
 @dataclass
-class Prepared:
+class Initialisation:
     """What was made and what was there; what is wrong with the store or the key, `warning: ` before lesser things."""
 
     made: list[str] = field(default_factory=list)
@@ -34,9 +34,9 @@ def is_warning(problem: str) -> bool:
     return problem.startswith("warning: ")
 
 
-def prepare(lifecycle: Lifecycle) -> Prepared:
+def initialise(lifecycle: Lifecycle) -> Initialisation:
     """Make the control tables and the ledger's keys, and try the store out. Safe to run again."""
-    result, control = Prepared(), lifecycle.crm.control
+    result, control = Initialisation(), lifecycle.crm.control
     store, key = lifecycle.store, lifecycle.settings.signing_key
     there = control.complete()
     if not there:
@@ -52,10 +52,10 @@ def prepare(lifecycle: Lifecycle) -> Prepared:
     return result
 
 
-def make_keys(lifecycle: Lifecycle, result: Prepared) -> None:
+def make_keys(lifecycle: Lifecycle, result: Initialisation) -> None:
     """Make the signing key, and this year's epoch key, where they are missing. Raises SettingsError."""
     keys = FileKeys(lifecycle.settings.signing_key)
-    result.add(f"the signing key {keys.path}", made=make_key(keys.path))
+    result.add(f"the signing key {keys.path}", made=make_signing_key(keys.path))
     epoch = keys.make_epoch(lifecycle.now().year)
     result.add(f"an epoch key in {keys.folder}", made=epoch is not None)
 
@@ -70,10 +70,12 @@ def recordings_problems(lifecycle: Lifecycle) -> list[str]:
             "warning: LIFECYCLE_RECORDINGS is not set: the files that purged calls name are left where they lie, and "
             "components with files stay"
         ]
-    return [] if attached(recordings) else [f"warning: LIFECYCLE_RECORDINGS: nothing is in {recordings.url}. Mounted?"]
+    return (
+        [] if is_attached(recordings) else [f"warning: LIFECYCLE_RECORDINGS: nothing is in {recordings.url}. Mounted?"]
+    )
 
 
-def make_key(path: Path) -> bool:
+def make_signing_key(path: Path) -> bool:
     """Make an Ed25519 private key as PKCS#8 PEM, mode 0600; gives whether it did. Never replaces a file.
 
     It signs the ledger's checkpoints: whoever verifies them needs to know the public half of this very key.
@@ -82,7 +84,7 @@ def make_key(path: Path) -> bool:
     return write_secret(path, new_signing_key(), "LIFECYCLE_SIGNING_KEY")
 
 
-def load_bank_calls(lifecycle: Lifecycle, file: Path) -> int:
+def import_bank_calls(lifecycle: Lifecycle, file: Path) -> int:
     """Make the demo schema where it is absent and load the bank's calls into it; gives their number.
 
     Raises InputError, and then nothing was loaded.
@@ -91,7 +93,7 @@ def load_bank_calls(lifecycle: Lifecycle, file: Path) -> int:
     total = max(0, _lines(file) - 1)
     if database.dialect == "sqlite" and database.engine.url.database:
         Path(database.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    with translated():
+    with translated_errors():
         create_schema(database.engine)
         return import_calls(database.engine, file, lambda done: lifecycle.progress("calls loaded", done, total))
 

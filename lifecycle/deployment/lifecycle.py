@@ -11,14 +11,14 @@ from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.reading.facts import FactKinds
-from lifecycle.deployment.policy_folder import Policies, holds_beside, read_policies
+from lifecycle.deployment.policy_folder import Policies, read_holds_for, read_policies
 from lifecycle.errors import NightError, SettingsError
-from lifecycle.evidence.notes import named
+from lifecycle.evidence.notes import require_key_name
 from lifecycle.ledger.keys import FileKeys, Keys
 from lifecycle.ledger.log import Log
 from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.schedule import Schedules
-from lifecycle.policy.evaluation.distinct_cases import CREATED, asked_by, named_by
+from lifecycle.policy.evaluation.distinct_cases import CREATION_FACTS, regimes_of_schedule, required_facts
 from lifecycle.settings import Settings
 
 Progress = Callable[[str, int, int], None]
@@ -52,7 +52,7 @@ class Lifecycle:
 
     def holds_now(self) -> Holds:
         """The legal holds as they are on disk this moment."""
-        return holds_beside(self.settings.policies, self.policies.schedules)
+        return read_holds_for(self.settings.policies, self.policies.schedules)
 
     @cached_property
     def crm(self) -> Crm:
@@ -77,7 +77,7 @@ class Lifecycle:
     @property
     def origin(self) -> str:
         """The ledger's name, in its checkpoints and in the name of its key."""
-        return named(self.settings.origin or f"call-lifecycle/{self.crm.source.source}")
+        return require_key_name(self.settings.origin or f"call-lifecycle/{self.crm.source.source}")
 
     def log(self) -> Log:
         """The ledger, read with the keys as they are this moment."""
@@ -99,10 +99,12 @@ class Lifecycle:
 
 
 def fact_kinds(schedules: Schedules, shown: bool = False) -> FactKinds:
-    """Which facts the schedules read as times and as yes or no. `shown`: the clocks of laws that bind nobody, too."""
-    asked = [asked_by(schedule, schedules.regimes) for schedule in schedules.by_industry.values()]
-    times = frozenset(CREATED).union(*(each.times for each in asked))
-    laws = [law for each in schedules.by_industry.values() for law in named_by(each, schedules.regimes) if shown]
+    """Which facts the schedules read as times and as yes or no. `to_text`: the clocks of laws that bind nobody, too."""
+    asked = [required_facts(schedule, schedules.regimes) for schedule in schedules.by_industry.values()]
+    times = frozenset(CREATION_FACTS).union(*(each.times for each in asked))
+    laws = [
+        law for each in schedules.by_industry.values() for law in regimes_of_schedule(each, schedules.regimes) if shown
+    ]
     clocks = [law.clock(limit) for law in laws for limit in (*law.minimum, *law.maximum)]
     times |= frozenset().union(*(clock.triggers for clock in clocks)) - frozenset().union(
         *(each.words for each in asked)
@@ -110,7 +112,7 @@ def fact_kinds(schedules: Schedules, shown: bool = False) -> FactKinds:
     return FactKinds(times, frozenset().union(*(each.flags for each in asked)))
 
 
-def night_of(lifecycle: Lifecycle, wanted: date | None) -> date:
+def resolve_night(lifecycle: Lifecycle, wanted: date | None) -> date:
     """The night to work on: the one asked for, or the latest that has begun in every schedule's time zone.
 
     Days begin at the schedules' local midnights: nothing goes early anywhere. Raises NightError for a night to come.

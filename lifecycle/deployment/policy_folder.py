@@ -10,11 +10,11 @@ from typing import TypeVar
 from lifecycle.errors import PolicyError
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
-from lifecycle.policy.documents.lawfulness import idle_extensions, read_schedule
+from lifecycle.policy.documents.lawfulness import extensions_without_effect, read_schedule
 from lifecycle.policy.documents.regime import Regime, read_regime
-from lifecycle.policy.documents.schedule import Schedule, Schedules, collect
-from lifecycle.policy.documents.yaml_document import Document, read_document
-from lifecycle.policy.evaluation.distinct_cases import named_by
+from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
+from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document
+from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
 from lifecycle.policy.plan import ScheduleVersion
 
 _FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged"
@@ -57,7 +57,7 @@ class Policies:
         return same and schedule is not None and self._regimes_sha256(schedule) == version.regimes_sha256
 
     def _regimes_sha256(self, schedule: Schedule) -> str:
-        named = sorted(regime.id for regime in named_by(schedule, self.regimes))
+        named = sorted(regime.id for regime in regimes_of_schedule(schedule, self.regimes))
         return sha256_hex(canonical_json({name: self.regime_digests.get(name) for name in named}))
 
 
@@ -73,15 +73,15 @@ def read_policies(folder: Path) -> Policies:
         except PolicyError as error:
             broken[path.name] = str(error)
     commit, dirty = _git(folder)
-    found = collect(schedules, broken, regimes)
+    found = collect_schedules(schedules, broken, regimes)
     digests = {path.stem: sha256_hex(path.read_bytes()) for path in _yaml_files(folder / "regimes")}
-    return Policies(found, holds_beside(folder, found), regimes, commit, dirty, digests)
+    return Policies(found, read_holds_for(folder, found), regimes, commit, dirty, digests)
 
 
-def holds_beside(folder: Path, schedules: Schedules) -> Holds:
+def read_holds_for(folder: Path, schedules: Schedules) -> Holds:
     """`read_holds`, and each extension must lengthen something under the schedules there are. Raises PolicyError."""
     holds = read_holds(folder)
-    for problem in idle_extensions(schedules, holds.extensions):
+    for problem in extensions_without_effect(schedules, holds.extensions):
         raise PolicyError(f"{problem}\n{_FAILS_CLOSED}")
     return holds
 
@@ -102,13 +102,13 @@ def read_holds(folder: Path) -> Holds:
     return Holds(holds, digest.hexdigest(), extensions)
 
 
-def _each(folder: Path, read: Callable[[Document], T]) -> tuple[dict[str, T], dict[str, str]]:
+def _each(folder: Path, read: Callable[[YamlDocument], T]) -> tuple[dict[str, T], dict[str, str]]:
     found: dict[str, T] = {}
     broken: dict[str, str] = {}
     for path in _yaml_files(folder):
         name = f"{folder.name}/{path.name}"
         try:
-            document = read_document(name, _text(path))
+            document = read_yaml_document(name, _text(path))
             item = read(document)
             if item.id != path.stem:
                 raise document.error(("id",), f"expected id {path.stem!r} after the file's name, found {item.id!r}")
@@ -150,7 +150,7 @@ def schedule_author(folder: Path, sha256: str) -> str | None:
     return None
 
 
-def git_mail(folder: Path) -> str | None:
+def git_email(folder: Path) -> str | None:
     """By which e-mail address git knows whoever works here."""
     return _git_says(folder, "config", "user.email") or None
 

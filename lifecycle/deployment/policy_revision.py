@@ -15,7 +15,7 @@ _PLAIN_FILE = "blob"
 _LINK = "120000"
 
 
-def policies_at(folder: Path, revision: str) -> Policies:
+def read_policies_at(folder: Path, revision: str) -> Policies:
     """The policies of a folder as of a git revision: committed, so never dirty. Nothing in the work tree is touched.
 
     Raises InputError where the folder lies in no git work tree, the revision is unknown, or has no such folder;

@@ -24,7 +24,7 @@ _STYLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CertifiedDeletion:
     """One purged call: its leaf and where that is. `destroyed` is the leaf that says its copy is gone; None: it is not.
 
     `call_id` is known only where somebody asked by it.
@@ -36,7 +36,7 @@ class Entry:
     call_id: str | None = None
 
 
-def certificate(entries: Sequence[Entry], checkpoint: Checkpoint, issued_at: str) -> dict[str, Any]:
+def certificate_content(entries: Sequence[CertifiedDeletion], checkpoint: Checkpoint, issued_at: str) -> dict[str, Any]:
     """What is certified of some calls of one schedule and batch. `entries` is not empty."""
     first = entries[0].record
     gone = all(entry.destroyed for entry in entries)
@@ -67,7 +67,7 @@ def certificate(entries: Sequence[Entry], checkpoint: Checkpoint, issued_at: str
     }
 
 
-def _authority(entries: Sequence[Entry]) -> dict[str, Any]:
+def _authority(entries: Sequence[CertifiedDeletion]) -> dict[str, Any]:
     """Why the records could go: rules, the laws they name, and the exact policy."""
     records = [entry.record for entry in entries]
     return {
@@ -78,7 +78,7 @@ def _authority(entries: Sequence[Entry]) -> dict[str, Any]:
     }
 
 
-def _disposition(entries: Sequence[Entry], gone: bool) -> dict[str, Any]:
+def _disposition(entries: Sequence[CertifiedDeletion], gone: bool) -> dict[str, Any]:
     records = [entry.record for entry in entries]
     dates = sorted({str(record["destroy_on"] or "never") for record in records})
     return {
@@ -89,13 +89,13 @@ def _disposition(entries: Sequence[Entry], gone: bool) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: CertifiedDeletion) -> dict[str, Any]:
     record, names = entry.record, ("call", "trigger_date", "purge_from", "archived_at", "verified_at", "purged_at")
     known = {"call_id": entry.call_id} if entry.call_id else {}
     return {**known, "leaf": entry.index, **{name: record[name] for name in names}, "object": record["object"]}
 
 
-def as_html(found: Mapping[str, Any]) -> str:
+def certificate_html(found: Mapping[str, Any]) -> str:
     """A certificate as one page that prints well and needs nothing else. Every value is escaped."""
     title = escape(str(found["title"]))
     parts = "".join(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lifecycle.errors import FixityError
 from lifecycle.evidence.merkle import EMPTY_ROOT, inclusion_holds, leaf_hash
-from lifecycle.evidence.notes import Note, Signer, Verifier, base64_bytes, signed
+from lifecycle.evidence.notes import Note, Signer, Verifier, base64_bytes, sign_note
 
 _PROOF = "c2sp.org/tlog-proof@v1"
 _HASH = 32  # bytes
@@ -27,7 +27,7 @@ class Checkpoint:
 
     def signed(self, signers: Sequence[Signer]) -> bytes:
         """The checkpoint as it is published."""
-        return signed(self.text, signers)
+        return sign_note(self.text, signers)
 
     @classmethod
     def from_text(cls, what: str, text: bytes) -> "Checkpoint":

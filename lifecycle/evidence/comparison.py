@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 CALL_ID = "_call_id"
 
 
-def of_calls(tables: Mapping[str, pa.Table], keys: pa.Array) -> dict[str, pa.Table]:
+def rows_of_calls(tables: Mapping[str, pa.Table], keys: pa.Array) -> dict[str, pa.Table]:
     """The rows of some calls only."""
     return {name: table.filter(pc.is_in(table[CALL_ID], keys)) for name, table in tables.items()}
 
 
-def differences(
+def find_differences(
     archived: Mapping[str, pa.Table],
     live: Mapping[str, pa.Table],
     may_vanish: Collection[str] = (),

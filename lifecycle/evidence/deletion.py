@@ -12,17 +12,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.evidence.leaf import Epoch, leaf, row_digest
+from lifecycle.evidence.leaf import EpochKey, make_leaf, row_digest
 from lifecycle.evidence.manifest import ArchivedFile, Manifest
 from lifecycle.policy.canonical import sha256_hex
 
 FILES_NAMED = 100  # a leaf of 65,535 bytes holds some 250
-NOBODY_ASKED: Mapping[str, Mapping[str, str]] = {}
+NO_REQUESTS: Mapping[str, Mapping[str, str]] = {}
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
 
 
 @dataclass(frozen=True, slots=True)
-class Purge:
+class PurgeDetails:
     """What every record of one purge transaction has in common."""
 
     run_id: str
@@ -70,12 +70,12 @@ class PurgeRow:
 
 def deletion_records(
     manifest: Manifest,
-    purge: Purge,
+    purge: PurgeDetails,
     calls: pa.Table,
     regimes: Mapping[str, tuple[str, ...]],
-    epoch: Epoch,
+    epoch: EpochKey,
     files: Mapping[Any, Sequence[ArchivedFile]],
-    requests: Mapping[str, Mapping[str, str]] = NOBODY_ASKED,
+    requests: Mapping[str, Mapping[str, str]] = NO_REQUESTS,
 ) -> bytes:
     """JSON Lines, one leaf a call, in the order of `calls`. Raises LedgerError for a record too long for a leaf.
 
@@ -99,14 +99,14 @@ def deletion_records(
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
     each = _each(manifest.source, calls, regimes, epoch, files, requests)
-    return b"".join(leaf("purged", {**common, **own}) + b"\n" for own in each)
+    return b"".join(make_leaf("purged", {**common, **own}) + b"\n" for own in each)
 
 
 def _each(
     source: str,
     calls: pa.Table,
     regimes: Mapping[str, tuple[str, ...]],
-    epoch: Epoch,
+    epoch: EpochKey,
     files: Mapping[Any, Sequence[ArchivedFile]],
     requests: Mapping[str, Mapping[str, str]],
 ) -> Iterator[dict[str, Any]]:
@@ -143,10 +143,10 @@ def recorded_rows(entries: Iterable[bytes]) -> set[int]:
     return {record["row"] for body in entries for record in read_records(body)}
 
 
-class Names:
+class CallNames:
     """Some calls of one source, and how records of any version name them, under each epoch whose key is there."""
 
-    def __init__(self, source: str, call_ids: Collection[str], epochs: Iterable[Epoch]) -> None:
+    def __init__(self, source: str, call_ids: Collection[str], epochs: Iterable[EpochKey]) -> None:
         self._plain = frozenset(call_ids)
         self._source = source
         self.commitments = {epoch.commitment(source, one): one for epoch in epochs for one in self._plain}

@@ -32,7 +32,7 @@ KINDS = {
 }
 
 
-def leaf(kind: str, fields: Mapping[str, Any]) -> bytes:
+def make_leaf(kind: str, fields: Mapping[str, Any]) -> bytes:
     """One leaf. Fields nobody here knows are carried as they are. Raises LedgerError where it would be too long."""
     if kind not in KINDS:
         raise LedgerError(f"expected a leaf of {', '.join(KINDS)}; found {kind!r}. Nothing was written")
@@ -54,7 +54,7 @@ def read_leaf(what: str, body: bytes) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
+class EpochKey:
     """A secret under which calls are named for a while. Destroying it makes the leaves of its time anonymous.
 
     `id` is the year it was made and the first digits of the key's SHA-256, so two keys never share a name.
@@ -64,7 +64,7 @@ class Epoch:
     key: bytes
 
     @classmethod
-    def of_key(cls, year: int, key: bytes) -> "Epoch":
+    def of_key(cls, year: int, key: bytes) -> "EpochKey":
         """The epoch of a 32-byte key."""
         return cls(f"{year}-{hashlib.sha256(key).hexdigest()[:8]}", key)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 TILE_WIDTH = 256  # hashes in a full tile (C2SP tlog-tiles)
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
-Full = Callable[[int, int, list[bytes]], object]
+FullTile = Callable[[int, int, list[bytes]], object]
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -38,7 +38,7 @@ def perfect_parts(hashes: Sequence[bytes]) -> Iterator[bytes]:
             start += 1 << bit
 
 
-class Edge:
+class TreeEdge:
     """The right edge of a tree: of each level of tiles the hashes that fill no tile yet. All that appending needs.
 
     `levels[0]` are leaf hashes; a hash of `levels[n]` stands for 256**n leaves. Never over 255 hashes a level.
@@ -47,7 +47,7 @@ class Edge:
     def __init__(self, size: int = 0, levels: Sequence[Sequence[bytes]] = ()) -> None:
         self.size, self.levels = size, [list(hashes) for hashes in levels]
 
-    def append(self, leaf: bytes, full: Full) -> None:
+    def append(self, leaf: bytes, full: FullTile) -> None:
         """Add the hash of one leaf. `full(level, index, hashes)` is told of each tile that it fills, lowest first."""
         self.size += 1
         level, found = 0, leaf

@@ -44,7 +44,7 @@ class Verifier:
             body = base64_bytes(material)
         except ValueError:
             raise LedgerError(f"verifier key: {expected}, found {text.strip()!r}") from None
-        found = cls(named(name), body[1:], body[0] if body else 0)
+        found = cls(require_key_name(name), body[1:], body[0] if body else 0)
         if found.kind not in (ED25519, COSIGNATURE) or len(found.public) != _PUBLIC:
             raise LedgerError(f"verifier key {name}: {expected}, found another kind of key")
         if found.key_id.hex() != key_id:
@@ -54,7 +54,7 @@ class Verifier:
     def holds(self, text: bytes, signature: bytes) -> bool:
         """Whether this key made the signature (without key id) over the text of a note."""
         if self.kind == COSIGNATURE:
-            text, signature = cosigned(text, int.from_bytes(signature[:8], "big")), signature[8:]
+            text, signature = cosigned_message(text, int.from_bytes(signature[:8], "big")), signature[8:]
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
         except InvalidSignature:
@@ -119,7 +119,7 @@ class Note:
         return tuple(signed)
 
 
-def signed(text: bytes, signers: Sequence[Signer]) -> bytes:
+def sign_note(text: bytes, signers: Sequence[Signer]) -> bytes:
     """A note: the text, and one line by each signer."""
     return text + b"\n" + "".join(signer.line(text) for signer in signers).encode()
 
@@ -129,12 +129,12 @@ def signature_line(verifier: Verifier, signature: bytes) -> str:
     return f"{_DASH}{verifier.name} {_text(verifier.key_id + signature)}\n"
 
 
-def cosigned(text: bytes, seconds: int) -> bytes:
+def cosigned_message(text: bytes, seconds: int) -> bytes:
     """What a witness signs: tlog-cosignature, the Ed25519 signed message."""
     return f"cosignature/v1\ntime {seconds}\n".encode() + text
 
 
-def named(name: str) -> str:
+def require_key_name(name: str) -> str:
     """A key's name, or a log's origin. Raises LedgerError for one that signed-note does not allow."""
     if not name or "+" in name or any(c.isspace() or not c.isprintable() for c in name):
         raise LedgerError(f"expected a name such as records.example.com/calls, without blank or '+', found {name!r}")

@@ -6,13 +6,13 @@ A reader is a callable that gives the bytes of a path; where they lie is the sto
 from collections.abc import Callable, Iterable
 
 from lifecycle.errors import FixityError, LedgerError
-from lifecycle.evidence.merkle import EMPTY_ROOT, TILE_WIDTH, Edge, node_hash, perfect_root
+from lifecycle.evidence.merkle import EMPTY_ROOT, TILE_WIDTH, TreeEdge, node_hash, perfect_root
 
 HASH = 32  # bytes
 LONGEST_LEAF = 2**16 - 1  # the length of a leaf is a uint16
 ENTRIES = "entries"
 
-Read = Callable[[str], bytes]
+ReadTile = Callable[[str], bytes]
 
 
 def tile_path(level: int | str, index: int, width: int = TILE_WIDTH) -> str:
@@ -29,7 +29,7 @@ def width_at(size: int, level: int, index: int) -> int:
     return max(0, min(TILE_WIDTH, (size >> 8 * level) - index * TILE_WIDTH))
 
 
-def bundle(leaves: Iterable[bytes]) -> bytes:
+def encode_bundle(leaves: Iterable[bytes]) -> bytes:
     """Leaves as an entry bundle. Raises LedgerError for a leaf over 65,535 bytes."""
     body = bytearray()
     for leaf in leaves:
@@ -39,7 +39,7 @@ def bundle(leaves: Iterable[bytes]) -> bytes:
     return bytes(body)
 
 
-def leaves_of(path: str, body: bytes, count: int) -> list[bytes]:
+def decode_bundle(path: str, body: bytes, count: int) -> list[bytes]:
     """The leaves in an entry bundle. Raises FixityError naming it where it is not `count` whole leaves."""
     leaves, at = [], 0
     while at + 2 <= len(body):
@@ -54,7 +54,7 @@ def leaves_of(path: str, body: bytes, count: int) -> list[bytes]:
 class Tiles:
     """The hashes of a tree of `size` leaves, read tile by tile; each tile once. `used` are the paths that were read."""
 
-    def __init__(self, size: int, read: Read) -> None:
+    def __init__(self, size: int, read: ReadTile) -> None:
         self.size, self._read = size, read
         self._known: dict[tuple[int, int], bytes] = {}
         self.used: list[str] = []
@@ -71,10 +71,10 @@ class Tiles:
             self._known[level, index] = body
         return self._known[level, index]
 
-    def edge(self) -> Edge:
+    def edge(self) -> TreeEdge:
         """Where the tree can be appended to."""
         levels = [self._hashes(level, self.size >> 8 * level) for level in range(_levels(self.size))]
-        return Edge(self.size, levels)
+        return TreeEdge(self.size, levels)
 
     def root(self, start: int, end: int) -> bytes:
         """MTH(D[start:end]) of RFC 6962, section 2.1; `start` is where a subtree begins."""

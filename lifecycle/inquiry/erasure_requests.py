@@ -10,41 +10,43 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.crm.control.request_table import LONGEST_TEXT, ErasureRequest, keys_of
-from lifecycle.custody.record_lookup import Recorded, lookup
+from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.canonical import canonical_json, sha256_hex
-from lifecycle.policy.erasure import Outcome, Verdict, answer_by, verdict
+from lifecycle.policy.erasure import ErasureAnswer, ErasureOutcome, answer_erasure_request, last_day_to_answer
 
 _CALLS_A_LOOK = 500
-_GONE_NOW = Verdict(Outcome.GONE, ("it left the CRM this moment; `lifecycle record` says why",), None, None, False)
+_GONE_NOW = ErasureAnswer(
+    ErasureOutcome.GONE, ("it left the CRM this moment; `lifecycle record` says why",), None, None, False
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredRequest:
     """One request and what it comes to. No request: the call was gone before anybody registered one."""
 
     call_id: str
     request: ErasureRequest | None
-    verdict: Verdict
+    verdict: ErasureAnswer
     registered: bool = False
 
     @property
     def answer_by(self) -> date | None:
         """The last day to answer the person."""
-        return answer_by(self.request.received_on) if self.request else None
+        return last_day_to_answer(self.request.received_on) if self.request else None
 
 
-def register(
+def register_requests(
     lifecycle: Lifecycle, calls: Sequence[str], by: str, as_of: date, received: date | None, reference: str | None
-) -> list[Answered]:
+) -> list[AnsweredRequest]:
     """Put requests on file, restrict their calls, and say what each comes to on a night. Safe to run again.
 
     All of them or none: InputError for a call that is nowhere, or a day of receipt that is still to come. Without
     `received` and `reference` an open request of the call is the one that is meant.
     """
-    require_requests(lifecycle)
+    require_request_table(lifecycle)
     today = lifecycle.now().astimezone(ZoneInfo(lifecycle.settings.nightly_timezone)).date()
     if received is not None and received > today:
         raise InputError(f"--received {received}: expected a day up to {today}. Nothing was registered")
@@ -63,16 +65,16 @@ def register(
     for name, _, records in found:
         one, new = meant.get(name, (None, False))
         said = judged.get(one.id, _GONE_NOW) if one else _gone(records)
-        answers.append(Answered(name, one, said, new))
+        answers.append(AnsweredRequest(name, one, said, new))
     return answers
 
 
-def withdraw(lifecycle: Lifecycle, request_id: str, by: str) -> ErasureRequest:
+def withdraw_request(lifecycle: Lifecycle, request_id: str, by: str) -> ErasureRequest:
     """Withdraw a request and lift the restriction where no other asks for it. Safe to run again.
 
     Raises InputError for an id that is on no file.
     """
-    require_requests(lifecycle)
+    require_request_table(lifecycle)
     requests, at = lifecycle.crm.control.requests, lifecycle.now().astimezone(UTC).isoformat()
     with lifecycle.crm.database.reading() as connection:
         one = requests.by_id(connection, request_id)
@@ -85,7 +87,7 @@ def withdraw(lifecycle: Lifecycle, request_id: str, by: str) -> ErasureRequest:
     return replace(one, withdrawn_at=one.withdrawn_at or at, withdrawn_by=one.withdrawn_by or by)
 
 
-def open_requests(lifecycle: Lifecycle, as_of: date) -> list[Answered]:
+def open_requests(lifecycle: Lifecycle, as_of: date) -> list[AnsweredRequest]:
     """Every request that is neither withdrawn nor done, the earliest first, and what it comes to on a night.
 
     No control table: nobody ever registered one.
@@ -93,23 +95,23 @@ def open_requests(lifecycle: Lifecycle, as_of: date) -> list[Answered]:
     with lifecycle.crm.database.reading() as connection:
         pending = lifecycle.crm.control.requests.pending(connection)
     judged = _judged(lifecycle, pending, as_of)
-    return [Answered(one.call_id, one, judged[one.id]) for one in pending if one.id in judged]
+    return [AnsweredRequest(one.call_id, one, judged[one.id]) for one in pending if one.id in judged]
 
 
-def require_requests(lifecycle: Lifecycle) -> None:
+def require_request_table(lifecycle: Lifecycle) -> None:
     """Raise SourceError where `lifecycle init` has not made the table of requests."""
     if not lifecycle.crm.control.complete():
         raise SourceError("the CRM has no table of erasure requests. Run `lifecycle init` once; nothing was done")
 
 
-def _found(lifecycle: Lifecycle, call: str) -> tuple[str, Any, tuple[Recorded, ...]]:
+def _found(lifecycle: Lifecycle, call: str) -> tuple[str, Any, tuple[DeletionOnRecord, ...]]:
     """A call's name as records have it, its key where it is live, its deletion records where it is gone."""
     with lifecycle.crm.database.reading() as connection:
         _, facts = lifecycle.crm.facts.find(connection, call)
     if facts.num_rows:
         key = facts["call_id"][0].as_py()
         return call_id_text(key), key, ()
-    known = lookup(lifecycle, call)
+    known = find_records(lifecycle, call)
     if known.live:
         problem = "it is in the CRM, and the facts query of the source does not give it"
         raise InputError(f"call {call!r}: {problem}: nobody can say what keeps it. Nothing was registered")
@@ -143,9 +145,9 @@ def _meant(
     ), True
 
 
-def _judged(lifecycle: Lifecycle, requests: Sequence[ErasureRequest], as_of: date) -> dict[str, Verdict]:
+def _judged(lifecycle: Lifecycle, requests: Sequence[ErasureRequest], as_of: date) -> dict[str, ErasureAnswer]:
     """What each request of a live call comes to, by id. Several for one call come to the same: the earliest counts."""
-    crm, policies, found = lifecycle.crm, lifecycle.policies, dict[str, Verdict]()
+    crm, policies, found = lifecycle.crm, lifecycle.policies, dict[str, ErasureAnswer]()
     for start in range(0, len(requests), _CALLS_A_LOOK):
         some = requests[start : start + _CALLS_A_LOOK]
         with crm.database.reading() as connection:
@@ -154,14 +156,14 @@ def _judged(lifecycle: Lifecycle, requests: Sequence[ErasureRequest], as_of: dat
         for one in some:
             rows = facts.filter(pc.equal(names, one.call_id))
             if rows.num_rows:
-                found[one.id] = verdict(rows, policies.schedules, policies.holds, as_of)
+                found[one.id] = answer_erasure_request(rows, policies.schedules, policies.holds, as_of)
     return found
 
 
-def _gone(records: tuple[Recorded, ...]) -> Verdict:
+def _gone(records: tuple[DeletionOnRecord, ...]) -> ErasureAnswer:
     """The call left the CRM before; its copy may be there still, and a person decides about it."""
     record = records[0].record
     destroy_on = date.fromisoformat(record["destroy_on"]) if record["destroy_on"] else None
     copy = f"on {destroy_on}" if destroy_on else "never"
     words = f"it left the CRM at {record['purged_at']}; its archived copy goes {copy}. A person must decide about it"
-    return Verdict(Outcome.GONE, (words,), None, destroy_on, True)
+    return ErasureAnswer(ErasureOutcome.GONE, (words,), None, destroy_on, True)

@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from lifecycle.custody.archived_copy import ArchivedCopy, archived_copy
-from lifecycle.custody.record_lookup import Recorded, lookup
+from lifecycle.custody.archived_copy import ArchivedCopy, read_archived_copy
+from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
 from lifecycle.deployment.lifecycle import Lifecycle, fact_kinds
 from lifecycle.errors import InputError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.documents.hold import Extension, Hold
-from lifecycle.policy.documents.schedule import Rule, Schedule, names_of
-from lifecycle.policy.evaluation.condition_matching import matches, within
-from lifecycle.policy.evaluation.disposition import NEVER, Disposition, bounded, judge
-from lifecycle.policy.evaluation.distinct_cases import ERASURE, has
-from lifecycle.policy.evaluation.regime_explanation import LawSays, latest_day, law_by_law
+from lifecycle.policy.documents.schedule import Rule, Schedule, industry_names
+from lifecycle.policy.evaluation.condition_matching import match_conditions, rows_in_scope
+from lifecycle.policy.evaluation.disposition import NEVER, Disposition, dispose_with_bounds, evaluate_rules
+from lifecycle.policy.evaluation.distinct_cases import ERASURE_FACT, presence_fact
+from lifecycle.policy.evaluation.regime_explanation import RegimeStatement, explain_regimes, latest_lawful_day
 
 _ANSWERS = tuple(Disposition)
 NO_MATCH, LAWS_ONLY = "does not match", "its laws only"
@@ -29,7 +29,7 @@ _UNSETTLED = (Disposition.UNSCHEDULED, Disposition.CONFLICT, Disposition.AWAITIN
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ExplainedRule:
     """What one rule says of the call, or of one component. No rule: none speaks of such a call.
 
     `purge_from` and `destroy_from` are the first days, None where they cannot be known, date.max for never. `wins`:
@@ -48,7 +48,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExplainedOutcome:
     """What comes of it for the whole call (`component` None) or for one component with rules of its own.
 
     `earliest`: the first day it may leave the CRM; `latest`: the day by which it should have, by a law's maximum or
@@ -70,7 +70,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class CallExplanation:
     """One call on one day: its facts (a row an industry), each rule, law and hold, and what comes of them.
 
     A call that is gone has no facts and no outcome, but at least one record, and a copy for each. Of a live call no
@@ -83,18 +83,18 @@ class Explanation:
     git_commit: str | None
     git_dirty: bool | None
     facts: tuple[Mapping[str, Any], ...] = ()
-    judgements: tuple[Judgement, ...] = ()
-    laws: tuple[LawSays, ...] = ()
+    judgements: tuple[ExplainedRule, ...] = ()
+    laws: tuple[RegimeStatement, ...] = ()
     holds: tuple[Hold, ...] = ()
     extensions: tuple[Extension, ...] = ()
     erasure_requested_on: date | None = None
-    outcomes: tuple[Outcome, ...] = ()
-    records: tuple[Recorded, ...] = ()
+    outcomes: tuple[ExplainedOutcome, ...] = ()
+    records: tuple[DeletionOnRecord, ...] = ()
     copies: tuple[ArchivedCopy, ...] = ()
     absent: tuple[str, ...] = ()
 
 
-def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
+def explain_call(lifecycle: Lifecycle, call: str, as_of: date) -> CallExplanation:
     """Explain a call by its key as a person types it, under the lifecycle's policies.
 
     The facts are as the CRM has them now, whatever the day. Raises InputError for a call that is nowhere.
@@ -103,7 +103,7 @@ def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
     crm = lifecycle.crm_reading(fact_kinds(policies.schedules, shown=True))
     with crm.database.reading() as connection:
         _, facts = crm.facts.find(connection, call)
-    told = Explanation(call, as_of, policies.git_commit, policies.git_dirty)
+    told = CallExplanation(call, as_of, policies.git_commit, policies.git_dirty)
     if not facts.num_rows:
         return _gone(lifecycle, told)
     outcomes = tuple(_outcomes(lifecycle, facts, as_of))
@@ -113,7 +113,7 @@ def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
         call_id=call_id_text(facts["call_id"][0].as_py()),
         facts=tuple(facts.to_pylist()),
         judgements=tuple(_judgements(lifecycle, facts, as_of, outcomes)),
-        laws=tuple(law_by_law(*asked)),
+        laws=tuple(explain_regimes(*asked)),
         holds=tuple(_binding(lifecycle, facts, policies.holds.active(as_of))),
         extensions=tuple(_binding(lifecycle, facts, policies.holds.active_extensions(as_of))),
         erasure_requested_on=_request(facts),
@@ -122,24 +122,26 @@ def explain(lifecycle: Lifecycle, call: str, as_of: date) -> Explanation:
     )
 
 
-def _gone(lifecycle: Lifecycle, told: Explanation) -> Explanation:
+def _gone(lifecycle: Lifecycle, told: CallExplanation) -> CallExplanation:
     call = told.call_id
-    known = lookup(lifecycle, call)
+    known = find_records(lifecycle, call)
     if known.live:
         raise InputError(f"call {call!r}: it is in the CRM, and the facts query of the source does not give it: kept")
     if not known.records:
         raise InputError(f"call {call!r}: expected a call of the CRM or of the record, found it in neither")
-    copies = tuple(archived_copy(lifecycle.store, one) for one in known.records)
+    copies = tuple(read_archived_copy(lifecycle.store, one) for one in known.records)
     return replace(told, call_id=known.call_id, records=known.records, copies=copies)
 
 
 def _request(facts: pa.Table) -> date | None:
-    days = facts[ERASURE].to_pylist() if ERASURE in facts.column_names else []
+    days = facts[ERASURE_FACT].to_pylist() if ERASURE_FACT in facts.column_names else []
     return min((day for day in days if day), default=None)
 
 
 def _is_absent(facts: pa.Table, component: str) -> bool:
-    return has(component) in facts.column_names and set(facts[has(component)].to_pylist()) == {False}
+    return presence_fact(component) in facts.column_names and set(facts[presence_fact(component)].to_pylist()) == {
+        False
+    }
 
 
 def _schedules(lifecycle: Lifecycle, facts: pa.Table) -> list[Schedule | None]:
@@ -152,14 +154,14 @@ def _components(lifecycle: Lifecycle, facts: pa.Table) -> list[str | None]:
     return [None, *sorted(found)]
 
 
-def _outcomes(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> Iterator[Outcome]:
+def _outcomes(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> Iterator[ExplainedOutcome]:
     policies = lifecycle.policies
     for component in _components(lifecycle, facts):
-        for row in bounded(facts, policies.schedules, policies.holds, as_of, component).to_pylist():
+        for row in dispose_with_bounds(facts, policies.schedules, policies.holds, as_of, component).to_pylist():
             schedule = policies.schedules.by_industry.get(row["industry"] or "")
             earliest = row["purge_from"]
             known = earliest is not None and earliest != NEVER and schedule and row["disposition"] not in _UNSETTLED
-            yield Outcome(
+            yield ExplainedOutcome(
                 component,
                 row["disposition"],
                 row["detail"],
@@ -167,19 +169,21 @@ def _outcomes(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> Iterator[Ou
                 row["rule_id"],
                 row["trigger_date"],
                 earliest,
-                latest_day(earliest, row["ceiling"], schedule) if known and schedule else None,
+                latest_lawful_day(earliest, row["ceiling"], schedule) if known and schedule else None,
                 row["floor"],
                 row["ceiling"],
                 row["destroy_on"] or (NEVER if earliest is not None else None),
             )
 
 
-def _judgements(lifecycle: Lifecycle, facts: pa.Table, as_of: date, outcomes: Sequence[Outcome]) -> Iterator[Judgement]:
+def _judgements(
+    lifecycle: Lifecycle, facts: pa.Table, as_of: date, outcomes: Sequence[ExplainedOutcome]
+) -> Iterator[ExplainedRule]:
     """Every rule of every industry of the call: those that speak of it first, of each component after the call."""
-    policies, silent = lifecycle.policies, list[Judgement]()
+    policies, silent = lifecycle.policies, list[ExplainedRule]()
     winners = {(one.component, one.industry, one.rule_id) for one in outcomes}
     for component in dict.fromkeys(one.component for one in outcomes):
-        said = judge(facts, policies.schedules, policies.holds, as_of, component).to_pylist()
+        said = evaluate_rules(facts, policies.schedules, policies.holds, as_of, component).to_pylist()
         for row in said:
             schedule = policies.schedules.by_industry.get(row["industry"] or "")
             wins = (component, row["industry"], row["rule_id"]) in winners
@@ -191,7 +195,7 @@ def _judgements(lifecycle: Lifecycle, facts: pa.Table, as_of: date, outcomes: Se
 
 def _judgement(
     row: Mapping[str, Any], component: str | None, schedule: Schedule | None, wins: bool
-) -> Iterator[Judgement]:
+) -> Iterator[ExplainedRule]:
     """One rule's; none where a rule for the whole call names no law that says anything of the component."""
     rule = next((rule for rule in schedule.rules if rule.id == row["rule_id"]), None) if schedule else None
     dates = (row["trigger_date"], row["purge_from"], row["destroy_from"])
@@ -200,31 +204,31 @@ def _judgement(
         verdict = LAWS_ONLY
         if (row["floor"], row["ceiling"]) == (None, None):
             return
-    yield Judgement(row["industry"], component, rule, verdict, row["detail"], *dates, wins)
+    yield ExplainedRule(row["industry"], component, rule, verdict, row["detail"], *dates, wins)
 
 
-def _silent(lifecycle: Lifecycle, facts: pa.Table, said: Sequence[Mapping[str, Any]]) -> Iterator[Judgement]:
+def _silent(lifecycle: Lifecycle, facts: pa.Table, said: Sequence[Mapping[str, Any]]) -> Iterator[ExplainedRule]:
     """The rules that do not speak of the call, and why."""
     for index, schedule in enumerate(_schedules(lifecycle, facts)):
         spoke = {row["rule_id"] for row in said if row["row"] == index}
         for rule in schedule.rules if schedule else ():
             if schedule and rule.id not in spoke:
                 why = _why_not(facts.slice(index, 1), rule)
-                yield Judgement(schedule.industry, rule.component, rule, NO_MATCH, why)
+                yield ExplainedRule(schedule.industry, rule.component, rule, NO_MATCH, why)
 
 
 def _why_not(facts: pa.Table, rule: Rule) -> str:
     """The first condition of a rule that one row of facts does not meet."""
     for name, values in rule.when.items():
-        if not matches(facts, {name: values})[1][0].as_py():
+        if not match_conditions(facts, {name: values})[1][0].as_py():
             return f"{name} is {facts[name][0].as_py()}; the rule asks for {', '.join(values)}"
-    return f"{has(rule.component)} is false" if rule.component else "another rule speaks of it"
+    return f"{presence_fact(rule.component)} is false" if rule.component else "another rule speaks of it"
 
 
 def _binding(lifecycle: Lifecycle, facts: pa.Table, active: Sequence[T]) -> Iterator[T]:
     """The active holds or extensions that the call is in the scope of, whatever its rules say."""
     usual = lifecycle.crm.source.timezone
-    where = [(s.timezone, names_of(s)) if s else (usual, frozenset[str]()) for s in _schedules(lifecycle, facts)]
+    where = [(s.timezone, industry_names(s)) if s else (usual, frozenset[str]()) for s in _schedules(lifecycle, facts)]
     for each in active:
-        if any(within(facts.slice(row, 1), each, *its)[0].as_py() for row, its in enumerate(where)):
+        if any(rows_in_scope(facts.slice(row, 1), each, *its)[0].as_py() for row, its in enumerate(where)):
             yield each

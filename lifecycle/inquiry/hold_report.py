@@ -11,18 +11,18 @@ import pyarrow.compute as pc
 from lifecycle.crm.reading.facts import Facts, Narrowing
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.plan import require_hold_facts
-from lifecycle.policy.documents.hold import Hold, Scope
-from lifecycle.policy.documents.model_types import folded
-from lifecycle.policy.documents.schedule import Schedules, names_of
+from lifecycle.policy.documents.hold import Hold, HoldScope
+from lifecycle.policy.documents.model_types import fold_name
+from lifecycle.policy.documents.schedule import Schedules, industry_names
 from lifecycle.policy.erasure import LEGAL_REVIEW
-from lifecycle.policy.evaluation.condition_matching import held_by
-from lifecycle.policy.evaluation.disposition import dispose
+from lifecycle.policy.evaluation.condition_matching import holds_on_rows
+from lifecycle.policy.evaluation.disposition import dispose_calls
 
 SAMPLES = 3
 
 
 @dataclass
-class Matter:
+class HoldReport:
     """One hold on one night: the calls in it (of a released one too), by scope; those a lawyer must look at."""
 
     hold: Hold
@@ -38,74 +38,76 @@ class Matter:
         return self.active and (self.legal_review > 0 or not all(self.by_scope))
 
 
-def matters(lifecycle: Lifecycle, as_of: date) -> list[Matter]:
+def hold_reports(lifecycle: Lifecycle, as_of: date) -> list[HoldReport]:
     """Every hold on file, the active ones first, with its calls counted one by one.
 
     Raises PolicyError where a hold asks for a fact that the source does not give.
     """
     require_hold_facts(lifecycle)
     every = [
-        Matter(hold, hold.active(as_of), [0] * len(hold.scope)) for hold in lifecycle.policies.holds.by_id.values()
+        HoldReport(hold, hold.active(as_of), [0] * len(hold.scope)) for hold in lifecycle.policies.holds.by_id.values()
     ]
     with lifecycle.crm.database.reading() as connection:
         spellings = [raw for raw, _ in lifecycle.crm.facts.census(connection) if raw is not None]
     for matter in every:
-        wanted = [narrowing(scope, spellings, lifecycle.policies.schedules) for scope in matter.hold.scope]
+        wanted = [narrow_to_scope(scope, spellings, lifecycle.policies.schedules) for scope in matter.hold.scope]
         with lifecycle.crm.database.reading() as connection:
             for facts in lifecycle.crm.facts.in_scopes(connection, wanted):
                 _count(lifecycle, matter, facts, as_of)
     return sorted(every, key=lambda matter: (not matter.active, matter.hold.id))
 
 
-def idle_scopes(facts: Facts, connection: Any, hold: Hold, spellings: Sequence[str], of: Schedules) -> Iterator[int]:
+def scopes_without_calls(
+    facts: Facts, connection: Any, hold: Hold, spellings: Sequence[str], of: Schedules
+) -> Iterator[int]:
     """The numbers, from 1, of the scopes of a hold that no call of the CRM can be in."""
     for number, scope in enumerate(hold.scope, 1):
-        wanted = narrowing(scope, spellings, of)
+        wanted = narrow_to_scope(scope, spellings, of)
         if not all(wanted.wanted.values()) or not facts.any_in(connection, wanted):
             yield number
 
 
-def narrowing(scope: Scope, spellings: Sequence[str], schedules: Schedules) -> Narrowing:
+def narrow_to_scope(scope: HoldScope, spellings: Sequence[str], schedules: Schedules) -> Narrowing:
     """What a scope wants of each fact, industries as the CRM spells them."""
     wanted = scope.wanted()
     if "industry" in wanted:
-        names = {folded(value) for value in wanted["industry"]}
+        names = {fold_name(value) for value in wanted["industry"]}
         of = {raw: schedules.of(raw) for raw in spellings}
-        meant = {raw: {folded(raw)} | (names_of(found) if found else set()) for raw, found in of.items()}
+        meant = {raw: {fold_name(raw)} | (industry_names(found) if found else set()) for raw, found in of.items()}
         wanted["industry"] = frozenset(raw.strip() for raw in spellings if meant[raw] & names)
     return Narrowing(wanted, scope.first_day, scope.last_day)
 
 
-def held_rows(lifecycle: Lifecycle, facts: pa.Table, hold: Hold) -> pa.Array:
+def rows_under_hold(lifecycle: Lifecycle, facts: pa.Table, hold: Hold) -> pa.Array:
     """A mask of the rows of facts that are in a hold's scope, whatever their industry, in its schedule's zone."""
     schedules, usual = lifecycle.policies.schedules, lifecycle.crm.source.timezone
     written = facts["industry"].combine_chunks()
     rows = []
     for raw in written.unique().to_pylist():
         of = schedules.of(raw)
-        its = (of.timezone, names_of(of)) if of else (usual, frozenset[str]())
+        its = (of.timezone, industry_names(of)) if of else (usual, frozenset[str]())
         here = pc.indices_nonzero(pc.is_null(written) if raw is None else pc.fill_null(pc.equal(written, raw), False))
-        rows.append(here.filter(pc.is_valid(held_by(facts.take(here), [hold], *its))))
+        rows.append(here.filter(pc.is_valid(holds_on_rows(facts.take(here), [hold], *its))))
     places = pa.array(range(facts.num_rows), pa.uint64())
     return pc.is_in(places, pa.concat_arrays(rows)) if rows else pa.array([], pa.bool_())
 
 
-def _count(lifecycle: Lifecycle, matter: Matter, facts: pa.Table, as_of: date) -> None:
-    masks = [held_rows(lifecycle, facts, _only(matter.hold, scope)) for scope in matter.hold.scope]
+def _count(lifecycle: Lifecycle, matter: HoldReport, facts: pa.Table, as_of: date) -> None:
+    masks = [rows_under_hold(lifecycle, facts, _only(matter.hold, scope)) for scope in matter.hold.scope]
     for number, mask in enumerate(masks):
         matter.by_scope[number] += _calls(facts.filter(mask))
-    held = facts.filter(held_rows(lifecycle, facts, matter.hold))
+    held = facts.filter(rows_under_hold(lifecycle, facts, matter.hold))
     matter.calls += _calls(held)
     if matter.active and held.num_rows:
         whole = facts.filter(pc.is_in(facts["call_id"], held["call_id"].combine_chunks()))
-        disposed = dispose(whole, lifecycle.policies.schedules, lifecycle.policies.holds, as_of)
+        disposed = dispose_calls(whole, lifecycle.policies.schedules, lifecycle.policies.holds, as_of)
         found = disposed.filter(pc.match_substring(pc.fill_null(disposed["detail"], ""), LEGAL_REVIEW))
         matter.legal_review += found.num_rows
         for row in found.slice(0, SAMPLES - len(matter.reasons)).to_pylist():
             matter.reasons[str(row["call_id"])] = row["detail"]
 
 
-def _only(hold: Hold, scope: Scope) -> Hold:
+def _only(hold: Hold, scope: HoldScope) -> Hold:
     return hold.model_copy(update={"scope": (scope,)})
 
 

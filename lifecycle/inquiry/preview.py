@@ -11,14 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.authority.usual_night import Background, background
+from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.reading.rows import UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.night.archive import same
-from lifecycle.night.plan import IndustryCount, survey, wanted_schedules
+from lifecycle.night.archive import equals_or_both_null
+from lifecycle.night.plan import IndustryCount, survey_calls, wanted_schedules
 from lifecycle.policy.documents.schedule import Schedule
-from lifecycle.policy.plan import REVIEW, percent, reasons_to_wait
+from lifecycle.policy.plan import REVIEW_REASON, format_percent, reasons_to_wait
 
 SAMPLE_CALLS = 200
 _A_TABLE = 50
@@ -41,16 +41,16 @@ class IndustryPreview:
     @property
     def max_share(self) -> str:
         """The brake, as people write it."""
-        return percent(self.schedule.max_share)
+        return format_percent(self.schedule.max_share)
 
     @property
     def brake(self) -> bool:
         """Whether more is due than the brake lets go."""
-        return any(not reason.startswith(REVIEW) for reason in self.waits_for)
+        return any(not reason.startswith(REVIEW_REASON) for reason in self.waits_for)
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class NightPreview:
     """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used."""
 
     as_of: date
@@ -64,41 +64,41 @@ class Preview:
         return bool(self.broken) or any(industry.waits_for for industry in self.industries.values())
 
 
-def preview(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> Preview:
+def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> NightPreview:
     """Judge every call as of a day, for every industry or for one. Raises PolicyError for one that is unknown."""
     schedules = {schedule.industry: schedule for schedule in wanted_schedules(lifecycle.policies, only)}
-    against = background(lifecycle, as_of, list(schedules.values()))
-    result, due = survey(lifecycle, as_of)
+    against = night_baselines(lifecycle, as_of, list(schedules.values()))
+    result, due = survey_calls(lifecycle, as_of)
     samples: defaultdict[str, defaultdict[str | None, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for industry, table in due:
         for component in table["component"].unique().to_pylist() if industry in schedules else ():
-            some = table.filter(same(table["component"], component))["call_id"].to_pylist()
+            some = table.filter(equals_or_both_null(table["component"], component))["call_id"].to_pylist()
             samples[industry][component] += _spread(some, _A_TABLE)
     found = {
         name: _industry(lifecycle, schedules[name], count, against[name], samples[name])
         for name, count in result.industries.items()
         if name in schedules
     }
-    return Preview(as_of, found, result.unscheduled, result.broken)
+    return NightPreview(as_of, found, result.unscheduled, result.broken)
 
 
 def _industry(
     lifecycle: Lifecycle,
     schedule: Schedule,
     count: IndustryCount,
-    against: Background,
+    against: NightBaseline,
     samples: Mapping[str | None, list[Any]],
 ) -> IndustryPreview:
     waits_for = reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual)
     size = sum(
-        bytes_a_call(lifecycle.crm, _spread(sample, SAMPLE_CALLS), component)
+        mean_call_bytes(lifecycle.crm, _spread(sample, SAMPLE_CALLS), component)
         * (count.components[component] if component else count.due)
         for component, sample in samples.items()
     )
     return IndustryPreview(schedule, count, waits_for, round(size))
 
 
-def bytes_a_call(crm: Crm, sample: list[Any], component: str | None = None) -> float:
+def mean_call_bytes(crm: Crm, sample: list[Any], component: str | None = None) -> float:
     """The mean size of calls, or of one component, with all rows, before compression. Unreadable ones, files: no."""
     if not sample:
         return 0

@@ -8,21 +8,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.crm.reading.fact_values import times
+from lifecycle.crm.reading.fact_values import parse_times
 from lifecycle.errors import PolicyError
 from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.schedule import Example, Schedule, Schedules
-from lifecycle.policy.documents.yaml_document import Document, read_document
-from lifecycle.policy.evaluation.disposition import NEVER, Disposition, dispose, dispose_components
-from lifecycle.policy.evaluation.distinct_cases import CREATED, Asked, asked_by, has
+from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document
+from lifecycle.policy.evaluation.disposition import NEVER, Disposition, dispose_calls, dispose_components
+from lifecycle.policy.evaluation.distinct_cases import CREATION_FACTS, RequiredFacts, presence_fact, required_facts
 
 # Late enough that every trigger has come; early enough that no period leaves the calendar.
 _AS_OF = date(2999, 12, 31)
 _UNKNOWN = (Disposition.AWAITING_TRIGGER, Disposition.UNSCHEDULED, Disposition.CONFLICT)
 
 
-def failing_examples(folder: Path, schedules: Schedules) -> Iterator[str]:
+def failing_worked_examples(folder: Path, schedules: Schedules) -> Iterator[str]:
     """Each worked case whose dates the rules do not give, as `file:line: expected, found`."""
     documents = _documents(folder) if schedules.by_industry else {}
     for schedule in schedules.by_industry.values():
@@ -37,7 +37,7 @@ def failing_examples(folder: Path, schedules: Schedules) -> Iterator[str]:
 def _problem(schedule: Schedule, example: Example, regimes: Mapping[str, Regime]) -> str | None:
     """What one worked case says otherwise than the rules."""
     facts, alone = _facts(schedule, example, regimes), Schedules({schedule.industry: schedule}, {}, regimes)
-    answers = dispose(facts, alone, Holds({}), _AS_OF).to_pylist()
+    answers = dispose_calls(facts, alone, Holds({}), _AS_OF).to_pylist()
     if example.component:
         told = dispose_components(facts, alone, Holds({}), _AS_OF).to_pylist()
         answers = [each for each in told if each["component"] == example.component]
@@ -58,29 +58,29 @@ def _problem(schedule: Schedule, example: Example, regimes: Mapping[str, Regime]
 
 def _facts(schedule: Schedule, example: Example, regimes: Mapping[str, Regime]) -> pa.Table:
     """One call with the facts of the case. A yes or no that is not spoken of is no, any other fact is unknown."""
-    asked = asked_by(schedule, regimes)
-    there = {has(example.component): True} if example.component else {}
+    asked = required_facts(schedule, regimes)
+    there = {presence_fact(example.component): True} if example.component else {}
     given: Mapping[str, Any] = {"industry": schedule.industry, **dict.fromkeys(asked.flags, False), **there}
     columns = {name: _column(name, value, asked, schedule) for name, value in {**given, **example.facts}.items()}
     return pa.table({"call_id": pa.array(["example"]), **columns})
 
 
-def _column(name: str, value: Any, asked: Asked, schedule: Schedule) -> pa.Array:
-    if name in asked.times.union(CREATED):
-        return times([value], schedule.timezone.key)
+def _column(name: str, value: Any, asked: RequiredFacts, schedule: Schedule) -> pa.Array:
+    if name in asked.times.union(CREATION_FACTS):
+        return parse_times([value], schedule.timezone.key)
     if name in asked.flags:
         return pa.array([value if isinstance(value, bool) else None], pa.bool_())
     return pa.array([None if value is None else str(value)], pa.string())
 
 
-def _documents(folder: Path) -> dict[str, Document]:
+def _documents(folder: Path) -> dict[str, YamlDocument]:
     """The schedules' files by digest: a schedule remembers no lines."""
     found = {}
     for path in sorted(folder.glob("*.y*ml")):
         text = path.read_text("utf-8", errors="replace")
         digest = hashlib.sha256(text.encode()).hexdigest()
         try:
-            found[digest] = read_document(path.name, text)
+            found[digest] = read_yaml_document(path.name, text)
         except PolicyError:
             continue
     return found

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from lifecycle.archive.object_store import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.errors import LedgerError, ObjectMissing, OutsideError
-from lifecycle.ledger.log import Published
+from lifecycle.ledger.log import PublishedCheckpoint
 
 ANCHORS = "anchors/"
 WITNESS = "witness"
@@ -23,17 +23,17 @@ class Anchor(Protocol):
 
     name: str
 
-    def show(self, published: Published, at: datetime) -> bytes:
+    def show(self, published: PublishedCheckpoint, at: datetime) -> bytes:
         """Show it a checkpoint; gives what the place gave back. Raises LifecycleError where it did not take it."""
 
 
-def anchor_key(published: Published, name: str) -> str:
+def anchor_key(published: PublishedCheckpoint, name: str) -> str:
     """Where it is kept what a place gave back."""
     root = published.checkpoint.root.hex()[:16]
     return f"{ANCHORS}{published.size:012}-{root}/{name}"
 
 
-def kept(store: ObjectStore, published: Published, name: str) -> bytes | None:
+def kept_answer(store: ObjectStore, published: PublishedCheckpoint, name: str) -> bytes | None:
     """What a place gave back for this checkpoint; None: it was not shown there yet."""
     try:
         return store.get(anchor_key(published, name))
@@ -41,9 +41,9 @@ def kept(store: ObjectStore, published: Published, name: str) -> bytes | None:
         return None
 
 
-def cosigned_checkpoint(store: ObjectStore, published: Published) -> bytes:
+def cosigned_checkpoint(store: ObjectStore, published: PublishedCheckpoint) -> bytes:
     """The checkpoint, with the lines of the witness that saw it."""
-    return published.note + (kept(store, published, WITNESS) or b"")
+    return published.note + (kept_answer(store, published, WITNESS) or b"")
 
 
 class CopyAnchor:
@@ -54,7 +54,7 @@ class CopyAnchor:
     def __init__(self, store: ObjectStore, lock_days: int) -> None:
         self._store, self._lock_days = store, lock_days
 
-    def show(self, published: Published, at: datetime) -> bytes:
+    def show(self, published: PublishedCheckpoint, at: datetime) -> bytes:
         """See Anchor. Gives the copy's key and version."""
         key = f"checkpoints/{published.size:012}-{published.checkpoint.root.hex()[:16]}"
         stored = self._store.put_once(key, published.note)
@@ -71,7 +71,7 @@ class GitAnchor:
     def __init__(self, folder: Path, key: Path) -> None:
         self._folder, self._key = folder, key
 
-    def show(self, published: Published, at: datetime) -> bytes:
+    def show(self, published: PublishedCheckpoint, at: datetime) -> bytes:
         """See Anchor. Gives the commit's id."""
         name = f"{published.checkpoint.origin.replace('/', '_')}.checkpoint"
         (self._folder / name).write_bytes(published.note)
@@ -100,15 +100,15 @@ class GitAnchor:
         return done.stdout.strip()
 
 
-def _said(store: ObjectStore, stored: Stored) -> bytes:
+def _said(store: ObjectStore, stored: StoredObject) -> bytes:
     return f"{store.url}/{stored.key} version {stored.version_id or 'none'}\n".encode()
 
 
-def outside(what: str, error: Exception) -> OutsideError:
+def unreachable_anchor(what: str, error: Exception) -> OutsideError:
     """A place that could not be asked."""
     return OutsideError(f"{what}: could not be asked: {error}. A rerun is safe")
 
 
-def refused(what: str, found: str) -> LedgerError:
+def invalid_answer(what: str, found: str) -> LedgerError:
     """A place whose answer does not hold."""
     return LedgerError(f"{what}: {found}. The checkpoint is not anchored there; find out why")

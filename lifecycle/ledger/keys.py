@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from lifecycle.errors import SettingsError
-from lifecycle.evidence.leaf import Epoch
+from lifecycle.evidence.leaf import EpochKey
 from lifecycle.evidence.notes import Signer, Verifier
 
 RUN_INIT = "Run `lifecycle init` once; nothing was done"
@@ -30,10 +30,10 @@ class Keys(Protocol):
     def verifiers(self, origin: str) -> tuple[Verifier, ...]:
         """The keys whose checkpoints this installation goes on from, the present one first."""
 
-    def epoch(self) -> Epoch:
+    def epoch(self) -> EpochKey:
         """The epoch in which calls are purged now."""
 
-    def epochs(self) -> tuple[Epoch, ...]:
+    def epochs(self) -> tuple[EpochKey, ...]:
         """Every epoch whose key is still there, the oldest first."""
 
 
@@ -60,14 +60,14 @@ class FileKeys:
         mine = [signer.verifier for signer in self.signers(origin)]
         return (*mine, *(_signer(origin, path).verifier for path in retired))
 
-    def epoch(self) -> Epoch:
+    def epoch(self) -> EpochKey:
         """See Keys. The newest by name: a year's key is made by `lifecycle init`, and copied to every worker."""
         found = self.epochs()
         if not found:
             raise SettingsError(f"expected an epoch key in {self.folder}, found none. {RUN_INIT}")
         return found[-1]
 
-    def epochs(self) -> tuple[Epoch, ...]:
+    def epochs(self) -> tuple[EpochKey, ...]:
         """See Keys."""
         return tuple(_epoch(path) for path in sorted(self.folder.glob("*.key")))
 
@@ -90,7 +90,7 @@ class FileKeys:
         if any(epoch.id.startswith(f"{year}-") for epoch in self.epochs()):
             return None
         key = secrets.token_bytes(32)
-        path = self.folder / f"{Epoch.of_key(year, key).id}.key"
+        path = self.folder / f"{EpochKey.of_key(year, key).id}.key"
         write_secret(path, key.hex().encode() + b"\n", "LIFECYCLE_SIGNING_KEY")
         return path
 
@@ -155,12 +155,12 @@ def _signer(origin: str, path: Path) -> Signer:
     return Signer(Verifier(origin, key.public_key().public_bytes_raw()), key.sign)
 
 
-def _epoch(path: Path) -> Epoch:
+def _epoch(path: Path) -> EpochKey:
     try:
         year, key = int(path.stem.partition("-")[0]), bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError):
         raise SettingsError(f"{path}: expected an epoch key, 64 hex digits; found something else") from None
-    found = Epoch.of_key(year, key)
+    found = EpochKey.of_key(year, key)
     if found.id != path.stem or len(key) != 32:
         raise SettingsError(f"{path}: this key belongs to the epoch {found.id}. Restore the file; nothing was done")
     return found

@@ -6,7 +6,7 @@ A purge of that time that was not sealed yet is brought here first.
 from collections.abc import Iterator
 from typing import Any
 
-from lifecycle.archive.object_store import ObjectStore, Stored
+from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.evidence.deletion import PurgeRow, read_records
 
 DELETIONS = "deletions/"
@@ -17,7 +17,7 @@ def entries_key(row: PurgeRow) -> str:
     return f"{DELETIONS}night={row.night}/industry={row.industry}/{row.id}.jsonl"
 
 
-def put_entries(store: ObjectStore, row: PurgeRow) -> Stored:
+def put_entries(store: ObjectStore, row: PurgeRow) -> StoredObject:
     """Write the records, byte for byte as the purge fixed them; again and again the same object."""
     return store.put_once(entries_key(row), row.entries)
 

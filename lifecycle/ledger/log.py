@@ -11,9 +11,17 @@ from dataclasses import dataclass
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.errors import FixityError, LedgerError, ObjectExists, ObjectMissing
 from lifecycle.evidence.checkpoint import Checkpoint
-from lifecycle.evidence.merkle import TILE_WIDTH, Edge, consistency_holds, leaf_hash
+from lifecycle.evidence.merkle import TILE_WIDTH, TreeEdge, consistency_holds, leaf_hash
 from lifecycle.evidence.notes import Signer, Verifier
-from lifecycle.evidence.tiles import ENTRIES, Tiles, bundle, consistency_proof, leaves_of, tile_path, width_at
+from lifecycle.evidence.tiles import (
+    ENTRIES,
+    Tiles,
+    consistency_proof,
+    decode_bundle,
+    encode_bundle,
+    tile_path,
+    width_at,
+)
 
 LEDGER = "ledger/"
 CHECKPOINT = f"{LEDGER}checkpoint"
@@ -21,7 +29,7 @@ _AT_ONCE = 8  # objects: a store far away answers slowly, and a disk flushes sev
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedCheckpoint:
     """A checkpoint that was verified, and the note it came in."""
 
     checkpoint: Checkpoint
@@ -39,7 +47,7 @@ class Log:
     def __init__(self, store: ObjectStore, origin: str, verifiers: Callable[[], Sequence[Verifier]]) -> None:
         self.store, self.origin, self._verifiers = store, origin, verifiers
 
-    def published(self) -> Published | None:
+    def published(self) -> PublishedCheckpoint | None:
         """The checkpoint in the store; None where there is none. Raises FixityError, LedgerError."""
         try:
             body = self.store.get(CHECKPOINT)
@@ -47,14 +55,14 @@ class Log:
             return None
         return self.read(CHECKPOINT, body)
 
-    def read(self, what: str, note: bytes) -> Published:
+    def read(self, what: str, note: bytes) -> PublishedCheckpoint:
         """A checkpoint of this log, verified. Raises FixityError, LedgerError naming `what`."""
         checkpoint = Checkpoint.verified(what, note, self._verifiers())
         if checkpoint.origin != self.origin:
             raise LedgerError(
                 f"{what}: expected the log {self.origin}, found {checkpoint.origin}. Set LIFECYCLE_ORIGIN"
             )
-        return Published(checkpoint, note)
+        return PublishedCheckpoint(checkpoint, note)
 
     def tiles(self, size: int) -> Tiles:
         """The hashes of a tree of that size."""
@@ -70,9 +78,9 @@ class Log:
         """The leaves of one bundle."""
         width = width_at(size, 0, number)
         path = tile_path(ENTRIES, number, width)
-        return leaves_of(f"{LEDGER}{path}", self._object(path), width)
+        return decode_bundle(f"{LEDGER}{path}", self._object(path), width)
 
-    def edge(self, at: Checkpoint) -> Edge:
+    def edge(self, at: Checkpoint) -> TreeEdge:
         """Where the log can be appended to. Raises FixityError where the tiles do not add up to the root."""
         tiles = self.tiles(at.size)
         edge = tiles.edge()
@@ -101,9 +109,9 @@ class Appending:
     Memory: the right edge of the tree, and as many bundles as are on their way.
     """
 
-    def __init__(self, log: Log, after: Published | None) -> None:
+    def __init__(self, log: Log, after: PublishedCheckpoint | None) -> None:
         self._log, self._after = log, after
-        at = after.checkpoint if after else Checkpoint(log.origin, 0, Edge().root())
+        at = after.checkpoint if after else Checkpoint(log.origin, 0, TreeEdge().root())
         self._edge = log.edge(at)
         self._waiting = self._last_bundle(at)
         self._pool, self._putting = ThreadPoolExecutor(_AT_ONCE), deque[Future[None]]()
@@ -117,7 +125,7 @@ class Appending:
         self._edge.append(leaf_hash(leaf), self._put_tile)
         return self._edge.size - 1
 
-    def publish(self, signers: Sequence[Signer]) -> Published:
+    def publish(self, signers: Sequence[Signer]) -> PublishedCheckpoint:
         """Write what is not full, sign, and put the checkpoint in the place of the one before. Raises ObjectExists."""
         if self._waiting:
             self._put_bundle()
@@ -129,7 +137,7 @@ class Appending:
         checkpoint = Checkpoint(self._log.origin, self._edge.size, self._edge.root())
         note = checkpoint.signed(signers)
         self._log.store.swap(CHECKPOINT, note, self._after.note if self._after else None)
-        return Published(checkpoint, note)
+        return PublishedCheckpoint(checkpoint, note)
 
     def _last_bundle(self, at: Checkpoint) -> list[bytes]:
         number, width = divmod(at.size, TILE_WIDTH)
@@ -140,7 +148,7 @@ class Appending:
         return leaves
 
     def _put_bundle(self) -> None:
-        self._put(tile_path(ENTRIES, self._edge.size // TILE_WIDTH, len(self._waiting)), bundle(self._waiting))
+        self._put(tile_path(ENTRIES, self._edge.size // TILE_WIDTH, len(self._waiting)), encode_bundle(self._waiting))
 
     def _put_tile(self, level: int, index: int, hashes: list[bytes]) -> None:
         self._put(tile_path(level, index, len(hashes)), b"".join(hashes))

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterator
 
 from lifecycle.errors import FixityError, ObjectMissing
-from lifecycle.evidence.merkle import Edge, leaf_hash
+from lifecycle.evidence.merkle import TreeEdge, leaf_hash
 from lifecycle.evidence.tiles import ENTRIES, HASH, tile_path, width_at
-from lifecycle.ledger.log import CHECKPOINT, LEDGER, Log, Published
+from lifecycle.ledger.log import CHECKPOINT, LEDGER, Log, PublishedCheckpoint
 
-Damage = dict[str, str]
-See = Callable[[int, bytes], object]
+DamagedObjects = dict[str, str]
+LeafHandler = Callable[[int, bytes], object]
 _NOT_THE_ROOT = "its hashes do not lead to the signed root"
 
 
-def check_log(log: Log, published: Published, see: See) -> Damage:
+def check_log(log: Log, published: PublishedCheckpoint, see: LeafHandler) -> DamagedObjects:
     """What is damaged or missing, by key; `see` is handed each leaf that could be read. Memory: one bundle.
 
     If the leaves lead to the signed root, they are what was signed, and every tile must be what they give. If they do
@@ -34,14 +34,14 @@ def check_log(log: Log, published: Published, see: See) -> Damage:
 
 
 class _Check:
-    def __init__(self, log: Log, published: Published) -> None:
+    def __init__(self, log: Log, published: PublishedCheckpoint) -> None:
         self._log, self._size = log, published.size
-        self.damage: Damage = {}
-        self.other_tiles: Damage = {}
+        self.damage: DamagedObjects = {}
+        self.other_tiles: DamagedObjects = {}
 
-    def grow(self, bundles: Iterator[list[bytes] | None]) -> Edge | None:
+    def grow(self, bundles: Iterator[list[bytes] | None]) -> TreeEdge | None:
         """The tree over some hashes, while the stored tiles are compared. None: a stretch of it is lost."""
-        edge = Edge()
+        edge = TreeEdge()
         for hashes in bundles:
             if hashes is None:
                 return None
@@ -51,7 +51,7 @@ class _Check:
             self._compare(level, index, hashes)
         return edge
 
-    def from_bundles(self, see: See) -> Iterator[list[bytes] | None]:
+    def from_bundles(self, see: LeafHandler) -> Iterator[list[bytes] | None]:
         """The hashes of the leaves; of a bundle that cannot be read, what its tile says."""
         for number in range(-(-self._size >> 8)):
             leaves = self._bundle(number)
@@ -66,7 +66,7 @@ class _Check:
         """The hashes that the tiles of level 0 hold."""
         return (self._tile(number) for number in range(-(-self._size >> 8)))
 
-    def bundles_against_tiles(self) -> Damage:
+    def bundles_against_tiles(self) -> DamagedObjects:
         """The bundles whose leaves are not those of their tile."""
         found = {}
         for number in range(-(-self._size >> 8)):

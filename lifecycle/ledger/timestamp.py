@@ -8,8 +8,8 @@ from urllib.request import Request, urlopen
 from cryptography import x509
 
 from lifecycle.errors import SettingsError
-from lifecycle.ledger.anchors import outside, refused
-from lifecycle.ledger.log import Published
+from lifecycle.ledger.anchors import invalid_answer, unreachable_anchor
+from lifecycle.ledger.log import PublishedCheckpoint
 
 _SECONDS = 20
 
@@ -30,7 +30,7 @@ class TimestampAnchor:
             raise SettingsError(f"LIFECYCLE_ANCHOR_TSA_ROOT: expected a PEM certificate, found: {error}") from error
         self._url = url
 
-    def show(self, published: Published, _at: datetime) -> bytes:
+    def show(self, published: PublishedCheckpoint, _at: datetime) -> bytes:
         """See Anchor. Gives the response as the authority sent it, verified over the whole checkpoint."""
         from rfc3161_client import TimestampRequestBuilder
 
@@ -40,7 +40,7 @@ class TimestampAnchor:
             with urlopen(Request(self._url, asked.as_bytes(), headers), timeout=_SECONDS) as answer:
                 body: bytes = answer.read()
         except (URLError, OSError) as error:
-            raise outside(f"time stamping authority {self._url}", error) from error
+            raise unreachable_anchor(f"time stamping authority {self._url}", error) from error
         self.verify(body, published.note, asked.nonce)
         return body
 
@@ -55,4 +55,6 @@ class TimestampAnchor:
         try:
             builder.build().verify_message(decode_timestamp_response(body), note)
         except (VerificationError, ValueError) as error:
-            raise refused(f"time stamping authority {self._url}", f"its answer does not hold: {error}") from error
+            raise invalid_answer(
+                f"time stamping authority {self._url}", f"its answer does not hold: {error}"
+            ) from error

@@ -9,8 +9,8 @@ from urllib.request import Request, urlopen
 from lifecycle.errors import FixityError
 from lifecycle.evidence.notes import COSIGNATURE, Note, Verifier
 from lifecycle.evidence.tiles import Tiles, consistency_proof
-from lifecycle.ledger.anchors import WITNESS, outside, refused
-from lifecycle.ledger.log import Published
+from lifecycle.ledger.anchors import WITNESS, invalid_answer, unreachable_anchor
+from lifecycle.ledger.log import PublishedCheckpoint
 
 _SECONDS = 20
 _CONFLICT = 409
@@ -24,29 +24,29 @@ class WitnessAnchor:
     def __init__(self, url: str, verifier: Verifier, tiles: Callable[[int], Tiles]) -> None:
         self._url, self._verifier, self._tiles = url.rstrip("/"), verifier, tiles
         if verifier.kind != COSIGNATURE:
-            raise refused(f"witness {verifier.name}", "its key is not one for cosignatures (type 4)")
+            raise invalid_answer(f"witness {verifier.name}", "its key is not one for cosignatures (type 4)")
 
-    def show(self, published: Published, _at: datetime) -> bytes:
+    def show(self, published: PublishedCheckpoint, _at: datetime) -> bytes:
         """See Anchor. Gives the witness's signature lines, verified."""
         what = f"witness {self._verifier.name}"
         status, answer = self._post(published, 0)
         if status == _CONFLICT:  # the specification's way to ask what it cosigned last
             size = answer.decode(errors="replace").strip()
             if not size.isdigit() or int(size) > published.size:
-                raise refused(
+                raise invalid_answer(
                     what, f"it says it cosigned {size[:20]!r} leaves already; the ledger has {published.size}"
                 )
             status, answer = self._post(published, int(size))
         if status != 200:
-            raise refused(what, f"expected its cosignature, found status {status}")
+            raise invalid_answer(what, f"expected its cosignature, found status {status}")
         lines = b"".join(line + b"\n" for line in answer.splitlines() if line.startswith("— ".encode()))
         try:
             Note.from_bytes(what, published.note + lines).verified(what, [self._verifier])
         except FixityError as error:
-            raise refused(what, f"expected its cosignature, found none that holds ({error})") from error
+            raise invalid_answer(what, f"expected its cosignature, found none that holds ({error})") from error
         return lines
 
-    def _post(self, published: Published, old: int) -> tuple[int, bytes]:
+    def _post(self, published: PublishedCheckpoint, old: int) -> tuple[int, bytes]:
         proof = consistency_proof(self._tiles(published.size), old, published.size)
         head = "".join(f"{line}\n" for line in [f"old {old}", *(b64encode(one).decode() for one in proof), ""])
         request = Request(f"{self._url}/add-checkpoint", head.encode() + published.note, method="POST")
@@ -56,4 +56,4 @@ class WitnessAnchor:
         except HTTPError as error:
             return error.code, error.read()
         except (URLError, OSError) as error:
-            raise outside(f"witness {self._verifier.name}", error) from error
+            raise unreachable_anchor(f"witness {self._verifier.name}", error) from error

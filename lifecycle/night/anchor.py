@@ -8,7 +8,7 @@ from lifecycle.archive.object_store import open_store
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LifecycleError, SettingsError
 from lifecycle.evidence.notes import Verifier
-from lifecycle.ledger.anchors import Anchor, CopyAnchor, GitAnchor, anchor_key, kept
+from lifecycle.ledger.anchors import Anchor, CopyAnchor, GitAnchor, anchor_key, kept_answer
 from lifecycle.ledger.log import Log
 from lifecycle.ledger.timestamp import TimestampAnchor
 from lifecycle.ledger.witness import WitnessAnchor
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Anchored:
+class AnchorResult:
     """Where the newest checkpoint is anchored, by the key of what the place gave back; and where it is not, and why."""
 
     size: int = 0
@@ -25,9 +25,9 @@ class Anchored:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def anchor(lifecycle: Lifecycle) -> Anchored:
+def anchor_checkpoint(lifecycle: Lifecycle) -> AnchorResult:
     """Show the checkpoint in the store wherever it was not shown yet. Safe to run again."""
-    log, result = lifecycle.log(), Anchored()
+    log, result = lifecycle.log(), AnchorResult()
     places = dict(_places(lifecycle, log))
     published = log.published() if places else None
     if published is None:
@@ -37,7 +37,7 @@ def anchor(lifecycle: Lifecycle) -> Anchored:
     for name, make in places.items():
         try:
             place = make()
-            if kept(lifecycle.store, published, place.name) is None:
+            if kept_answer(lifecycle.store, published, place.name) is None:
                 answer = place.show(published, lifecycle.now())
                 lifecycle.store.put_once(anchor_key(published, place.name), answer)
             result.done[name] = anchor_key(published, place.name)

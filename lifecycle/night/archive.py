@@ -15,22 +15,22 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit, destroy_folder, put_batch, read_calls
+from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit_manifest, destroy_folder, put_batch, read_calls
 from lifecycle.archive.plans import read_cohort
 from lifecycle.crm.reading.rows import UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
 from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
-from lifecycle.night.cohort import CohortPlan, manifests_of
-from lifecycle.night.ledger_events import observe_set_aside
-from lifecycle.night.recording_files import copy_files
+from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
+from lifecycle.night.ledger_events import queue_set_aside_events
+from lifecycle.night.recording_files import copy_recording_files
 
 BATCH_CALLS = 10_000
 
 
 @dataclass
-class Archived:
+class ArchiveResult:
     """What a cohort's archive holds after the step: its manifests, and the calls that could not be copied, and why.
 
     `calls` are whole ones; `components` counts the calls of which one component was archived, by its name.
@@ -44,15 +44,17 @@ class Archived:
     set_aside: dict[Any, str] = field(default_factory=dict)
 
 
-def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archived:
+def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> ArchiveResult:
     """Archive the planned calls that no committed batch of this plan holds yet. Safe to run again."""
-    result = Archived()
+    result = ArchiveResult()
     with lifecycle.crm.database.lease(cohort.name):
         planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff).sort_by("call_id")
-        for key, (manifest, _) in manifests_of(lifecycle, cohort).items():
+        for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
             _count(result, key, manifest)
             archived = read_calls(lifecycle.store, manifest)[CALL_ID].combine_chunks()
-            done = pc.and_(pc.is_in(planned["call_id"], archived), same(planned["component"], manifest.component))
+            done = pc.and_(
+                pc.is_in(planned["call_id"], archived), equals_or_both_null(planned["component"], manifest.component)
+            )
             planned = planned.filter(pc.invert(done))
         total = _done(result) + planned.num_rows
         for some in _batches(planned):
@@ -60,15 +62,15 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
             if written:
                 _count(result, *written)
             lifecycle.progress(f"archived {cohort.name}", _done(result), total)
-    observe_set_aside(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
+    queue_set_aside_events(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
     return result
 
 
-def _done(result: Archived) -> int:
+def _done(result: ArchiveResult) -> int:
     return result.calls + result.components.total()
 
 
-def _count(result: Archived, key: str, manifest: Manifest) -> None:
+def _count(result: ArchiveResult, key: str, manifest: Manifest) -> None:
     result.manifests.append(key)
     if manifest.component is None:
         result.calls += manifest.calls
@@ -82,31 +84,33 @@ def _batches(planned: pa.Table) -> Iterator[pa.Table]:
     """Some calls at a time, never two destroy dates or two components together."""
     kinds = planned.select(["component", "destroy_on"]).group_by(["component", "destroy_on"]).aggregate([])
     for kind in kinds.sort_by([("component", "ascending"), ("destroy_on", "ascending")]).to_pylist():
-        chosen = planned.filter(reduce(pc.and_, (same(planned[name], value) for name, value in kind.items())))
+        chosen = planned.filter(
+            reduce(pc.and_, (equals_or_both_null(planned[name], value) for name, value in kind.items()))
+        )
         yield from (chosen.slice(start, BATCH_CALLS) for start in range(0, chosen.num_rows, BATCH_CALLS))
 
 
-def same(column: pa.ChunkedArray, value: Any) -> pa.ChunkedArray:
+def equals_or_both_null(column: pa.ChunkedArray, value: Any) -> pa.ChunkedArray:
     """Where a column has a value; None is one."""
     return pc.is_null(column) if value is None else pc.fill_null(pc.equal(column, pa.scalar(value)), False)
 
 
 def _archive_batch(
-    lifecycle: Lifecycle, cohort: CohortPlan, run: Run, planned: pa.Table, result: Archived
+    lifecycle: Lifecycle, cohort: CohortPlan, run: Run, planned: pa.Table, result: ArchiveResult
 ) -> tuple[str, Manifest] | None:
     component, destroy_on = (planned[name][0].as_py() for name in ("component", "destroy_on"))
     found, aside = _read_whole(lifecycle, planned, component)
     batch = f"{cohort.plan.night}-{uuid4().hex[:12]}"
     prefix = cohort_prefix(cohort.plan.industry, cohort.cutoff)
     folder = f"{prefix}{destroy_folder(destroy_on)}{batch}/"
-    copied = copy_files(lifecycle, folder, found, component)
-    put_aside(result.set_aside, aside | copied.set_aside, component)
+    copied = copy_recording_files(lifecycle, folder, found, component)
+    add_set_aside(result.set_aside, aside | copied.set_aside, component)
     tables = _without(found, list(copied.set_aside))
     if not tables["calls"].num_rows:
         return None
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
     manifest = _manifest(lifecycle, cohort, run, batch, objects, files, destroy_on, component)
-    commit(lifecycle.store, folder, manifest)
+    commit_manifest(lifecycle.store, folder, manifest)
     return f"{folder}{MANIFEST}", manifest
 
 
@@ -139,7 +143,7 @@ def _manifest(
     )
 
 
-def put_aside(aside: dict[Any, str], found: Mapping[Any, str], component: str | None) -> None:
+def add_set_aside(aside: dict[Any, str], found: Mapping[Any, str], component: str | None) -> None:
     """Add calls set aside; of one call several components may be."""
     for key, reason in found.items():
         said = reason if component is None else f"{component}: {reason}"

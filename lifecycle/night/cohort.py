@@ -5,8 +5,15 @@ from dataclasses import dataclass
 from datetime import date
 
 from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_manifest
-from lifecycle.archive.plans import accept, accepted, let_through_digests, planned_nights, plans_of_night, read_plans
-from lifecycle.authority.approval import approvals
+from lifecycle.archive.plans import (
+    is_accepted,
+    planned_nights,
+    plans_of_night,
+    put_acceptance,
+    read_plans,
+    released_digests,
+)
+from lifecycle.authority.approval import check_approvals
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import NightError, PlanHeld, PolicyChanged
 from lifecycle.evidence.manifest import Manifest
@@ -47,9 +54,9 @@ def open_cohort(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | 
             f"{industry}: the plan of {plan.night} was made under the schedule {plan.schedule.sha256[:12]}…, "
             f"which {now}. Nothing was purged; plan the night again"
         )
-    waiting = still_waits_for(lifecycle, plan)
+    waiting = open_reasons_to_wait(lifecycle, plan)
     if waiting:
-        raise PlanHeld(held_message(plan, waiting))
+        raise PlanHeld(waiting_message(plan, waiting))
     return CohortPlan(plan, cutoff, schedule)
 
 
@@ -59,27 +66,27 @@ def _changed(schedule: Schedule, plan: Plan) -> str:
     return f"has sha256 {schedule.sha256[:12]}…"
 
 
-def still_waits_for(lifecycle: Lifecycle, plan: Plan) -> tuple[str, ...]:
+def open_reasons_to_wait(lifecycle: Lifecycle, plan: Plan) -> tuple[str, ...]:
     """What a person has to settle yet before this plan runs; empty: it may. Signatures are checked every time.
 
     The brake is let go by an acceptance of exactly this plan, a rule's review by a signed approval of it.
     """
-    brakes = plan.brakes if plan.brakes and not accepted(lifecycle.store, plan) else ()
+    brakes = plan.brakes if plan.brakes and not is_accepted(lifecycle.store, plan) else ()
     if not plan.reviews:
         return brakes
-    found = approvals(lifecycle, plan)
+    found = check_approvals(lifecycle, plan)
     return brakes if found.by else (*brakes, *plan.reviews, *found.refused)
 
 
-def held_message(plan: Plan, waiting: Sequence[str]) -> str:
+def waiting_message(plan: Plan, waiting: Sequence[str]) -> str:
     """Why a plan waits, and what to type to let exactly this one through."""
     return (
         f"{plan.industry}: the plan of {plan.night} waits. {'; '.join(waiting)}.\n"
-        f"Nothing was archived or purged. {' '.join(what_to_type(plan, waiting))}"
+        f"Nothing was archived or purged. {' '.join(release_commands(plan, waiting))}"
     )
 
 
-def what_to_type(plan: Plan, waiting: Sequence[str]) -> list[str]:
+def release_commands(plan: Plan, waiting: Sequence[str]) -> list[str]:
     """How a person lets exactly this plan through: a sentence for the brake, one for a review."""
     said = []
     if any(reason in plan.brakes for reason in waiting):
@@ -90,7 +97,7 @@ def what_to_type(plan: Plan, waiting: Sequence[str]) -> list[str]:
     return said
 
 
-def manifests_of(lifecycle: Lifecycle, cohort: CohortPlan) -> dict[str, tuple[Manifest, bytes]]:
+def manifests_of_cohort(lifecycle: Lifecycle, cohort: CohortPlan) -> dict[str, tuple[Manifest, bytes]]:
     """The committed batches of a cohort that were archived under this very plan, by manifest key."""
     keys = manifest_keys(lifecycle.store, cohort_prefix(cohort.plan.industry, cohort.cutoff))
     found = {key: read_manifest(lifecycle.store, key) for key in keys}
@@ -107,7 +114,7 @@ def _find(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | None) 
     raise NightError(f"{industry}/{cutoff}: no plan {when} names this cohort. Plan the night first; nothing was done")
 
 
-def let_through(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Sequence[str], run: Run) -> None:
+def accept_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Sequence[str], run: Run) -> None:
     """Accept the plans that a person named by digest: their brake lets go.
 
     Raises NightError for a digest that is no plan whose brake tripped; then none is accepted.
@@ -127,16 +134,16 @@ def let_through(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Sequen
                 + "Nothing was let through"
             )
     for digest in digests:
-        accept(lifecycle.store, by_digest[digest], run.id, run.actor)
+        put_acceptance(lifecycle.store, by_digest[digest], run.id, run.actor)
 
 
 def waiting_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> dict[str, tuple[str, ...]]:
     """The industries whose plan waits for a person still, each with what it waits for."""
-    found = {name: still_waits_for(lifecycle, plan) for name, plan in plans.items()}
+    found = {name: open_reasons_to_wait(lifecycle, plan) for name, plan in plans.items()}
     return {name: waiting for name, waiting in found.items() if waiting}
 
 
-def going_cohorts(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> list[list[str]]:
+def runnable_cohorts(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> list[list[str]]:
     """The cohorts that may run now, as [industry, cutoff]: those of plans that wait for nobody."""
     waiting = waiting_plans(lifecycle, plans)
     return cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
@@ -147,7 +154,7 @@ def cohorts_of(plans: Iterable[Plan]) -> list[list[str]]:
     return [[plan.industry, cohort.cutoff] for plan in plans for cohort in plan.cohorts]
 
 
-def let_through_since(
+def plans_released_since(
     lifecycle: Lifecycle, night: date, without: Collection[str] = (), known: Collection[str] = ()
 ) -> Iterator[Plan]:
     """The newest plans of a night that waited, and that somebody has let through by now.
@@ -156,7 +163,7 @@ def let_through_since(
     at; `known`: digests of plans not to look at again.
     """
     for industry, keys in sorted(plans_of_night(lifecycle.store, night).items()):
-        if industry not in without and let_through_digests(keys) - set(known):
+        if industry not in without and released_digests(keys) - set(known):
             plan = read_plans(lifecycle.store, night, industry)[-1]
-            if plan.waits_for and plan.sha256 not in known and not still_waits_for(lifecycle, plan):
+            if plan.waits_for and plan.sha256 not in known and not open_reasons_to_wait(lifecycle, plan):
                 yield plan

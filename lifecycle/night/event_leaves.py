@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.evidence.leaf import leaf
+from lifecycle.evidence.leaf import make_leaf
 from lifecycle.policy.canonical import sha256_hex
 
 _LONGEST_ID = 160  # characters
 
 
-def note(lifecycle: Lifecycle, kind: str, fields_by_id: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def queue_event_leaves(lifecycle: Lifecycle, kind: str, fields_by_id: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Note leaves of one kind, each under its id; gives the ids that were new. Fields get `source` and `noted_at`."""
     now = lifecycle.now()
     common = {"source": lifecycle.crm.source.source, "noted_at": now.isoformat()}
-    leaves = {note_id(kind, name): leaf(kind, {**common, **fields}) for name, fields in fields_by_id.items()}
+    leaves = {event_leaf_id(kind, name): make_leaf(kind, {**common, **fields}) for name, fields in fields_by_id.items()}
     return lifecycle.crm.control.places.note(leaves, now)
 
 
-def note_id(kind: str, name: str) -> str:
+def event_leaf_id(kind: str, name: str) -> str:
     """The id of a note: readable where it fits."""
     text = f"{kind}:{name}"
     return text if len(text) <= _LONGEST_ID and text.isascii() else f"{kind}:{sha256_hex(name.encode())}"

@@ -16,8 +16,8 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import PolicyError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import Manifest
-from lifecycle.night.event_leaves import note
-from lifecycle.night.reconciliation import Reconciled, enough_of, reconcile_batch
+from lifecycle.night.event_leaves import queue_event_leaves
+from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tables_to_reconcile
 from lifecycle.policy.documents.hold import Hold
 from lifecycle.policy.plan import Plan
 
@@ -26,20 +26,22 @@ _LONGEST_REASON = 300  # characters; the run log has the whole of it
 _NAMED = 200  # vanished calls in one leaf
 
 
-def observe_policies(lifecycle: Lifecycle) -> None:
+def queue_policy_events(lifecycle: Lifecycle) -> None:
     """Note each schedule version and hold not seen before. Policies that cannot be read are others' to report."""
     try:
         policies, holds = lifecycle.policies, lifecycle.holds_now()
     except PolicyError:
         return
     versions = [policies.version(schedule) for schedule in policies.schedules.by_industry.values()]
-    note(lifecycle, "policy", {f"{v.id}:{v.sha256}": {"schedule": v.model_dump(mode="json")} for v in versions})
-    note(lifecycle, "hold_placed", {_hold_id(hold): _hold(hold) for hold in holds.by_id.values()})
+    queue_event_leaves(
+        lifecycle, "policy", {f"{v.id}:{v.sha256}": {"schedule": v.model_dump(mode="json")} for v in versions}
+    )
+    queue_event_leaves(lifecycle, "hold_placed", {_hold_id(hold): _hold(hold) for hold in holds.by_id.values()})
     released = [hold for hold in holds.by_id.values() if hold.released_at]
-    note(lifecycle, "hold_released", {_hold_id(hold): _released(hold) for hold in released})
+    queue_event_leaves(lifecycle, "hold_released", {_hold_id(hold): _released(hold) for hold in released})
 
 
-def observe_set_aside(lifecycle: Lifecycle, night: date, industry: str, reasons: Mapping[Any, str]) -> None:
+def queue_set_aside_events(lifecycle: Lifecycle, night: date, industry: str, reasons: Mapping[Any, str]) -> None:
     """Note the calls of a night that stayed, and why."""
     if not reasons:
         return
@@ -47,18 +49,18 @@ def observe_set_aside(lifecycle: Lifecycle, night: date, industry: str, reasons:
     calls = {epoch.commitment(source, call_id_text(key)): reason for key, reason in reasons.items()}
     common = {"epoch": epoch.id, "night": night.isoformat(), "industry": industry}
     leaves = {
-        f"{night}:{call}": {**common, "call": call, "reason": without_content(reason)[:_LONGEST_REASON]}
+        f"{night}:{call}": {**common, "call": call, "reason": redact_reason(reason)[:_LONGEST_REASON]}
         for call, reason in calls.items()
     }
-    note(lifecycle, "set_aside", leaves)
+    queue_event_leaves(lifecycle, "set_aside", leaves)
 
 
-def without_content(reason: str) -> str:
+def redact_reason(reason: str) -> str:
     """A reason for a log that nobody can ever rewrite: where it could quote a value or a path, its kind alone."""
     kind, _, rest = reason.partition(": ")
     if kind in _MAY_QUOTE or not rest:
         return kind
-    return f"{kind}: {without_content(rest)}"
+    return f"{kind}: {redact_reason(rest)}"
 
 
 def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> None:
@@ -70,7 +72,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
     ]
     before = [day for name in lifecycle.policies.schedules.by_industry for day in planned_nights(store, name)]
     last = max((day for day in before if day < night), default=None)
-    outcome = _outcome(lifecycle, last) if last else Reconciled()
+    outcome = _outcome(lifecycle, last) if last else Reconciliation()
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
     fields = {
@@ -85,16 +87,16 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
         "vanished_calls": vanished[:_NAMED],
         "epoch": epoch.id,
     }
-    note(lifecycle, "census", {night.isoformat(): fields})
+    queue_event_leaves(lifecycle, "census", {night.isoformat(): fields})
 
 
-def _outcome(lifecycle: Lifecycle, night: date) -> Reconciled:
+def _outcome(lifecycle: Lifecycle, night: date) -> Reconciliation:
     """The batches of one night against the CRM and the record."""
-    result = Reconciled()
+    result = Reconciliation()
     for key in manifest_keys(lifecycle.store):
         if f"/{night}-" in key:  # a batch is named after its night
             manifest: Manifest = read_manifest(lifecycle.store, key)[0]
-            reconcile_batch(lifecycle, manifest, enough_of(lifecycle.store, manifest), result)
+            reconcile_batch(lifecycle, manifest, tables_to_reconcile(lifecycle.store, manifest), result)
     return result
 
 

@@ -11,18 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_plan, read_plans
-from lifecycle.authority.usual_night import Background, background
+from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
 from lifecycle.errors import PolicyError
-from lifecycle.night.archive import same
-from lifecycle.policy.approval import NOBODY_KNOWN
+from lifecycle.night.archive import equals_or_both_null
+from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.documents.schedule import Schedule, Schedules
-from lifecycle.policy.evaluation.disposition import Disposition, dispose, dispose_components
-from lifecycle.policy.plan import CALLS, Cohort, Plan, PlannedCalls, percent, reasons_to_wait
+from lifecycle.policy.evaluation.disposition import Disposition, dispose_calls, dispose_components
+from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, format_percent, reasons_to_wait
 
-PLANNED = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
+PLANNED_COLUMNS = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
 OVERDUE_AFTER = timedelta(days=7)
 SAMPLES = 5
 _FIRST_COHORT = date(1970, 1, 1)
@@ -64,12 +64,12 @@ class IndustryCount:
             self.oldest = min(filter(None, (self.oldest, pc.min(due["trigger_date"]).as_py())))
             late = pc.less_equal(due["purge_from"], pa.scalar(as_of - OVERDUE_AFTER))
             self.overdue += pc.sum(late).as_py() or 0
-        return due.select(list(PLANNED))
+        return due.select(list(PLANNED_COLUMNS))
 
     @property
     def taken(self) -> dict[str, int]:
         """What the brake is held against: whole calls, and each component."""
-        return {CALLS: self.due, **self.components}
+        return {WHOLE_CALLS: self.due, **self.components}
 
     def complete(self) -> None:
         """Calls that were not even candidates are retained: no clock of theirs has run out."""
@@ -87,7 +87,7 @@ class Survey:
     broken: Mapping[str, str]
 
 
-def survey(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
+def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
     """Start a look at the whole CRM: the counts, complete once the returned stream of due calls has run dry."""
     schedules = lifecycle.policies.schedules
     require_hold_facts(lifecycle)
@@ -106,12 +106,14 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
                 unscheduled[(raw or "").strip() or "(no industry)"] = calls
             else:
                 result.industries[schedule.industry].live += calls
-        done, latest = 0, cutoffs(policies.schedules, result.as_of)
+        done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
         for table in facts.candidates(connection, latest, policies.holds.facts()):
-            disposed = dispose(table, policies.schedules, policies.holds, result.as_of)
+            disposed = dispose_calls(table, policies.schedules, policies.holds, result.as_of)
             parts = _components(lifecycle, table, disposed, result.as_of)
             for industry, count in result.industries.items():
-                ours, of_ours = (found.filter(same(found["industry"], industry)) for found in (disposed, parts))
+                ours, of_ours = (
+                    found.filter(equals_or_both_null(found["industry"], industry)) for found in (disposed, parts)
+                )
                 yield industry, count.add(ours, of_ours, result.as_of)
             done += disposed.num_rows
             lifecycle.progress("candidates judged", done, 0)
@@ -132,7 +134,7 @@ def _due(disposed: pa.Table) -> pa.Table:
     return disposed.filter(pc.equal(disposed["disposition"], pa.scalar(str(Disposition.DUE))))
 
 
-def cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
+def night_cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
     """The latest trigger date, by fact, at which any rule of any schedule may let a call, or a component, go."""
     found = Cutoffs(as_of)
     for schedule, rule in ((each, rule) for each in schedules.by_industry.values() for rule in each.rules):
@@ -153,8 +155,8 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     lifecycle.crm.control.require()
     wanted = wanted_schedules(policies, only)
     earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
-    backgrounds = background(lifecycle, as_of, wanted)
-    result, due = survey(lifecycle, as_of)
+    backgrounds = night_baselines(lifecycle, as_of, wanted)
+    result, due = survey_calls(lifecycle, as_of)
     fresh = [s for s in wanted if not _still_good(earlier[s.industry], lifecycle, backgrounds[s.industry], run)]
     revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
     calls = _put_calls(lifecycle, as_of, revisions, due)
@@ -167,13 +169,13 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     return result, dict(sorted(plans.items()))
 
 
-def _still_good(plans: list[Plan], lifecycle: Lifecycle, now: Background, run: Run) -> bool:
+def _still_good(plans: list[Plan], lifecycle: Lifecycle, now: NightBaseline, run: Run) -> bool:
     if not plans:
         return False
     plan, holds = plans[-1], lifecycle.policies.holds.sha256
     of_plan = (plan.source, plan.holds_sha256, plan.schedule_author, plan.change_approved)
     same = of_plan == (lifecycle.crm.source.source, holds, now.author, now.change_approved)
-    named = not plan.reviews or plan.actor != NOBODY_KNOWN or run.actor == NOBODY_KNOWN
+    named = not plan.reviews or plan.actor != UNKNOWN_REQUESTER or run.actor == UNKNOWN_REQUESTER
     return same and named and lifecycle.policies.still(plan.schedule)
 
 
@@ -213,7 +215,7 @@ def _plan(
     revision: int,
     run: Run,
     calls: PlannedCalls | None,
-    against: Background,
+    against: NightBaseline,
 ) -> Plan:
     count = result.industries[schedule.industry]
     return Plan(
@@ -227,7 +229,7 @@ def _plan(
         created_at=lifecycle.now(),
         live=count.live,
         due=count.due,
-        max_share=percent(schedule.max_share),
+        max_share=format_percent(schedule.max_share),
         dispositions={name: number for name, number in sorted(count.dispositions.items()) if number},
         rules=dict(sorted(count.rules.items())),
         components=dict(sorted(count.components.items())),

@@ -15,26 +15,26 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.crm.purging.purge_transaction import Purger, Reasons, SlicePurged
-from lifecycle.crm.reading.file_columns import named_files
+from lifecycle.crm.purging.purge_transaction import KeptCalls, PurgeTransaction, SlicePurged
+from lifecycle.crm.reading.file_columns import files_named_by_rows
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.evidence.comparison import CALL_ID, differences, of_calls
-from lifecycle.evidence.deletion import DECIDING, Purge, PurgeRow, call_id_text, deletion_records, recorded_rows
+from lifecycle.evidence.comparison import CALL_ID, find_differences, rows_of_calls
+from lifecycle.evidence.deletion import DECIDING, PurgeDetails, PurgeRow, call_id_text, deletion_records, recorded_rows
 from lifecycle.evidence.manifest import ArchivedFile
-from lifecycle.night.archive import put_aside
-from lifecycle.night.cohort import CohortPlan, manifests_of
-from lifecycle.night.ledger_events import observe_set_aside
-from lifecycle.night.recording_files import files_not_archived, remove_files
-from lifecycle.night.verify import VerifiedBatch, verify
-from lifecycle.policy.evaluation.disposition import Disposition, bounded
+from lifecycle.night.archive import add_set_aside
+from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
+from lifecycle.night.ledger_events import queue_set_aside_events
+from lifecycle.night.recording_files import files_not_archived, remove_recording_files
+from lifecycle.night.verify import VerifiedBatch, verify_batch
+from lifecycle.policy.evaluation.disposition import Disposition, dispose_with_bounds
 
 SLICE_CALLS = 500
 SAMPLES = 3
-_DECIDED = tuple(name.removeprefix("_") for name in DECIDING)
+_DECIDED_COLUMNS = tuple(name.removeprefix("_") for name in DECIDING)
 
 
 @dataclass
-class Purged:
+class PurgeResult:
     """What went: whole calls, calls by component, rows by part, files; what was set aside or left, and why.
 
     `before` counts what was gone and on record before, whole calls and components alike.
@@ -51,24 +51,24 @@ class Purged:
     sample: list[str] = field(default_factory=list)
 
 
-def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Purged:
+def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> PurgeResult:
     """Verify and purge every batch archived under a cohort's plan that is not on record whole. Safe to run again."""
-    result = Purged()
+    result = PurgeResult()
     with lifecycle.crm.database.lease(cohort.name):
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
-        for key, (manifest, _) in manifests_of(lifecycle, cohort).items():
+        for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
             recorded = _recorded(lifecycle, manifest.batch)
             if len(recorded) < manifest.calls:
-                batch = verify(lifecycle.store, key, lifecycle.now())
+                batch = verify_batch(lifecycle.store, key, lifecycle.now())
                 purger = lifecycle.crm.purger(manifest.component)
                 purge_batch(lifecycle, purger, batch, recorded, run, cohort.plan.created_at, result)
             result.before += len(recorded)
             result.manifests.append(key)
             done = result.calls + result.components.total() + result.before
             lifecycle.progress(f"purged {cohort.name}", done, cohort.calls)
-        removed = remove_files(lifecycle)
+        removed = remove_recording_files(lifecycle)
         result.files, result.files_left = removed.files, removed.left
-    observe_set_aside(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
+    queue_set_aside_events(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
     return result
 
 
@@ -80,12 +80,12 @@ def _recorded(lifecycle: Lifecycle, batch: str) -> set[int]:
 
 def purge_batch(
     lifecycle: Lifecycle,
-    purger: Purger,
+    purger: PurgeTransaction,
     batch: VerifiedBatch,
     recorded: set[int],
     run: Run,
     decided_at: datetime,
-    result: Purged,
+    result: PurgeResult,
 ) -> None:
     """Purge the calls of one proved batch that are not recorded yet, a slice a transaction, adding to `result`.
 
@@ -104,13 +104,13 @@ def purge_batch(
         _add(result, done, component)
 
 
-def _add(result: Purged, done: SlicePurged, component: str | None) -> None:
+def _add(result: PurgeResult, done: SlicePurged, component: str | None) -> None:
     if component is None:
         result.calls += len(done.deleted)
         result.sample += [call_id_text(key) for key in done.deleted[: SAMPLES - len(result.sample)]]
     elif done.deleted:
         result.components[component] += len(done.deleted)
-    put_aside(result.set_aside, done.set_aside, component)
+    add_set_aside(result.set_aside, done.set_aside, component)
     for name, count in done.rows.items():
         result.rows[name] = result.rows.get(name, 0) + count
 
@@ -122,20 +122,20 @@ def _reasons_to_keep(
     keys: Sequence[Any],
     live: dict[str, pa.Table],
     facts: pa.Table,
-) -> Reasons:
+) -> KeptCalls:
     """Why calls of a slice must stay: gone, no longer due, decided otherwise, or not what was archived.
 
     Notes in `asked` the erasure requests that the calls were judged under, for their records.
     """
     asked.update(_requests(facts))
     chosen = pa.array(keys, live["calls"][CALL_ID].type)
-    archived = of_calls(batch.tables, chosen)
+    archived = rows_of_calls(batch.tables, chosen)
     decided = _deciding(archived["calls"])
     archived["calls"] = archived["calls"].drop_columns(list(DECIDING))
     component, rows = batch.manifest.component, lifecycle.crm.rows_of(batch.manifest.component)
-    verdicts = _verdicts(lifecycle, facts, batch.manifest.night, component)
+    verdicts = _current_dispositions(lifecycle, facts, batch.manifest.night, component)
     present = rows.having(live)
-    reasons: Reasons = {key: "gone: deleted by somebody else, on no record" for key in keys if key not in present}
+    reasons: KeptCalls = {key: "gone: deleted by somebody else, on no record" for key in keys if key not in present}
     for verdict in verdicts:
         reason = _not_as_decided(verdict, decided[verdict["call_id"]], batch.manifest.industry)
         if reason:
@@ -144,13 +144,15 @@ def _reasons_to_keep(
     unknown = {key: "unknown: the CRM gives no facts of it any more" for key in keys if key not in known}
     files = files_not_archived(lifecycle, batch.manifest.files, live, component)
     links = [part.name for part in rows.parts if part.detach]
-    changed = {key: f"changed: {part}" for key, part in differences(archived, live, links, rows.cleared()).items()}
+    changed = {key: f"changed: {part}" for key, part in find_differences(archived, live, links, rows.cleared()).items()}
     return {**files, **changed, **unknown, **reasons}
 
 
-def _verdicts(lifecycle: Lifecycle, facts: pa.Table, night: date, component: str | None) -> list[dict[str, Any]]:
+def _current_dispositions(
+    lifecycle: Lifecycle, facts: pa.Table, night: date, component: str | None
+) -> list[dict[str, Any]]:
     """What the law says now of whole calls, or of one component of those that have it."""
-    answers = bounded(facts, lifecycle.policies.schedules, lifecycle.holds_now(), night, component)
+    answers = dispose_with_bounds(facts, lifecycle.policies.schedules, lifecycle.holds_now(), night, component)
     return list(answers.to_pylist())
 
 
@@ -162,7 +164,7 @@ def _deciding(calls: pa.Table) -> dict[Any, tuple[Any, ...]]:
 def _not_as_decided(verdict: dict[str, Any], decided: tuple[Any, ...], industry: str) -> str | None:
     if verdict["disposition"] != Disposition.DUE:
         return f"{verdict['disposition']}: {verdict['detail']}"
-    if (verdict["industry"], *(verdict[name] for name in _DECIDED)) != (industry, *decided):
+    if (verdict["industry"], *(verdict[name] for name in _DECIDED_COLUMNS)) != (industry, *decided):
         return f"decided otherwise: now by {verdict['industry']} {verdict['rule_id']} from {verdict['purge_from']}"
     return None
 
@@ -191,7 +193,9 @@ def _purge_row(
     going: Sequence[Any],
 ) -> PurgeRow:
     manifest, now = batch.manifest, lifecycle.now()
-    purge = Purge(run.id, run.actor, batch.manifest_key, batch.manifest_sha256, decided_at, batch.verified_at, now)
+    purge = PurgeDetails(
+        run.id, run.actor, batch.manifest_key, batch.manifest_sha256, decided_at, batch.verified_at, now
+    )
     schedule = lifecycle.policies.schedules.by_industry[manifest.industry]
     chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
     files = _files_of(lifecycle, batch, going)
@@ -215,8 +219,8 @@ def _purge_row(
 def _files_of(lifecycle: Lifecycle, batch: VerifiedBatch, going: Sequence[Any]) -> dict[Any, list[ArchivedFile]]:
     """The archived files of the calls that go. Their rows equal the archived ones, which name them."""
     by_path = {file.path: file for file in batch.manifest.files}
-    tables = of_calls(batch.tables, pa.array(going, batch.tables["calls"][CALL_ID].type)) if by_path else {}
-    named = named_files(tables, lifecycle.crm.files_of(batch.manifest.component))
+    tables = rows_of_calls(batch.tables, pa.array(going, batch.tables["calls"][CALL_ID].type)) if by_path else {}
+    named = files_named_by_rows(tables, lifecycle.crm.files_of(batch.manifest.component))
     return {
         call: [by_path[path] for path in dict.fromkeys(file.path for file in files) if path in by_path]
         for call, files in named.items()

@@ -13,13 +13,13 @@ from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import CompletenessError, FixityError, ObjectMissing
 from lifecycle.evidence.comparison import CALL_ID
-from lifecycle.evidence.deletion import Names, PurgeRow, call_id_text, read_records, recorded_rows
+from lifecycle.evidence.deletion import CallNames, PurgeRow, call_id_text, read_records, recorded_rows
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.policy.canonical import sha256_hex
 
 
 @dataclass
-class Reconciled:
+class Reconciliation:
     """The archived calls of a cohort (or of everything) against the CRM and the record.
 
     `vanished`: archived, not live, on no record: somebody deleted them. `returned`: on the record, and live again.
@@ -36,22 +36,22 @@ class Reconciled:
     components: Counter[str] = field(default_factory=Counter)
 
 
-def reconcile(lifecycle: Lifecycle, industry: str, cutoff: str) -> Reconciled:
+def reconcile_cohort(lifecycle: Lifecycle, industry: str, cutoff: str) -> Reconciliation:
     """Hold every committed batch of a cohort against the CRM and the sealed records. Raises ProofError."""
-    result = Reconciled()
+    result = Reconciliation()
     for key in manifest_keys(lifecycle.store, cohort_prefix(industry, cutoff)):
         manifest, _ = read_manifest(lifecycle.store, key)
-        reconcile_batch(lifecycle, manifest, enough_of(lifecycle.store, manifest), result)
+        reconcile_batch(lifecycle, manifest, tables_to_reconcile(lifecycle.store, manifest), result)
     return result
 
 
-def enough_of(store: ObjectStore, manifest: Manifest) -> dict[str, pa.Table]:
+def tables_to_reconcile(store: ObjectStore, manifest: Manifest) -> dict[str, pa.Table]:
     """The proved tables that say whether a batch is live: of whole calls the calls alone. Raises ProofError."""
     return read_batch(store, manifest) if manifest.component else {"calls": read_calls(store, manifest)}
 
 
 def reconcile_batch(
-    lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], result: Reconciled
+    lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], result: Reconciliation
 ) -> None:
     """Add one batch to the reconciliation, given its proved tables; of whole calls the calls are enough."""
     ids = tables["calls"][CALL_ID].combine_chunks()
@@ -67,10 +67,12 @@ def reconcile_batch(
     result.recorded += len(recorded)
     result.live += len(live)
     back = recorded & live
-    back = back if manifest.component is None else there_again(lifecycle, manifest, tables, back)
-    result.returned += named(back, manifest.component)
+    back = back if manifest.component is None else components_returned(lifecycle, manifest, tables, back)
+    result.returned += label_calls(back, manifest.component)
     missing = archived - recorded - live
-    result.vanished += named(missing - _recorded_elsewhere(lifecycle, missing, manifest.component), manifest.component)
+    result.vanished += label_calls(
+        missing - _recorded_elsewhere(lifecycle, missing, manifest.component), manifest.component
+    )
 
 
 def _rows_of(lifecycle: Lifecycle, manifest: Manifest) -> Rows:
@@ -82,12 +84,12 @@ def _rows_of(lifecycle: Lifecycle, manifest: Manifest) -> Rows:
     return lifecycle.crm.rows_of(manifest.component)
 
 
-def named(calls: Iterable[str], component: str | None) -> list[str]:
+def label_calls(calls: Iterable[str], component: str | None) -> list[str]:
     """Calls, or one component of each, as they are said."""
     return sorted(call if component is None else f"{call} ({component})" for call in calls)
 
 
-def there_again(
+def components_returned(
     lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], calls: Collection[str]
 ) -> set[str]:
     """Of calls of which a component was purged, those that have a row or a value of it that was archived.
@@ -119,7 +121,7 @@ def _sealed(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
     if row.sealed_key is None:
         return row.entries
     try:
-        stored = sealed_bytes(lifecycle, row)
+        stored = sealed_records(lifecycle, row)
     except ObjectMissing as error:
         raise CompletenessError(f"{row.sealed_key}: the records of purge {row.id} are missing: {error}") from error
     if sha256_hex(stored) != row.entries_sha256:
@@ -127,7 +129,7 @@ def _sealed(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
     return stored
 
 
-def sealed_bytes(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
+def sealed_records(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
     """The records of a sealed purge row, read from the ledger, or from their object of before it."""
     assert row.sealed_key is not None
     if row.before_the_ledger:
@@ -147,7 +149,7 @@ def _recorded_elsewhere(lifecycle: Lifecycle, missing: set[str], component: str 
     """
     if not missing:
         return set()
-    names, found = Names(lifecycle.crm.source.source, missing, lifecycle.keys.epochs()), set()
+    names, found = CallNames(lifecycle.crm.source.source, missing, lifecycle.keys.epochs()), set()
     with lifecycle.crm.database.reading() as connection:
         for row_id in lifecycle.crm.control.all_ids(connection):
             for row in lifecycle.crm.control.by_ids(connection, [row_id]):

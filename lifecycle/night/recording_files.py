@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from lifecycle.archive.batches import read_manifest
 from lifecycle.archive.object_store import ObjectStore
-from lifecycle.archive.recording_files import FILES, UnfitFile, attached, fetch_file, put_file, remove_file
-from lifecycle.crm.reading.file_columns import NamedFile, named_files
+from lifecycle.archive.recording_files import FILES, UnfitFile, fetch_file, is_attached, put_file, remove_file
+from lifecycle.crm.reading.file_columns import NamedFile, files_named_by_rows
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow, read_records
@@ -28,7 +28,7 @@ _NOWHERE = "files: its rows name files, and LIFECYCLE_RECORDINGS does not say wh
 
 
 @dataclass
-class Copied:
+class CopiedFiles:
     """The files of a batch by path, and the calls whose files could not be copied, with the reason."""
 
     files: dict[str, ArchivedFile] = field(default_factory=dict)
@@ -36,20 +36,22 @@ class Copied:
 
 
 @dataclass
-class Removed:
+class RemovedFiles:
     """Files removed now; files left, by the key of their copy, with the reason. Left ones are tried again each run."""
 
     files: int = 0
     left: dict[str, str] = field(default_factory=dict)
 
 
-def copy_files(lifecycle: Lifecycle, folder: str, tables: Mapping[str, pa.Table], component: str | None) -> Copied:
+def copy_recording_files(
+    lifecycle: Lifecycle, folder: str, tables: Mapping[str, pa.Table], component: str | None
+) -> CopiedFiles:
     """Copy every file that the rows of a batch name into its folder, each read back; all files of a call, or none.
 
     Where nobody said where the files lie, those of whole calls are left alone, and a component that has any stays.
     """
-    result, known = Copied(), defaultdict[str, int](int)
-    named, recordings = named_files(tables, lifecycle.crm.files_of(component)), lifecycle.recordings
+    result, known = CopiedFiles(), defaultdict[str, int](int)
+    named, recordings = files_named_by_rows(tables, lifecycle.crm.files_of(component)), lifecycle.recordings
     if recordings is None:
         result.set_aside = dict.fromkeys(named, _NOWHERE) if component else {}
         return result
@@ -66,7 +68,7 @@ def _copy_call(
     recordings: ObjectStore,
     folder: str,
     files: Sequence[NamedFile],
-    result: Copied,
+    result: CopiedFiles,
     known: defaultdict[str, int],
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as here:
@@ -98,18 +100,18 @@ def files_not_archived(
         return {}
     paths = {file.path for file in archived} if lifecycle.recordings is not None else set[str]()
     reason = "files: a file of it is not in the batch" if lifecycle.recordings is not None else _NOWHERE
-    named = named_files(locked, lifecycle.crm.files_of(component))
+    named = files_named_by_rows(locked, lifecycle.crm.files_of(component))
     return {call: reason for call, files in named.items() if not paths.issuperset(file.path for file in files)}
 
 
-def remove_files(lifecycle: Lifecycle) -> Removed:
+def remove_recording_files(lifecycle: Lifecycle) -> RemovedFiles:
     """Remove the files of every committed purge that waits for it, whichever run it was. Safe to run again."""
-    control, result = lifecycle.crm.control, Removed()
+    control, result = lifecycle.crm.control, RemovedFiles()
     with lifecycle.crm.database.reading() as connection:
         waiting = control.files_waiting(connection)
     if lifecycle.recordings is None or not waiting:
         return result
-    if not attached(lifecycle.recordings):
+    if not is_attached(lifecycle.recordings):
         result.left = dict.fromkeys(waiting, "nothing is where LIFECYCLE_RECORDINGS points: is it mounted?")
         return result
     for row_id in waiting:
@@ -122,7 +124,9 @@ def remove_files(lifecycle: Lifecycle) -> Removed:
     return result
 
 
-def _remove(lifecycle: Lifecycle, recordings: ObjectStore, row: PurgeRow, result: Removed) -> Iterator[tuple[str, str]]:
+def _remove(
+    lifecycle: Lifecycle, recordings: ObjectStore, row: PurgeRow, result: RemovedFiles
+) -> Iterator[tuple[str, str]]:
     try:
         files = _recorded_files(lifecycle, row)
     except (ProofError, ObjectMissing) as error:

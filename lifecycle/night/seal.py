@@ -8,23 +8,23 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lifecycle.crm.control.ledger_queue import NOTE, PURGE, Place
+from lifecycle.crm.control.ledger_queue import NOTE, PURGE, LedgerPlace
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LedgerError
 from lifecycle.evidence.deletion import PurgeRow
-from lifecycle.evidence.leaf import leaf
+from lifecycle.evidence.leaf import make_leaf
 from lifecycle.ledger.legacy_records import put_entries
-from lifecycle.ledger.log import CHECKPOINT, Appending, Log, Published
-from lifecycle.night.event_leaves import note
-from lifecycle.night.ledger_events import observe_policies
+from lifecycle.ledger.log import CHECKPOINT, Appending, Log, PublishedCheckpoint
+from lifecycle.night.event_leaves import queue_event_leaves
+from lifecycle.night.ledger_events import queue_policy_events
 
-LEASE = "ledger"
+LEDGER_LEASE = "ledger"
 GENESIS = "genesis:"
 _LOST = "Nothing was signed. Restore the newer state of the store; if there is none, keep both for the auditor"
 
 
 @dataclass
-class Sealed:
+class SealResult:
     """What this step logged: records of purged calls, and all leaves; and where the ledger stands now.
 
     `unknown`: leaves that were logged before and that this database knows nothing of: it is an older one.
@@ -39,17 +39,17 @@ class Sealed:
     places: list[str] = field(default_factory=list)
 
 
-def seal(lifecycle: Lifecycle) -> Sealed:
+def seal_ledger(lifecycle: Lifecycle) -> SealResult:
     """Log everything that waits, whichever run left it there. Safe to run again; one at a time (LeaseTaken).
 
     Raises LedgerError, and signs nothing, where the ledger in the store does not continue what was signed before.
     """
     lifecycle.crm.control.require()
-    result = Sealed()
-    with lifecycle.crm.database.lease(LEASE):
-        observe_policies(lifecycle)
+    result = SealResult()
+    with lifecycle.crm.database.lease(LEDGER_LEASE):
+        queue_policy_events(lifecycle)
         log = lifecycle.log()
-        published, result.unknown = recovered(lifecycle, log)
+        published, result.unknown = recover_ledger(lifecycle, log)
         while places := _places(lifecycle, published.size if published else 0):
             published = _append(lifecycle, log, published, places, result)
         if published:
@@ -58,17 +58,17 @@ def seal(lifecycle: Lifecycle) -> Sealed:
     return result
 
 
-def recovered(lifecycle: Lifecycle, log: Log) -> tuple[Published | None, int]:
+def recover_ledger(lifecycle: Lifecycle, log: Log) -> tuple[PublishedCheckpoint | None, int]:
     """The ledger as it may be continued: what the database saw last is found in the store, or its continuation.
 
     None: there is no ledger yet. Beside it, how many of its leaves the database knows nothing of. Raises LedgerError.
     """
-    published, seen = log.published(), seen_by_database(lifecycle, log)
+    published, seen = log.published(), last_checkpoint_in_database(lifecycle, log)
     if published is None:
         if seen:
             raise LedgerError(f"{CHECKPOINT}: the database saw {seen.size} leaves signed, the store has none. {_LOST}")
         vkeys = [signer.verifier.vkey for signer in lifecycle.keys.signers(log.origin)]
-        note(lifecycle, "genesis", {"": {"origin": log.origin, "keys": vkeys}})
+        queue_event_leaves(lifecycle, "genesis", {"": {"origin": log.origin, "keys": vkeys}})
         return None, 0
     start = seen.size if seen else 0
     if seen and not log.continues(seen.checkpoint, published.checkpoint):
@@ -78,14 +78,14 @@ def recovered(lifecycle: Lifecycle, log: Log) -> tuple[Published | None, int]:
     return published, _catch_up(lifecycle, log, start, published) if published.size > start else 0
 
 
-def seen_by_database(lifecycle: Lifecycle, log: Log) -> Published | None:
+def last_checkpoint_in_database(lifecycle: Lifecycle, log: Log) -> PublishedCheckpoint | None:
     """The last checkpoint that the database saw published; None: it knows of none."""
     with lifecycle.crm.database.reading() as connection:
         body = lifecycle.crm.control.places.seen(connection)
     return None if body is None else log.read("the checkpoint in the database", body)
 
 
-def _catch_up(lifecycle: Lifecycle, log: Log, start: int, published: Published) -> int:
+def _catch_up(lifecycle: Lifecycle, log: Log, start: int, published: PublishedCheckpoint) -> int:
     """The store has more than the database knows: an answer was lost, or the database is an older one.
 
     What waits and is logged already gets the place where it is. What is left of the log no purge row knows.
@@ -101,7 +101,7 @@ def _catch_up(lifecycle: Lifecycle, log: Log, start: int, published: Published) 
     unknown = published.size - start - sum(place.count for place in found)
     if unknown:
         fields = {"database_size": start, "ledger_size": published.size, "unknown_leaves": unknown}
-        note(lifecycle, "recovery", {f"{start}-{published.size}": fields})
+        queue_event_leaves(lifecycle, "recovery", {f"{start}-{published.size}": fields})
     control.sealed(published.size, published.note, found, lifecycle.now())
     return unknown
 
@@ -114,16 +114,16 @@ def _numbered(log: Log, start: int, end: int) -> Iterator[tuple[bytes, int]]:
 
 def _logged_already(
     lifecycle: Lifecycle, offered: Iterable[tuple[str, str]], logged: dict[bytes, int]
-) -> Iterator[Place]:
+) -> Iterator[LedgerPlace]:
     """What the database offers to the log, and is in it."""
     for kind, name in offered:
         leaves = leaves_waiting(lifecycle, kind, name)
         first = logged.get(hashlib.sha256(leaves[0]).digest())
         if first is not None:
-            yield Place(first, len(leaves), kind, name)
+            yield LedgerPlace(first, len(leaves), kind, name)
 
 
-def _places(lifecycle: Lifecycle, size: int) -> list[Place]:
+def _places(lifecycle: Lifecycle, size: int) -> list[LedgerPlace]:
     """What to log next: places that were given and not logged; else new ones for everything that waits."""
     control = lifecycle.crm.control.places
     with lifecycle.crm.database.reading() as connection:
@@ -133,15 +133,15 @@ def _places(lifecycle: Lifecycle, size: int) -> list[Place]:
     places, end = [], size
     for _, kind, name in sorted(waiting, key=lambda one: one[2] != GENESIS):
         count = len(leaves_waiting(lifecycle, kind, name))
-        places.append(Place(end, count, kind, name))
+        places.append(LedgerPlace(end, count, kind, name))
         end += count
     control.give(places)
     return places
 
 
 def _append(
-    lifecycle: Lifecycle, log: Log, after: Published | None, places: Sequence[Place], result: Sealed
-) -> Published:
+    lifecycle: Lifecycle, log: Log, after: PublishedCheckpoint | None, places: Sequence[LedgerPlace], result: SealResult
+) -> PublishedCheckpoint:
     appending = Appending(log, after)
     for done, place in enumerate(places, 1):
         for body in leaves_waiting(lifecycle, place.kind, place.id):
@@ -177,4 +177,4 @@ def leaves_of_purge(lifecycle: Lifecycle, row: PurgeRow) -> list[bytes]:
         lifecycle.crm.control.mark_sealed(row.id, stored.key, lifecycle.now())
     pinned = {"key": stored.key, "sha256": row.entries_sha256}
     fields = {"batch": row.batch, "calls": row.calls, "night": row.night, "object": pinned, "purge": row.id}
-    return [leaf("imported", fields)]
+    return [make_leaf("imported", fields)]

@@ -37,7 +37,7 @@ class VerifiedBatch:
             raise TypeError("a VerifiedBatch comes from verify() only")
 
 
-def verify(store: ObjectStore, manifest_key: str, at: datetime) -> VerifiedBatch:
+def verify_batch(store: ObjectStore, manifest_key: str, at: datetime) -> VerifiedBatch:
     """Prove one committed batch. Raises FixityError, CompletenessError, ObjectMissing; each names the object."""
     manifest, body = read_manifest(store, manifest_key)
     tables = read_batch(store, manifest)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.approval import NAMESPACES
-from lifecycle.policy.documents.model_types import folded
+from lifecycle.policy.documents.model_types import fold_name
 
 ALLOWED, REVOKED = "allowed_signers", "revoked_signers"
 _FIELD = re.compile(r'(?:"[^"]*"|[^\s"])+')
@@ -23,7 +23,7 @@ _EXAMPLE = 'alice@example.com namespaces="plan@call-lifecycle" ssh-ed25519 AAAA�
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class AllowedSigner:
     """One line: who signs with this key, and for what."""
 
     principals: tuple[str, ...]
@@ -31,13 +31,13 @@ class Signer:
     key: str  # type and base64, as in a .pub file
 
 
-def read_signers(text: str) -> tuple[Signer, ...]:
+def read_allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
     """Every line of allowed_signers. Raises PolicyError with file and line."""
     lines = enumerate(text.splitlines(), 1)
     return tuple(_signer(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
-def _signer(number: int, line: str) -> Signer:
+def _signer(number: int, line: str) -> AllowedSigner:
     fields = _FIELD.findall(line)
     if "".join(fields) != "".join(_unquoted_blanks(line)) or len(fields) < 3:
         raise _error(number, f"expected a line such as `{_EXAMPLE}`, found {line.strip()[:60]!r}")
@@ -45,14 +45,14 @@ def _signer(number: int, line: str) -> Signer:
     if "namespaces" not in options:
         raise _error(number, f"no namespaces: this key could sign anything. Write `{_EXAMPLE}`")
     key = fields[2:4] if options else fields[1:3]
-    if len(key) < 2 or not is_key(*key):
+    if len(key) < 2 or not is_public_key(*key):
         raise _error(number, f"expected a public key such as ssh-ed25519 AAAA…, found {' '.join(key)[:60]!r}")
     principals = tuple(fields[0].strip('"').split(","))
     namespaces = frozenset(options["namespaces"].split(","))
     _require_literal(number, namespaces, principals if namespaces & NAMESPACES else ())
     if "cert-authority" in options and namespaces & NAMESPACES:
         raise _error(number, "cert-authority: a certificate approves nothing here. Name each person's own key")
-    return Signer(principals, namespaces, " ".join(key))
+    return AllowedSigner(principals, namespaces, " ".join(key))
 
 
 def _options(number: int, text: str) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _unquoted_blanks(line: str) -> list[str]:
     return re.findall(r'"[^"]*"|[^\s]', line)
 
 
-def is_key(kind: str, body: str) -> bool:
+def is_public_key(kind: str, body: str) -> bool:
     """Whether this is a public key as OpenSSH writes it: the type, and bytes that begin with the same type."""
     try:
         blob = base64.b64decode(body, validate=True)
@@ -90,28 +90,28 @@ def require_revocations(body: bytes) -> None:
         return
     for number, line in enumerate(body.decode("utf-8", "replace").splitlines(), 1):
         fields = [*line.split(), "", ""]
-        if line.strip() and not line.lstrip().startswith("#") and not is_key(fields[0], fields[1]):
+        if line.strip() and not line.lstrip().startswith("#") and not is_public_key(fields[0], fields[1]):
             raise PolicyError(
                 f"{REVOKED}:{number}: expected a KRL or one public key a line (ssh-ed25519 AAAA…), "
                 f"found {line.strip()[:60]!r}"
             )
 
 
-def names_of_signer(signers: Sequence[Signer], approver: str, namespace: str) -> frozenset[str]:
+def principals_sharing_keys(signers: Sequence[AllowedSigner], approver: str, namespace: str) -> frozenset[str]:
     """Everybody who signs with one of the approver's keys: for the law they are one person. Empty: not an approver."""
     keys = {s.key for s in signers if namespace in s.namespaces and approver in s.principals}
     return frozenset(name for signer in signers if signer.key in keys for name in signer.principals)
 
 
-def owners(signers: Sequence[Signer], key: str, namespace: str) -> list[str]:
+def principals_of_key(signers: Sequence[AllowedSigner], key: str, namespace: str) -> list[str]:
     """Who may sign with a key, under a namespace."""
     return [name for s in signers if (s.key, namespace in s.namespaces) == (key, True) for name in s.principals]
 
 
-def known_names(signers: Sequence[Signer], namespace: str) -> list[str]:
+def known_principals(signers: Sequence[AllowedSigner], namespace: str) -> list[str]:
     """Everybody who may sign under a namespace."""
     found = {name for signer in signers if namespace in signer.namespaces for name in signer.principals}
-    return sorted(found, key=folded)
+    return sorted(found, key=fold_name)
 
 
 def _error(number: int, problem: str) -> PolicyError:

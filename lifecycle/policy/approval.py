@@ -12,10 +12,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from lifecycle.policy.canonical import canonical_json
-from lifecycle.policy.documents.model_types import StrictModel, folded
+from lifecycle.policy.documents.model_types import StrictModel, fold_name
 from lifecycle.policy.plan import Plan
 
-NOBODY_KNOWN = "launched by hand in Dagster"
+UNKNOWN_REQUESTER = "launched by hand in Dagster"
 """The actor of a run that a person launched who gave no name."""
 
 _BY_COMMAND = re.compile(r"lifecycle run by (?P<login>\S+)( <(?P<mail>\S+)>)?")
@@ -66,12 +66,12 @@ class ScheduleFile:
     author: str | None
 
 
-def kind_of(subject: Plan | ScheduleFile) -> type[Approval]:
+def approval_kind(subject: Plan | ScheduleFile) -> type[Approval]:
     """Which kind of approval a plan, or a schedule, asks for."""
     return PlanApproval if isinstance(subject, Plan) else ScheduleApproval
 
 
-def approval_of(subject: Plan | ScheduleFile, approver: str, at: datetime) -> Approval:
+def approval_statement(subject: Plan | ScheduleFile, approver: str, at: datetime) -> Approval:
     """What the approver signs. Made again from the same subject it has the same bytes: that is how one is checked."""
     if isinstance(subject, Plan):
         asked = tuple(dict.fromkeys(filter(None, (subject.actor, subject.schedule_author))))
@@ -92,27 +92,27 @@ def approval_of(subject: Plan | ScheduleFile, approver: str, at: datetime) -> Ap
     )
 
 
-def run_by(login: str, mail: str | None) -> str:
-    """The actor of a night that somebody runs from the command line; `identities` reads it."""
+def command_line_actor(login: str, mail: str | None) -> str:
+    """The actor of a night that somebody runs from the command line; `identities_of` reads it."""
     return f"lifecycle run by {login}" + (f" <{mail}>" if mail else "")
 
 
-def identities(requester: str) -> tuple[str, ...]:
+def identities_of(requester: str) -> tuple[str, ...]:
     """The names somebody goes by in an actor or as an author."""
     found = _BY_COMMAND.fullmatch(requester)
     return tuple(filter(None, (found["login"], found["mail"]))) if found else (requester,)
 
 
-def who_asked(approver: Iterable[str], requested_by: Iterable[str]) -> str | None:
+def requester_sharing_identity(approver: Iterable[str], requested_by: Iterable[str]) -> str | None:
     """The first of the requesters whom one of the approver's names means. None: somebody else approves."""
-    names = [folded(name) for name in approver]
+    names = [fold_name(name) for name in approver]
     for requester in requested_by:
-        if any(_same(name, folded(other)) for name in names for other in identities(requester)):
+        if any(_same_identity(name, fold_name(other)) for name in names for other in identities_of(requester)):
             return requester
     return None
 
 
-def _same(one: str, other: str) -> bool:
+def _same_identity(one: str, other: str) -> bool:
     """Case-folded; a bare login name means every address that begins with it."""
     if "@" in one and "@" in other:
         return one == other

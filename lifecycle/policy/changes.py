@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.policy.documents.hold import Holds
-from lifecycle.policy.documents.lawfulness import ever_before
+from lifecycle.policy.documents.lawfulness import first_trigger_ending_before
 from lifecycle.policy.documents.model_types import StrictModel
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
 
-Harmless = Callable[[Any, Any], bool]
+HarmlessChange = Callable[[Any, Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PolicyChange:
     """One difference. `subject`: industry, hold or regime; `place`: rule and field; `look`: not only keeping."""
 
     subject: str
@@ -42,7 +42,7 @@ _HOLD_SILENT = {
 _REGIME_SILENT = {"id", "title", "jurisdiction", "citation", "evidence", "verified", "review_by"}
 
 
-def changes(before: Schedules, after: Schedules, held: tuple[Holds, Holds]) -> Iterator[Change]:
+def policy_changes(before: Schedules, after: Schedules, held: tuple[Holds, Holds]) -> Iterator[PolicyChange]:
     """Every difference between two states of the policies, those of schedules first."""
     for industry in sorted(before.by_industry.keys() | after.by_industry.keys()):
         yield from _of_schedule(industry, before.by_industry.get(industry), after.by_industry.get(industry))
@@ -51,9 +51,9 @@ def changes(before: Schedules, after: Schedules, held: tuple[Holds, Holds]) -> I
     yield from _each("extension", held[0].extensions, held[1].extensions, _HOLD, _HOLD_SILENT)
 
 
-def _of_schedule(industry: str, before: Schedule | None, after: Schedule | None) -> Iterator[Change]:
+def _of_schedule(industry: str, before: Schedule | None, after: Schedule | None) -> Iterator[PolicyChange]:
     if before is None or after is None:
-        yield Change(industry, "schedule", _there(before), _there(after), True)
+        yield PolicyChange(industry, "schedule", _there(before), _there(after), True)
         return
     yield from _fields(industry, "", before, after, _SCHEDULE, _SILENT)
     old, new = ({rule.id: rule for rule in schedule.rules} for schedule in (before, after))
@@ -61,15 +61,15 @@ def _of_schedule(industry: str, before: Schedule | None, after: Schedule | None)
         if name in old and name in new:
             yield from _of_rule(before, after, old[name], new[name])
         else:
-            yield Change(industry, name, _rule(old.get(name)), _rule(new.get(name)), True)
+            yield PolicyChange(industry, name, _rule(old.get(name)), _rule(new.get(name)), True)
 
 
-def _of_rule(before: Schedule, after: Schedule, old: Rule, new: Rule) -> Iterator[Change]:
+def _of_rule(before: Schedule, after: Schedule, old: Rule, new: Rule) -> Iterator[PolicyChange]:
     for change in _fields(after.industry, f"{new.id}: ", old, new, _RULE, _SILENT):
         name = change.place.rpartition(" ")[2]
         if name in ("purge_after", "destroy_after"):
             look = _shorter(before, after, old, new, name)
-            yield Change(change.subject, change.place, change.before, change.after, look)
+            yield PolicyChange(change.subject, change.place, change.before, change.after, look)
         else:
             yield change
 
@@ -81,20 +81,20 @@ def _shorter(before: Schedule, after: Schedule, old: Rule, new: Rule, name: str)
         return was is None and now is not None
     if old.clock.triggers != new.clock.triggers:
         return True
-    return ever_before(after.term(new, now), before.term(old, was)) is not None
+    return first_trigger_ending_before(after.term(new, now), before.term(old, was)) is not None
 
 
 def _each(
     kind: str,
     before: Mapping[str, StrictModel],
     after: Mapping[str, StrictModel],
-    harmless: Mapping[str, Harmless],
+    harmless: Mapping[str, HarmlessChange],
     silent: set[str],
-) -> Iterator[Change]:
+) -> Iterator[PolicyChange]:
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name), after.get(name)
         if old is None or new is None:
-            yield Change(f"{kind} {name}", kind, _there(old), _there(new), new is None)
+            yield PolicyChange(f"{kind} {name}", kind, _there(old), _there(new), new is None)
         else:
             yield from _fields(f"{kind} {name}", "", old, new, harmless, silent)
 
@@ -104,27 +104,32 @@ def _fields(
     place: str,
     before: StrictModel,
     after: StrictModel,
-    harmless: Mapping[str, Harmless],
+    harmless: Mapping[str, HarmlessChange],
     silent: set[str],
-) -> Iterator[Change]:
+) -> Iterator[PolicyChange]:
     for name in type(after).model_fields:
         old, new = getattr(before, name), getattr(after, name)
         if name not in silent and old != new:
             look = not harmless.get(name, _never)(old, new)
-            yield Change(subject, f"{place}{name}", said(old), said(new), look)
+            yield PolicyChange(subject, f"{place}{name}", format_value(old), format_value(new), look)
 
 
-def said(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A policy's value as people read it."""
     if value is None:
         return "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {said(item)}" for name, item in value.items()) or "every call"
+        return ", ".join(f"{name}: {format_value(item)}" for name, item in value.items()) or "every call"
     if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(sorted(map(said, value)) if isinstance(value, set | frozenset) else map(said, value)) or "none"
+        return (
+            ", ".join(
+                sorted(map(format_value, value)) if isinstance(value, set | frozenset) else map(format_value, value)
+            )
+            or "none"
+        )
     if isinstance(value, StrictModel):
         given = {name: getattr(value, name) for name in value.model_fields_set}
-        return said({name: item for name, item in given.items() if item}) if given else "none"
+        return format_value({name: item for name, item in given.items() if item}) if given else "none"
     return str(value)
 
 
@@ -135,7 +140,7 @@ def _there(value: StrictModel | None) -> str:
 def _rule(rule: Rule | None) -> str:
     if rule is None:
         return "absent"
-    return f"{said(rule.when)}; {rule.clock.text} + {rule.purge_after or 'never'}"
+    return f"{format_value(rule.when)}; {rule.clock.text} + {rule.purge_after or 'never'}"
 
 
 def _never(_before: Any, _after: Any) -> bool:
@@ -189,15 +194,15 @@ def _within(old: Any, new: Any) -> bool:
     return days and all(name in asked and asked[name] <= values for name, values in now.items())
 
 
-_SCHEDULE: Mapping[str, Harmless] = {"max_share": _tighter, "max_calls": _tighter, "max_usual": _tighter}
-_RULE: Mapping[str, Harmless] = {
+_SCHEDULE: Mapping[str, HarmlessChange] = {"max_share": _tighter, "max_calls": _tighter, "max_usual": _tighter}
+_RULE: Mapping[str, HarmlessChange] = {
     "keep_while": _more,
     "regimes": _more,
     "review": _stricter,
     "on_erasure": _stricter,
 }
-_REGIME: Mapping[str, Harmless] = {"minimum": _longer_minima}
-_HOLD: Mapping[str, Harmless] = {
+_REGIME: Mapping[str, HarmlessChange] = {"minimum": _longer_minima}
+_HOLD: Mapping[str, HarmlessChange] = {
     "scope": _wider_scopes,
     "released_at": _taken_back,
     "withdrawn_at": _taken_back,

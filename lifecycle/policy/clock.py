@@ -16,7 +16,7 @@ FiscalYearEnd = tuple[int, int]
 """The month and the day a company's year ends on; 29 February is the last day of February."""
 
 
-class Count(StrEnum):
+class CountingRule(StrEnum):
     """How a period is counted from its event.
 
     after_event: the event's day is not counted (Regulation 1182/71, article 3; BGB sections 187(1), 188).
@@ -37,18 +37,18 @@ class Clock:
     """What starts a period: one fact, or the later of several, all of which must be known; and the counting."""
 
     triggers: tuple[str, ...]
-    count: Count = Count.AFTER_EVENT
+    count: CountingRule = CountingRule.AFTER_EVENT
 
     @property
     def text(self) -> str:
         """The clock as people read it."""
         facts = self.triggers[0] if len(self.triggers) == 1 else f"the later of {' and '.join(self.triggers)}"
-        return facts if self.count is Count.AFTER_EVENT else f"{facts} ({self.count})"
+        return facts if self.count is CountingRule.AFTER_EVENT else f"{facts} ({self.count})"
 
     @property
     def earliest(self) -> date:
         """The earliest date that can be meant."""
-        return EARLIEST_BIRTH if self.count is Count.AGE else EARLIEST_TRIGGER
+        return EARLIEST_BIRTH if self.count is CountingRule.AGE else EARLIEST_TRIGGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Term:
 
     def last_day(self, trigger: date) -> date:
         """The last day of the term of a record triggered on `trigger`."""
-        if self.clock.count in (Count.FROM_EVENT, Count.AGE):
+        if self.clock.count in (CountingRule.FROM_EVENT, CountingRule.AGE):
             return self._last_day_from(trigger)
         return self.period.last_day(self._begins(trigger))
 
@@ -72,7 +72,7 @@ class Term:
     def latest_trigger(self, as_of: date) -> date:
         """The latest trigger whose first free day has come by `as_of`: the cutoff, inclusive."""
         latest = self.period.latest_trigger(as_of)
-        if self.clock.count in (Count.FROM_EVENT, Count.AGE):
+        if self.clock.count in (CountingRule.FROM_EVENT, CountingRule.AGE):
             while self.first_free_day(latest + _ONE_DAY) <= as_of:
                 latest += _ONE_DAY
             return latest
@@ -81,7 +81,7 @@ class Term:
 
     def _begins(self, trigger: date) -> date:
         """The day after whose end the period runs."""
-        if self.clock.count is Count.AFTER_EVENT:
+        if self.clock.count is CountingRule.AFTER_EVENT:
             return trigger
         end = self._year_end(trigger.year)
         return end if trigger <= end else self._year_end(trigger.year + 1)
@@ -91,7 +91,7 @@ class Term:
         return end if end < day else self._year_end(day.year - 1)
 
     def _year_end(self, year: int) -> date:
-        month, day = CALENDAR_YEAR if self.clock.count is Count.YEAR_END else self.fiscal_year_ends
+        month, day = CALENDAR_YEAR if self.clock.count is CountingRule.YEAR_END else self.fiscal_year_ends
         following = date(year + month // 12, month % 12 + 1, 1)
         return min(following - _ONE_DAY, date(year, month, min(day, 28)) + timedelta(days=max(0, day - 28)))
 

@@ -11,10 +11,10 @@ from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.model_types import StrictModel
 from lifecycle.policy.documents.schedule import Schedule
 
-REVIEW = "review: "
+REVIEW_REASON = "review: "
 """How a reason to wait begins that a signed approval settles. Any other is the brake's, settled by an acceptance."""
 
-CALLS = "calls"
+WHOLE_CALLS = "calls"
 """What a night takes, where it is whole calls; else the name of a component."""
 
 USUAL_NIGHTS, FEWEST_NIGHTS = 30, 5
@@ -99,12 +99,12 @@ class Plan(StrictModel):
     @property
     def reviews(self) -> tuple[str, ...]:
         """The reasons to wait that only a signed approval settles."""
-        return tuple(reason for reason in self.waits_for if reason.startswith(REVIEW))
+        return tuple(reason for reason in self.waits_for if reason.startswith(REVIEW_REASON))
 
     @property
     def brakes(self) -> tuple[str, ...]:
         """The reasons to wait that are the brake's."""
-        return tuple(reason for reason in self.waits_for if not reason.startswith(REVIEW))
+        return tuple(reason for reason in self.waits_for if not reason.startswith(REVIEW_REASON))
 
 
 def reasons_to_wait(
@@ -126,14 +126,14 @@ def reasons_to_wait(
         for reason in _broken_limits(schedule, what, number, live, usual.get(what, 1) if usual else None)
     ]
     asking = [rule.id for rule in schedule.rules if rule.review == "required" and rules.get(rule.id)]
-    return (*reasons, *(f"{REVIEW}{rule_id} asks for one ({rules[rule_id]} calls)" for rule_id in asking))
+    return (*reasons, *(f"{REVIEW_REASON}{rule_id} asks for one ({rules[rule_id]} calls)" for rule_id in asking))
 
 
 def _broken_limits(schedule: Schedule, what: str, due: int, live: int, usual: float | None) -> Iterator[str]:
-    go = "are due" if what == CALLS else f"are due to lose their {what}"
+    go = "are due" if what == WHOLE_CALLS else f"are due to lose their {what}"
     if due > schedule.max_share * live:
         share = Decimal(100) * due / live if live else Decimal(100)
-        yield f"{due} of {live} live calls {go}, {share:.2f}%; max_share is {percent(schedule.max_share)}"
+        yield f"{due} of {live} live calls {go}, {share:.2f}%; max_share is {format_percent(schedule.max_share)}"
     if schedule.max_calls is not None and due > schedule.max_calls:
         yield f"{due} calls {go}; max_calls is {schedule.max_calls}"
     if schedule.max_usual is not None and usual is not None and due > schedule.max_usual * usual:
@@ -147,12 +147,12 @@ def usual_night(plans: Sequence[Plan]) -> dict[str, float]:
     """What → the median of what earlier nights took, at least 1. Empty: there are too few of them to say."""
     if len(plans) < FEWEST_NIGHTS:
         return {}
-    taken = {CALLS: [plan.due for plan in plans]}
+    taken = {WHOLE_CALLS: [plan.due for plan in plans]}
     for name in {name for plan in plans for name in plan.components}:
         taken[name] = [plan.components.get(name, 0) for plan in plans]
     return {what: max(1, median(numbers)) for what, numbers in taken.items()}
 
 
-def percent(share: Decimal) -> str:
+def format_percent(share: Decimal) -> str:
     """A share as people write it: 2%."""
     return f"{(share * 100).normalize():f}%"

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 from lifecycle.crm.crm import Crm
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.deployment.policy_folder import Policies, read_policies
-from lifecycle.deployment.policy_revision import policies_at
-from lifecycle.inquiry.preview import bytes_a_call
-from lifecycle.policy.changes import Change, changes
+from lifecycle.deployment.policy_revision import read_policies_at
+from lifecycle.inquiry.preview import mean_call_bytes
+from lifecycle.policy.changes import PolicyChange, policy_changes
 from lifecycle.policy.evaluation.disposition import Disposition
-from lifecycle.review.affected_calls import Law, kinds_of
-from lifecycle.review.weighed_calls import Part, parts
+from lifecycle.review.affected_calls import PolicyState, fact_kinds_of
+from lifecycle.review.weighed_calls import WeighedCalls, weigh_affected_calls
 
 SAMPLES = 5
 _WEIGHED_FOR_BYTES = 50
@@ -28,7 +28,7 @@ _DUE, _UNSCHEDULED, _CONFLICT = (
 )
 
 
-class Effect(StrEnum):
+class ChangeEffect(StrEnum):
     """What becomes of a call on the day asked for. Changes between answers that keep it, schedules apart, are none."""
 
     NEWLY_DUE = "newly due"
@@ -38,14 +38,14 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Impact:
+class PolicyImpact:
     """Calls of one industry and rule that an edit judges otherwise: how many, some of their ids, about how large.
 
     The rule is the deciding one: under the new policies where calls become due or scheduled, else under the old.
     `component`: what of them is; None: the whole call. What goes with a call that is due is no impact of its own.
     """
 
-    effect: Effect
+    effect: ChangeEffect
     component: str | None
     industry: str | None
     rule_id: str | None
@@ -66,67 +66,71 @@ class PolicyDiff:
     before: str
     after: str
     as_of: date
-    changes: tuple[Change, ...]
+    changes: tuple[PolicyChange, ...]
     broken: Mapping[str, str]
-    impacts: tuple[Impact, ...] | None
+    impacts: tuple[PolicyImpact, ...] | None
 
     @property
     def needs_person(self) -> bool:
         """Whether anything but keeping longer is in it."""
         looked_at = any(change.look for change in self.changes)
-        freed = any(impact.effect is not Effect.STAYS for impact in self.impacts or ())
+        freed = any(impact.effect is not ChangeEffect.STAYS for impact in self.impacts or ())
         return bool(self.broken) or looked_at or freed
 
 
-def read_both(folder: Path, before: str, after: str | None) -> tuple[Policies, Policies]:
+def read_both_policies(folder: Path, before: str, after: str | None) -> tuple[Policies, Policies]:
     """The policies at one revision, and at another or as they lie on disk. Raises InputError, PolicyError."""
-    return policies_at(folder, before), policies_at(folder, after) if after else read_policies(folder)
+    return read_policies_at(folder, before), read_policies_at(folder, after) if after else read_policies(folder)
 
 
-def opened_for(lifecycle: Lifecycle, policies: tuple[Policies, Policies]) -> Crm:
+def open_crm_for(lifecycle: Lifecycle, policies: tuple[Policies, Policies]) -> Crm:
     """The CRM, its facts read as either state of the policies needs them."""
-    return lifecycle.crm_reading(kinds_of([_law(each) for each in policies]))
+    return lifecycle.crm_reading(fact_kinds_of([_policy_state(each) for each in policies]))
 
 
-def diff(
+def diff_policies(
     names: tuple[str, str], policies: tuple[Policies, Policies], crm: Crm | None, as_of: date, progress: Progress
 ) -> PolicyDiff:
     """Compare two states of the policies as of a day; `names` is what to call them. Without a CRM only in words."""
     old, new = policies
-    said = tuple(changes(old.schedules, new.schedules, (old.holds, new.holds)))
-    impacts = None if crm is None else impacts_of(crm, (_law(old), _law(new)), as_of, progress)
+    said = tuple(policy_changes(old.schedules, new.schedules, (old.holds, new.holds)))
+    impacts = None if crm is None else policy_impacts(crm, (_policy_state(old), _policy_state(new)), as_of, progress)
     return PolicyDiff(*names, as_of, said, new.broken, impacts)
 
 
-def _law(policies: Policies) -> Law:
-    return Law(policies.schedules, policies.holds)
+def _policy_state(policies: Policies) -> PolicyState:
+    return PolicyState(policies.schedules, policies.holds)
 
 
-_Key = tuple[Effect, str | None, str | None, str | None, str, str]
+_Key = tuple[ChangeEffect, str | None, str | None, str | None, str, str]
 
 
-def impacts_of(crm: Crm, laws: tuple[Law, Law], as_of: date, progress: Progress) -> tuple[Impact, ...]:
+def policy_impacts(
+    crm: Crm, laws: tuple[PolicyState, PolicyState], as_of: date, progress: Progress
+) -> tuple[PolicyImpact, ...]:
     """Which calls, and components of calls, another law judges otherwise on a day, the gravest effects first."""
     calls: Counter[_Key] = Counter()
     ids: defaultdict[_Key, list[str]] = defaultdict(list)
-    for part in parts(crm, laws, as_of, progress):
-        for key, count, named in judged_otherwise(part, laws, as_of):
+    for part in weigh_affected_calls(crm, laws, as_of, progress):
+        for key, count, named in calls_disposed_otherwise(part, laws, as_of):
             calls[key] += count
             ids[key] += named[: _WEIGHED_FOR_BYTES - len(ids[key])]
-    order = sorted(calls, key=lambda key: (list(Effect).index(key[0]), *(word or "" for word in key[1:])))
+    order = sorted(calls, key=lambda key: (list(ChangeEffect).index(key[0]), *(word or "" for word in key[1:])))
     return tuple(_impact(crm, key, calls[key], ids[key]) for key in order)
 
 
-def _impact(crm: Crm, key: _Key, calls: int, ids: list[str]) -> Impact:
-    size = bytes_a_call(crm, crm.rows.key.parse(ids), key[1])
-    return Impact(*key, calls, tuple(ids[:SAMPLES]), round(size * calls))
+def _impact(crm: Crm, key: _Key, calls: int, ids: list[str]) -> PolicyImpact:
+    size = mean_call_bytes(crm, crm.rows.key.parse(ids), key[1])
+    return PolicyImpact(*key, calls, tuple(ids[:SAMPLES]), round(size * calls))
 
 
-def judged_otherwise(part: Part, laws: tuple[Law, Law], as_of: date) -> Iterator[tuple[_Key, int, list[str]]]:
+def calls_disposed_otherwise(
+    part: WeighedCalls, laws: tuple[PolicyState, PolicyState], as_of: date
+) -> Iterator[tuple[_Key, int, list[str]]]:
     """The calls of a part, and the components of those that stay, of which the second law says otherwise."""
     calls = [part.answers(law, as_of) for law in laws]
     for (was, becomes, *deciding), count, ids in _moved(calls, part.weights):
-        if effect := effect_of(was, becomes):
+        if effect := change_effect(was, becomes):
             yield (effect, None, *_side(effect, deciding), was, becomes), count, ids
     stays = pc.and_(*(pc.not_equal(each["disposition"], _DUE) for each in calls))
     answers = [part.of_components(law, as_of) for law in laws]
@@ -135,7 +139,7 @@ def judged_otherwise(part: Part, laws: tuple[Law, Law], as_of: date) -> Iterator
         states = [_with_own(*each).filter(stays) for each in zip(calls, own, strict=True)]
         for (was, becomes, *deciding), count, ids in _moved(states, part.weights.filter(stays)):
             if _DUE in (was, becomes):
-                effect = Effect.NEWLY_DUE if becomes == _DUE else Effect.STAYS
+                effect = ChangeEffect.NEWLY_DUE if becomes == _DUE else ChangeEffect.STAYS
                 yield (effect, component, *_side(effect, deciding), was, becomes), count, ids
 
 
@@ -160,22 +164,22 @@ def _moved(states: Sequence[pa.Table], weights: pa.Table) -> Iterator[tuple[list
         yield [row[name] for name in pairs], row["calls_sum"], list(dict.fromkeys(row["first_list"] + row["last_list"]))
 
 
-def _side(effect: Effect, deciding: Sequence[str | None]) -> tuple[str | None, str | None]:
+def _side(effect: ChangeEffect, deciding: Sequence[str | None]) -> tuple[str | None, str | None]:
     """The industry and the rule that decide, of both industries and both rules."""
-    new = effect in (Effect.NEWLY_DUE, Effect.SCHEDULED)
+    new = effect in (ChangeEffect.NEWLY_DUE, ChangeEffect.SCHEDULED)
     return deciding[new], deciding[2 + new]
 
 
-def effect_of(was: str, becomes: str) -> Effect | None:
+def change_effect(was: str, becomes: str) -> ChangeEffect | None:
     """What a change of a call's answer is counted as. None: it is not, for the call stays as it did."""
     if was == becomes:
         return None
     if becomes == _DUE:
-        return Effect.NEWLY_DUE
+        return ChangeEffect.NEWLY_DUE
     if _CONFLICT in (was, becomes) and _DUE not in (was, becomes):
         return None  # a conflict outranks both, and says neither
     if becomes == _UNSCHEDULED:
-        return Effect.UNSCHEDULED
+        return ChangeEffect.UNSCHEDULED
     if was == _UNSCHEDULED:
-        return Effect.SCHEDULED
-    return Effect.STAYS if was == _DUE else None
+        return ChangeEffect.SCHEDULED
+    return ChangeEffect.STAYS if was == _DUE else None

@@ -11,14 +11,14 @@ from typing import Any
 import pyarrow.compute as pc
 
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.inquiry.preview import bytes_a_call
-from lifecycle.policy.documents.lawfulness import ever_before
-from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.inquiry.preview import mean_call_bytes
+from lifecycle.policy.documents.lawfulness import first_trigger_ending_before
+from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import Disposition
 from lifecycle.policy.period import RetentionPeriod
-from lifecycle.review.affected_calls import Law
-from lifecycle.review.weighed_calls import Part, parts
+from lifecycle.review.affected_calls import PolicyState
+from lifecycle.review.weighed_calls import WeighedCalls, weigh_affected_calls
 
 SHORTEST = RetentionPeriod(6, 0)
 """What a rule without a statutory minimum is never shortened below."""
@@ -28,7 +28,7 @@ _Choice = Mapping[tuple[str, str], RetentionPeriod]
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class ShorteningProposal:
     """One rule's stay in the CRM, shortened: which calls that frees beyond the proposals before it.
 
     None, where other rules keep them all too: they go with a proposal after it. `floor` says what bounds it. `so_far`:
@@ -47,12 +47,12 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Shortening:
+class ShorteningReport:
     """What could be freed on a day. `kept`: rules that cannot be shortened, and why."""
 
     as_of: date
     wanted: int
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[ShorteningProposal, ...]
     kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -67,7 +67,7 @@ class Shortening:
 
 
 @dataclass(frozen=True, slots=True)
-class _Option:
+class _ShorteningOption:
     """A rule with the periods it could have, the longest first, and what bounds the shortest."""
 
     schedule: Schedule
@@ -80,10 +80,10 @@ class _Option:
         return self.schedule.industry, self.rule.id
 
 
-def shorten(lifecycle: Lifecycle, wanted: int, as_of: date) -> Shortening:
+def propose_shortening(lifecycle: Lifecycle, wanted: int, as_of: date) -> ShorteningReport:
     """Find rules to shorten until `wanted` bytes are free. Raises OutsideError, PolicyError as a plan does."""
     policies = lifecycle.policies
-    law, kept = Law(policies.schedules, policies.holds), dict[str, str]()
+    law, kept = PolicyState(policies.schedules, policies.holds), dict[str, str]()
     options = [
         option
         for schedule in policies.schedules.by_industry.values()
@@ -92,12 +92,14 @@ def shorten(lifecycle: Lifecycle, wanted: int, as_of: date) -> Shortening:
     ]
     steps = max((len(option.periods) for option in options), default=0)
     laws = [law, *(_with(law, {o.key: o.periods[min(n, len(o.periods) - 1)] for o in options}) for n in range(steps))]
-    asked = list(parts(lifecycle.crm, laws, as_of, lifecycle.progress)) if options else []
-    scale = _Scale(lifecycle, law, asked, as_of)
-    return Shortening(as_of, wanted, tuple(_greedily(scale, options, wanted)), kept)
+    asked = list(weigh_affected_calls(lifecycle.crm, laws, as_of, lifecycle.progress)) if options else []
+    scale = _FreedStorage(lifecycle, law, asked, as_of)
+    return ShorteningReport(as_of, wanted, tuple(_greedily(scale, options, wanted)), kept)
 
 
-def _option(schedule: Schedule, rule: Rule, regimes: Mapping[str, Regime], kept: dict[str, str]) -> Iterator[_Option]:
+def _option(
+    schedule: Schedule, rule: Rule, regimes: Mapping[str, Regime], kept: dict[str, str]
+) -> Iterator[_ShorteningOption]:
     name, now = f"{schedule.industry}: {rule.id}", rule.purge_after
     limits = [(regimes[law], limit) for law in rule.regimes if law in regimes for limit in regimes[law].floor]
     strange = [law.id for law, limit in limits if law.clock(limit).triggers != rule.trigger]
@@ -111,12 +113,12 @@ def _option(schedule: Schedule, rule: Rule, regimes: Mapping[str, Regime], kept:
         floor = ", ".join(dict.fromkeys(f"{limit.period} of {law.id}" for law, limit in limits)) or f"{SHORTEST}"
         periods = tuple(period for period in _periods(now, limits) if _lawful(schedule, rule, period, limits))
         if periods:
-            yield _Option(schedule, rule, periods, floor)
+            yield _ShorteningOption(schedule, rule, periods, floor)
         else:
             kept[name] = f"{now} is already as short as {floor} allows"
 
 
-def _periods(now: RetentionPeriod, limits: Sequence[tuple[Regime, Limit]]) -> list[RetentionPeriod]:
+def _periods(now: RetentionPeriod, limits: Sequence[tuple[Regime, RegimeLimit]]) -> list[RetentionPeriod]:
     """Whole years below the present period, half a year, and the minima themselves; the longest first."""
     months = {*range(_A_YEAR, now.months + 1, _A_YEAR), SHORTEST.months}
     found = {RetentionPeriod(each, 0) for each in months} | {limit.period for _, limit in limits}
@@ -127,14 +129,16 @@ def _shorter(period: RetentionPeriod, than: RetentionPeriod) -> bool:
     return period != than and period.months <= than.months and period.days <= than.days
 
 
-def _lawful(schedule: Schedule, rule: Rule, period: RetentionPeriod, limits: Sequence[tuple[Regime, Limit]]) -> bool:
+def _lawful(
+    schedule: Schedule, rule: Rule, period: RetentionPeriod, limits: Sequence[tuple[Regime, RegimeLimit]]
+) -> bool:
     if not limits:
         return not _shorter(period, SHORTEST)
     term = schedule.term(rule, period)
-    return not any(ever_before(term, schedule.limit(law, limit)) for law, limit in limits)
+    return not any(first_trigger_ending_before(term, schedule.limit(law, limit)) for law, limit in limits)
 
 
-def _with(law: Law, chosen: _Choice) -> Law:
+def _with(law: PolicyState, chosen: _Choice) -> PolicyState:
     """The law with some rules shortened."""
     changed = {industry for industry, _ in chosen}
     schedules = {
@@ -153,12 +157,12 @@ def _shortened(schedule: Schedule, chosen: _Choice) -> Schedule:
 
 
 @dataclass
-class _Scale:
+class _FreedStorage:
     """Weighs choices: how many calls beyond tonight's a law lets go, and about how large a rule's calls are."""
 
     lifecycle: Lifecycle
-    law: Law
-    parts: Sequence[Part]
+    law: PolicyState
+    parts: Sequence[WeighedCalls]
     as_of: date
     sizes: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -175,18 +179,18 @@ class _Scale:
                 ids += more[name].slice(0, max(0, _SAMPLE - len(ids))).to_pylist()
         return calls, list(dict.fromkeys(ids))
 
-    def size(self, option: _Option, sample: list[str]) -> float:
+    def size(self, option: _ShorteningOption, sample: list[str]) -> float:
         """The mean bytes of a call that a rule frees, from the first sample seen."""
         if option.key not in self.sizes:
             crm = self.lifecycle.crm
-            self.sizes[option.key] = bytes_a_call(crm, crm.rows.key.parse(sample))
+            self.sizes[option.key] = mean_call_bytes(crm, crm.rows.key.parse(sample))
         return self.sizes[option.key]
 
-    def _is_due(self, part: Part, law: Law) -> Any:
+    def _is_due(self, part: WeighedCalls, law: PolicyState) -> Any:
         return pc.equal(part.answers(law, self.as_of)["disposition"], str(Disposition.DUE))
 
 
-def _greedily(scale: _Scale, options: Sequence[_Option], wanted: int) -> Iterator[Proposal]:
+def _greedily(scale: _FreedStorage, options: Sequence[_ShorteningOption], wanted: int) -> Iterator[ShorteningProposal]:
     """The rule that frees most first; the last one no further than the target asks."""
     chosen, left = dict[tuple[str, str], RetentionPeriod](), list(options)
     calls = so_far = 0
@@ -207,7 +211,9 @@ def _greedily(scale: _Scale, options: Sequence[_Option], wanted: int) -> Iterato
         yield _proposal(option, period, more, size, so_far)
 
 
-def _needed(scale: _Scale, chosen: _Choice, left: Sequence[_Option], before: int) -> _Option | None:
+def _needed(
+    scale: _FreedStorage, chosen: _Choice, left: Sequence[_ShorteningOption], before: int
+) -> _ShorteningOption | None:
     """Where no rule frees a call alone: the one most calls wait for when all are shortened. None: even so nothing."""
     together = {**chosen, **{option.key: option.periods[-1] for option in left}}
     without = [({key: period for key, period in together.items() if key != o.key}, o) for o in left]
@@ -215,14 +221,16 @@ def _needed(scale: _Scale, chosen: _Choice, left: Sequence[_Option], before: int
     return option if fewest < scale.freed(together)[0] > before else None
 
 
-def _gain(scale: _Scale, chosen: _Choice, option: _Option, period: RetentionPeriod, before: int) -> tuple[int, int]:
+def _gain(
+    scale: _FreedStorage, chosen: _Choice, option: _ShorteningOption, period: RetentionPeriod, before: int
+) -> tuple[int, int]:
     calls, ids = scale.freed({**chosen, option.key: period})
     more = calls - before
     return more, round(more * scale.size(option, ids)) if more else 0
 
 
 def _mildest(
-    scale: _Scale, chosen: _Choice, option: _Option, before: int, wanted: int
+    scale: _FreedStorage, chosen: _Choice, option: _ShorteningOption, before: int, wanted: int
 ) -> tuple[RetentionPeriod, int, int]:
     for period in option.periods:
         more, size = _gain(scale, chosen, option, period, before)
@@ -231,9 +239,11 @@ def _mildest(
     return period, more, size
 
 
-def _proposal(option: _Option, period: RetentionPeriod, calls: int, size: int, so_far: int) -> Proposal:
+def _proposal(
+    option: _ShorteningOption, period: RetentionPeriod, calls: int, size: int, so_far: int
+) -> ShorteningProposal:
     rule = option.rule
-    return Proposal(
+    return ShorteningProposal(
         option.schedule.industry,
         rule.id,
         str(rule.purge_after),

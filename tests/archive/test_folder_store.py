@@ -10,7 +10,7 @@ from threading import Event, Thread
 import pytest
 
 from lifecycle.archive.folder_store import FolderStore
-from lifecycle.archive.object_store import Stored
+from lifecycle.archive.object_store import StoredObject
 from lifecycle.errors import FixityError, ObjectMissing, StoreError
 
 ONE = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
@@ -44,7 +44,7 @@ def killed(folder: Path, when: str) -> None:
 
 
 def test_the_version_of_a_file_is_its_digest(store, tmp_path):
-    assert store.put_once("a/b", b"one") == Stored("a/b", f"sha256:{ONE}", 3, ONE)
+    assert store.put_once("a/b", b"one") == StoredObject("a/b", f"sha256:{ONE}", 3, ONE)
     assert files(tmp_path) == [tmp_path / "store/a/b"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.archive.object_store import ObjectStore, Stored, open_store
+from lifecycle.archive.object_store import ObjectStore, StoredObject, open_store
 from lifecycle.errors import ObjectExists, ObjectMissing, SettingsError, StoreError
 
 NewStore = Callable[[], ObjectStore]
@@ -52,7 +52,7 @@ def file(folder: Path, body: bytes) -> Path:
     return path
 
 
-def outcome(store: ObjectStore, key: str, body: bytes) -> Stored | str:
+def outcome(store: ObjectStore, key: str, body: bytes) -> StoredObject | str:
     try:
         return store.put_once(key, body)
     except ObjectExists:
@@ -62,7 +62,7 @@ def outcome(store: ObjectStore, key: str, body: bytes) -> Stored | str:
 @pytest.mark.parametrize("body", [b"", b"one", os.urandom(3_000_000)], ids=len)
 def test_what_is_put_is_read_back(store, tmp_path, body):
     stored = store.put_once("a/b", body)
-    assert stored == Stored("a/b", stored.version_id, len(body), digest(body))
+    assert stored == StoredObject("a/b", stored.version_id, len(body), digest(body))
     assert store.get("a/b") == store.get("a/b", stored.version_id) == body
     assert (
         store.fetch("a/b", stored.version_id, tmp_path / "out") == store.fetch("a/b", None, tmp_path / "out") == stored
@@ -91,27 +91,27 @@ def test_other_bytes_are_refused_and_the_first_stay(store):
 def test_of_eight_writers_at_once_one_wins(store):
     together = Barrier(8)
 
-    def write(number: int) -> Stored | str:
+    def write(number: int) -> StoredObject | str:
         together.wait()
         return outcome(store, "a", b"%d" % number * 1000)
 
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(write, range(8)))
-    winner = next(each for each in outcomes if isinstance(each, Stored))
+    winner = next(each for each in outcomes if isinstance(each, StoredObject))
     assert outcomes.count("exists") == 7
     assert digest(store.get("a", winner.version_id)) == digest(store.get("a")) == winner.sha256
 
 
 def test_a_large_object_streams_in_constant_memory(store, tmp_path):
     body = os.urandom(1 << 20) * 40
-    path, sent = file(tmp_path, body), Stored("a", None, len(body), digest(body))
+    path, sent = file(tmp_path, body), StoredObject("a", None, len(body), digest(body))
     del body
     tracemalloc.start()
     stored = store.put_once("a", path)
     fetched = store.fetch("a", stored.version_id, tmp_path / "out")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert fetched == stored == Stored("a", stored.version_id, sent.bytes, sent.sha256)
+    assert fetched == stored == StoredObject("a", stored.version_id, sent.bytes, sent.sha256)
     assert peak < 8 << 20
 
 

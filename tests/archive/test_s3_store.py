@@ -15,7 +15,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from urllib3 import HTTPResponse
 
-from lifecycle.archive.object_store import Stored, open_store
+from lifecycle.archive.object_store import StoredObject, open_store
 from lifecycle.archive.s3_store import S3Store, connect
 from lifecycle.errors import FixityError, ObjectExists, ObjectMissing, StoreError
 
@@ -78,7 +78,7 @@ def test_an_old_version_is_read_after_a_new_one_was_put_behind_our_back(server, 
     assert store.get("a", first.version_id) == b"one"
     assert store.get("a") == store.get("a", second) == b"two"
     assert store.fetch("a", first.version_id, tmp_path / "out") == first
-    assert store.fetch("a", None, tmp_path / "out") == Stored("a", second, 3, digest(b"two"))
+    assert store.fetch("a", None, tmp_path / "out") == StoredObject("a", second, 3, digest(b"two"))
     store.delete("a", first.version_id)
     assert versions(server, prefix) == [(f"{prefix}/a", second)]
 
@@ -123,7 +123,7 @@ def test_a_write_done_with_its_answer_lost_is_found_to_be_ours(faulty, proxy, st
     stored = faulty.put_once("a", b"one")
     assert proxy.struck == times
     assert versions(server, prefix) == [(f"{prefix}/a", stored.version_id)]
-    assert stored == Stored("a", stored.version_id, 3, digest(b"one")) == store.put_once("a", b"one")
+    assert stored == StoredObject("a", stored.version_id, 3, digest(b"one")) == store.put_once("a", b"one")
 
 
 def test_a_write_whose_answer_is_lost_over_other_bytes_is_not_ours(faulty, proxy, store):
@@ -177,7 +177,7 @@ def test_bytes_that_rotted_are_refused_by_get_and_shown_by_fetch(store, server, 
     store = S3Store(client, server.bucket, prefix)
     with pytest.raises(FixityError, match="no longer has the checksum it was stored with"):
         store.get("a", "v")
-    assert store.fetch("a", "v", tmp_path / "out") == Stored("a", "v", 3, digest(b"onE"))
+    assert store.fetch("a", "v", tmp_path / "out") == StoredObject("a", "v", 3, digest(b"onE"))
 
 
 def answer(body: bytes, headers: dict[str, str]) -> AWSResponse:
@@ -187,7 +187,7 @@ def answer(body: bytes, headers: dict[str, str]) -> AWSResponse:
 def test_a_large_file_goes_in_parts_and_comes_back_whole(store, large, server, prefix, tmp_path):
     body = large.read_bytes()
     stored = store.put_once("a", large)
-    assert stored == Stored("a", stored.version_id, len(body), digest(body)) == store.put_once("a", large)
+    assert stored == StoredObject("a", stored.version_id, len(body), digest(body)) == store.put_once("a", large)
     assert store.fetch("a", stored.version_id, tmp_path / "out") == stored
     assert server.client().head_object(Bucket=server.bucket, Key=f"{prefix}/a")["ETag"].endswith('-3"')
     assert versions(server, prefix) == [(f"{prefix}/a", stored.version_id)]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from lifecycle.crm.control.control_tables import Control
+from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.database import Database, open_database
 from lifecycle.crm.sample import bank_calls, demo_schema
-from lifecycle.evidence.tiles import ENTRIES, leaves_of, tile_path, width_at
+from lifecycle.evidence.tiles import ENTRIES, decode_bundle, tile_path, width_at
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
 from tests.servers import S3
 
@@ -39,7 +39,7 @@ def make_bank(url: str, shared: Path) -> Database:
     database = open_database(url)
     demo_schema.create_schema(database.engine)
     assert bank_calls.import_calls(database.engine, shared / "data" / "bank-full.csv") == CALLS
-    Control(database).create()
+    ControlTables(database).create()
     return database
 
 
@@ -119,7 +119,7 @@ def _recorded(s3: S3, prefix: str) -> list[str]:
     for number in range(-(-size // 256)):
         path = tile_path(ENTRIES, number, width_at(size, 0, number))
         body = client.get_object(Bucket=s3.bucket, Key=f"{prefix}/ledger/{path}")["Body"].read()
-        for leaf in map(json.loads, leaves_of(path, body, width_at(size, 0, number))):
+        for leaf in map(json.loads, decode_bundle(path, body, width_at(size, 0, number))):
             if leaf["kind"] == "purged":
                 key = leaf["object"]["key"]
                 calls[key] = calls.get(key) or _call_ids(s3, f"{prefix}/{key}")

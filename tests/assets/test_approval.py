@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from assets.definitions import defs
-from lifecycle.authority.approval import draft, find_subject, put_signed
+from lifecycle.authority.approval import draft_approval, find_approval_subject, store_approval
 from tests.assets.test_nightly import night, tick
 from tests.builders import BANK, DUE_BANK, NIGHT, SHOP, World
 from tests.sshkeys import Key, allow, keygen
@@ -30,8 +30,8 @@ def reviewed(world: World, alice: Key) -> World:
 
 def approve(world: World, alice: Key, digest: str) -> None:
     lifecycle = world.lifecycle()
-    body = draft(lifecycle, find_subject(lifecycle, digest), alice.owner).to_bytes()
-    put_signed(lifecycle, find_subject(lifecycle, digest), body, alice.sign(body))
+    body = draft_approval(lifecycle, find_approval_subject(lifecycle, digest), alice.owner).to_bytes()
+    store_approval(lifecycle, find_approval_subject(lifecycle, digest), body, alice.sign(body))
 
 
 def planned(instance: dg.DagsterInstance) -> dict[str, str]:

@@ -8,10 +8,10 @@ from pydantic import SecretStr
 
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import going_cohorts, let_through, open_cohort
+from lifecycle.night.cohort import accept_plans, open_cohort, runnable_cohorts
 from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_cohort
-from lifecycle.night.seal import seal
+from lifecycle.night.seal import seal_ledger
 from lifecycle.settings import Settings
 from tests.assets.bank import (
     CALLS,
@@ -67,13 +67,13 @@ def night(settings: Settings) -> int:
     lifecycle = Lifecycle(settings, lambda: datetime.now(UTC))
     _, plans = plan_night(lifecycle, date.fromisoformat(NIGHT), RUN)
     assert (plans["finance"].live, plans["finance"].due) == (CALLS, DUE)
-    let_through(lifecycle, plans, [plans["finance"].sha256], RUN)
+    accept_plans(lifecycle, plans, [plans["finance"].sha256], RUN)
     purged = 0
-    for industry, cutoff in going_cohorts(lifecycle, plans):
+    for industry, cutoff in runnable_cohorts(lifecycle, plans):
         cohort = open_cohort(lifecycle, industry, cutoff)
         assert archive_cohort(lifecycle, cohort, RUN).set_aside == {}
         result = purge_cohort(lifecycle, cohort, RUN)
         assert result.set_aside == {}
         purged += result.calls
-    assert seal(lifecycle).records == purged
+    assert seal_ledger(lifecycle).records == purged
     return purged

@@ -13,7 +13,7 @@ import pytest
 
 from assets.automation import cohorts_sensor, run_export
 from assets.definitions import defs
-from assets.night import Night, run_night
+from assets.night import NightResult, run_night
 from assets.partitions import cohort_key, cohorts, industries
 from assets.resources import LifecycleResource
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 COHORTS = [["bank", "2021-03"], ["shop", "2025-04"]]
 
 
-def night(instance: dg.DagsterInstance, **config: Any) -> Night:
+def night(instance: dg.DagsterInstance, **config: Any) -> NightResult:
     return run_night(instance, {"as_of": NIGHT.isoformat(), **config}, "a test", lambda *_: None)
 
 
@@ -37,7 +37,7 @@ def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorRe
     return found
 
 
-def messages(result: Night) -> str:
+def messages(result: NightResult) -> str:
     return "\n".join(message for message, _ in result.failures)
 
 

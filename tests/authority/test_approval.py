@@ -11,13 +11,13 @@ import sqlalchemy as sa
 
 from lifecycle.archive.plans import read_plans
 from lifecycle.authority import ssh_signature
-from lifecycle.authority.approval import approvals, draft, find_subject, put_signed
+from lifecycle.authority.approval import check_approvals, draft_approval, find_approval_subject, store_approval
 from lifecycle.crm.sample import demo_schema
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import ApprovalRefused, FixityError, InputError, PlanHeld, PolicyChanged, PolicyError, ToolMissing
-from lifecycle.night.cohort import going_cohorts, let_through, let_through_since, open_cohort
-from lifecycle.night.plan import survey
-from lifecycle.policy.approval import NOBODY_KNOWN
+from lifecycle.night.cohort import accept_plans, open_cohort, plans_released_since, runnable_cohorts
+from lifecycle.night.plan import survey_calls
+from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.plan import Plan
 from tests.builders import BANK, BANK_DAY, CLOCK, DUE, DUE_SHOP, NIGHT, World, account_for, plan, run_night
 from tests.sshkeys import BOTH, PLAN, SCHEDULE, Key, allow, keygen, revoke
@@ -87,10 +87,10 @@ def newest(world: World) -> Plan:
 def approve(world: World, digest: str, key: Key, as_: str | None = None, namespace: str | None = None) -> None:
     """Ask, sign, hand in: as the command does."""
     lifecycle = world.lifecycle()
-    subject = find_subject(lifecycle, digest)
-    asked = draft(lifecycle, subject, as_ or key.owner)
+    subject = find_approval_subject(lifecycle, digest)
+    asked = draft_approval(lifecycle, subject, as_ or key.owner)
     body = asked.to_bytes()
-    put_signed(lifecycle, subject, body, key.sign(body, namespace or asked.namespace))
+    store_approval(lifecycle, subject, body, key.sign(body, namespace or asked.namespace))
 
 
 def opens(world: World) -> None:
@@ -131,7 +131,7 @@ def test_a_plan_with_a_brake_and_a_review_needs_both_in_any_order(world, keys):
     found = waiting(world)
     with pytest.raises(PlanHeld, match=f"--accept-plan {found.sha256} To approve it: lifecycle approve {found.sha256}"):
         opens(world)
-    let_through(world.lifecycle(), {"bank": found}, [found.sha256], BOB)
+    accept_plans(world.lifecycle(), {"bank": found}, [found.sha256], BOB)
     with pytest.raises(PlanHeld) as held:
         opens(world)
     assert "--accept-plan" not in str(held.value)
@@ -142,7 +142,7 @@ def test_a_plan_with_a_brake_and_a_review_needs_both_in_any_order(world, keys):
 def test_an_acceptance_is_no_approval_and_an_approval_no_acceptance(world, keys):
     digest = newest(world).sha256
     with pytest.raises(InputError, match=f"a review asks for a signature: lifecycle approve {digest}"):
-        let_through(world.lifecycle(), {"bank": newest(world)}, [digest], BOB)
+        accept_plans(world.lifecycle(), {"bank": newest(world)}, [digest], BOB)
     world.schedule(BANK.replace("100%", "2%"))
     with pytest.raises(InputError, match="none of the plan's rules asks for a review; --accept-plan"):
         approve(world, waiting(world).sha256, keys["alice"])
@@ -152,7 +152,7 @@ def test_the_same_person_may_approve_twice_and_two_may(world, keys):
     digest = newest(world).sha256
     for name in ("alice", "alice", "carol", "carol"):
         approve(world, digest, keys[name])
-    found = approvals(world.lifecycle(), newest(world))
+    found = check_approvals(world.lifecycle(), newest(world))
     assert (set(found.by), found.refused) == ({"alice@example.com", "carol@example.com"}, ())
 
 
@@ -223,10 +223,10 @@ def test_an_author_nobody_knows_is_no_other_person(world, keys):
 
 
 def test_nor_is_whoever_launched_a_plan_without_a_name(unplanned, keys):
-    nameless = waiting(unplanned, Run("run-1", NOBODY_KNOWN))
+    nameless = waiting(unplanned, Run("run-1", UNKNOWN_REQUESTER))
     with pytest.raises(ApprovalRefused, match="nobody knows who asked for the plan"):
-        draft(unplanned.lifecycle(), nameless, "alice@example.com")
-    assert waiting(unplanned, Run("run-2", NOBODY_KNOWN)) == nameless
+        draft_approval(unplanned.lifecycle(), nameless, "alice@example.com")
+    assert waiting(unplanned, Run("run-2", UNKNOWN_REQUESTER)) == nameless
     approve(unplanned, waiting(unplanned).sha256, keys["alice"])
     opens(unplanned)
 
@@ -239,7 +239,7 @@ def commit(world: World, mail: str) -> None:
 
 def reason(world: World) -> str:
     """Why the plan waits again."""
-    assert going_cohorts(world.lifecycle(), {"bank": newest(world)}) == []
+    assert runnable_cohorts(world.lifecycle(), {"bank": newest(world)}) == []
     with pytest.raises(PlanHeld) as held:
         opens(world)
     return str(held.value).partition(" does not count: ")[2].partition(".\n")[0]
@@ -277,7 +277,7 @@ def test_an_approval_of_another_plan_does_not_count_nor_one_replayed_onto_the_ne
         file.with_name(file.name.replace(first.sha256, second.sha256)).write_bytes(file.read_bytes())
     assert reason(approved) == f"it approves another plan, {first.sha256}"
     with pytest.raises(InputError, match=f"was planned again since; its plan is now {second.sha256}"):
-        find_subject(approved.lifecycle(), first.sha256)
+        find_approval_subject(approved.lifecycle(), first.sha256)
 
 
 def test_a_plan_changed_behind_the_approval_waits(approved):
@@ -336,7 +336,7 @@ def test_without_the_files_or_with_unsafe_ones_it_waits_and_says_why(approved, k
     signers.unlink()
     assert reason(approved).startswith("allowed_signers:1: expected ")
     with pytest.raises(PolicyError, match=r"docs/approval\.md"):
-        draft(approved.lifecycle(), newest(approved), "alice@example.com")
+        draft_approval(approved.lifecycle(), newest(approved), "alice@example.com")
     allow(approved.policies, keys["alice"].line())
     (approved.policies / "revoked_signers").write_text("SHA256:abc\n")
     assert reason(approved).startswith("revoked_signers:1: expected a KRL or one public key a line")
@@ -355,14 +355,14 @@ def test_an_ssh_keygen_too_old_says_so(approved, monkeypatch, tmp_path):
     old.chmod(0o755)
     monkeypatch.setattr(ssh_signature.shutil, "which", lambda _: str(old))
     assert reason(approved).startswith("signatures: expected ssh-keygen of OpenSSH 8.9 or newer")
-    body = draft(approved.lifecycle(), newest(approved), "alice@example.com").to_bytes()
+    body = draft_approval(approved.lifecycle(), newest(approved), "alice@example.com").to_bytes()
     with pytest.raises(ToolMissing, match="illegal option"):
-        put_signed(approved.lifecycle(), newest(approved), body, b"")
+        store_approval(approved.lifecycle(), newest(approved), body, b"")
 
 
 def plan_of_now(world: World) -> list[str]:
     """The calls that a plan of this moment would name."""
-    _, due = survey(world.lifecycle(), NIGHT)
+    _, due = survey_calls(world.lifecycle(), NIGHT)
     return [key for _, table in due for key in table["call_id"].to_pylist()]
 
 
@@ -421,12 +421,12 @@ class PutFails:
 def test_an_approval_whose_put_failed_counts_once_it_is_there_and_can_be_given_again(world, keys, at, done):
     who = "carol"  # ecdsa: no two signatures of the same bytes are alike
     lifecycle, subject = world.lifecycle(), newest(world)
-    body = draft(lifecycle, subject, keys[who].owner).to_bytes()
+    body = draft_approval(lifecycle, subject, keys[who].owner).to_bytes()
     lifecycle.__dict__["store"] = PutFails(lifecycle.store, at, done)
     with pytest.raises(ConnectionError):
-        put_signed(lifecycle, subject, body, keys[who].sign(body))
+        store_approval(lifecycle, subject, body, keys[who].sign(body))
     there = at == 2 and done
-    found = approvals(world.lifecycle(), subject)
+    found = check_approvals(world.lifecycle(), subject)
     assert (found.by, found.refused) == ((keys[who].owner,) if there else (), ())
     approve(world, subject.sha256, keys[who])
     opens(world)
@@ -435,10 +435,10 @@ def test_an_approval_whose_put_failed_counts_once_it_is_there_and_can_be_given_a
 def test_a_plan_let_through_is_seen_by_one_list_of_its_night(world, keys):
     found = newest(world)
     lifecycle = world.lifecycle()
-    assert list(let_through_since(lifecycle, NIGHT)) == []
+    assert list(plans_released_since(lifecycle, NIGHT)) == []
     approve(world, found.sha256, keys["alice"])
-    assert list(let_through_since(lifecycle, NIGHT)) == [found]
-    assert list(let_through_since(lifecycle, NIGHT, without=["bank"])) == []
-    assert list(let_through_since(lifecycle, NIGHT, known=[found.sha256])) == []
+    assert list(plans_released_since(lifecycle, NIGHT)) == [found]
+    assert list(plans_released_since(lifecycle, NIGHT, without=["bank"])) == []
+    assert list(plans_released_since(lifecycle, NIGHT, known=[found.sha256])) == []
     revoke(world.policies, keys["alice"])
-    assert list(let_through_since(lifecycle, NIGHT)) == []
+    assert list(plans_released_since(lifecycle, NIGHT)) == []

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 
 from lifecycle.cli.main import app_main
 from lifecycle.crm.sample import demo_schema, sample_calls
-from lifecycle.deployment.initialisation import Prepared, make_keys
+from lifecycle.deployment.initialisation import Initialisation, make_keys
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.night.archive import archive_cohort
 from lifecycle.night.cohort import open_cohort
 from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_cohort
-from lifecycle.night.seal import seal
+from lifecycle.night.seal import seal_ledger
 from lifecycle.settings import Settings
 
 NIGHT = date(2026, 11, 20)
@@ -106,7 +106,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sampled")
     engine = sa.create_engine(f"sqlite:///{folder}/crm.db")
     demo_schema.create_schema(engine)
-    sample_calls.populate(engine, NIGHT, 2000, folder / "recordings")
+    sample_calls.populate_sample(engine, NIGHT, 2000, folder / "recordings")
     engine.dispose()
     copy_policies(folder / "policies")
     return folder
@@ -118,13 +118,13 @@ def through_the_night(sampled: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = copy_place(sampled, tmp_path_factory.mktemp("night") / "place")
     lifecycle, run = Place(folder).lifecycle(), Run("run-1", "a tester")
     lifecycle.crm.control.create()
-    make_keys(lifecycle, Prepared())
+    make_keys(lifecycle, Initialisation())
     for industry, plan in plan_night(lifecycle, NIGHT, run)[1].items():
         for cohort in plan.cohorts:
             opened = open_cohort(lifecycle, industry, cohort.cutoff)
             archive_cohort(lifecycle, opened, run)
             purge_cohort(lifecycle, opened, run)
-    seal(lifecycle)
+    seal_ledger(lifecycle)
     lifecycle.crm.database.engine.dispose()
     return folder
 

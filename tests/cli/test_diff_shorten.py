@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lifecycle.deployment.policy_revision import policies_at
-from lifecycle.policy.evaluation.disposition import dispose
+from lifecycle.deployment.policy_revision import read_policies_at
+from lifecycle.policy.evaluation.disposition import dispose_calls
 from tests.cli.conftest import NIGHT, POLICIES, Place, Run_
 from tests.deployment.test_policy_folder import git
 
@@ -38,12 +38,12 @@ def edit(place: Place, name: str, old: str, new: str) -> None:
 def due(place: Place, revision: str | None) -> dict[str, set[str]]:
     """By industry every call that is due, judged one by one."""
     lifecycle = place.lifecycle()
-    law = policies_at(place.policies, revision) if revision else lifecycle.policies
+    law = read_policies_at(place.policies, revision) if revision else lifecycle.policies
     keys = [row[0] for row in place.sql("SELECT id FROM calls")]
     with lifecycle.crm.database.reading() as connection:
         facts = lifecycle.crm.facts.of(connection, keys)
     found: dict[str, set[str]] = {}
-    for row in dispose(facts, law.schedules, law.holds, NIGHT).to_pylist():
+    for row in dispose_calls(facts, law.schedules, law.holds, NIGHT).to_pylist():
         if row["disposition"] == "due":
             found.setdefault(row["industry"], set()).add(row["call_id"])
     return found

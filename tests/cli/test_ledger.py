@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.audit.restored_calls import Purged, came_back
-from lifecycle.audit.restored_calls import purged as gone_by
+from lifecycle.audit.restored_calls import PurgesOnRecord, restored_calls
+from lifecycle.audit.restored_calls import purges_in_leaves as gone_by
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.deletion import PurgeRow
-from lifecycle.evidence.leaf import commitment, leaf
+from lifecycle.evidence.leaf import commitment, make_leaf
 from lifecycle.evidence.notes import Verifier
-from lifecycle.night.seal import seal
+from lifecycle.night.seal import seal_ledger
 from tests.cli.conftest import Place, Run_
 
 VERIFY = Path(__file__).resolve().parents[2] / "docs" / "verify.sh"
@@ -83,7 +83,7 @@ def test_replay_names_the_calls_that_a_restore_brought_back(
     told = lifecycle("replay")
     assert f"  {purged_again[0]}" in told.out
     assert "was restored from a backup" in told.out
-    seal(place.lifecycle())  # the ledger goes on; who came back is still named
+    seal_ledger(place.lifecycle())  # the ledger goes on; who came back is still named
     assert lifecycle("replay", "--json").json["returned"] == sorted(purged_again)
     assert set(purged_again) <= {row[0] for row in place.sql("SELECT id FROM calls")}
 
@@ -115,7 +115,7 @@ def test_a_rotation_is_a_leaf_under_a_checkpoint_that_both_keys_sign(
     assert believed == ([done["new"]] if compromised else [done["new"], done["old"]])
     assert lifecycle("prove", call, "--to", "p").code == 0
     assert lifecycle("verify").code == 0
-    seal(purged.lifecycle())
+    seal_ledger(purged.lifecycle())
 
 
 def test_a_rotation_that_died_is_finished_by_the_next(
@@ -148,7 +148,7 @@ def test_records_from_before_the_ledger_are_pinned_by_a_leaf_and_still_found(lif
     with opened.crm.database.writing() as connection:
         opened.crm.control.insert(connection, replace(row, id="b-2", entries=body.replace(b"old-1", b"old-2")))
         opened.crm.control.insert(connection, row)
-    found = seal(place.lifecycle())
+    found = seal_ledger(place.lifecycle())
     log = place.lifecycle().log()
     kinds = [json.loads(one) for one in log.leaves(0, found.size, found.size)]
     pinned = [one for one in kinds if one["kind"] == "imported"]
@@ -164,11 +164,11 @@ def test_a_call_of_which_only_a_component_went_did_not_come_back(lifecycle: Run_
     (epoch,) = opened.keys.epochs()
     for name, component in (("whole", None), ("part", "recording")):
         fields = {"call": epoch.commitment("demo", call), "component": component, "manifest_key": "m"}
-        opened.crm.control.places.note({name: leaf("purged", fields)}, opened.now())
-        seal(opened)
+        opened.crm.control.places.note({name: make_leaf("purged", fields)}, opened.now())
+        seal_ledger(opened)
         log = opened.log()
         published = log.published()
         assert published is not None
         last = gone_by(log, published, [(published.size - 1, published.size)])
-        assert came_back(opened, Purged(calls=last.calls)) == ([] if component else [call])
+        assert restored_calls(opened, PurgesOnRecord(calls=last.calls)) == ([] if component else [call])
         assert (list(last.parts), last.leaves()) == (["m"] if component else [], [published.size - 1])

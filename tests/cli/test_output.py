@@ -20,7 +20,7 @@ from lifecycle.cli import output
     ],
 )
 def test_a_value_is_shown_so_that_it_cannot_steer_the_terminal(value: object, text: str) -> None:
-    assert output.shown(value) == text
+    assert output.to_text(value) == text
 
 
 def test_a_table_does_not_read_markup_and_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,12 +35,12 @@ def test_a_table_does_not_read_markup_and_loses_nothing(capsys: pytest.CaptureFi
     ("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1400, "1.4 kB"), (2_500_000_000_000_000, "2500.0 TB")]
 )
 def test_sizes(count: int, text: str) -> None:
-    assert output.size(count) == text
+    assert output.format_bytes(count) == text
 
 
 def test_nothing_is_drawn_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     for json_output in (False, True):
-        with output.progress(json_output) as draw:
+        with output.progress_bar(json_output) as draw:
             draw("batches", 1, 2)
     assert capsys.readouterr() == ("", "")
 
@@ -52,7 +52,7 @@ def test_a_terminal_gets_a_bar_unless_it_asked_for_json(monkeypatch: pytest.Monk
         monkeypatch.setattr(
             output, "Console", lambda file=terminal, **_: Console(file=file, force_terminal=True, width=100)
         )
-        with output.progress(json_output) as draw:
+        with output.progress_bar(json_output) as draw:
             draw("batches read back", 1, 2)
             draw("batches read back", 2, 2)
         drawn[json_output] = terminal.getvalue()

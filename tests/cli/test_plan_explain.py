@@ -137,7 +137,7 @@ def test_plan_works_with_a_role_that_can_only_select(
     url = sa.make_url(postgres_server.new_database())
     engine = sa.create_engine(url)
     demo_schema.create_schema(engine)
-    sample_calls.populate(engine, NIGHT, 2000)
+    sample_calls.populate_sample(engine, NIGHT, 2000)
     role = f"reader_{token_hex(4)}"
     with engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD 'hunter2'")

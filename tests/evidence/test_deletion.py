@@ -10,18 +10,18 @@ import pytest
 from lifecycle.errors import LedgerError
 from lifecycle.evidence.deletion import (
     DECIDING,
-    Names,
-    Purge,
+    CallNames,
+    PurgeDetails,
     PurgeRow,
     call_id_text,
     deletion_records,
     read_records,
     recorded_rows,
 )
-from lifecycle.evidence.leaf import Epoch, row_digest
+from lifecycle.evidence.leaf import EpochKey, row_digest
 from tests.evidence.test_manifest import KEY, MANIFEST
 
-PURGE = Purge(
+PURGE = PurgeDetails(
     run_id="r-2",
     actor="nightly",
     manifest_key=KEY,
@@ -33,7 +33,7 @@ PURGE = Purge(
 FILES = {"c-2": MANIFEST.files}
 REGIMES = {"FIN-CALL": ("eu-mifid2-16-7", "x")}
 SECRET = "Ann Bolt +49 30 1234"
-EPOCH = Epoch.of_key(2026, bytes(range(32)))
+EPOCH = EpochKey.of_key(2026, bytes(range(32)))
 
 
 def calls(
@@ -139,7 +139,7 @@ def test_records_are_read_back_in_order():
 def test_a_call_id_never_breaks_its_line(odd):
     body = records(odd, "c")
     assert body.count(b"\n") == 2
-    names = Names("demo", [odd, "c"], [EPOCH])
+    names = CallNames("demo", [odd, "c"], [EPOCH])
     assert [names.of(record) for record in read_records(body)] == [odd, "c"]
 
 
@@ -160,7 +160,7 @@ def test_a_key_is_named_in_digits_text_or_hex(key, text):
 @pytest.mark.parametrize(("kind", "ids"), [(pa.int64(), [1, 22]), (pa.binary(), [b"\x01", b"\xfe"])])
 def test_calls_are_found_in_records_as_call_id_text_names_them(kind, ids):
     body = records(*ids, kind=kind)
-    names = Names("demo", [*map(call_id_text, ids), "another"], [Epoch.of_key(2025, bytes(32)), EPOCH])
+    names = CallNames("demo", [*map(call_id_text, ids), "another"], [EpochKey.of_key(2025, bytes(32)), EPOCH])
     assert [names.of(record) for record in read_records(body)] == [call_id_text(one) for one in ids]
     assert recorded_rows([body]) == {1, 2}
     assert recorded_rows([]) == recorded_rows([b""]) == set()
@@ -168,14 +168,14 @@ def test_calls_are_found_in_records_as_call_id_text_names_them(kind, ids):
 
 def test_without_the_epochs_key_a_record_names_nobody():
     (record,) = read_records(records("c-1"))
-    assert Names("demo", ["c-1"], []).of(record) is None
-    assert Names("other", ["c-1"], [EPOCH]).of(record) is None
+    assert CallNames("demo", ["c-1"], []).of(record) is None
+    assert CallNames("other", ["c-1"], [EPOCH]).of(record) is None
 
 
 def test_records_from_before_the_ledger_name_calls_plainly():
     record = {"v": 1, "source": "demo", "call_id": "c-1", "row": 4}
-    assert Names("demo", ["c-1"], []).of(record) == "c-1"
-    assert Names("demo", ["c-2"], []).of(record) is None
+    assert CallNames("demo", ["c-1"], []).of(record) == "c-1"
+    assert CallNames("demo", ["c-2"], []).of(record) is None
 
 
 def test_a_record_too_long_for_a_leaf_is_not_made():

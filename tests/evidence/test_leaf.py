@@ -8,22 +8,22 @@ from decimal import Decimal
 import pytest
 
 from lifecycle.errors import FixityError, LedgerError
-from lifecycle.evidence.leaf import Epoch, commitment, leaf, read_leaf, row_digest
+from lifecycle.evidence.leaf import EpochKey, commitment, make_leaf, read_leaf, row_digest
 
-EPOCH = Epoch.of_key(2026, bytes(range(32)))
+EPOCH = EpochKey.of_key(2026, bytes(range(32)))
 
 
 def test_a_leaf_has_these_bytes_and_carries_unknown_fields():
-    body = leaf("set_aside", {"new_field": [1, None], "call": "c0"})
+    body = make_leaf("set_aside", {"new_field": [1, None], "call": "c0"})
     assert body == b'{"call":"c0","kind":"set_aside","new_field":[1,null],"v":2}'
     assert read_leaf("leaf 0", body) == {"call": "c0", "kind": "set_aside", "new_field": [1, None], "v": 2}
 
 
 def test_a_leaf_of_no_kind_or_too_long_is_not_made():
     with pytest.raises(LedgerError, match="found 'purge'"):
-        leaf("purge", {})
+        make_leaf("purge", {})
     with pytest.raises(LedgerError, match="expected at most 65535"):
-        leaf("purged", {"actor": "a" * 65_535})
+        make_leaf("purged", {"actor": "a" * 65_535})
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"v":1,"kind":"purged"}', b'{"v":2}', b"\xff"])
@@ -41,7 +41,7 @@ def test_a_commitment_is_what_the_documentation_says():
 
 
 def test_another_epoch_names_the_same_call_otherwise():
-    assert Epoch.of_key(2026, bytes(32)).commitment("demo", "c-1") != EPOCH.commitment("demo", "c-1")
+    assert EpochKey.of_key(2026, bytes(32)).commitment("demo", "c-1") != EPOCH.commitment("demo", "c-1")
 
 
 def test_a_row_has_one_digest_whatever_the_types():

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from lifecycle.errors import FixityError, LedgerError
 from lifecycle.evidence.checkpoint import Checkpoint
-from lifecycle.evidence.merkle import EMPTY_ROOT, Edge, consistency_holds, inclusion_holds, leaf_hash, node_hash
+from lifecycle.evidence.merkle import EMPTY_ROOT, TreeEdge, consistency_holds, inclusion_holds, leaf_hash, node_hash
 from lifecycle.evidence.notes import Verifier
 from lifecycle.evidence.tiles import (
     ENTRIES,
     Tiles,
-    bundle,
     consistency_proof,
+    decode_bundle,
+    encode_bundle,
     inclusion_proof,
-    leaves_of,
     tile_path,
     width_at,
 )
@@ -37,9 +37,9 @@ def raw(text: str | None) -> bytes:
     return b64decode(text or "")
 
 
-def grown(size: int) -> tuple[Edge, dict[str, bytes]]:
+def grown(size: int) -> tuple[TreeEdge, dict[str, bytes]]:
     """A tree of so many leaves, and its tiles by path."""
-    edge, tiles = Edge(), {}
+    edge, tiles = TreeEdge(), {}
 
     def full(level: int, index: int, hashes: list[bytes]) -> None:
         tiles[tile_path(level, index)] = b"".join(hashes)
@@ -84,7 +84,7 @@ def test_every_consistency_vector_is_judged_as_its_authors_say_but_one(shared):
 
 def test_the_published_roots_come_out(shared):
     constants = json.loads((shared / "tlog/transparency-dev-merkle/constants.json").read_text())
-    edge, roots = Edge(), []
+    edge, roots = TreeEdge(), []
     for leaf in [*constants["leaf_inputs"], None]:
         roots.append(edge.root().hex())
         if leaf is not None:
@@ -100,8 +100,8 @@ def test_another_logs_sixteen_checkpoints_hold_over_its_bundles_and_tiles(shared
     seen = [Checkpoint.verified(path.name, path.read_bytes(), [key]) for path in paths]
     tiles = Tiles(15, lambda path: (folder / path).read_bytes())
     body = (folder / tile_path(ENTRIES, 0, 15)).read_bytes()
-    leaves = leaves_of("bundle", body, 15)
-    assert (bundle(leaves), [one.size for one in seen]) == (body, list(range(16)))
+    leaves = decode_bundle("bundle", body, 15)
+    assert (encode_bundle(leaves), [one.size for one in seen]) == (body, list(range(16)))
     for checkpoint in seen:
         size, root = checkpoint.size, checkpoint.root
         assert tiles.root(0, size) == root
@@ -168,19 +168,19 @@ def test_a_tree_that_is_taken_up_again_from_its_tiles_grows_as_if_never_left(siz
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_a_bundle_gives_its_leaves_back(leaves):
-    assert leaves_of("b", bundle(leaves), len(leaves)) == leaves
+    assert decode_bundle("b", encode_bundle(leaves), len(leaves)) == leaves
 
 
 def test_a_leaf_that_does_not_fit_its_length_is_refused():
-    bundle([bytes(65_535)])
+    encode_bundle([bytes(65_535)])
     with pytest.raises(LedgerError, match="65536 bytes, expected at most 65535"):
-        bundle([bytes(65_536)])
+        encode_bundle([bytes(65_536)])
 
 
 @pytest.mark.parametrize("body", [b"\x00", b"\x00\x02a", b"\x00\x01ab", b"", b"\x00\x01a\x00\x01b"])
 def test_half_a_bundle_is_refused_by_name(body):
     with pytest.raises(FixityError, match=r"^tile/entries/000\.p/1: expected 1 whole leaves"):
-        leaves_of("tile/entries/000.p/1", body, 1)
+        decode_bundle("tile/entries/000.p/1", body, 1)
 
 
 def test_a_tile_of_another_length_is_refused_by_name():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lifecycle.errors import FixityError, LedgerError
 from lifecycle.evidence.checkpoint import Checkpoint, Proof
-from lifecycle.evidence.merkle import Edge, leaf_hash
-from lifecycle.evidence.notes import COSIGNATURE, Note, Signer, Verifier, cosigned, signature_line
+from lifecycle.evidence.merkle import TreeEdge, leaf_hash
+from lifecycle.evidence.notes import COSIGNATURE, Note, Signer, Verifier, cosigned_message, signature_line
 from lifecycle.evidence.tiles import Tiles, inclusion_proof
 
 ORIGIN = "records.example.com/calls"
@@ -23,7 +23,7 @@ def signer(seed: int = 1, name: str = ORIGIN) -> Signer:
 
 
 LEAVES = [b"a", b"b", b"c"]
-EDGE = Edge()
+EDGE = TreeEdge()
 for one in LEAVES:
     EDGE.append(leaf_hash(one), lambda *_: None)
 TILE = b"".join(EDGE.levels[0])
@@ -73,7 +73,7 @@ def test_a_proof_has_these_bytes_and_is_read_back():
 
 
 def test_a_proof_without_hashes_is_read_back():
-    edge = Edge()
+    edge = TreeEdge()
     edge.append(leaf_hash(b"a"), lambda *_: None)
     alone = Proof(0, (), Checkpoint(ORIGIN, 1, edge.root()).signed([signer()]))
     assert Proof.from_bytes("p", alone.to_bytes()) == alone
@@ -114,7 +114,7 @@ def test_a_known_keys_broken_signature_spoils_the_note():
 def test_a_witness_signs_the_time_as_well():
     key = Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32)
     witness = Verifier("witness.example/w", key.public_key().public_bytes_raw(), COSIGNATURE)
-    body = (1_700_000_000).to_bytes(8, "big") + key.sign(cosigned(CHECKPOINT.text, 1_700_000_000))
+    body = (1_700_000_000).to_bytes(8, "big") + key.sign(cosigned_message(CHECKPOINT.text, 1_700_000_000))
     note = Note.from_bytes("c", SIGNED + signature_line(witness, body).encode())
     assert note.verified("c", [witness]) == (witness,)
     moved = SIGNED + signature_line(witness, bytes([1, *body[1:]])).encode()

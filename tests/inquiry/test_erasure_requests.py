@@ -11,16 +11,16 @@ import pytest
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database
-from lifecycle.deployment.initialisation import prepare
+from lifecycle.deployment.initialisation import initialise
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import DatabaseError, InputError, SourceError
-from lifecycle.inquiry.check import check
-from lifecycle.inquiry.erasure_requests import open_requests, register, withdraw
-from lifecycle.inquiry.explanation import explain
+from lifecycle.inquiry.check import check_everything
+from lifecycle.inquiry.erasure_requests import open_requests, register_requests, withdraw_request
+from lifecycle.inquiry.explanation import explain_call
 from lifecycle.night.cohort import open_cohort
 from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_cohort
-from lifecycle.policy.erasure import Outcome
+from lifecycle.policy.erasure import ErasureOutcome
 from tests.builders import NIGHT, RUN, SHOP_DAY, World, account_for, archive, run_night
 
 BANK = """industry: bank
@@ -56,7 +56,7 @@ def on(world: World, day: str | date, **changed) -> Lifecycle:
 
 
 def asked(world: World, day: str = "2024-05-02", *calls: str, by: str = "dpo", received=None, ref=None, **changed):
-    return register(on(world, day, **changed), calls or ["id-1"], by, date.fromisoformat(day), received, ref)
+    return register_requests(on(world, day, **changed), calls or ["id-1"], by, date.fromisoformat(day), received, ref)
 
 
 def night(world: World, day: str, **changed):
@@ -92,7 +92,7 @@ def test_a_request_waits_for_the_floor_and_a_hold_and_goes_by_itself_on_the_firs
     world = of_bank(sqlite_world)
     start, source = world.dump(), marked(world)
     (first,) = asked(world, source=source)
-    assert (first.verdict.outcome, first.registered) == (Outcome.REFUSED, True)
+    assert (first.verdict.outcome, first.registered) == (ErasureOutcome.REFUSED, True)
     assert (first.verdict.goes_on, first.answer_by) == (date(2026, 3, 17), date(2024, 6, 2))
     assert first.verdict.reasons[0].startswith("GDPR Article 17(3)(b): eu-mifid2-16-7 (EU, ")
     assert first.verdict.reasons[0].endswith(" asks for it until 2026-03-16")
@@ -102,7 +102,7 @@ def test_a_request_waits_for_the_floor_and_a_hold_and_goes_by_itself_on_the_firs
     world.hold("{call_ids: [id-1]}")
     assert night(world, "2026-03-17", source=source).plans["bank"].dispositions["on_hold"] == 1
     (held,) = open_on(world, "2026-03-17")
-    assert (held.verdict.outcome, held.verdict.goes_on) == (Outcome.REFUSED, None)
+    assert (held.verdict.outcome, held.verdict.goes_on) == (ErasureOutcome.REFUSED, None)
     assert held.verdict.reasons == ("GDPR Article 17(3)(e): legal hold hold-1 (m) keeps it until it is released",)
     release(world, "2027-09-01")
     assert night(world, "2027-09-01", source=source).calls == 0
@@ -119,7 +119,7 @@ def test_a_request_waits_for_the_floor_and_a_hold_and_goes_by_itself_on_the_firs
 def test_a_request_that_no_law_stands_against_goes_with_the_next_night_on_every_database(world):
     start = of_bank(world, FREE).dump()
     (answer,) = asked(world, "2026-11-20")
-    assert (answer.verdict.outcome, answer.verdict.needs_person) == (Outcome.GRANTED, False)
+    assert (answer.verdict.outcome, answer.verdict.needs_person) == (ErasureOutcome.GRANTED, False)
     run_night(world.lifecycle())
     assert account_for(world, start) == {"id-1"}
     assert [record["request"]["id"] for record in world.records()] == [answer.request.id]
@@ -148,7 +148,7 @@ def test_a_request_withdrawn_after_archiving_keeps_the_call(sqlite_world):
     world = of_bank(sqlite_world, FREE)
     (answer,) = asked(world, "2026-11-20")
     archive(world)
-    withdraw(world.lifecycle(), answer.request.id, "dpo")
+    withdraw_request(world.lifecycle(), answer.request.id, "dpo")
     lifecycle = world.lifecycle()
     done = purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
     assert done.set_aside == {"id-1": "retained: BANK-ORDER from 2028-03-17"}
@@ -200,8 +200,8 @@ def test_a_withdrawn_request_can_be_made_anew(sqlite_world):
     of_bank(sqlite_world)
     source = marked(sqlite_world)
     (first,) = asked(sqlite_world, source=source)
-    done = withdraw(on(sqlite_world, "2024-05-03", source=source), first.request.id, "dpo")
-    assert withdraw(on(sqlite_world, "2024-05-04", source=source), first.request.id, "other") == done
+    done = withdraw_request(on(sqlite_world, "2024-05-03", source=source), first.request.id, "dpo")
+    assert withdraw_request(on(sqlite_world, "2024-05-04", source=source), first.request.id, "other") == done
     assert (open_on(sqlite_world, "2024-05-04"), marks(sqlite_world)["id-1"]) == ([], "no")
     (second,) = asked(sqlite_world, "2024-05-02", source=source)
     assert (second.registered, second.request.id != first.request.id) == (True, True)
@@ -212,18 +212,18 @@ def test_the_mark_stays_while_another_request_is_open(sqlite_world):
     of_bank(sqlite_world)
     source = marked(sqlite_world)
     (first,), (second,) = asked(sqlite_world, ref="a", source=source), asked(sqlite_world, ref="b", source=source)
-    withdraw(on(sqlite_world, "2024-05-03", source=source), first.request.id, "dpo")
+    withdraw_request(on(sqlite_world, "2024-05-03", source=source), first.request.id, "dpo")
     assert marks(sqlite_world)["id-1"] == "yes"
-    withdraw(on(sqlite_world, "2024-05-03", source=source), second.request.id, "dpo")
+    withdraw_request(on(sqlite_world, "2024-05-03", source=source), second.request.id, "dpo")
     assert marks(sqlite_world)["id-1"] == "no"
 
 
 def test_explain_shows_the_request(sqlite_world):
     of_bank(sqlite_world)
     (one,) = asked(sqlite_world)
-    (fact,) = explain(on(sqlite_world, "2024-05-03"), "id-1", date(2024, 5, 3)).facts
+    (fact,) = explain_call(on(sqlite_world, "2024-05-03"), "id-1", date(2024, 5, 3)).facts
     assert (fact["erasure_requested_on"], fact["erasure_request"]) == (date(2024, 5, 2), one.request.id)
-    (other,) = explain(on(sqlite_world, "2024-05-03"), "id-2", date(2024, 5, 3)).facts
+    (other,) = explain_call(on(sqlite_world, "2024-05-03"), "id-2", date(2024, 5, 3)).facts
     assert "erasure_requested_on" not in other
 
 
@@ -231,7 +231,7 @@ def test_a_call_that_went_before_is_said_to_be_gone_and_nothing_is_registered(sq
     of_bank(sqlite_world)
     night(sqlite_world, "2028-03-17")
     (answer,) = asked(sqlite_world, "2028-03-18")
-    assert (answer.verdict.outcome, answer.request, answer.verdict.needs_person) == (Outcome.GONE, None, True)
+    assert (answer.verdict.outcome, answer.request, answer.verdict.needs_person) == (ErasureOutcome.GONE, None, True)
     assert answer.verdict.reasons[0].endswith("its archived copy goes on 2028-03-17. A person must decide about it")
 
 
@@ -251,7 +251,7 @@ def test_a_request_of_tomorrow_is_refused(sqlite_world):
 
 def test_a_request_that_is_on_no_file_cannot_be_withdrawn(sqlite_world):
     with pytest.raises(InputError, match="request 'erase-1': expected the id of a request"):
-        withdraw(sqlite_world.lifecycle(), "erase-1", "dpo")
+        withdraw_request(sqlite_world.lifecycle(), "erase-1", "dpo")
 
 
 def test_a_request_whose_call_is_gone_cannot_be_withdrawn(sqlite_world):
@@ -259,7 +259,7 @@ def test_a_request_whose_call_is_gone_cannot_be_withdrawn(sqlite_world):
     (one,) = asked(sqlite_world, "2026-11-20")
     run_night(sqlite_world.lifecycle())
     with pytest.raises(InputError, match="call id-1 is gone from the CRM: nothing is left to withdraw"):
-        withdraw(sqlite_world.lifecycle(), one.request.id, "dpo")
+        withdraw_request(sqlite_world.lifecycle(), one.request.id, "dpo")
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -271,8 +271,8 @@ def test_an_installation_of_before_has_no_requests_and_init_adds_the_table(new_w
     with pytest.raises(SourceError, match="no table of erasure requests"):
         asked(world, "2026-11-20")
     said = "no table of erasure requests, so there are none. Run `lifecycle init` once"
-    assert said in [finding.message for finding in check(world.lifecycle())]
-    made = prepare(world.lifecycle(signing_key=world.policies.parent / "k")).made
+    assert said in [finding.message for finding in check_everything(world.lifecycle())]
+    made = initialise(world.lifecycle(signing_key=world.policies.parent / "k")).made
     assert "the control tables in the CRM" in made
     asked(world, "2026-11-20")
     assert run_night(world.lifecycle(), night=date(2026, 11, 21)).calls == 1
@@ -312,11 +312,11 @@ def test_a_request_whose_commit_fails_either_way_is_on_file_once_after_a_second_
     with monkeypatch.context() as patch:
         patch.setattr(Database, "writing", struck)
         with pytest.raises(DatabaseError, match="A rerun is safe"):
-            withdraw(on(world, "2024-05-03", crm_url=through), again.request.id, "dpo")
+            withdraw_request(on(world, "2024-05-03", crm_url=through), again.request.id, "dpo")
     proxy.pass_through()
     ids = [one.request.id for one in open_on(world, "2024-05-03")]
     assert ids == ([again.request.id] if kind == "cut_request" else [])
-    assert withdraw(on(world, "2024-05-03", crm_url=through), again.request.id, "dpo").withdrawn_by == "dpo"
+    assert withdraw_request(on(world, "2024-05-03", crm_url=through), again.request.id, "dpo").withdrawn_by == "dpo"
     assert open_on(world, "2024-05-03") == []
 
 
@@ -334,14 +334,14 @@ def test_the_mark_and_the_request_commit_together(sqlite_world):
 def test_the_same_request_by_somebody_who_was_faster_stands(sqlite_world, monkeypatch):
     of_bank(sqlite_world)
     (first,) = asked(sqlite_world)
-    from lifecycle.crm.control.request_table import Requests
+    from lifecycle.crm.control.request_table import RequestTable
 
-    of_calls, blind = Requests.of_calls, iter([True])
+    of_calls, blind = RequestTable.of_calls, iter([True])
 
     def unseen(self, connection, calls, withdrawn=False):
         return [] if next(blind, False) else of_calls(self, connection, calls, withdrawn)
 
-    monkeypatch.setattr(Requests, "of_calls", unseen)
+    monkeypatch.setattr(RequestTable, "of_calls", unseen)
     (again,) = asked(sqlite_world, by="another")
     assert again.request.id == first.request.id
     assert [one.request for one in open_on(sqlite_world, "2024-05-02")] == [first.request]

@@ -6,9 +6,9 @@ from importlib.resources import files
 import pytest
 
 from lifecycle.errors import PolicyError
-from lifecycle.inquiry.check import check
-from lifecycle.inquiry.explanation import explain
-from lifecycle.inquiry.hold_report import matters
+from lifecycle.inquiry.check import check_everything
+from lifecycle.inquiry.explanation import explain_call
+from lifecycle.inquiry.hold_report import hold_reports
 from lifecycle.night.cohort import open_cohort
 from lifecycle.night.purge import purge_cohort
 from tests.builders import BANK_DAY, NIGHT, RUN, SHOP_DAY, World, account_for, archive, plan, run_night
@@ -108,21 +108,25 @@ def test_explain_shows_the_links_and_the_hold_that_comes_by_them(sqlite_world):
     around_deals(sqlite_world)
     deal = deal_of(sqlite_world, "id-a")
     sqlite_world.hold(f"{{deal_ids: [{deal}]}}")
-    found = explain(sqlite_world.lifecycle(), "id-a", NIGHT)
+    found = explain_call(sqlite_world.lifecycle(), "id-a", NIGHT)
     assert (found.facts[0]["deal_id"], found.facts[0]["task_id"]) == ([str(deal)], [])
     assert [hold.id for hold in found.holds] == ["hold-1"]
-    assert explain(sqlite_world.lifecycle(), "id-b", NIGHT).holds == ()
+    assert explain_call(sqlite_world.lifecycle(), "id-b", NIGHT).holds == ()
 
 
 @pytest.mark.parametrize("key", ["lead_ids", "case_ids"])
 def test_a_hold_on_a_link_that_the_source_does_not_declare_stops_everything_before_the_plan(sqlite_world, key):
     start = around_deals(sqlite_world).dump()
     sqlite_world.hold(f"{{{key}: [1]}}")
-    for step in (plan, lambda world: run_night(world.lifecycle()), lambda world: matters(world.lifecycle(), NIGHT)):
+    for step in (
+        plan,
+        lambda world: run_night(world.lifecycle()),
+        lambda world: hold_reports(world.lifecycle(), NIGHT),
+    ):
         with pytest.raises(PolicyError, match=f"a hold asks for {key[:-1]}, which source demo does not give"):
             step(sqlite_world)
     assert (sqlite_world.dump(), list(sqlite_world.lifecycle().store.list("plans/"))) == (start, [])
-    found = [one.message for one in check(sqlite_world.lifecycle()) if one.severity == "error"]
+    found = [one.message for one in check_everything(sqlite_world.lifecycle()) if one.severity == "error"]
     assert f"holds/hold-1: asks for {key[:-1]}, which source demo does not give: no night runs" in found
 
 
@@ -178,7 +182,7 @@ def test_half_a_release_by_two_people_stops_the_night_and_the_whole_one_lets_go(
 
 
 def counted(world: World, as_of: date = NIGHT):
-    return {m.hold.id: (m.active, m.calls, m.by_scope, m.needs_person) for m in matters(world.lifecycle(), as_of)}
+    return {m.hold.id: (m.active, m.calls, m.by_scope, m.needs_person) for m in hold_reports(world.lifecycle(), as_of)}
 
 
 def test_every_hold_is_counted_call_by_call_whatever_their_industry(sqlite_world):
@@ -215,7 +219,7 @@ def test_a_held_call_past_a_maximum_of_the_law_is_shown_for_legal_review(sqlite_
     rule = "{id: R, title: t, trigger: ended_at, purge_after: P5Y, destroy_after: P5Y, regimes: [most]}"
     world.schedule(f"industry: bank\nmatches: Banking\nowner: o\ntimezone: UTC\nmax_share: 100%\nrules:\n  - {rule}\n")
     world.hold("{call_ids: [id-a, id-b]}")
-    (found,) = matters(world.lifecycle(), NIGHT)
+    (found,) = hold_reports(world.lifecycle(), NIGHT)
     assert (found.calls, found.legal_review, found.needs_person) == (2, 2, True)
     assert found.reasons["id-a"] == "hold-1; needs legal review: a maximum ended on 2026-03-01"
     assert run_night(world.lifecycle()).calls == 1

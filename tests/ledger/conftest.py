@@ -11,10 +11,10 @@ import pytest
 
 from lifecycle.archive.folder_store import FolderStore
 from lifecycle.evidence.checkpoint import Proof
-from lifecycle.evidence.leaf import leaf
+from lifecycle.evidence.leaf import make_leaf
 from lifecycle.evidence.tiles import inclusion_proof
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
-from lifecycle.ledger.log import Appending, Log, Published
+from lifecycle.ledger.log import Appending, Log, PublishedCheckpoint
 
 ORIGIN = "records.example.com/calls"
 GO_PACKAGES = Path("/usr/share/gocode")  # where Debian puts golang-golang-x-mod-dev
@@ -37,12 +37,12 @@ class Grown:
     def vkey(self) -> str:
         return self.keys.verifiers(ORIGIN)[0].vkey
 
-    def published(self) -> Published:
+    def published(self) -> PublishedCheckpoint:
         found = self.log.published()
         assert found is not None
         return found
 
-    def append(self, leaves: Iterable[bytes]) -> Published:
+    def append(self, leaves: Iterable[bytes]) -> PublishedCheckpoint:
         appending = Appending(self.log, self.log.published())
         for one in leaves:
             appending.append(one)
@@ -68,7 +68,7 @@ def opened(folder: Path) -> Grown:
 
 
 def some_leaves(start: int, end: int) -> Iterable[bytes]:
-    return (leaf("purged", {"call": f"{number:064x}", "source": "demo"}) for number in range(start, end))
+    return (make_leaf("purged", {"call": f"{number:064x}", "source": "demo"}) for number in range(start, end))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lifecycle.evidence.checkpoint import Checkpoint
 from lifecycle.evidence.merkle import EMPTY_ROOT, consistency_holds
-from lifecycle.evidence.notes import COSIGNATURE, Verifier, cosigned, signature_line
+from lifecycle.evidence.notes import COSIGNATURE, Verifier, cosigned_message, signature_line
 
 Answer = tuple[int, bytes]
 
@@ -66,7 +66,7 @@ class Witness:
             return 422, b""
         self.size, self.root = checkpoint.size, checkpoint.root
         seconds = 1_800_000_000
-        signature = bytes(64) if self.forges else self._key.sign(cosigned(checkpoint.text, seconds))
+        signature = bytes(64) if self.forges else self._key.sign(cosigned_message(checkpoint.text, seconds))
         return 200, signature_line(self.verifier, seconds.to_bytes(8, "big") + signature).encode()
 
 

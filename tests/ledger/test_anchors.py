@@ -13,10 +13,10 @@ from lifecycle.errors import LedgerError, LifecycleError, OutsideError, Settings
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.merkle import EMPTY_ROOT
 from lifecycle.evidence.notes import Note
-from lifecycle.ledger.anchors import CopyAnchor, GitAnchor, cosigned_checkpoint, kept
+from lifecycle.ledger.anchors import CopyAnchor, GitAnchor, cosigned_checkpoint, kept_answer
 from lifecycle.ledger.timestamp import TimestampAnchor
 from lifecycle.ledger.witness import WitnessAnchor
-from lifecycle.night.anchor import anchor
+from lifecycle.night.anchor import anchor_checkpoint
 from lifecycle.settings import Settings
 from tests.ledger.conftest import ORIGIN, Grown, opened, some_leaves
 from tests.ledger.places import TimeStamper, Witness, served
@@ -148,7 +148,7 @@ def test_a_proof_carries_the_witness_and_go_and_we_still_accept_it(grown, go_ver
     witness = Witness(grown.keys.verifiers(ORIGIN)[0])
     with served(witness.answer) as url:
         settings = {"anchor_witness": url, "anchor_witness_key": witness.verifier.vkey}
-        assert anchor(lifecycle(grown, **settings)).failed == {}
+        assert anchor_checkpoint(lifecycle(grown, **settings)).failed == {}
     note = cosigned_checkpoint(grown.log.store, grown.published())
     proof = Proof(grown.proof(3).index, grown.proof(3).hashes, note)
     proof.verified("p", grown.leaf(3), [grown.keys.verifiers(ORIGIN)[0], witness.verifier])
@@ -160,27 +160,27 @@ def test_a_proof_carries_the_witness_and_go_and_we_still_accept_it(grown, go_ver
 def test_each_checkpoint_goes_to_each_place_once_and_one_that_fails_stops_no_other(grown, repository, tmp_path):
     given = {"anchor_git": repository, "anchor_git_key": tmp_path / "ssh", "anchor_copy": (tmp_path / "copy").as_uri()}
     broken = {"anchor_witness": "http://127.0.0.1:9", "anchor_witness_key": "none", "anchor_tsa": "http://127.0.0.1:9"}
-    found = anchor(lifecycle(grown, **given, **broken))
+    found = anchor_checkpoint(lifecycle(grown, **given, **broken))
     assert sorted(found.done) == ["copy", "git"]
     assert "expected <name>" in found.failed["witness"]
     assert found.failed["timestamp"].startswith("LIFECYCLE_ANCHOR_TSA_ROOT: expected")
-    again = anchor(lifecycle(grown, **given))
+    again = anchor_checkpoint(lifecycle(grown, **given))
     assert (again.done, again.failed) == (found.done, {})
     assert git(repository, "rev-list", "--count", "HEAD") == "1"
-    assert kept(grown.log.store, grown.published(), "git") == git(repository, "rev-parse", "HEAD").encode()
+    assert kept_answer(grown.log.store, grown.published(), "git") == git(repository, "rev-parse", "HEAD").encode()
 
 
 def test_a_place_that_cannot_be_reached_is_named_and_asked_again(grown, tmp_path):
     witness = Witness(grown.keys.verifiers(ORIGIN)[0])
     settings = {"anchor_witness": "http://127.0.0.1:9", "anchor_witness_key": witness.verifier.vkey}
-    failed = anchor(lifecycle(grown, **settings)).failed
+    failed = anchor_checkpoint(lifecycle(grown, **settings)).failed
     assert "could not be asked" in failed["witness"]
     with served(witness.answer) as url:
-        assert "witness" in anchor(lifecycle(grown, **{**settings, "anchor_witness": url})).done
+        assert "witness" in anchor_checkpoint(lifecycle(grown, **{**settings, "anchor_witness": url})).done
 
 
 def test_no_setting_is_no_anchor(grown):
-    found = anchor(lifecycle(grown))
+    found = anchor_checkpoint(lifecycle(grown))
     assert (found.done, found.failed) == ({}, {})
 
 

@@ -15,7 +15,7 @@ from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey
 from tlog_scales.tlog import InclusionProofInvalid
 
-from lifecycle.evidence.leaf import Epoch, leaf
+from lifecycle.evidence.leaf import EpochKey, make_leaf
 from lifecycle.evidence.merkle import leaf_hash
 from lifecycle.ledger.log_check import check_log
 from tests.ledger.conftest import Grown, opened
@@ -124,8 +124,8 @@ def test_verify_sh_refuses_another_leaf_and_another_key(grown, tmp_path):
 
 
 def test_verify_sh_opens_the_call_and_no_other(tmp_path):
-    alone, epoch = opened(tmp_path / "alone"), Epoch.of_key(2026, bytes(32))
-    alone.append([leaf("purged", {"call": epoch.commitment("demo", "c-1"), "source": "demo"})])
+    alone, epoch = opened(tmp_path / "alone"), EpochKey.of_key(2026, bytes(32))
+    alone.append([make_leaf("purged", {"call": epoch.commitment("demo", "c-1"), "source": "demo"})])
     files = handed_over(alone, 0, tmp_path)
     opening = {"call_id": "c-1", "salt": epoch.salt("demo", "c-1").hex(), "source": "demo"}
     for call_id, code in (("c-1", 0), ("c-2", 1)):

@@ -19,7 +19,7 @@ from lifecycle.archive.folder_store import FolderStore
 from lifecycle.crm.database import Database
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import LifecycleError
-from lifecycle.night.seal import seal
+from lifecycle.night.seal import seal_ledger
 from lifecycle.settings import Settings
 from tests.builders import CLOCK, World, run_night
 
@@ -105,7 +105,7 @@ def without_sealing(lifecycle: Lifecycle, run: Run) -> None:
 
 def sealing(lifecycle: Lifecycle, _run: Run) -> None:
     """What is left of a night after its last purge."""
-    seal(lifecycle)
+    seal_ledger(lifecycle)
 
 
 def begin(

@@ -6,12 +6,18 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from lifecycle.archive.plans import accept, earlier_plans
-from lifecycle.authority.approval import approvals, draft, find_subject, put_signed, schedule_file
+from lifecycle.archive.plans import earlier_plans, put_acceptance
+from lifecycle.authority.approval import (
+    check_approvals,
+    draft_approval,
+    find_approval_subject,
+    schedule_file,
+    store_approval,
+)
 from lifecycle.crm.sample import demo_schema
 from lifecycle.errors import ApprovalRefused, PlanHeld
-from lifecycle.inquiry.preview import preview
-from lifecycle.night.cohort import let_through, open_cohort
+from lifecycle.inquiry.preview import preview_night
+from lifecycle.night.cohort import accept_plans, open_cohort
 from lifecycle.night.plan import plan_night
 from lifecycle.policy.plan import Plan
 from tests.authority.test_approval import commit, copy, world_in
@@ -54,8 +60,8 @@ def nights(count: int) -> list[date]:
 def approve(world: World, alice: Key) -> None:
     lifecycle = world.lifecycle()
     file = schedule_file(lifecycle, lifecycle.policies.schedules.by_industry["bank"])
-    body = draft(lifecycle, find_subject(lifecycle, file.sha256), alice.owner).to_bytes()
-    put_signed(lifecycle, file, body, alice.sign(body, "schedule@call-lifecycle"))
+    body = draft_approval(lifecycle, find_approval_subject(lifecycle, file.sha256), alice.owner).to_bytes()
+    store_approval(lifecycle, file, body, alice.sign(body, "schedule@call-lifecycle"))
 
 
 SAID = (
@@ -73,7 +79,7 @@ def test_an_unusual_night_waits_before_its_first_row_until_its_plan_is_accepted(
     digest = night.plans["bank"].sha256
     command = f"lifecycle run --as-of 2026-11-20 --industry bank --accept-plan {digest}"
     assert str(held.value).endswith(f"Nothing was archived or purged. To let its brake go: {command}")
-    let_through(world.lifecycle(), night.plans, [digest], RUN)
+    accept_plans(world.lifecycle(), night.plans, [digest], RUN)
     run_night(world.lifecycle())
     assert account_for(world, start) == DUE
 
@@ -91,7 +97,7 @@ def test_four_nights_are_too_few_to_say_what_is_usual(sqlite_world):
 
 
 def test_the_preview_says_what_the_night_will(world):
-    found = preview(world.lifecycle(), NIGHT).industries["bank"]
+    found = preview_night(world.lifecycle(), NIGHT).industries["bank"]
     assert (found.waits_for, found.brake) == ((f"{SAID} times",), True)
 
 
@@ -132,7 +138,7 @@ def test_another_schedules_approval_does_not_count(world, alice):
     for key in list(store.list("plans/approvals/")):
         head, _, tail = key.partition("schedule-")
         store.put_once(f"{head}schedule-{bank.sha256}{tail[64:]}", store.get(key))
-    found = approvals(lifecycle, bank)
+    found = check_approvals(lifecycle, bank)
     assert (found.by, len(found.refused)) == ((), 1)
     assert "does not count: it approves another schedule, " in found.refused[0]
 
@@ -151,7 +157,7 @@ def test_a_backlog_that_is_stopped_night_after_night_does_not_become_usual(world
     stopped = plan_night(world.lifecycle(), later[0], RUN)[1]["bank"]
     assert (stopped.revision, bool(stopped.brakes)) == (3, True)
     assert [found.night for found in before(world)] == nights(5)[:-1][::-1]
-    accept(world.lifecycle().store, stopped, RUN.id, RUN.actor)
+    put_acceptance(world.lifecycle().store, stopped, RUN.id, RUN.actor)
     assert before(world)[0] == stopped
 
 

@@ -18,7 +18,7 @@ from lifecycle.deployment.lifecycle import Run
 from lifecycle.errors import CompletenessError, DatabaseError, FixityError, ObjectMissing
 from lifecycle.night import purge as purge_module
 from lifecycle.night.cohort import open_cohort
-from lifecycle.night.reconciliation import reconcile
+from lifecycle.night.reconciliation import reconcile_cohort
 from tests.builders import (
     BANK_DAY,
     CHILDREN,
@@ -141,7 +141,7 @@ def test_a_call_somebody_else_deleted_is_set_aside_and_put_on_no_record(changed)
     world, _, result = changed
     assert result.set_aside["id-deleted"] == GONE["deleted"]
     assert "id-deleted" not in {record["call_id"] for record in world.purge_rows()}
-    assert "id-deleted" in reconcile(world.lifecycle(), "bank", "2021-03").vanished
+    assert "id-deleted" in reconcile_cohort(world.lifecycle(), "bank", "2021-03").vanished
 
 
 def test_the_calls_beside_a_changed_one_go(changed):

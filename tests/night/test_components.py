@@ -7,12 +7,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from lifecycle.audit.restored_calls import replay
-from lifecycle.audit.whole_audit import audit
-from lifecycle.cli.verify_record import tell_record
-from lifecycle.custody.record_lookup import lookup
+from lifecycle.audit.restored_calls import find_restored_calls
+from lifecycle.audit.whole_audit import audit_archive_and_ledger
+from lifecycle.cli.verify_record import print_record
+from lifecycle.custody.record_lookup import find_records
 from lifecycle.night.cohort import open_cohort
-from lifecycle.night.plan import cutoffs, plan_night
+from lifecycle.night.plan import night_cutoffs, plan_night
 from lifecycle.night.purge import purge_cohort
 from tests.builders import BANK_DAY, NIGHT, RUN, archive, committed, plan, purge, run_night
 from tests.night.parts import GOING, PARTS, account_for_parts, furnish, parts_of, small_parts
@@ -83,7 +83,7 @@ def test_a_night_run_twice_is_the_night_run_once(done):
 
 def test_the_archive_is_sound_while_the_calls_live(done):
     world, _, _, _ = done
-    found = audit(world.lifecycle())
+    found = audit_archive_and_ledger(world.lifecycle())
     assert (found.sound, found.orphans, found.unsealed, found.files_waiting) == (True, [], 0, 0)
     assert (found.reconciled.archived, found.reconciled.recorded, found.reconciled.live) == (5, 5, 0)
     assert (found.reconciled.components.keys(), found.reconciled.components.total()) == (
@@ -95,7 +95,7 @@ def test_the_archive_is_sound_while_the_calls_live(done):
 def test_a_call_whose_components_are_gone_is_no_candidate(done):
     world, _, _, _ = done
     lifecycle = world.lifecycle()
-    limits = cutoffs(lifecycle.policies.schedules, NIGHT)
+    limits = night_cutoffs(lifecycle.policies.schedules, NIGHT)
     with lifecycle.crm.database.reading() as connection:
         tables = list(lifecycle.crm.facts.candidates(connection, limits))
     found = {key for table in tables for key in table["call_id"].to_pylist()}
@@ -105,7 +105,7 @@ def test_a_call_whose_components_are_gone_is_no_candidate(done):
 
 def test_the_records_of_a_component_say_so(done):
     world, _, _, _ = done
-    found = lookup(world.lifecycle(), "id-1")
+    found = find_records(world.lifecycle(), "id-1")
     assert (found.live, {one.record["component"] for one in found.records}) == (
         True,
         {"recording", "transcript", "notes"},
@@ -115,9 +115,9 @@ def test_the_records_of_a_component_say_so(done):
 
 def test_record_says_of_what_it_speaks(done, monkeypatch, capsys):
     world, _, _, _ = done
-    found = lookup(world.lifecycle(), "id-1")
+    found = find_records(world.lifecycle(), "id-1")
     for one in found.records:
-        tell_record(one)
+        print_record(one)
     said = capsys.readouterr().out
     for component in ("recording", "transcript", "notes"):
         assert f"The {component} of call id-1 (demo) was deleted from the CRM at " in said
@@ -129,13 +129,13 @@ def test_what_came_back_is_found_and_what_is_new_is_not(sqlite_world):
     start = world.dump()
     run_night(world.lifecycle())
     world.note("id-1")  # somebody writes another note about the call that stayed
-    assert audit(world.lifecycle()).sound
+    assert audit_archive_and_ledger(world.lifecycle()).sound
     (row,) = (row for row in start["recordings"] if row["path"] == "r/id-1.wav")
     names = ", ".join(row)
     world.execute(f"INSERT INTO recordings ({names}) VALUES ({', '.join(f':{n}' for n in row)})", **row)
     world.execute("UPDATE calls SET transcript = 'said' WHERE id = 'id-3'")
     world.execute("UPDATE calls SET transcript = 'another' WHERE id = 'id-1'")
-    found = audit(world.lifecycle()).reconciled
+    found = audit_archive_and_ledger(world.lifecycle()).reconciled
     assert sorted(found.returned) == ["id-1 (recording)", "id-3 (transcript)"]
 
 
@@ -147,15 +147,15 @@ def test_components_that_a_restored_backup_brings_back_are_found(sqlite_world):
     run_night(world.lifecycle())
     database.write_bytes(backup)
     everything = sorted(f"{key} ({component})" for key, component in GOING)
-    found = audit(world.lifecycle())
+    found = audit_archive_and_ledger(world.lifecycle())
     assert (found.sound, found.reconciled.returned) == (False, everything)
     assert "`lifecycle replay` names what came back" in " ".join(found.damaged.values())
-    again = replay(world.lifecycle())
+    again = find_restored_calls(world.lifecycle())
     assert (again.unknown, again.returned) == (len(GOING), everything)
     world.execute("DELETE FROM recordings WHERE call_id = 'id-1'")
     world.execute("UPDATE calls SET transcript = 'another' WHERE id = 'id-3'")
     left = {"id-1 (recording)", "id-3 (transcript)"}
-    assert set(everything) - set(replay(world.lifecycle()).returned) == left
+    assert set(everything) - set(find_restored_calls(world.lifecycle()).returned) == left
 
 
 def test_a_night_after_a_restored_backup_purges_components_anew(sqlite_world):
@@ -167,7 +167,11 @@ def test_a_night_after_a_restored_backup_purges_components_anew(sqlite_world):
     database.write_bytes(backup)
     run_night(world.lifecycle())
     assert account_for_parts(world, start, files) == GOING
-    assert replay(world.lifecycle()).returned == audit(world.lifecycle()).reconciled.returned == []
+    assert (
+        find_restored_calls(world.lifecycle()).returned
+        == audit_archive_and_ledger(world.lifecycle()).reconciled.returned
+        == []
+    )
 
 
 @pytest.mark.slow
@@ -177,7 +181,7 @@ def test_a_component_deleted_behind_our_back_has_vanished(sqlite_world):
     sqlite_world.execute("DELETE FROM recordings WHERE call_id = 'id-2'")
     night = purge(sqlite_world)
     assert night.set_aside == {"id-2": "recording: gone: deleted by somebody else, on no record"}
-    assert audit(sqlite_world.lifecycle()).reconciled.vanished == ["id-2 (recording)"]
+    assert audit_archive_and_ledger(sqlite_world.lifecycle()).reconciled.vanished == ["id-2 (recording)"]
 
 
 def test_a_whole_call_that_is_due_takes_its_components_along(sqlite_world):
@@ -207,7 +211,7 @@ def test_the_whole_call_goes_later_with_what_is_left_of_it(sqlite_world):
     assert set(tables["calls"]["transcript"].to_pylist()) == {None}
     assert "recordings" not in tables
     assert {row["id"] for row in left["calls"]} - world.live() == {"id-1", "id-2", "id-3"}
-    assert audit(world.lifecycle()).sound
+    assert audit_archive_and_ledger(world.lifecycle()).sound
 
 
 def test_a_whole_call_archived_before_its_component_went_is_set_aside_and_planned_anew(sqlite_world):
@@ -225,7 +229,7 @@ def test_a_whole_call_archived_before_its_component_went_is_set_aside_and_planne
     assert (late.calls, set(late.set_aside)) == (0, {"id-1", "id-2", "id-3"})
     assert all(reason.startswith("changed: ") for reason in late.set_aside.values())
     assert run_night(world.lifecycle(), night=NIGHT.replace(day=21)).calls == 3
-    assert audit(world.lifecycle()).sound
+    assert audit_archive_and_ledger(world.lifecycle()).sound
 
 
 ROWS_CHANGED, VALUES_CHANGED = "changed: {}: the rows changed", "changed: calls: the rows changed"

@@ -7,11 +7,11 @@ import botocore.retries.standard
 import pytest
 
 from lifecycle.archive.object_store import open_store
-from lifecycle.audit.whole_audit import audit
+from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.sample import demo_schema
 from lifecycle.errors import FixityError, SettingsError, StoreError
-from lifecycle.inquiry.check import check
-from lifecycle.night.recording_files import remove_files
+from lifecycle.inquiry.check import check_everything
+from lifecycle.night.recording_files import remove_recording_files
 from tests.builders import BANK_DAY, World, account_for, archive, committed, purge, run_night
 from tests.night.parts import PARTS, account_for_parts
 
@@ -125,7 +125,7 @@ def test_a_file_goes_with_the_last_row_that_names_it(sqlite_world):
     world.hold("{call_ids: [b]}")
     run_night(world.lifecycle())
     assert set(world.on_disk()) == {"r/b.wav", "r/shared.wav"}
-    assert audit(world.lifecycle()).files_waiting == 0
+    assert audit_archive_and_ledger(world.lifecycle()).files_waiting == 0
     (world.policies / "holds" / "hold-1.yaml").unlink()
     start, files = world.dump(), world.on_disk()
     run_night(world.lifecycle())
@@ -155,10 +155,10 @@ def test_bytes_that_nobody_archived_are_never_removed(sqlite_world, monkeypatch)
     assert left[0].endswith(hashlib.sha256(b"a").hexdigest())
     assert "which nobody archived" in left[1]
     assert world.on_disk() == {"r/a.wav": b"recorded anew"}
-    assert audit(world.lifecycle()).files_waiting == 1
+    assert audit_archive_and_ledger(world.lifecycle()).files_waiting == 1
     (world.files / "r/a.wav").write_bytes(b"a")
-    assert remove_files(world.lifecycle()).files == 1
-    assert (world.on_disk(), audit(world.lifecycle()).files_waiting) == ({}, 0)
+    assert remove_recording_files(world.lifecycle()).files == 1
+    assert (world.on_disk(), audit_archive_and_ledger(world.lifecycle()).files_waiting) == ({}, 0)
 
 
 @pytest.mark.slow
@@ -168,11 +168,11 @@ def test_an_empty_mount_point_is_no_proof_that_a_file_is_gone(sqlite_world, monk
     run_night(world.lifecycle())
     world.files.rename(world.files.with_name("elsewhere"))
     world.files.mkdir()
-    (reason,) = remove_files(world.lifecycle()).left.values()
+    (reason,) = remove_recording_files(world.lifecycle()).left.values()
     assert reason == "nothing is where LIFECYCLE_RECORDINGS points: is it mounted?"
     world.files.rmdir()
     world.files.with_name("elsewhere").rename(world.files)
-    assert (remove_files(world.lifecycle()).files, world.on_disk()) == (1, {})
+    assert (remove_recording_files(world.lifecycle()).files, world.on_disk()) == (1, {})
 
 
 @pytest.mark.slow
@@ -185,7 +185,7 @@ def test_a_damaged_copy_stops_the_purge_of_its_rows(sqlite_world):
     with pytest.raises(FixityError, match="Restore it from a backup"):
         purge(world)
     assert (world.dump(), set(world.on_disk())) == (start, {"r/a.wav"})
-    assert [key.endswith(copy.name) for key in audit(world.lifecycle()).damaged] == [True]
+    assert [key.endswith(copy.name) for key in audit_archive_and_ledger(world.lifecycle()).damaged] == [True]
 
 
 @pytest.mark.slow
@@ -197,16 +197,18 @@ def test_a_manifest_that_was_swapped_removes_no_file(sqlite_world, monkeypatch):
         run_night(world.lifecycle())
     (path,) = Path(world.store_url.removeprefix("file://")).glob("archive/**/manifest.json")
     path.write_bytes(path.read_bytes().replace(b"r/a.wav", b"r/b.wav"))
-    (reason,) = remove_files(world.lifecycle()).left.values()
+    (reason,) = remove_recording_files(world.lifecycle()).left.values()
     assert "it is not the manifest that purge" in reason
     assert set(world.on_disk()) == {"r/a.wav", "r/b.wav"}
 
 
 def test_check_says_what_stays_for_want_of_a_setting(sqlite_world):
     world = recordings(sqlite_world, "a")
-    assert [finding for finding in check(world.lifecycle()) if finding.subject == "settings"] == []
+    assert [finding for finding in check_everything(world.lifecycle()) if finding.subject == "settings"] == []
     world.recordings_url = None
-    found = {f.message: (f.severity, f.exit_code) for f in check(world.lifecycle()) if f.subject == "settings"}
+    found = {
+        f.message: (f.severity, f.exit_code) for f in check_everything(world.lifecycle()) if f.subject == "settings"
+    }
     assert found == {
         "LIFECYCLE_RECORDINGS: BANK-REC of bank needs to know where the files of recording lie; until then they stay": (
             "error",
@@ -246,7 +248,10 @@ def test_a_removal_that_fails_either_way_is_finished_by_a_rerun(
         run_night(world.lifecycle())
     assert (proxy.struck, len(world.purge_rows())) == (3, 1)  # the rows are gone, on record, and the copy was proved
     proxy.pass_through()
-    assert audit(world.lifecycle()).files_waiting == 1
+    assert audit_archive_and_ledger(world.lifecycle()).files_waiting == 1
     run_night(world.lifecycle())
     assert list(open_store(world.recordings_url, s3_server.endpoint).list("r/")) == []
-    assert (audit(world.lifecycle()).sound, audit(world.lifecycle()).files_waiting) == (True, 0)
+    assert (
+        audit_archive_and_ledger(world.lifecycle()).sound,
+        audit_archive_and_ledger(world.lifecycle()).files_waiting,
+    ) == (True, 0)

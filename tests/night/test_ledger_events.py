@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from lifecycle.night.ledger_events import observe_policies, take_census, without_content
+from lifecycle.night.ledger_events import queue_policy_events, redact_reason, take_census
 from lifecycle.night.plan import plan_night
-from lifecycle.night.seal import seal
+from lifecycle.night.seal import seal_ledger
 from tests.builders import BANK, BANK_DAY, NIGHT, RUN, World, run_night
 
 NEXT = NIGHT + timedelta(days=1)
@@ -26,11 +26,11 @@ def due(world: World, many: int = 2) -> World:
 def test_a_policy_version_is_noted_when_first_seen_and_once(sqlite_world):
     world = sqlite_world
     for _ in range(2):
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
     first = of(world, "policy")
     assert sorted(leaf["schedule"]["id"] for leaf in first) == ["bank", "shop"]
     world.schedule(BANK.replace("P7Y", "P8Y"))
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     third = of(world, "policy")[2:]
     assert [leaf["schedule"]["id"] for leaf in third] == ["bank"]
     assert third[0]["schedule"]["sha256"] not in {leaf["schedule"]["sha256"] for leaf in first}
@@ -39,11 +39,11 @@ def test_a_policy_version_is_noted_when_first_seen_and_once(sqlite_world):
 def test_a_hold_is_noted_when_placed_and_when_released(sqlite_world):
     world = sqlite_world
     world.hold("{call_ids: [id-1]}")
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     path = world.policies / "holds" / "hold-1.yaml"
     path.write_text(path.read_text() + "released_at: 2026-11-01\nreleased_by: counsel@example.com\n")
     for _ in range(2):
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
     found = [(leaf["kind"], leaf["hold"]) for leaf in of(world, "hold_placed", "hold_released")]
     assert found.count(("hold_released", "hold-1")) == 1
     assert ("hold_placed", "hold-1") in found
@@ -82,7 +82,7 @@ def test_a_census_counts_what_is_due_what_was_left_and_what_vanished(sqlite_worl
     plan_night(lifecycle, NEXT, RUN)
     for _ in range(2):
         take_census(lifecycle, NEXT)
-    seal(lifecycle)
+    seal_ledger(lifecycle)
     (census,) = of(world, "census")
     expected = {"night": NEXT.isoformat(), "live": 1, "due": 1, "due_left": 1, "last_night": NIGHT.isoformat()}
     assert expected.items() <= census.items()
@@ -95,8 +95,8 @@ def test_the_first_census_has_no_night_before_it(sqlite_world):
     world = due(sqlite_world)
     plan_night(world.lifecycle(), NIGHT, RUN)
     take_census(world.lifecycle(), NIGHT)
-    observe_policies(world.lifecycle())
-    seal(world.lifecycle())
+    queue_policy_events(world.lifecycle())
+    seal_ledger(world.lifecycle())
     (census,) = of(world, "census")
     assert (census["last_night"], census["archived"], census["due"]) == (None, 0, 2)
 
@@ -113,4 +113,4 @@ def test_the_first_census_has_no_night_before_it(sqlite_world):
     ],
 )
 def test_a_leaf_quotes_no_value_and_no_path(reason, kept):
-    assert without_content(reason) == kept
+    assert redact_reason(reason) == kept

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from lifecycle.archive.batches import manifest_keys
 from lifecycle.deployment.lifecycle import Run
-from lifecycle.night.reconciliation import reconcile
+from lifecycle.night.reconciliation import reconcile_cohort
 from tests.builders import (
     BANK_DAY,
     CONTROL,
@@ -135,7 +135,7 @@ def test_a_night_run_twice_is_the_night_run_once(done):
 def test_reconciling_finds_every_archived_call_on_the_record(done):
     world, _, night = done
     for industry, cutoff in night.purged:
-        found = reconcile(world.lifecycle(), industry, cutoff)
+        found = reconcile_cohort(world.lifecycle(), industry, cutoff)
         assert (found.archived, found.live, found.vanished, found.returned) == (found.recorded, 0, [], [])
 
 
@@ -146,7 +146,7 @@ def test_a_recorded_call_that_is_back_and_a_call_that_nobody_recorded_are_found(
     sqlite_world.execute(f"DELETE FROM calls WHERE id = '{DUE_BANK[3]}'")
     run_night(sqlite_world.lifecycle())
     sqlite_world.call(DUE_BANK[2], None, BANK_DAY)
-    found = reconcile(sqlite_world.lifecycle(), "bank", "2021-03")
+    found = reconcile_cohort(sqlite_world.lifecycle(), "bank", "2021-03")
     assert (found.vanished, found.returned) == ([DUE_BANK[3]], [DUE_BANK[2]])
     assert {row["id"] for row in start["calls"]} >= DUE
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.audit.ledger_consistency import consistent_since
+from lifecycle.audit.ledger_consistency import check_ledger_consistency
 from lifecycle.crm.database import Database
 from lifecycle.errors import FixityError, LeaseTaken, LedgerError, SettingsError
 from lifecycle.evidence.checkpoint import Checkpoint
 from lifecycle.ledger.keys import new_signing_key, write_secret
-from lifecycle.night.seal import LEASE, seal
+from lifecycle.night.seal import LEDGER_LEASE, seal_ledger
 from tests.builders import BANK_DAY, NIGHT, SHOP_DAY, World, run_night
 from tests.night.driver import begin, night_killed, processes, sealing
 
@@ -90,7 +90,7 @@ def logged(world: World) -> set[str]:
 
 def test_a_sealing_logs_a_genesis_and_one_leaf_a_call_and_says_where_it_stands(again):
     world = again()
-    found = seal(world.lifecycle())
+    found = seal_ledger(world.lifecycle())
     assert (found.records, found.leaves, found.size) == (5, 8, 8)
     assert logged(world) == FIRST | SECOND
     assert found.checkpoint == files(world)["ledger/checkpoint"].decode()
@@ -102,15 +102,15 @@ def test_a_sealing_logs_a_genesis_and_one_leaf_a_call_and_says_where_it_stands(a
 
 def test_a_second_sealing_has_nothing_to_do(again):
     world = again()
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     before = files(world)
-    assert seal(world.lifecycle()).leaves == 0
+    assert seal_ledger(world.lifecycle()).leaves == 0
     assert files(world) == before
 
 
 def test_leaves_name_no_call(again):
     world = again()
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     everything = b"".join(files(world).values())
     assert [key for key in FIRST | SECOND if key.encode() in everything] == []
 
@@ -126,7 +126,7 @@ def test_a_sealing_killed_at_any_write_and_killed_again_ends_as_if_never_killed(
         world = again()
         assert night_killed(world, at, when, work=sealing) is None, at
         night_killed(world, 1 + at % 3, "after", run="run-2", work=sealing)
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
         assert logged(world) == FIRST | SECOND, at
         assert set(files(world)) == set(expected), at
 
@@ -142,7 +142,7 @@ def test_a_sealing_killed_at_any_write_and_at_any_write_of_its_recovery(again, w
                 world = again()
                 night_killed(world, at, when, work=sealing)
                 night_killed(world, second, also, run="run-2", work=sealing)
-                seal(world.lifecycle())
+                seal_ledger(world.lifecycle())
                 assert logged(world) == FIRST | SECOND, (at, second, also)
 
 
@@ -151,7 +151,7 @@ def test_on_a_server_too_a_killed_sealing_is_finished_by_the_next(new_world, at,
     """After the places are given; with tiles there and no checkpoint; with the checkpoint there, and nobody told."""
     world = purged(new_world("postgresql"))
     assert night_killed(world, at, when, work=sealing) is None
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     assert logged(world) == FIRST | SECOND
 
 
@@ -164,7 +164,7 @@ def test_on_a_server_too_a_sealing_killed_at_any_write_is_finished_by_the_next(n
         at += 1
         world = purged(new_world(database))
         ended = night_killed(world, at, when, work=sealing)
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
         assert logged(world) == FIRST | SECOND, at
     assert at > 6
 
@@ -184,14 +184,14 @@ def test_two_sealers_at_once_log_each_call_once(again):
         for process, said in both:
             process.join()
             assert process.exitcode in (0, 3), said.read_text()
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
         assert logged(world) == FIRST | SECOND
 
 
 def test_a_second_sealer_is_told_and_does_nothing(again):
     world = again()
-    with world.lifecycle().crm.database.lease(LEASE), pytest.raises(LeaseTaken, match="the lease of ledger"):
-        seal(world.lifecycle())
+    with world.lifecycle().crm.database.lease(LEDGER_LEASE), pytest.raises(LeaseTaken, match="the lease of ledger"):
+        seal_ledger(world.lifecycle())
     assert files(world) == {}
 
 
@@ -202,11 +202,11 @@ def test_two_sealers_whose_lease_failed_still_make_no_fork(again, monkeypatch):
 
     def overtaken(store, key, body, expected):
         monkeypatch.setattr(type(store), "swap", swap)
-        seal(other)  # the whole of it, just before the first one's checkpoint
+        seal_ledger(other)  # the whole of it, just before the first one's checkpoint
         return swap(store, key, body, expected)
 
     monkeypatch.setattr(type(other.store), "swap", overtaken)
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     assert logged(world) == FIRST | SECOND
     assert [leaf["kind"] for leaf in world.leaves()] == ["genesis", "policy", "policy", *["purged"] * 5]
 
@@ -214,21 +214,21 @@ def test_two_sealers_whose_lease_failed_still_make_no_fork(again, monkeypatch):
 def test_a_database_restored_from_before_a_sealing_is_noticed_and_the_ledger_goes_on(again):
     world = again()
     old = backup(world)
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     restore(world, old)  # it knows the purges, and no ledger
-    assert seal(world.lifecycle()).leaves == 1
+    assert seal_ledger(world.lifecycle()).leaves == 1
     assert logged(world) == FIRST | SECOND
     assert [leaf["kind"] for leaf in world.leaves()][-1] == "recovery"
-    assert seal(world.lifecycle()).leaves == 0
+    assert seal_ledger(world.lifecycle()).leaves == 0
 
 
 def test_a_database_restored_from_before_the_purge_is_noticed_and_named(again, new_world, tmp_path):
     world = new_world("sqlite")
     before = backup(world)  # the calls are not there yet either: they are written with `purged`
     purged(world)
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     restore(world, before)
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     last = world.leaves()[-1]
     assert (last["kind"], last["database_size"], last["ledger_size"], last["unknown_leaves"]) == ("recovery", 0, 8, 6)
 
@@ -243,28 +243,28 @@ def test_what_a_lost_database_had_begun_and_never_logged_is_replaced(again):
     world.execute(
         "UPDATE lifecycle_purges SET purged_at = '2027' WHERE id = (SELECT min(id) FROM lifecycle_purges)"
     )  # so another order
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     assert logged(world) == FIRST | SECOND
 
 
 def test_a_store_that_went_back_is_not_signed_over(again):
     world = again()
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     top = world.policies.parent / "store" / "ledger"
     shutil.copytree(top, top.with_name("kept"))
     one_more(world)
-    found = consistent_since(world.lifecycle())
+    found = check_ledger_consistency(world.lifecycle())
     assert (found.from_size, found.to_size, found.checkpoints) == (8, 9, 2)
     shutil.rmtree(top)
     with pytest.raises(LedgerError, match="saw 9 leaves signed, the store has none"):
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
     with pytest.raises(LedgerError, match="the store has none"):
-        consistent_since(world.lifecycle())
+        check_ledger_consistency(world.lifecycle())
     shutil.move(top.with_name("kept"), top)
     with pytest.raises(LedgerError, match="its 8 leaves do not go on from the 9"):
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
     with pytest.raises(LedgerError, match="its 8 leaves do not go on from the 9"):
-        consistent_since(world.lifecycle())
+        check_ledger_consistency(world.lifecycle())
 
 
 def test_another_history_under_our_own_key_is_not_signed_over(again):
@@ -272,17 +272,17 @@ def test_another_history_under_our_own_key_is_not_signed_over(again):
     forked = again()
     forked.execute("UPDATE lifecycle_purges SET purged_at = '2027' WHERE id = (SELECT min(id) FROM lifecycle_purges)")
     for one in (world, forked):
-        seal(one.lifecycle())
+        seal_ledger(one.lifecycle())
     shutil.rmtree(world.policies.parent / "store" / "ledger")
     shutil.copytree(forked.policies.parent / "store" / "ledger", world.policies.parent / "store" / "ledger")
     with pytest.raises(LedgerError, match="do not go on from"):
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
 
 
 @pytest.mark.parametrize("name", ["ledger/checkpoint", "ledger/tile/0/000.p/8", "ledger/tile/entries/000.p/8"])
 def test_over_a_damaged_object_nothing_is_signed_and_it_is_named(again, name):
     world = again()
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     path = world.policies.parent / "store" / name
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1, *path.read_bytes()[1:]]))
     with pytest.raises(FixityError, match=name):
@@ -291,14 +291,14 @@ def test_over_a_damaged_object_nothing_is_signed_and_it_is_named(again, name):
 
 def test_a_checkpoint_signed_by_nobody_we_know_is_refused(again):
     world = again()
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     key = world.policies.parent / "lifecycle.key"
     key.unlink()
     with pytest.raises(SettingsError, match="no signing key"):
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
     write_secret(key, new_signing_key(), "")
     with pytest.raises(FixityError, match=r"^ledger/checkpoint: expected a signature by call-lifecycle/demo\+"):
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
 
 
 def test_a_place_whose_purge_row_somebody_removed_is_named_and_nothing_is_signed(again):
@@ -306,13 +306,13 @@ def test_a_place_whose_purge_row_somebody_removed_is_named_and_nothing_is_signed
     night_killed(world, 3, "after", work=sealing)
     world.execute("DELETE FROM lifecycle_purges")
     with pytest.raises(LedgerError, match=r"^purge .*: it has a place in the ledger, and its row in the CRM is gone"):
-        seal(world.lifecycle())
+        seal_ledger(world.lifecycle())
     assert "ledger/checkpoint" not in files(world)
 
 
 def test_checkpoints_only_ever_grow_and_each_is_kept_in_the_database(again):
     world = again()
-    seal(world.lifecycle())
+    seal_ledger(world.lifecycle())
     one_more(world)
     with world.engine.connect() as connection:
         notes = connection.exec_driver_sql("SELECT size, note FROM lifecycle_checkpoints ORDER BY size").all()

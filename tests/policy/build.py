@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from lifecycle.policy.documents.hold import Extension, Hold, Holds
 from lifecycle.policy.documents.regime import Regime
-from lifecycle.policy.documents.schedule import Schedule, Schedules, collect
-from lifecycle.policy.evaluation.disposition import dispose
+from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
+from lifecycle.policy.evaluation.disposition import dispose_calls
 
 NO_HOLDS = Holds({})
 TIME = pa.timestamp("us", "UTC")
@@ -60,7 +60,7 @@ def schedule(
 
 
 def schedules(*given: Schedule, under: Iterable[Regime] = ()) -> Schedules:
-    found = collect({f"{each.industry}.yaml": each for each in given}, {}, {law.id: law for law in under})
+    found = collect_schedules({f"{each.industry}.yaml": each for each in given}, {}, {law.id: law for law in under})
     assert not found.broken
     return found
 
@@ -111,7 +111,7 @@ def facts(*calls: Mapping[str, Any], **kinds: pa.DataType) -> pa.Table:
 
 def answers(table: pa.Table, of: Schedules, as_of: str, held: Holds = NO_HOLDS) -> list[tuple[str, str, str]]:
     """Call, disposition, detail."""
-    found = dispose(table, of, held, day(as_of)).select(["call_id", "disposition", "detail"]).to_pylist()
+    found = dispose_calls(table, of, held, day(as_of)).select(["call_id", "disposition", "detail"]).to_pylist()
     return [tuple(row.values()) for row in found]
 
 

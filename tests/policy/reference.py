@@ -1,4 +1,4 @@
-"""The same verb as `dispose`, a call at a time in plain Python: to compare the columns with.
+"""The same verb as `dispose_calls`, a call at a time in plain Python: to compare the columns with.
 
 It has its own calendar, conditions, holds and law; nothing of the product is shared but the parsed models.
 """
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from lifecycle.policy.clock import Count
-from lifecycle.policy.documents.hold import Hold, Holds, Scope
-from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.policy.clock import CountingRule
+from lifecycle.policy.documents.hold import Hold, Holds, HoldScope
+from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
 from lifecycle.policy.period import RetentionPeriod
 from tests.policy.build import months_later
@@ -169,17 +169,19 @@ def _verdict(by: Rule, free: date, keeping: list[str], late: str | None, as_of: 
 
 def _unusable(by: Rule, day: date | None, as_of: date) -> str:
     if len(by.trigger) > 1:
-        counted = "" if by.count is Count.AFTER_EVENT else f" ({by.count})"
+        counted = "" if by.count is CountingRule.AFTER_EVENT else f" ({by.count})"
         return f"the later of {' and '.join(by.trigger)}{counted}: not each of them is known and usable"
     if day is None:
         return f"{by.trigger[0]} is missing or no date"
-    earliest = "1880-01-01" if by.count is Count.AGE else "1970-01-02"
+    earliest = "1880-01-01" if by.count is CountingRule.AGE else "1970-01-02"
     return f"{by.trigger[0]} {day} is " + ("in the future" if day > as_of else f"before {earliest}")
 
 
-def _clock(row: Row, triggers: Sequence[str], count: Count, of: Schedule, as_of: date) -> tuple[date | None, bool]:
+def _clock(
+    row: Row, triggers: Sequence[str], count: CountingRule, of: Schedule, as_of: date
+) -> tuple[date | None, bool]:
     days = [_local(row.get(name), of) for name in triggers]
-    first = date(1880, 1, 1) if count is Count.AGE else date(1970, 1, 2)
+    first = date(1880, 1, 1) if count is CountingRule.AGE else date(1970, 1, 2)
     usable = all(day is not None and first <= day <= as_of for day in days)
     if len(days) == 1:
         return days[0], usable
@@ -190,20 +192,20 @@ def _local(moment: Any, of: Schedule) -> date | None:
     return moment.astimezone(of.timezone).date() if isinstance(moment, datetime) else moment
 
 
-def _free(period: RetentionPeriod | None, count: Count, day: date, of: Schedule) -> date:
+def _free(period: RetentionPeriod | None, count: CountingRule, day: date, of: Schedule) -> date:
     return date.max if period is None else last_day(period, count, day, of.fiscal_year_ends) + DAY
 
 
-def last_day(period: RetentionPeriod, count: Count, day: date, year_ends: tuple[int, int]) -> date:
+def last_day(period: RetentionPeriod, count: CountingRule, day: date, year_ends: tuple[int, int]) -> date:
     """The last day of a period, counted month by month and day by day."""
-    if count in (Count.FROM_EVENT, Count.AGE):
+    if count in (CountingRule.FROM_EVENT, CountingRule.AGE):
         # Day one is the event's: the period ends with the eve of the day that corresponds, or with the month's end.
         corresponding = months_later(day, period.months)
         if corresponding.day != day.day:
             corresponding += DAY
         return corresponding - DAY + timedelta(period.days)
-    if count in (Count.YEAR_END, Count.FISCAL_YEAR_END):
-        month, of_month = (12, 31) if count is Count.YEAR_END else year_ends
+    if count in (CountingRule.YEAR_END, CountingRule.FISCAL_YEAR_END):
+        month, of_month = (12, 31) if count is CountingRule.YEAR_END else year_ends
         while day.month != month or (day.day != of_month and not (day.day < of_month and (day + DAY).day == 1)):
             day += DAY
     return months_later(day, period.months) + timedelta(period.days)
@@ -252,7 +254,7 @@ def _in_scope_of(row: Row, law: Regime, of: Schedule, certainly: bool) -> bool:
     return (force.first_day or date.min) <= made <= (force.last_day or date.max)
 
 
-def _limit(row: Row, law: Regime, limit: Limit, of: Schedule, as_of: date) -> date | None:
+def _limit(row: Row, law: Regime, limit: RegimeLimit, of: Schedule, as_of: date) -> date | None:
     clock = law.clock(limit)
     day, usable = _clock(row, clock.triggers, clock.count, of, as_of)
     return last_day(limit.period, clock.count, day, of.fiscal_year_ends) if usable and day else None
@@ -283,11 +285,11 @@ def binds(of: Hold, as_of: date) -> bool:
     return of.released_at is None or of.released_at >= as_of
 
 
-def in_hold(scopes: Sequence[Scope], row: Row, its: Schedule) -> bool:
+def in_hold(scopes: Sequence[HoldScope], row: Row, its: Schedule) -> bool:
     return any(_in_scope(scope, row, its) for scope in scopes)
 
 
-def _in_scope(scope: Scope, row: Row, its: Schedule) -> bool:
+def _in_scope(scope: HoldScope, row: Row, its: Schedule) -> bool:
     for key, fact in HELD.items():
         wanted, value = getattr(scope, key), _text(row, fact)
         if fact == "industry":

@@ -4,11 +4,11 @@ import pytest
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.allowed_signers import (
-    Signer,
-    known_names,
-    names_of_signer,
-    owners,
-    read_signers,
+    AllowedSigner,
+    known_principals,
+    principals_of_key,
+    principals_sharing_keys,
+    read_allowed_signers,
     require_revocations,
 )
 
@@ -24,9 +24,9 @@ def test_a_line_is_read_with_all_its_names_and_purposes():
 alice@example.com,a2@example.com valid-before="20300101",namespaces="{PLAN},git" {ALICE} a comment, namespaces="x"
 "bob@example.com" {ONLY} {BOB}
 """
-    assert read_signers(text) == (
-        Signer(("alice@example.com", "a2@example.com"), frozenset({PLAN, "git"}), ALICE),
-        Signer(("bob@example.com",), frozenset({PLAN}), BOB),
+    assert read_allowed_signers(text) == (
+        AllowedSigner(("alice@example.com", "a2@example.com"), frozenset({PLAN, "git"}), ALICE),
+        AllowedSigner(("bob@example.com",), frozenset({PLAN}), BOB),
     )
 
 
@@ -51,23 +51,23 @@ alice@example.com,a2@example.com valid-before="20300101",namespaces="{PLAN},git"
 )
 def test_a_line_that_says_more_than_was_meant_is_refused_at_its_line(line, said):
     with pytest.raises(PolicyError) as error:
-        read_signers(f"# one\n{line}\n")
+        read_allowed_signers(f"# one\n{line}\n")
     assert str(error.value).startswith("allowed_signers:2: ")
     assert said in str(error.value)
 
 
 def test_a_pattern_for_other_purposes_is_nobodys_concern():
-    assert read_signers(f'*@example.com namespaces="git" {ALICE}\n')[0].principals == ("*@example.com",)
+    assert read_allowed_signers(f'*@example.com namespaces="git" {ALICE}\n')[0].principals == ("*@example.com",)
 
 
 def test_whoever_shares_a_key_is_one_person():
-    signers = read_signers(
+    signers = read_allowed_signers(
         f'alice@example.com {ONLY} {ALICE}\nboss@example.com namespaces="git" {ALICE}\nbob@example.com {ONLY} {BOB}\n'
     )
-    assert names_of_signer(signers, "alice@example.com", PLAN) == {"alice@example.com", "boss@example.com"}
-    assert names_of_signer(signers, "boss@example.com", PLAN) == frozenset()
-    assert names_of_signer(signers, "bob@example.com", PLAN) == {"bob@example.com"}
-    assert (owners(signers, ALICE, PLAN), known_names(signers, PLAN)) == (
+    assert principals_sharing_keys(signers, "alice@example.com", PLAN) == {"alice@example.com", "boss@example.com"}
+    assert principals_sharing_keys(signers, "boss@example.com", PLAN) == frozenset()
+    assert principals_sharing_keys(signers, "bob@example.com", PLAN) == {"bob@example.com"}
+    assert (principals_of_key(signers, ALICE, PLAN), known_principals(signers, PLAN)) == (
         ["alice@example.com"],
         ["alice@example.com", "bob@example.com"],
     )

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from lifecycle.policy.changes import Change, changes
+from lifecycle.policy.changes import PolicyChange, policy_changes
 from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from tests.policy.build import NO_HOLDS, day, hold, holds, regime, rule, schedule, schedules
 
 
-def edit(before: Schedules, after: Schedules, held: tuple[Holds, Holds] = (NO_HOLDS, NO_HOLDS)) -> list[Change]:
-    return list(changes(before, after, held))
+def edit(before: Schedules, after: Schedules, held: tuple[Holds, Holds] = (NO_HOLDS, NO_HOLDS)) -> list[PolicyChange]:
+    return list(policy_changes(before, after, held))
 
 
 def of(*rules: dict[str, Any], **more: Any) -> Schedules:
@@ -64,11 +64,11 @@ def test_a_year_end_is_never_earlier_than_the_event_itself():
 def test_rules_and_schedules_that_come_or_go_need_a_person():
     both = of(rule("A", when={"record_class": "order"}), rule("B"))
     (gone,) = edit(both, of(rule("B")))
-    assert gone == Change("finance", "A", "record_class: order; ended_at + P5Y", "absent", True)
+    assert gone == PolicyChange("finance", "A", "record_class: order; ended_at + P5Y", "absent", True)
     (new,) = edit(of(rule("B")), both)
     assert (new.place, new.before, new.look) == ("A", "absent", True)
     (closed,) = edit(both, Schedules({}, {}))
-    assert closed == Change("finance", "schedule", "in use", "none in use", True)
+    assert closed == PolicyChange("finance", "schedule", "in use", "none in use", True)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.policy.clock import Clock, Count, Term
+from lifecycle.policy.clock import Clock, CountingRule, Term
 from lifecycle.policy.period import RetentionPeriod
 from tests.policy.build import day
 from tests.policy.reference import last_day
@@ -15,7 +15,7 @@ ENDED = ("ended_at",)
 
 
 def term(period: str, count: str = "after_event", year_ends: tuple[int, int] = (12, 31)) -> Term:
-    return Term(RetentionPeriod.parse(period), Clock(ENDED, Count(count)), year_ends)
+    return Term(RetentionPeriod.parse(period), Clock(ENDED, CountingRule(count)), year_ends)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_fiscal_year_ends_where_the_company_says(year_ends, trigger, last):
     assert term("P5Y", "year_end", year_ends).last_day(day(trigger)) == day(f"{int(trigger[:4]) + 5}-12-31")
 
 
-COUNTS = st.sampled_from(list(Count))
+COUNTS = st.sampled_from(list(CountingRule))
 PERIODS = st.tuples(st.integers(0, 40), st.integers(0, 65)).filter(any)
 ENDS = st.sampled_from([(12, 31), (2, 29), (2, 28), (4, 30), (3, 31), (6, 15)])
 DAYS = st.dates(date(1990, 1, 1), date(2040, 12, 31))
@@ -89,7 +89,7 @@ def test_a_later_event_never_ends_earlier(bound, count, year_ends, trigger):
     [
         (Clock(ENDED), "ended_at"),
         (Clock(("a", "b")), "the later of a and b"),
-        (Clock(ENDED, Count.YEAR_END), "ended_at (year_end)"),
+        (Clock(ENDED, CountingRule.YEAR_END), "ended_at (year_end)"),
     ],
 )
 def test_a_clock_is_read_aloud(clock, text):
@@ -97,4 +97,4 @@ def test_a_clock_is_read_aloud(clock, text):
 
 
 def test_only_a_birth_may_lie_before_1970():
-    assert (Clock(ENDED).earliest, Clock(ENDED, Count.AGE).earliest) == (date(1970, 1, 2), date(1880, 1, 1))
+    assert (Clock(ENDED).earliest, Clock(ENDED, CountingRule.AGE).earliest) == (date(1970, 1, 2), date(1880, 1, 1))

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.plan import (
-    CALLS,
+    WHOLE_CALLS,
     Cohort,
     Plan,
     PlannedCalls,
     ScheduleVersion,
-    percent,
+    format_percent,
     reasons_to_wait,
     usual_night,
 )
@@ -29,13 +29,13 @@ def waits(due: int, live: int, share: str = "2%") -> list[str]:
 
 def reasons(law: Schedule, rules: dict[str, int], live: int) -> list[str]:
     """Of whole calls only."""
-    return list(reasons_to_wait(law, {CALLS: sum(rules.values())}, rules, live))
+    return list(reasons_to_wait(law, {WHOLE_CALLS: sum(rules.values())}, rules, live))
 
 
 def limited(usual: dict[str, float] | None = None, **limits: int) -> Callable[..., tuple[str, ...]]:
     """The reasons of a night under absolute limits: `limited(max_calls=5)(6)`."""
     law = schedule(rule("R"), share="100%").model_copy(update=limits)
-    return lambda calls, **parts: reasons_to_wait(law, {CALLS: calls, **parts}, {}, 10**9, usual)
+    return lambda calls, **parts: reasons_to_wait(law, {WHOLE_CALLS: calls, **parts}, {}, 10**9, usual)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_an_absolute_number_trips_the_brake_with_one_call_more():
 
 
 def test_more_than_so_many_times_the_usual_night_trips_the_brake():
-    tonight = limited({CALLS: 2.5}, max_usual=4)
+    tonight = limited({WHOLE_CALLS: 2.5}, max_usual=4)
     assert tonight(10) == ()
     assert tonight(11) == (
         "brake: 11 calls are due, the usual night has 2.5 and no approved change of the schedule explains it; "
@@ -96,11 +96,11 @@ def test_more_than_so_many_times_the_usual_night_trips_the_brake():
 
 def test_where_nothing_is_usual_yet_that_limit_says_nothing():
     assert limited({}, max_usual=2)(10**6) == limited(None, max_usual=2)(10**6) == ()
-    assert limited({CALLS: 1})(10**6) == ()
+    assert limited({WHOLE_CALLS: 1})(10**6) == ()
 
 
 def test_components_are_held_against_the_same_limits():
-    tonight = limited({CALLS: 100, "recording": 2}, max_calls=50, max_usual=2)
+    tonight = limited({WHOLE_CALLS: 100, "recording": 2}, max_calls=50, max_usual=2)
     assert tonight(50, recording=4) == ()
     assert tonight(0, recording=51) == (
         "brake: 51 calls are due to lose their recording; max_calls is 50",
@@ -108,7 +108,7 @@ def test_components_are_held_against_the_same_limits():
         "explains it; max_usual is 2 times",
     )
     law = schedule(rule("R", review="required"))
-    assert reasons_to_wait(law, {CALLS: 0, "recording": 3}, {"R": 3}, 100) == (
+    assert reasons_to_wait(law, {WHOLE_CALLS: 0, "recording": 3}, {"R": 3}, 100) == (
         "brake: 3 of 100 live calls are due to lose their recording, 3.00%; max_share is 2%",
         "review: R asks for one (3 calls)",
     )
@@ -116,9 +116,9 @@ def test_components_are_held_against_the_same_limits():
 
 def test_the_usual_number_of_a_component_is_its_own():
     nights = [night(7).model_copy(update={"components": {"recording": number}}) for number in (1, 2, 3, 4)]
-    assert usual_night([*nights, night(7)]) == {CALLS: 7, "recording": 2}
-    assert limited({CALLS: 7}, max_usual=2)(7, recording=2) == ()
-    assert len(limited({CALLS: 7}, max_usual=2)(7, recording=3)) == 1  # no night took any of them
+    assert usual_night([*nights, night(7)]) == {WHOLE_CALLS: 7, "recording": 2}
+    assert limited({WHOLE_CALLS: 7}, max_usual=2)(7, recording=2) == ()
+    assert len(limited({WHOLE_CALLS: 7}, max_usual=2)(7, recording=3)) == 1  # no night took any of them
 
 
 def night(due: int) -> Plan:
@@ -130,9 +130,9 @@ def night(due: int) -> Plan:
     [
         ([], {}),
         ([9] * 4, {}),
-        ([0] * 5, {CALLS: 1}),
-        ([1, 2, 3, 4, 1000], {CALLS: 3}),
-        ([1, 2, 3, 4, 5, 1000], {CALLS: 3.5}),
+        ([0] * 5, {WHOLE_CALLS: 1}),
+        ([1, 2, 3, 4, 1000], {WHOLE_CALLS: 3}),
+        ([1, 2, 3, 4, 5, 1000], {WHOLE_CALLS: 3.5}),
     ],
 )
 def test_the_usual_night_is_the_median_of_five_or_more_and_at_least_one_call(due, usual):
@@ -172,7 +172,7 @@ def test_a_rule_that_asks_for_a_review_waits_when_its_calls_are_due(due, said):
     [("0.02", "2%"), ("1", "100%"), ("0.1", "10%"), ("0.005", "0.5%"), ("0.0250", "2.5%"), ("0.333", "33.3%")],
 )
 def test_a_share_is_said_as_people_write_it(share, text):
-    assert percent(Decimal(share)) == text
+    assert format_percent(Decimal(share)) == text
 
 
 PLAN = Plan(

@@ -6,10 +6,10 @@ from importlib.resources import files
 
 import pytest
 
-from lifecycle.deployment.lifecycle import Lifecycle, night_of
+from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.errors import NightError, PlanHeld, PolicyChanged, PolicyError
 from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import going_cohorts, let_through, open_cohort
+from lifecycle.night.cohort import accept_plans, open_cohort, runnable_cohorts
 from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_cohort
 from tests.builders import (
@@ -162,7 +162,7 @@ def test_a_tripped_brake_holds_its_industry_until_that_very_plan_is_accepted(fur
     furnished.schedule(BANK.replace("100%", "2%"))
     night = run_night(furnished.lifecycle())
     assert account_for(furnished, start) == set(DUE_SHOP)
-    let_through(furnished.lifecycle(), night.plans, [night.plans["bank"].sha256], RUN)
+    accept_plans(furnished.lifecycle(), night.plans, [night.plans["bank"].sha256], RUN)
     run_night(furnished.lifecycle())
     assert account_for(furnished, start) == DUE
 
@@ -171,7 +171,7 @@ def test_a_plan_that_waits_cannot_be_opened_by_any_step(furnished):
     furnished.schedule(BANK.replace("100%", "2%"))
     lifecycle, plans = held(furnished)
     assert plans["bank"].waits_for[0].startswith("brake: 6 of ")
-    assert "bank" not in {industry for industry, _ in going_cohorts(lifecycle, plans)}
+    assert "bank" not in {industry for industry, _ in runnable_cohorts(lifecycle, plans)}
     with pytest.raises(PlanHeld, match=plans["bank"].sha256):
         open_cohort(lifecycle, "bank", "2021-03")
 
@@ -179,7 +179,7 @@ def test_a_plan_that_waits_cannot_be_opened_by_any_step(furnished):
 def test_the_acceptance_of_one_plan_lets_no_other_plan_through(furnished):
     furnished.schedule(BANK.replace("100%", "2%"))
     lifecycle, plans = held(furnished)
-    let_through(lifecycle, plans, [plans["bank"].sha256], RUN)
+    accept_plans(lifecycle, plans, [plans["bank"].sha256], RUN)
     furnished.schedule(BANK.replace("100%", "3%"))
     lifecycle, again = held(furnished)
     assert again["bank"].sha256 != plans["bank"].sha256
@@ -192,7 +192,7 @@ def test_a_digest_that_is_no_plan_of_the_night_lets_nothing_through(furnished, d
     furnished.schedule(BANK.replace("100%", "2%"))
     lifecycle, plans = held(furnished)
     with pytest.raises(NightError, match="Nothing was let through"):
-        let_through(lifecycle, plans, [plans["bank"].sha256, digest], RUN)
+        accept_plans(lifecycle, plans, [plans["bank"].sha256, digest], RUN)
     with pytest.raises(PlanHeld):
         open_cohort(lifecycle, "bank", "2021-03")
 
@@ -226,10 +226,10 @@ def test_a_cohort_that_no_plan_names_cannot_be_opened(furnished):
 )
 def test_a_night_that_has_not_begun_in_every_zone_is_refused(furnished, now, latest):
     lifecycle = Lifecycle(furnished.lifecycle().settings, lambda: now)
-    assert night_of(lifecycle, None) == latest
-    assert night_of(lifecycle, latest) == latest
+    assert resolve_night(lifecycle, None) == latest
+    assert resolve_night(lifecycle, latest) == latest
     with pytest.raises(NightError, match=f"up to {latest}"):
-        night_of(lifecycle, date(latest.year, latest.month, latest.day + 1))
+        resolve_night(lifecycle, date(latest.year, latest.month, latest.day + 1))
 
 
 def git(world: World, *arguments: str) -> str:

@@ -14,12 +14,12 @@ from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.reading.facts import FactKinds
-from lifecycle.crm.reading.group_statements import Reach
+from lifecycle.crm.reading.group_statements import RowsInReach
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
-from lifecycle.policy.evaluation.disposition import dispose, dispose_components
-from lifecycle.review.affected_calls import Law, reach
-from lifecycle.review.policy_diff import Effect, effect_of, judged_otherwise
-from lifecycle.review.weighed_calls import parts
+from lifecycle.policy.evaluation.disposition import dispose_calls, dispose_components
+from lifecycle.review.affected_calls import PolicyState, affected_calls_query
+from lifecycle.review.policy_diff import ChangeEffect, calls_disposed_otherwise, change_effect
+from lifecycle.review.weighed_calls import weigh_affected_calls
 from tests.policy.build import NO_HOLDS, hold, holds, regime, rule, schedule, schedules
 from tests.policy.evaluation.test_disposition_laws import AS_OF, HOLDS, NIGHTS, ROWS, laws
 
@@ -90,31 +90,31 @@ def served_rows(request, tmp_path) -> Rows:
 Effects = Counter[tuple[Any, ...]]
 
 
-def in_groups(of: Rows, both: tuple[Law, Law], as_of: date) -> Effects:
+def in_groups(of: Rows, both: tuple[PolicyState, PolicyState], as_of: date) -> Effects:
     found: Effects = Counter()
-    for part in parts(of.crm, both, as_of, lambda *_: None):
-        for (effect, component, _, _, was, becomes), calls, _ in judged_otherwise(part, both, as_of):
+    for part in weigh_affected_calls(of.crm, both, as_of, lambda *_: None):
+        for (effect, component, _, _, was, becomes), calls, _ in calls_disposed_otherwise(part, both, as_of):
             found[(effect, component, was, becomes)] += calls
     return found
 
 
-def one_by_one(of: Rows, rows: Sequence[Row], both: Sequence[Law], as_of: date) -> Effects:
+def one_by_one(of: Rows, rows: Sequence[Row], both: Sequence[PolicyState], as_of: date) -> Effects:
     facts = of.all_facts(rows)
     found: Effects = Counter()
     calls, recordings = zip(*(said_of(facts, law, as_of) for law in both), strict=True)
     for call in calls[0]:
         was, becomes = (answers[call] for answers in calls)
-        found[(effect_of(was, becomes), None, was, becomes)] += 1
+        found[(change_effect(was, becomes), None, was, becomes)] += 1
         if "due" not in (was, becomes):
             was, becomes = (own.get(call, answers[call]) for own, answers in zip(recordings, calls, strict=True))
             if was != becomes and "due" in (was, becomes):
-                effect = Effect.NEWLY_DUE if becomes == "due" else Effect.STAYS
+                effect = ChangeEffect.NEWLY_DUE if becomes == "due" else ChangeEffect.STAYS
                 found[(effect, "recording", was, becomes)] += 1
     return Counter({key: count for key, count in found.items() if key[0]})
 
 
-def said_of(facts: Any, law: Law, as_of: date) -> list[dict[str, str]]:
-    answers = (each(facts, law.schedules, law.holds, as_of).to_pylist() for each in (dispose, dispose_components))
+def said_of(facts: Any, law: PolicyState, as_of: date) -> list[dict[str, str]]:
+    answers = (each(facts, law.schedules, law.holds, as_of).to_pylist() for each in (dispose_calls, dispose_components))
     return [{row["call_id"]: row["disposition"] for row in rows} for rows in answers]
 
 
@@ -167,15 +167,15 @@ def under_regimes(of: Schedules) -> Schedules:
 
 
 @st.composite
-def edits(draw: st.DrawFn) -> tuple[Law, Law]:
+def edits(draw: st.DrawFn) -> tuple[PolicyState, PolicyState]:
     """Policies before and after: schedules edited, one left out now and then, holds placed or released."""
     before = draw(laws())
     after = [draw(st.sampled_from(EDITS))(each) for each in before.by_industry.values() if draw(st.integers(0, 9))]
     held = draw(st.sampled_from(["none", "same", "placed", "released"]))
     holds = draw(HOLDS) if held != "none" else NO_HOLDS
     return (
-        Law(under_regimes(before), holds if held in ("same", "released") else NO_HOLDS),
-        Law(under_regimes(schedules(*after)), holds if held in ("same", "placed") else NO_HOLDS),
+        PolicyState(under_regimes(before), holds if held in ("same", "released") else NO_HOLDS),
+        PolicyState(under_regimes(schedules(*after)), holds if held in ("same", "placed") else NO_HOLDS),
     )
 
 
@@ -214,11 +214,11 @@ def test_a_call_beside_a_cutoff_falls_on_its_own_side_of_midnight_in_every_zone(
     sqlite_rows.fill(rows)
     found = in_groups(sqlite_rows, (two, one), date(2026, 11, 20))
     assert found == one_by_one(sqlite_rows, rows, (two, one), date(2026, 11, 20))
-    assert 300 < found[(Effect.NEWLY_DUE, None, "retained", "due")] < 500
+    assert 300 < found[(ChangeEffect.NEWLY_DUE, None, "retained", "due")] < 500
 
 
-def law_of(*given: Schedule, held: Any = NO_HOLDS) -> Law:
-    return Law(schedules(*given), held)
+def law_of(*given: Schedule, held: Any = NO_HOLDS) -> PolicyState:
+    return PolicyState(schedules(*given), held)
 
 
 def many_rows() -> list[Row]:
@@ -256,7 +256,7 @@ def test_servers_count_as_judging_every_call_does(served_rows):
     served_rows.fill(rows)
     found = in_groups(served_rows, (before, after), night)
     assert found == one_by_one(served_rows, rows, (before, after), night)
-    assert {effect for effect, *_ in found} == {Effect.NEWLY_DUE, Effect.STAYS}
+    assert {effect for effect, *_ in found} == {ChangeEffect.NEWLY_DUE, ChangeEffect.STAYS}
     assert {component for _, component, *_ in found} == {None, "recording"}
 
 
@@ -265,6 +265,8 @@ def test_what_does_not_change_is_not_asked_for(sqlite_rows):
     after = law_of(
         schedule(rule("A", "P3M", "never")), schedule(rule("B", title="other"), industry="retail", matches="Retail")
     )
-    by = reach((before, after), ["Banking", "banking ", "Retail", "Nowhere"], date(2026, 11, 20))
-    assert by.reaches == (Reach(("Banking", "banking "), {"ended_at": ((date(2026, 5, 20), date(2026, 8, 19)),)}),)
-    assert reach((before, before), ["Banking", "Retail"], date(2026, 11, 20)).reaches == ()
+    by = affected_calls_query((before, after), ["Banking", "banking ", "Retail", "Nowhere"], date(2026, 11, 20))
+    assert by.reaches == (
+        RowsInReach(("Banking", "banking "), {"ended_at": ((date(2026, 5, 20), date(2026, 8, 19)),)}),
+    )
+    assert affected_calls_query((before, before), ["Banking", "Retail"], date(2026, 11, 20)).reaches == ()

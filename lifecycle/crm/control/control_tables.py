@@ -6,9 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from lifecycle.crm.control.ledger_queue import Places
-from lifecycle.crm.control.request_table import Requests
-from lifecycle.crm.database import Database, translated
+from lifecycle.crm.control.ledger_queue import LedgerQueue
+from lifecycle.crm.control.request_table import RequestTable
+from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import PurgeRow
 
@@ -33,7 +33,7 @@ _PURGES = (
 )
 
 
-class Control:
+class ControlTables:
     """The purge rows and erasure requests of one CRM: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
     `places` is the ledger's side of them.
@@ -45,26 +45,26 @@ class Control:
         name = "purges" if self._schema else "lifecycle_purges"
         columns, metadata = [column._copy() for column in _PURGES], sa.MetaData(schema=self._schema)
         self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
-        self.requests = Requests(database, metadata)
-        self.places = Places(database, metadata, self.table)
+        self.requests = RequestTable(database, metadata)
+        self.places = LedgerQueue(database, metadata, self.table)
 
     def create(self) -> None:
         """Make what is missing; safe to run again."""
-        with translated(), self._database.engine.begin() as connection:
+        with translated_errors(), self._database.engine.begin() as connection:
             if self._schema and not sa.inspect(connection).has_schema(self._schema):
                 connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
             self.table.metadata.create_all(connection)
 
     def complete(self) -> bool:
         """Whether every table is there; an installation of before has no `requests`, and runs its nights without."""
-        with translated():
+        with translated_errors():
             inspector = sa.inspect(self._database.engine)
             tables = self.table.metadata.tables.values()
             return all(inspector.has_table(table.name, schema=self._schema) for table in tables)
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
-        with translated():
+        with translated_errors():
             there = set(sa.inspect(self._database.engine).get_table_names(schema=self._schema))
         asked = [table for table in self.table.metadata.sorted_tables if table is not self.requests.table]
         missing = [table.name for table in asked if table.name not in there]

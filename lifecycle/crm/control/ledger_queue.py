@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from lifecycle.crm.database import Database, translated
+from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import DatabaseError
 
 PURGE, NOTE = "purge", "note"
@@ -21,7 +21,7 @@ _AT_ONCE = 500  # notes a statement
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LedgerPlace:
     """Where the leaves of one purge row, or of one note, are in the log: `count` leaves from `first` on."""
 
     first: int
@@ -35,7 +35,7 @@ class Place:
         return self.first + self.count
 
 
-class Places:
+class LedgerQueue:
     """The tables `leaves`, `places` and `checkpoints`, named as the table of purge rows is."""
 
     def __init__(self, database: Database, metadata: sa.MetaData, purges: sa.Table) -> None:
@@ -107,14 +107,14 @@ class Places:
         found = [(at, PURGE, name) for at, name in connection.execute(purges)]
         return sorted([*found, *((at, NOTE, name) for at, name in connection.execute(notes))])
 
-    def from_on(self, connection: sa.Connection, first: int) -> list[Place]:
+    def from_on(self, connection: sa.Connection, first: int) -> list[LedgerPlace]:
         """The places from an index on, in order."""
         found = connection.execute(
             self.places.select().where(self.places.c.first >= first).order_by(self.places.c.first)
         )
-        return [Place(*row) for row in found]
+        return [LedgerPlace(*row) for row in found]
 
-    def give(self, places: Sequence[Place], instead_of: Sequence[Place] = ()) -> None:
+    def give(self, places: Sequence[LedgerPlace], instead_of: Sequence[LedgerPlace] = ()) -> None:
         """Give places in one transaction, taking others back. Raises DatabaseError where another run was first."""
         rows = [{"first": p.first, "count": p.count, "kind": p.kind, "id": p.id} for p in places]
         if not rows and not instead_of:
@@ -142,9 +142,9 @@ class Places:
         found = sa.select(columns.note).where(columns.size >= first).order_by(columns.size)
         return list(connection.scalars(found))
 
-    def sealed(self, size: int, note: bytes, places: Sequence[Place], at: datetime) -> None:
+    def sealed(self, size: int, note: bytes, places: Sequence[LedgerPlace], at: datetime) -> None:
         """Remember a published checkpoint, and of each purge row where its leaves are."""
-        with translated(), self._database.writing() as connection:
+        with translated_errors(), self._database.writing() as connection:
             known = sa.select(self.checkpoints.c.size).where(self.checkpoints.c.size == size)
             if connection.scalar(known) is None:
                 row = {"size": size, "note": note, "signed_at": at.isoformat()}

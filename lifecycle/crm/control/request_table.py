@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from lifecycle.crm.database import Database, bound
+from lifecycle.crm.database import Database, plain_bind
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
@@ -49,7 +49,7 @@ class ErasureRequest:
     withdrawn_by: str | None = None
 
 
-class Requests:
+class RequestTable:
     """The table `requests` of schema `lifecycle` on PostgreSQL, `lifecycle_requests` elsewhere."""
 
     def __init__(self, database: Database, metadata: sa.MetaData) -> None:
@@ -145,8 +145,8 @@ class Restriction:
     def _write(self, connection: sa.Connection, key: Any, value: str | int) -> None:
         if self._marks is None:
             return
-        change = {self._calls.c[self._marks.column]: bound(str(value))}
-        connection.execute(self._calls.update().where(self._calls.c[self._key_name] == bound(key)).values(change))
+        change = {self._calls.c[self._marks.column]: plain_bind(str(value))}
+        connection.execute(self._calls.update().where(self._calls.c[self._key_name] == plain_bind(key)).values(change))
 
 
 def with_requests(facts: pa.Table, requests: Sequence[ErasureRequest], key: Column) -> pa.Table:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, translated
+from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.columns import Column, column_of
 from lifecycle.crm.mapping.source import Component, Part, Source
 from lifecycle.errors import SettingsError, SourceError
@@ -40,7 +40,7 @@ def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
         raise SettingsError(
             f"LIFECYCLE_CRM_URL: expected a database, found no file {file}. `lifecycle demo` makes a sample"
         )
-    with translated():
+    with translated_errors():
         inspector = sa.inspect(database.engine)
         names = dict.fromkeys(part.table for part in source.parts())
         missing = [name for name in names if not inspector.has_table(split_name(name)[1], schema=split_name(name)[0])]
@@ -138,7 +138,7 @@ def unmapped_references(database: Database, source: Source, component: str | Non
     counts only where all its rows are mapped: beside a `where`, the database's own action would reach the others.
     """
     problems = []
-    with translated():
+    with translated_errors():
         inspector = sa.inspect(database.engine)
         home = inspector.default_schema_name
         parts = [

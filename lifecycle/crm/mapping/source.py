@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
 from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
-from lifecycle.policy.documents.yaml_document import parse_model, read_document
+from lifecycle.policy.documents.yaml_document import parse_model, read_yaml_document
 
 TableName = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)?$")]
 
@@ -201,7 +201,7 @@ def read_source(name_or_path: str) -> Source:
         raise SourceError(f"LIFECYCLE_SOURCE: expected a path or one of {known}; found {name_or_path!r}")
     text = own.read_text("utf-8") if own.is_file() else shipped.read_text("utf-8")
     try:
-        return parse_model(Source, read_document(own.name if own.is_file() else shipped.name, text))
+        return parse_model(Source, read_yaml_document(own.name if own.is_file() else shipped.name, text))
     except PolicyError as error:
         raise SourceError(str(error)) from error
 

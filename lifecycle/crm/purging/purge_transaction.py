@@ -11,8 +11,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from lifecycle.crm.control.control_tables import Control
-from lifecycle.crm.database import Database, among, bound
+from lifecycle.crm.control.control_tables import ControlTables
+from lifecycle.crm.database import Database, column_in, plain_bind
 from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
@@ -21,8 +21,8 @@ from lifecycle.evidence.deletion import PurgeRow
 
 ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
 
-Reasons = dict[Any, str]
-Keep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], Reasons]
+KeptCalls = dict[Any, str]
+ReasonsToKeep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], KeptCalls]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class SlicePurged:
     set_aside: Mapping[Any, str]
 
 
-class _Interfered(Exception):
+class _InterferingWrite(Exception):
     """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
 
 
-class Purger:
+class PurgeTransaction:
     """Deletes calls of one CRM, or one component of calls, a slice a transaction.
 
     Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
@@ -46,7 +46,7 @@ class Purger:
     """
 
     def __init__(
-        self, database: Database, rows: Rows, facts: Facts, control: Control, kept_as_is: Sequence[str] = ()
+        self, database: Database, rows: Rows, facts: Facts, control: ControlTables, kept_as_is: Sequence[str] = ()
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
         self._kept_as_is = kept_as_is
@@ -54,7 +54,7 @@ class Purger:
     def purge(
         self,
         keys: Sequence[Any],
-        keep: Keep,
+        keep: ReasonsToKeep,
         note: Callable[[Sequence[Any]], PurgeRow],
     ) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
@@ -65,7 +65,7 @@ class Purger:
         """
         try:
             return self._transaction(keys, keep, note)
-        except (UnreadableCalls, IntegrityError, _Interfered) as error:
+        except (UnreadableCalls, IntegrityError, _InterferingWrite) as error:
             if len(keys) == 1:
                 return SlicePurged((), {}, {keys[0]: _reason(error)})
         half = len(keys) // 2
@@ -76,7 +76,7 @@ class Purger:
     def _transaction(
         self,
         keys: Sequence[Any],
-        keep: Keep,
+        keep: ReasonsToKeep,
         note: Callable[[Sequence[Any]], PurgeRow],
     ) -> SlicePurged:
         with self._database.writing() as connection:
@@ -120,20 +120,20 @@ class Purger:
             done += connection.execute(statement).rowcount
         distinct = rows.select(list(key)).group_by(list(key)).aggregate([]).num_rows if rows.num_rows else 0
         if done != distinct:
-            raise _Interfered(f"{part.table}: expected to delete {distinct} rows, the database deleted {done}")
+            raise _InterferingWrite(f"{part.table}: expected to delete {distinct} rows, the database deleted {done}")
         return done
 
     def _nothing_is_left(self, connection: sa.Connection, parts: Sequence[Part], going: Sequence[Any]) -> None:
         for part in parts:
             if self._rows.any_left(connection, part, going):
-                raise _Interfered(f"{part.table}: a row was added while the call was being deleted")
+                raise _InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
 
 
 def _row_is_among(dialect: str, table: sa.TableClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
     if len(key) == 1:
-        return among(dialect, table.c[key[0]], rows[key[0]].to_pylist())
+        return column_in(dialect, table.c[key[0]], rows[key[0]].to_pylist())
     tuples = zip(*(rows[name].to_pylist() for name in key), strict=True)
-    return sa.or_(*(sa.and_(*(table.c[n] == bound(v) for n, v in zip(key, row, strict=True))) for row in tuples))
+    return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
 
 
 def _reason(error: Exception) -> str:

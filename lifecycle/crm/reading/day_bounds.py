@@ -5,25 +5,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.database import bound
+from lifecycle.crm.database import plain_bind
 from lifecycle.policy.clock import EARLIEST_TRIGGER
 
-ANY_ZONE = timedelta(days=3)
+ZONE_TOLERANCE = timedelta(days=3)
 """A local day, and the day before or after it, lies within so many of the day in the database."""
 _FIRST, _LAST = date(1000, 1, 1), date(9000, 1, 1)
 
 
-def day_of(value: date) -> sa.BindParameter[Any]:
+def bind_day(value: date) -> sa.BindParameter[Any]:
     """A day bound as plain text, which every dialect reads in the column's own type."""
-    return bound(value.isoformat())
+    return plain_bind(value.isoformat())
 
 
-def in_calendar(value: date) -> bool:
+def is_in_calendar(value: date) -> bool:
     """A day that leaves room around it, and that every database knows; one beyond narrows nothing."""
     return _FIRST < value < _LAST
 
 
-def may_touch(
+def may_touch_days(
     times: tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]], first: date | None, last: date | None
 ) -> sa.ColumnElement[bool]:
     """At least the calls on any day from `first` to `last`. `times`: when they started and ended, in any order.
@@ -31,9 +31,9 @@ def may_touch(
     A time before 1970 is what software writes for none.
     """
     asked: list[sa.ColumnElement[bool]] = [sa.true()]
-    if first and in_calendar(first):
-        asked.append(sa.or_(*(time >= day_of(first - ANY_ZONE) for time in times)))
-    if last and in_calendar(last):
-        asked.append(sa.or_(*(time < day_of(last + ANY_ZONE) for time in times)))
-    unknown = (sa.or_(time.is_(None), time < day_of(EARLIEST_TRIGGER + ANY_ZONE)) for time in times)
+    if first and is_in_calendar(first):
+        asked.append(sa.or_(*(time >= bind_day(first - ZONE_TOLERANCE) for time in times)))
+    if last and is_in_calendar(last):
+        asked.append(sa.or_(*(time < bind_day(last + ZONE_TOLERANCE) for time in times)))
+    unknown = (sa.or_(time.is_(None), time < bind_day(EARLIEST_TRIGGER + ZONE_TOLERANCE)) for time in times)
     return sa.or_(sa.and_(*unknown), sa.and_(*asked))

@@ -13,7 +13,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 TRUE, FALSE = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
 
 
-def times(values: Sequence[Any], zone: str) -> pa.Array:
+def parse_times(values: Sequence[Any], zone: str) -> pa.Array:
     """Times as the driver gave them → date32, or timestamps in UTC. What is no time is NULL: never another clock.
 
     A naive time that a clock change made ambiguous is the later one. A date among times is the end of its day.
@@ -40,15 +40,15 @@ def _whole_times(values: Sequence[Any], kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind)) and all(value is None or len(value) > len("2021-03-16") for value in values)
 
 
-def texts(values: Sequence[Any]) -> pa.Array:
+def parse_texts(values: Sequence[Any]) -> pa.Array:
     """Facts that are compared as text: numbers and text alike."""
     try:
         return pa.array(values, pa.string())
     except (pa.ArrowException, TypeError, UnicodeError):
-        return _once_each(clean, values, pa.string())
+        return _once_each(clean_text, values, pa.string())
 
 
-def clean(value: Any) -> str | None:
+def clean_text(value: Any) -> str | None:
     """A fact as text; one that is no UTF-8 is unknown."""
     text = str(value)
     return None if any("\udc80" <= letter <= "\udcff" for letter in text) else text
@@ -92,7 +92,7 @@ def _date(value: Any) -> date | None:
         return None
 
 
-def flags(values: Sequence[Any]) -> pa.Array:
+def parse_flags(values: Sequence[Any]) -> pa.Array:
     """Yes or no as a database says it."""
     return _once_each(_flag, values, pa.bool_())
 

@@ -11,16 +11,16 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.control.request_table import ErasureRequest, Requests, keys_of, with_requests
-from lifecycle.crm.database import Database, Named, among, exactly, named_in
+from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, keys_of, with_requests
+from lifecycle.crm.database import Database, ValuesOrSelect, column_in, column_named_in, exact_text
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.reading.day_bounds import ANY_ZONE, day_of, may_touch
-from lifecycle.crm.reading.fact_values import FALSE, clean, flags, texts, times
-from lifecycle.crm.reading.links import Links, statement
+from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, bind_day, may_touch_days
+from lifecycle.crm.reading.fact_values import FALSE, clean_text, parse_flags, parse_texts, parse_times
+from lifecycle.crm.reading.links import Links, embeddable_sql
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
-from lifecycle.policy.evaluation.distinct_cases import has
+from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
 BATCH_ROWS = 50_000
 _REQUESTED = 1000  # requested calls looked up a statement
@@ -58,7 +58,9 @@ class Narrowing:
 class Facts:
     """The facts query of one source on one database."""
 
-    def __init__(self, database: Database, source: Source, key: Column, kinds: FactKinds, requests: Requests) -> None:
+    def __init__(
+        self, database: Database, source: Source, key: Column, kinds: FactKinds, requests: RequestTable
+    ) -> None:
         self._database, self._source, self._key, self.kinds = database, source, key, kinds
         self._requests = requests
         with database.reading() as connection:
@@ -78,10 +80,10 @@ class Facts:
 
     def census(self, connection: sa.Connection) -> list[tuple[str | None, int]]:
         """How many calls there are, by the industry the CRM writes."""
-        industry = exactly(self._database.dialect, self._query.c.industry)
+        industry = exact_text(self._database.dialect, self._query.c.industry)
         calls = sa.func.count(sa.distinct(self._query.c.call_id))
         found = connection.execute(sa.select(industry, calls).group_by(industry))
-        return [(None if written is None else clean(written), number) for written, number in found]
+        return [(None if written is None else clean_text(written), number) for written, number in found]
 
     def candidates(
         self, connection: sa.Connection, cutoffs: Cutoffs, links: Collection[str] | None = None
@@ -120,13 +122,13 @@ class Facts:
         inner = self._query.alias("g")
         wanted = [*self._may_be_due(inner, cutoffs.latest, cutoffs.as_of)]
         for component, latest in cutoffs.components.items():
-            parts = [*self._may_be_due(inner, latest, cutoffs.as_of)] if has(component) in self.names else []
-            wanted += [sa.and_(_not_false(inner.c[has(component)]), sa.or_(*parts))] if parts else []
+            parts = [*self._may_be_due(inner, latest, cutoffs.as_of)] if presence_fact(component) in self.names else []
+            wanted += [sa.and_(_not_false(inner.c[presence_fact(component)]), sa.or_(*parts))] if parts else []
         if not wanted:
             return iter(())
         return self._stream(connection, [sa.select(inner.c.call_id).where(sa.or_(*wanted))])
 
-    def named(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
+    def named(self, connection: sa.Connection, ids: Sequence[ValuesOrSelect]) -> Iterator[pa.Table]:
         """Every fact of the calls that any of the statements or lists names, links and requests included.
 
         Whole calls, some BATCH_ROWS a table.
@@ -139,8 +141,8 @@ class Facts:
         """The keys of the calls that somebody asked to erase."""
         return keys_of(self._key, [one.call_id for one in self._requests.pending(connection)])
 
-    def _stream(self, connection: sa.Connection, ids: Sequence[Named]) -> Iterator[pa.Table]:
-        wanted = (named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
+    def _stream(self, connection: sa.Connection, ids: Sequence[ValuesOrSelect]) -> Iterator[pa.Table]:
+        wanted = (column_named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
         statement = self._select().where(sa.or_(sa.false(), *wanted)).order_by(self._query.c.call_id)
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
         return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
@@ -152,7 +154,7 @@ class Facts:
         return with_requests(facts, self._requests.of_calls(connection, named), self._key)
 
     def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
-        statement = self._select().where(among(self._database.dialect, self._query.c.call_id, keys))
+        statement = self._select().where(column_in(self._database.dialect, self._query.c.call_id, keys))
         return self._table(connection.execute(statement).fetchall())
 
     def find(self, connection: sa.Connection, text: str) -> tuple[Any, pa.Table]:
@@ -172,14 +174,14 @@ class Facts:
     def _in_scope(self, query: Any, scope: Narrowing) -> sa.ColumnElement[bool]:
         asked = [self._has(query.c, name, texts) for name, texts in scope.wanted.items()]
         started, ended = (query.c[name] if name in self.names else sa.null() for name in ("started_at", "ended_at"))
-        return sa.and_(may_touch((started, ended), scope.first, scope.last), *asked)
+        return sa.and_(may_touch_days((started, ended), scope.first, scope.last), *asked)
 
     def _has(self, given: Any, name: str, wanted: Collection[str]) -> sa.ColumnElement[bool]:
         column: sa.ColumnElement[Any] = given.call_id if name in self.links.names else given[name]
         if name in self.links.names:
             return column.in_(self.links.calls_with(name, wanted))
         if name == "call_id":
-            return among(self._database.dialect, column, keys_of(self._key, sorted(wanted)))
+            return column_in(self._database.dialect, column, keys_of(self._key, sorted(wanted)))
         return sa.func.trim(sa.cast(column, sa.String)).in_(list(wanted))
 
     @property
@@ -214,9 +216,9 @@ class Facts:
         for name, day in latest.items():
             if name in self.names:
                 column = query.c[name]
-                future = column >= day_of(as_of - timedelta(days=1))
-                unusable = sa.or_(column.is_(None), column < day_of(date(1970, 1, 3)), future)
-                yield unusable if day is None else sa.or_(unusable, column < day_of(day + ANY_ZONE))
+                future = column >= bind_day(as_of - timedelta(days=1))
+                unusable = sa.or_(column.is_(None), column < bind_day(date(1970, 1, 3)), future)
+                yield unusable if day is None else sa.or_(unusable, column < bind_day(day + ZONE_TOLERANCE))
 
     def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
         """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
@@ -246,8 +248,8 @@ class Facts:
         if name == "call_id":
             return self._keys(values)
         if name in self.kinds.times:
-            return times(values, self._source.timezone.key)
-        return flags(values) if name in self.kinds.flags else texts(values)
+            return parse_times(values, self._source.timezone.key)
+        return parse_flags(values) if name in self.kinds.flags else parse_texts(values)
 
 
 def _names(connection: sa.Connection, source: Source) -> list[str]:
@@ -256,7 +258,7 @@ def _names(connection: sa.Connection, source: Source) -> list[str]:
 
 
 def _text(source: Source) -> sa.TextClause:
-    return statement(source.facts)
+    return embeddable_sql(source.facts)
 
 
 def _not_false(flag: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import among
+from lifecycle.crm.database import column_in
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Source
 from lifecycle.evidence.comparison import CALL_ID
@@ -45,7 +45,7 @@ def _columns(source: Source, components: Mapping[str, Any] | Sequence[str]) -> I
                 yield FileColumns(part.name, part.table, files.path, files.sha256)
 
 
-def named_files(tables: Mapping[str, pa.Table], columns: Sequence[FileColumns]) -> dict[Any, list[NamedFile]]:
+def files_named_by_rows(tables: Mapping[str, pa.Table], columns: Sequence[FileColumns]) -> dict[Any, list[NamedFile]]:
     """The files of each call that names any, given the rows by part. A row without a path names none."""
     found = defaultdict[Any, list[NamedFile]](list)
     for one in columns:
@@ -60,7 +60,7 @@ def named_files(tables: Mapping[str, pa.Table], columns: Sequence[FileColumns]) 
     return dict(found)
 
 
-def named_in(
+def paths_still_named(
     connection: sa.Connection,
     dialect: str,
     tables: Mapping[str, MappedTable],
@@ -69,5 +69,5 @@ def named_in(
 ) -> set[str]:
     """Of some paths those that any row of the table has, of a call or not; compared letter by letter."""
     table = tables[columns.table].table
-    statement = sa.select(table.c[columns.path]).where(among(dialect, table.c[columns.path], list(paths)))
+    statement = sa.select(table.c[columns.path]).where(column_in(dialect, table.c[columns.path], list(paths)))
     return set(connection.scalars(statement)) & set(paths) if paths else set()

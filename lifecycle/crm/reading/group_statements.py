@@ -12,18 +12,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Named, exactly, named_in
-from lifecycle.crm.reading.day_bounds import ANY_ZONE, day_of, in_calendar, may_touch
+from lifecycle.crm.database import ValuesOrSelect, column_named_in, exact_text
+from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, bind_day, is_in_calendar, may_touch_days
 from lifecycle.crm.reading.links import Links
-from lifecycle.policy.documents.hold import Scope
+from lifecycle.policy.documents.hold import HoldScope
 
-INDUSTRY = "industry"
+INDUSTRY_FACT = "industry"
 Span = tuple[date | None, date | None]
 Spans = Mapping[str, tuple[Span, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class RowsInReach:
     """Rows of some industries, as the CRM writes them.
 
     `spans`: by time fact the days, both included, of which one must hold the row; None: every row. `scopes`: one of
@@ -32,7 +32,7 @@ class Reach:
 
     industries: tuple[str, ...]
     spans: Spans | None = None
-    scopes: tuple[Scope, ...] = ()
+    scopes: tuple[HoldScope, ...] = ()
     singly: bool = False
 
 
@@ -45,17 +45,17 @@ class Grouping:
     `singly`: scopes of holds; `present`: facts whose calls must be asked for one by one where they are not NULL.
     """
 
-    reaches: tuple[Reach, ...]
+    reaches: tuple[RowsInReach, ...]
     marks: Mapping[str, frozenset[date]]
     words: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
     past: Mapping[str, date] = field(default_factory=dict)
-    singly: tuple[Scope, ...] = ()
+    singly: tuple[HoldScope, ...] = ()
     present: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FactsQuery:
     """The rows of a facts query, and what is known of it: dialect, names of its facts, time facts that are text."""
 
     query: Any
@@ -65,7 +65,9 @@ class Asked:
     links: Links
 
 
-def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], apart: Sequence[Named]) -> Any:
+def group_statement(
+    asked: FactsQuery, by: Grouping, call_id: sa.ColumnElement[Any], apart: Sequence[ValuesOrSelect]
+) -> Any:
     """The statement: industry, words, flags, a time of each time fact, `calls`, `first` and `last` call id.
 
     `apart`: statements or lists of the calls to leave out.
@@ -73,8 +75,8 @@ def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], apart: S
     c = asked.query.c
     wanted = [_in_reach(asked, c, reach) for reach in by.reaches if not reach.singly]
     where = [sa.or_(*wanted), _is_not(_singly(asked, c, by))]
-    where += [_is_not(named_in(asked.dialect, c.call_id, each)) for each in apart]
-    texts = sorted({INDUSTRY, *by.words} & asked.names)
+    where += [_is_not(column_named_in(asked.dialect, c.call_id, each)) for each in apart]
+    texts = sorted({INDUSTRY_FACT, *by.words} & asked.names)
     flags, times = sorted(by.flags & asked.names), sorted(by.marks.keys() & asked.names)
     matters = sa.or_(sa.false(), *(_between(c[name], (None, day)) for name, day in by.past.items() if name in c))
     inner = sa.select(
@@ -84,7 +86,7 @@ def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], apart: S
         *(column for name in times for column in _time(asked, name, by.marks[name])),
     ).where(*where)
     rows = inner.subquery("r")
-    keys = [exactly(asked.dialect, rows.c[name]) for name in (*texts, *flags)]
+    keys = [exact_text(asked.dialect, rows.c[name]) for name in (*texts, *flags)]
     keys += [rows.c[f"{name}{part}"] for name in times for part in ("_between", "_beside")]
     least = [sa.func.min(rows.c[name]).label(name) for name in times]
     same = [_any(asked.dialect, rows.c[name]).label(name) for name in (*texts, *flags)]
@@ -92,13 +94,13 @@ def grouped(asked: Asked, by: Grouping, call_id: sa.ColumnElement[Any], apart: S
     return sa.select(*same, *least, *ends, sa.func.max(rows.c.call_id).label("last")).group_by(*keys)
 
 
-def spellings(asked: Asked, spans: Spans | None) -> sa.Select[Any]:
+def industry_spellings(asked: FactsQuery, spans: Spans | None) -> sa.Select[Any]:
     """The industries, as they are written, of the rows that have a day in one of the spans; None: of every row."""
     c = asked.query.c
-    return sa.select(exactly(asked.dialect, c[INDUSTRY])).where(_in_spans(asked, c, spans)).distinct()
+    return sa.select(exact_text(asked.dialect, c[INDUSTRY_FACT])).where(_in_spans(asked, c, spans)).distinct()
 
 
-def several_rows(asked: Asked, by: Grouping) -> sa.Select[Any]:
+def calls_of_several_rows(asked: FactsQuery, by: Grouping) -> sa.Select[Any]:
     """The calls in reach that have more than one row of facts."""
     inner, outer = asked.query.alias("s"), asked.query.alias("t")
     near = sa.select(inner.c.call_id).where(sa.or_(*(_in_reach(asked, inner.c, reach) for reach in by.reaches)))
@@ -110,7 +112,7 @@ def several_rows(asked: Asked, by: Grouping) -> sa.Select[Any]:
     )
 
 
-def single_ids(asked: Asked, by: Grouping) -> sa.Select[Any]:
+def calls_asked_singly(asked: FactsQuery, by: Grouping) -> sa.Select[Any]:
     """The calls in reach that no group can speak for, but for those of several rows."""
     inner = asked.query.alias("o")
     wanted = [
@@ -121,49 +123,49 @@ def single_ids(asked: Asked, by: Grouping) -> sa.Select[Any]:
     return sa.select(inner.c.call_id).where(sa.or_(*wanted))
 
 
-def asks_singly(by: Grouping) -> bool:
+def asks_for_single_calls(by: Grouping) -> bool:
     """Whether any call could be asked for singly, those of several rows apart."""
     return bool(by.reaches) and bool(by.singly or by.present or any(reach.singly for reach in by.reaches))
 
 
-def _in_reach(asked: Asked, c: Any, reach: Reach) -> sa.ColumnElement[bool]:
-    parts: list[sa.ColumnElement[bool]] = [exactly(asked.dialect, c[INDUSTRY]).in_(reach.industries)]
+def _in_reach(asked: FactsQuery, c: Any, reach: RowsInReach) -> sa.ColumnElement[bool]:
+    parts: list[sa.ColumnElement[bool]] = [exact_text(asked.dialect, c[INDUSTRY_FACT]).in_(reach.industries)]
     parts.append(_in_spans(asked, c, reach.spans))
     if reach.scopes:
         parts.append(sa.or_(*(_in_scope(asked, c, scope) for scope in reach.scopes)))
     return sa.and_(*parts)
 
 
-def _in_spans(asked: Asked, c: Any, spans: Spans | None) -> sa.ColumnElement[bool]:
+def _in_spans(asked: FactsQuery, c: Any, spans: Spans | None) -> sa.ColumnElement[bool]:
     if spans is None:
         return sa.true()
     given = [(name, span) for name, several in spans.items() for span in several if name in asked.names]
     return sa.or_(sa.false(), *(_between(c[name], span) for name, span in given))
 
 
-def _singly(asked: Asked, c: Any, by: Grouping) -> sa.ColumnElement[bool]:
+def _singly(asked: FactsQuery, c: Any, by: Grouping) -> sa.ColumnElement[bool]:
     held = (_in_scope(asked, c, scope) for scope in by.singly)
     return sa.or_(sa.false(), *held, *(c[name].is_not(None) for name in sorted(by.present & asked.names)))
 
 
-def _in_scope(asked: Asked, c: Any, scope: Scope) -> sa.ColumnElement[bool]:
+def _in_scope(asked: FactsQuery, c: Any, scope: HoldScope) -> sa.ColumnElement[bool]:
     """At least the rows in a scope: what the database compares otherwise than the law does is not asked."""
     parts: list[sa.ColumnElement[bool]] = [sa.true()]
     for name, values in scope.wanted().items():
         if name in asked.links.names:
             parts.append(c.call_id.in_(asked.links.calls_with(name, values)))
-        elif name in asked.names and name != INDUSTRY:
+        elif name in asked.names and name != INDUSTRY_FACT:
             parts.append(sa.func.trim(sa.cast(c[name], sa.String)).in_(sorted(values)))
     started, ended = (c[name] if name in asked.names else sa.null() for name in ("started_at", "ended_at"))
-    return sa.and_(may_touch((started, ended), scope.first_day, scope.last_day), *parts)
+    return sa.and_(may_touch_days((started, ended), scope.first_day, scope.last_day), *parts)
 
 
-def _time(asked: Asked, name: str, marks: Iterable[date]) -> Sequence[sa.ColumnElement[Any]]:
+def _time(asked: FactsQuery, name: str, marks: Iterable[date]) -> Sequence[sa.ColumnElement[Any]]:
     """A time, the number of the stretch between marks it lies in, and itself where it lies beside one."""
     column, beside = asked.query.c[name], _beside(marks)
     ends = [end for zone in beside for end in zone]
-    stretch = sa.case(*((column < day_of(end), number) for number, end in enumerate(ends)), else_=len(ends))
-    near = sa.or_(sa.false(), *(sa.and_(column >= day_of(low), column < day_of(high)) for low, high in beside))
+    stretch = sa.case(*((column < bind_day(end), number) for number, end in enumerate(ends)), else_=len(ends))
+    near = sa.or_(sa.false(), *(sa.and_(column >= bind_day(low), column < bind_day(high)) for low, high in beside))
     if name in asked.written:  # text in a database that has dates: nobody knows how it is written
         return column.label(name), sa.literal(0).label(f"{name}_between"), column.label(f"{name}_beside")
     if asked.dialect == "sqlite":  # it compares texts, which is right for those that begin with a day
@@ -175,8 +177,8 @@ def _time(asked: Asked, name: str, marks: Iterable[date]) -> Sequence[sa.ColumnE
 def _beside(marks: Iterable[date]) -> list[tuple[date, date]]:
     """The days around each mark that some zone might move across it, those that overlap in one."""
     found: list[tuple[date, date]] = []
-    for mark in sorted(mark for mark in marks if in_calendar(mark)):
-        low, high = mark - ANY_ZONE, mark + ANY_ZONE
+    for mark in sorted(mark for mark in marks if is_in_calendar(mark)):
+        low, high = mark - ZONE_TOLERANCE, mark + ZONE_TOLERANCE
         if found and low <= found[-1][1]:
             found[-1] = (found[-1][0], high)
         else:
@@ -187,8 +189,8 @@ def _beside(marks: Iterable[date]) -> list[tuple[date, date]]:
 def _between(column: sa.ColumnElement[Any], span: Span) -> sa.ColumnElement[bool]:
     first, last = span
     parts: list[sa.ColumnElement[bool]] = [column.is_not(None)]
-    parts += [column >= day_of(first - ANY_ZONE)] if first and in_calendar(first) else []
-    parts += [column < day_of(last + ANY_ZONE)] if last and in_calendar(last) else []
+    parts += [column >= bind_day(first - ZONE_TOLERANCE)] if first and is_in_calendar(first) else []
+    parts += [column < bind_day(last + ZONE_TOLERANCE)] if last and is_in_calendar(last) else []
     return sa.and_(*parts)
 
 

@@ -6,39 +6,42 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, Named
+from lifecycle.crm.database import Database, ValuesOrSelect
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.group_statements import (
-    Asked,
+    FactsQuery,
     Grouping,
     Spans,
-    asks_singly,
-    grouped,
-    several_rows,
-    single_ids,
-    spellings,
+    asks_for_single_calls,
+    calls_asked_singly,
+    calls_of_several_rows,
+    group_statement,
+    industry_spellings,
 )
 
 _FEW = 5_000
 
 
-def industries(connection: sa.Connection, facts: Facts, spans: Spans | None) -> list[str]:
+def industries_written(connection: sa.Connection, facts: Facts, spans: Spans | None) -> list[str]:
     """The industries the CRM writes in rows that have a day in one of the spans, each spelling once."""
-    asked = Asked(facts.query, connection.dialect.name, frozenset(facts.names), frozenset(), facts.links)
-    found = connection.execute(spellings(asked, spans))
+    asked = FactsQuery(facts.query, connection.dialect.name, frozenset(facts.names), frozenset(), facts.links)
+    found = connection.execute(industry_spellings(asked, spans))
     return [text for text in facts.typed("industry", [row[0] for row in found]).to_pylist() if text is not None]
 
 
-class Counted:
+class GroupedCounts:
     """One question to the facts of a CRM, in one snapshot. Every call in reach is in exactly one of its answers."""
 
     def __init__(self, connection: sa.Connection, database: Database, facts: Facts, by: Grouping) -> None:
         self._connection, self._dialect, self._facts, self._by = connection, database.dialect, facts, by
         names = frozenset(facts.names)
-        self._asked = Asked(facts.query, database.dialect, names, self._written(names), facts.links)
+        self._asked = FactsQuery(facts.query, database.dialect, names, self._written(names), facts.links)
         several = self._several_rows() if by.reaches else None
         requested = facts.requested(connection)
-        self._apart: list[Named] = [*([several] if several is not None else []), *([requested] if requested else [])]
+        self._apart: list[ValuesOrSelect] = [
+            *([several] if several is not None else []),
+            *([requested] if requested else []),
+        ]
 
     def groups(self) -> tuple[pa.Table, pa.Table]:
         """Calls of one row each, counted by what decides about them.
@@ -49,7 +52,7 @@ class Counted:
         rows: Sequence[Any] = ()
         names: list[str] = []
         if any(not reach.singly for reach in self._by.reaches):
-            result = self._connection.execute(grouped(self._asked, self._by, self._key(), self._apart))
+            result = self._connection.execute(group_statement(self._asked, self._by, self._key(), self._apart))
             rows, names = result.fetchall(), list(result.keys())
         columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
         facts = {name: self._facts.typed(name, columns.get(name, ())) for name in self._asked.names if name in columns}
@@ -61,13 +64,15 @@ class Counted:
 
     def singly(self) -> Iterator[pa.Table]:
         """Every fact of the calls that `groups` leaves out; whole calls, some tens of thousands a table."""
-        wanted: list[Named] = [single_ids(self._asked, self._by)] if asks_singly(self._by) else []
+        wanted: list[ValuesOrSelect] = (
+            [calls_asked_singly(self._asked, self._by)] if asks_for_single_calls(self._by) else []
+        )
         wanted += self._apart
         return self._facts.named(self._connection, wanted) if wanted else iter(())
 
-    def _several_rows(self) -> Named | None:
+    def _several_rows(self) -> ValuesOrSelect | None:
         """The calls of several rows: named where they are few, else asked for again by each statement. None: none."""
-        statement = several_rows(self._asked, self._by)
+        statement = calls_of_several_rows(self._asked, self._by)
         found = [row[0] for row in self._connection.execute(statement.limit(_FEW + 1))]
         return statement if len(found) > _FEW else found or None
 

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, among
+from lifecycle.crm.database import Database, column_in
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
 from lifecycle.errors import SourceError
 
 KEYS_A_STATEMENT = 1000
-LISTS = pa.list_(pa.string())
+LIST_TYPE = pa.list_(pa.string())
 
 
 class Links:
@@ -57,7 +57,7 @@ class Links:
     def _lists(self, connection: sa.Connection, name: str, keys: Sequence[Any], calls: pa.Array) -> pa.Array:
         found: list[Any] = []
         for start in range(0, len(keys), KEYS_A_STATEMENT):
-            wanted = among(self._dialect, self._calls.c[self._key_name], keys[start : start + KEYS_A_STATEMENT])
+            wanted = column_in(self._dialect, self._calls.c[self._key_name], keys[start : start + KEYS_A_STATEMENT])
             found += connection.execute(self._pairs(name).where(wanted)).fetchall()
         pairs = {
             "call_id": self._key.array([row[0] for row in found]),
@@ -65,7 +65,7 @@ class Links:
         }
         grouped = pa.table(pairs).group_by("call_id", use_threads=False).aggregate([(name, "list")])
         place = pc.index_in(calls, grouped["call_id"].combine_chunks())
-        return pc.coalesce(grouped[f"{name}_list"].combine_chunks().take(place), pa.scalar([], LISTS))
+        return pc.coalesce(grouped[f"{name}_list"].combine_chunks().take(place), pa.scalar([], LIST_TYPE))
 
     def _pairs(self, name: str) -> sa.Select[Any]:
         query = self._queries[name]
@@ -74,7 +74,7 @@ class Links:
 
 
 def _query(connection: sa.Connection, source: Source, name: str, text: str) -> sa.Subquery:
-    clause = statement(text)
+    clause = embeddable_sql(text)
     given = list(connection.execute(sa.text(f"SELECT * FROM ({clause.text}) AS l WHERE 1 = 0")).keys())
     missing = [needed for needed in ("call_id", name) if needed not in given]
     if missing:
@@ -84,7 +84,7 @@ def _query(connection: sa.Connection, source: Source, name: str, text: str) -> s
     return clause.columns(*(sa.column(column) for column in given)).subquery(f"l_{name}")
 
 
-def statement(text: str) -> sa.TextClause:
+def embeddable_sql(text: str) -> sa.TextClause:
     """SQL of a mapping as it may stand inside another statement: nothing in it is a parameter."""
     return sa.text(text.rstrip().rstrip(";").replace(":", "\\:"))
 

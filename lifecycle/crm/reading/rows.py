@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import among, bound
+from lifecycle.crm.database import column_in, plain_bind
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part, Source
@@ -116,7 +116,7 @@ class Rows:
         """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
         calls, below, joined = self._joined(part)
         statement = sa.select(self.key.expression(calls)).select_from(joined).distinct()
-        statement = statement.where(among(self._dialect, calls.c[self._call_key], keys))
+        statement = statement.where(column_in(self._dialect, calls.c[self._call_key], keys))
         if part.columns is None:
             return statement
         return statement.where(sa.or_(sa.false(), *(below.c[name].is_not(None) for name in part.columns)))
@@ -129,7 +129,7 @@ class Rows:
         for depth, child in enumerate(part.chain, 1):
             above, below = below, self._tables[child.table].table.alias(f"c{depth}")
             on = [below.c[own] == above.c[other] for own, other in child.match.items()]
-            on += [below.c[name] == bound(value) for name, value in child.where.items()]
+            on += [below.c[name] == plain_bind(value) for name, value in child.where.items()]
             joined = joined.join(below, sa.and_(*on))
         return calls, below, joined
 
@@ -137,7 +137,7 @@ class Rows:
         calls, below, joined = self._joined(part)
         call_id = self.key.expression(calls).label(CALL_ID)
         chosen = [column.expression(below) for column in self._columns(part)]
-        wanted = among(self._dialect, calls.c[self._call_key], keys)
+        wanted = column_in(self._dialect, calls.c[self._call_key], keys)
         statement = sa.select(call_id, *chosen).select_from(joined).where(wanted)
         if lock:
             statement = statement.with_for_update(of=below if self._dialect == "postgresql" else None)

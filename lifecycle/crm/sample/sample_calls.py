@@ -35,7 +35,7 @@ _FICTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
+class SampleIndustry:
     """An industry of the sample: its share of the calls, how a CRM writes it, the years its calls stay, their classes.
 
     `due` is the share of its calls that tonight lets go, below any brake worth having.
@@ -49,7 +49,7 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampleCall:
     """One call as the sample means it: due tonight, past its retention but in an open deal (`kept`), or `fresh`."""
 
     id: str
@@ -58,13 +58,15 @@ class Sampled:
 
 
 _EVERYWHERE = ("service", "complaint", "marketing")
-TRADES = (
-    Trade(0.30, ("Banking", "Banking", "BANKING", "Banking "), 5, ("order", "advice", *_EVERYWHERE)),
-    Trade(0.20, ("Hospital & Health Care", "hospital & health care"), 10, ("treatment", "billing", *_EVERYWHERE)),
-    Trade(0.20, ("Insurance", "Insurance", "insurance "), 6, ("claim", "advice", *_EVERYWHERE)),
-    Trade(0.15, ("Telecommunications", " Telecommunications"), 1, ("billing", *_EVERYWHERE)),
-    Trade(0.10, ("Retail", "Retail", "RETAIL "), 1, ("order", *_EVERYWHERE)),
-    Trade(0.05, ("Bankng", None, ""), 12, _EVERYWHERE, due=0),
+SAMPLE_INDUSTRIES = (
+    SampleIndustry(0.30, ("Banking", "Banking", "BANKING", "Banking "), 5, ("order", "advice", *_EVERYWHERE)),
+    SampleIndustry(
+        0.20, ("Hospital & Health Care", "hospital & health care"), 10, ("treatment", "billing", *_EVERYWHERE)
+    ),
+    SampleIndustry(0.20, ("Insurance", "Insurance", "insurance "), 6, ("claim", "advice", *_EVERYWHERE)),
+    SampleIndustry(0.15, ("Telecommunications", " Telecommunications"), 1, ("billing", *_EVERYWHERE)),
+    SampleIndustry(0.10, ("Retail", "Retail", "RETAIL "), 1, ("order", *_EVERYWHERE)),
+    SampleIndustry(0.05, ("Bankng", None, ""), 12, _EVERYWHERE, due=0),
 )
 
 
@@ -74,7 +76,7 @@ def fictional_phone(number: int) -> str:
     return shape.format(number // len(_FICTION) % size)
 
 
-def populate(engine: Engine, as_of: date, calls: int = 2000, recordings: Path | None = None) -> None:
+def populate_sample(engine: Engine, as_of: date, calls: int = 2000, recordings: Path | None = None) -> None:
     """Fill an empty demo schema with `calls` calls up to the day before `as_of`: the same arguments, the same rows.
 
     Of each known industry about 1.5% of the calls are up to five days past their retention (finance 5 years,
@@ -96,10 +98,10 @@ def populate(engine: Engine, as_of: date, calls: int = 2000, recordings: Path | 
 
 def _sample(rng: Random, as_of: date, count: int, files: Files) -> demo_schema.Rows:
     rows: demo_schema.Rows = defaultdict(list)
-    shares = [round(trade.share * count) for trade in TRADES[:-1]]
+    shares = [round(trade.share * count) for trade in SAMPLE_INDUSTRIES[:-1]]
     shares.append(count - sum(shares))
-    sampled: list[Sampled] = []
-    for trade, share in zip(TRADES, shares, strict=True):
+    sampled: list[SampleCall] = []
+    for trade, share in zip(SAMPLE_INDUSTRIES, shares, strict=True):
         sampled += _trade(rng, rows, trade, as_of, share)
     sampled.sort(key=lambda call: (call.row["ended_at"], call.row["id"]))
     rows[demo_schema.calls] = [call.row for call in sampled]
@@ -111,7 +113,7 @@ def _sample(rng: Random, as_of: date, count: int, files: Files) -> demo_schema.R
     return rows
 
 
-def _trade(rng: Random, rows: demo_schema.Rows, trade: Trade, as_of: date, count: int) -> list[Sampled]:
+def _trade(rng: Random, rows: demo_schema.Rows, trade: SampleIndustry, as_of: date, count: int) -> list[SampleCall]:
     """One industry's accounts, contacts and calls."""
     people = [_account(rng, rows, trade, number, as_of) for number in range(max(4, count // 25))]
     due = int(count * trade.due)
@@ -123,7 +125,9 @@ def _trade(rng: Random, rows: demo_schema.Rows, trade: Trade, as_of: date, count
     ]
 
 
-def _account(rng: Random, rows: demo_schema.Rows, trade: Trade, number: int, as_of: date) -> list[dict[str, Any]]:
+def _account(
+    rng: Random, rows: demo_schema.Rows, trade: SampleIndustry, number: int, as_of: date
+) -> list[dict[str, Any]]:
     """Add an account and its contacts; returns the contacts. The first bank is an insurer as well."""
     spelling = trade.spellings[number % len(trade.spellings)]
     ended = _moment(rng, as_of - timedelta(days=rng.randint(1, 300))) if number % 9 == 5 else None
@@ -153,8 +157,8 @@ def _add(rows: demo_schema.Rows, table: Table, **columns: Any) -> dict[str, Any]
 
 
 def _call(
-    rng: Random, rows: demo_schema.Rows, trade: Trade, as_of: date, people: list[dict[str, Any]], standing: str
-) -> Sampled:
+    rng: Random, rows: demo_schema.Rows, trade: SampleIndustry, as_of: date, people: list[dict[str, Any]], standing: str
+) -> SampleCall:
     """One call with its contacts, who are all of one account."""
     key, fresh = str(uuid.UUID(int=rng.getrandbits(128), version=4)), standing == "fresh"
     started, seconds = _moment(rng, _day(rng, trade.years, fresh, as_of)), min(2700, int(rng.expovariate(1 / 240)) + 3)
@@ -162,7 +166,7 @@ def _call(
     record_class = rng.choice(trade.classes)
     who = rng.sample(people, 2 if len(people) > 1 and rng.random() < 0.1 else 1)
     rows[demo_schema.call_contacts] += [{"call_id": key, "contact_id": person["id"]} for person in who]
-    return Sampled(
+    return SampleCall(
         key,
         standing,
         {
@@ -203,9 +207,9 @@ def _moment(rng: Random, day: date) -> datetime:
     return datetime.combine(day, time(8)) + timedelta(microseconds=rng.randrange(6 * 3600 * 1_000_000))
 
 
-def _repeat(rng: Random, calls: list[Sampled]) -> None:
+def _repeat(rng: Random, calls: list[SampleCall]) -> None:
     """Make some calls a repeat of their account's call before. `calls` are in the order of time."""
-    before: dict[int, Sampled] = {}
+    before: dict[int, SampleCall] = {}
     for call in calls:
         parent = before.get(call.row["account_id"])
         # Often of what goes tonight: a purge must let go of its repeats first.
@@ -214,7 +218,7 @@ def _repeat(rng: Random, calls: list[Sampled]) -> None:
         before[call.row["account_id"]] = call
 
 
-def _link(rng: Random, rows: demo_schema.Rows, call: Sampled, as_of: date) -> None:
+def _link(rng: Random, rows: demo_schema.Rows, call: SampleCall, as_of: date) -> None:
     """Deals and tasks of a call. Past its retention only a `kept` call has an open deal, and none an open task."""
     row, fresh, luck = call.row, call.standing == "fresh", rng.random()
     account, done = row["account_id"], row["updated_at"]

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from lifecycle.policy.documents import schema_annotations
-from lifecycle.policy.documents.model_types import Name, StrictModel, Text, folded, text_of
-from lifecycle.policy.documents.yaml_document import Document, parse_model
+from lifecycle.policy.documents.model_types import Name, StrictModel, Text, fact_text, fold_name
+from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model
 
 FACT_OF_SCOPE = {
     "account_ids": "account_id",
@@ -31,13 +31,13 @@ FACT_OF_SCOPE = {
 def _listed(value: Any) -> frozenset[str]:
     if not isinstance(value, list):
         raise ValueError(f"expected a list of values, found {value!r}")
-    return frozenset(text_of(item) for item in value)
+    return frozenset(fact_text(item) for item in value)
 
 
 Listed = Annotated[frozenset[str], BeforeValidator(_listed), schema_annotations.VALUE_LIST]
 
 
-class Scope(StrictModel):
+class HoldScope(StrictModel):
     """Which calls. Every key given must match; an empty list is a key that is not given."""
 
     model_config = ConfigDict(json_schema_extra={**schema_annotations.NOT_EMPTY})
@@ -75,15 +75,17 @@ def _scopes(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-Scopes = Annotated[tuple[Scope, ...], BeforeValidator(_scopes), Field(strict=False), schema_annotations.OneOrMany()]
+HoldScopes = Annotated[
+    tuple[HoldScope, ...], BeforeValidator(_scopes), Field(strict=False), schema_annotations.OneOrMany()
+]
 
 
-def facts_of(scopes: Iterable[Scope]) -> frozenset[str]:
+def facts_of_scopes(scopes: Iterable[HoldScope]) -> frozenset[str]:
     """The facts that scopes ask for by value. A date range needs either end of the call."""
     return frozenset(fact for scope in scopes for fact in scope.wanted())
 
 
-class Release(StrEnum):
+class ReleaseRule(StrEnum):
     """How many people it takes to release a hold."""
 
     ONE_PERSON = "one_person"
@@ -93,14 +95,14 @@ class Release(StrEnum):
 class Hold(StrictModel):
     """One matter. It binds from the moment its file is there through the day of its release."""
 
-    model_config = ConfigDict(json_schema_extra=schema_annotations.together("released_at", "released_by"))
+    model_config = ConfigDict(json_schema_extra=schema_annotations.keys_given_together("released_at", "released_by"))
 
     id: Name
     matter: Text
     placed_at: date
     placed_by: Text
-    scope: Scopes
-    release: Annotated[Release, Field(strict=False)] = Release.ONE_PERSON
+    scope: HoldScopes
+    release: Annotated[ReleaseRule, Field(strict=False)] = ReleaseRule.ONE_PERSON
     released_at: date | None = None
     released_by: Text | None = None
     release_confirmed_by: Text | None = None
@@ -118,11 +120,11 @@ class Hold(StrictModel):
     @model_validator(mode="after")
     def _two_people_release(self) -> Self:
         """Half a release is an error rather than no release: whoever wrote it believes in it."""
-        if self.release is Release.ONE_PERSON or self.released_by is None:
+        if self.release is ReleaseRule.ONE_PERSON or self.released_by is None:
             return self
         if self.release_confirmed_by is None:
             raise ValueError("release: two_people: expected release_confirmed_by beside released_by, found none")
-        if folded(self.release_confirmed_by) == folded(self.released_by):
+        if fold_name(self.release_confirmed_by) == fold_name(self.released_by):
             raise ValueError(f"release: two_people: expected two people, found {self.released_by} twice")
         return self
 
@@ -134,7 +136,7 @@ class Hold(StrictModel):
         return self.released_at is None or as_of <= self.released_at
 
 
-def read_hold(document: Document) -> Hold:
+def read_hold(document: YamlDocument) -> Hold:
     """Read one hold file. Raises PolicyError with file and line."""
     return parse_model(Hold, document)
 
@@ -145,7 +147,7 @@ class Extension(StrictModel):
     `dated` is the day of the request; what it may do is the regime's `extension` to say.
     """
 
-    model_config = ConfigDict(json_schema_extra=schema_annotations.together("withdrawn_at", "withdrawn_by"))
+    model_config = ConfigDict(json_schema_extra=schema_annotations.keys_given_together("withdrawn_at", "withdrawn_by"))
 
     id: Name
     regime: Name
@@ -153,7 +155,7 @@ class Extension(StrictModel):
     reference: Text
     dated: date
     registered_by: Text
-    scope: Scopes
+    scope: HoldScopes
     withdrawn_at: date | None = None
     withdrawn_by: Text | None = None
 
@@ -168,7 +170,7 @@ class Extension(StrictModel):
         return self.withdrawn_at is None or as_of < self.withdrawn_at
 
 
-def read_extension(document: Document) -> Extension:
+def read_extension(document: YamlDocument) -> Extension:
     """Read one extension file. Raises PolicyError with file and line."""
     return parse_model(Extension, document)
 
@@ -192,4 +194,4 @@ class Holds:
     def facts(self) -> frozenset[str]:
         """The facts a source must give, or the holds cannot be kept."""
         scopes = [*(hold.scope for hold in self.by_id.values()), *(each.scope for each in self.extensions.values())]
-        return facts_of(chain.from_iterable(scopes))
+        return facts_of_scopes(chain.from_iterable(scopes))

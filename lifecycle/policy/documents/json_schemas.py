@@ -31,7 +31,7 @@ class _Plain(GenerateJsonSchema):
         return False
 
 
-def schema_of(kind: str) -> dict[str, Any]:
+def json_schema_of(kind: str) -> dict[str, Any]:
     """The schema of one kind of file. Raises KeyError for another kind. Source: JSON Schema, draft 2020-12."""
     schema = KINDS[kind].model_json_schema(schema_generator=_Plain)
     for name, model in ((KINDS[kind].__name__, schema), *schema.get("$defs", {}).items()):
@@ -42,9 +42,9 @@ def schema_of(kind: str) -> dict[str, Any]:
     return schema
 
 
-def text_of(kind: str) -> str:
+def json_schema_text(kind: str) -> str:
     """The schema as its file has it."""
-    return json.dumps(schema_of(kind), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema_of(kind), indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(said: Any) -> Any:
@@ -62,7 +62,7 @@ def main(folder: str = "policies/schemas") -> None:
     """Write every schema into a folder."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
-        (Path(folder) / f"{kind}.json").write_text(text_of(kind), encoding="utf-8")
+        (Path(folder) / f"{kind}.json").write_text(json_schema_text(kind), encoding="utf-8")
 
 
 if __name__ == "__main__":

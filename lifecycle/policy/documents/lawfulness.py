@@ -13,10 +13,10 @@ from itertools import combinations_with_replacement
 from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import Term
 from lifecycle.policy.documents.hold import Extension
-from lifecycle.policy.documents.model_types import folded
-from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.policy.documents.model_types import fold_name
+from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
-from lifecycle.policy.documents.yaml_document import Document, parse_model, read_document
+from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model, read_yaml_document
 
 # The calendar repeats every 400 years (2100 has no 29 February), and a month treats its first 28 days alike. Today's
 # years come first, for they make the better example.
@@ -32,7 +32,7 @@ _EVERY_KIND_OF_DAY = tuple(
 
 def read_schedule(name: str, text: str, regimes: Mapping[str, Regime]) -> Schedule:
     """Read one schedule file and hold it against the regimes it names. Raises PolicyError with file and line."""
-    document = read_document(name, text)
+    document = read_yaml_document(name, text)
     if isinstance(document.content, dict) and "sha256" in document.content:
         raise document.error(("sha256",), "sha256: unknown key")
     schedule = parse_model(Schedule, document)
@@ -46,17 +46,19 @@ def read_schedule(name: str, text: str, regimes: Mapping[str, Regime]) -> Schedu
     return schedule.model_copy(update={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
-def _wrong(document: Document, schedule: Schedule, index: int) -> Iterator[str]:
+def _wrong(document: YamlDocument, schedule: Schedule, index: int) -> Iterator[str]:
     rule, place = schedule.rules[index], ("rules", index)
     if rule.id in (other.id for other in schedule.rules[:index]):
         yield str(document.error((*place, "id"), f"expected distinct rule ids, found {rule.id} more than once"))
     stay, life = rule.purge_after, rule.destroy_after
-    if life is not None and (stay is None or ever_before(schedule.term(rule, life), schedule.term(rule, stay))):
+    if life is not None and (
+        stay is None or first_trigger_ending_before(schedule.term(rule, life), schedule.term(rule, stay))
+    ):
         problem = f"{rule.id}: destroy_after {life} ends before purge_after {stay or 'never'}"
         yield str(document.error((*place, "destroy_after"), problem))
 
 
-def _unlawful(document: Document, schedule: Schedule, index: int, regimes: Mapping[str, Regime]) -> Iterator[str]:
+def _unlawful(document: YamlDocument, schedule: Schedule, index: int, regimes: Mapping[str, Regime]) -> Iterator[str]:
     rule, place = schedule.rules[index], ("rules", index)
     for name in rule.regimes:
         if name not in regimes:
@@ -66,7 +68,7 @@ def _unlawful(document: Document, schedule: Schedule, index: int, regimes: Mappi
             law = f"{name} ({regimes[name].citation}) is not applied: {regimes[name].evidence}"
             yield str(document.error((*place, "regimes"), f"{rule.id}: {law}. Take it out"))
         elif not _replaced(regimes[name], rule, regimes):
-            for breach in breaches(regimes[name], schedule, rule):
+            for breach in regime_breaches(regimes[name], schedule, rule):
                 yield str(document.error((*place, "destroy_after"), f"{rule.id}: {breach}"))
 
 
@@ -77,19 +79,19 @@ def _replaced(regime: Regime, rule: Rule, regimes: Mapping[str, Regime]) -> bool
 
 
 def _covers(law: Regime, rule: Rule) -> bool:
-    asked = {name: {folded(value) for value in values} for name, values in rule.when.items()}
+    asked = {name: {fold_name(value) for value in values} for name, values in rule.when.items()}
     return all(
-        name in asked and asked[name] <= {folded(value) for value in values} for name, values in law.applies.items()
+        name in asked and asked[name] <= {fold_name(value) for value in values} for name, values in law.applies.items()
     )
 
 
-def breaches(regime: Regime, schedule: Schedule, rule: Rule) -> Iterator[str]:
+def regime_breaches(regime: Regime, schedule: Schedule, rule: Rule) -> Iterator[str]:
     """What of a regime the life of a rule's copies breaks, each said with the dates of a worked case."""
     if not _binds_old_records_only(regime):
         yield from _broken(regime, schedule, rule, regime.floor, regime.ceiling)
 
 
-def advice(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[str]:
+def regime_advice(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[str]:
     """What of regimes that are no statute, or of maxima that give way, a schedule does not follow. No error."""
     for rule in schedule.rules:
         for law in (regimes[name] for name in rule.regimes if name in regimes):
@@ -101,7 +103,7 @@ def advice(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[str]:
 
 
 def _broken(
-    regime: Regime, schedule: Schedule, rule: Rule, minimum: tuple[Limit, ...], maximum: tuple[Limit, ...]
+    regime: Regime, schedule: Schedule, rule: Rule, minimum: tuple[RegimeLimit, ...], maximum: tuple[RegimeLimit, ...]
 ) -> Iterator[str]:
     life = schedule.term(rule, rule.destroy_after) if rule.destroy_after else None
     for limit in _comparable(regime, minimum, rule):
@@ -110,19 +112,19 @@ def _broken(
         yield from _outlived(regime, limit, schedule.limit(regime, limit), life)
 
 
-def conflicts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[str]:
+def rule_conflicts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[str]:
     """Pairs of rules that can meet on one call which no date can satisfy, each with a worked case.
 
     One names a regime's maximum that ends before the other's minimum, or before the other's copy does.
     """
     for one, other in combinations_with_replacement(schedule.rules, 2):
-        if can_meet(one, other):
+        if rules_can_meet(one, other):
             pairs = [(one, other)] if one is other else [(one, other), (other, one)]
             for first, second in pairs:
                 yield from _torn(schedule, regimes, first, second)
 
 
-def idle_extensions(schedules: Schedules, extensions: Mapping[str, Extension]) -> Iterator[str]:
+def extensions_without_effect(schedules: Schedules, extensions: Mapping[str, Extension]) -> Iterator[str]:
     """Registered extensions that would lengthen nothing: an authority relies on each, so none may be a slip."""
     named = {name for schedule in schedules.by_industry.values() for rule in schedule.rules for name in rule.regimes}
     for each in extensions.values():
@@ -136,13 +138,13 @@ def idle_extensions(schedules: Schedules, extensions: Mapping[str, Extension]) -
             yield f"{place}: no rule of a usable schedule names the regime {law.id}, so nothing would be lengthened"
 
 
-def can_meet(one: Rule, other: Rule) -> bool:
+def rules_can_meet(one: Rule, other: Rule) -> bool:
     """Whether one call may fall under both rules: no fact that both ask for rules it out."""
     shared = one.when.keys() & other.when.keys()
-    return all({folded(v) for v in one.when[name]} & {folded(v) for v in other.when[name]} for name in shared)
+    return all({fold_name(v) for v in one.when[name]} & {fold_name(v) for v in other.when[name]} for name in shared)
 
 
-def ever_before(first: Term, second: Term) -> date | None:
+def first_trigger_ending_before(first: Term, second: Term) -> date | None:
     """A trigger day on which the first term ends before the second; None: there is none. Both have one trigger."""
     same_clock = (first.clock, first.fiscal_year_ends) == (second.clock, second.fiscal_year_ends)
     if same_clock and first.period.months >= second.period.months and first.period.days >= second.period.days:
@@ -154,12 +156,12 @@ def _binds_old_records_only(regime: Regime) -> bool:
     return regime.in_force.records == "created" and regime.in_force.last_day is not None
 
 
-def _comparable(regime: Regime, limits: tuple[Limit, ...], rule: Rule) -> list[Limit]:
+def _comparable(regime: Regime, limits: tuple[RegimeLimit, ...], rule: Rule) -> list[RegimeLimit]:
     return [limit for limit in limits if regime.clock(limit).triggers == rule.clock.triggers]
 
 
-def _undercut(regime: Regime, limit: Limit, minimum: Term, life: Term | None) -> Iterator[str]:
-    day = ever_before(life, minimum) if life else None
+def _undercut(regime: Regime, limit: RegimeLimit, minimum: Term, life: Term | None) -> Iterator[str]:
+    day = first_trigger_ending_before(life, minimum) if life else None
     if life and day:
         yield (
             f"undercuts the minimum {limit.period} of {regime.id} ({regime.citation}): triggered on {day}, "
@@ -167,8 +169,8 @@ def _undercut(regime: Regime, limit: Limit, minimum: Term, life: Term | None) ->
         )
 
 
-def _outlived(regime: Regime, limit: Limit, maximum: Term, life: Term | None) -> Iterator[str]:
-    day = ever_before(maximum, life) if life else _EVERY_KIND_OF_DAY[0]
+def _outlived(regime: Regime, limit: RegimeLimit, maximum: Term, life: Term | None) -> Iterator[str]:
+    day = first_trigger_ending_before(maximum, life) if life else _EVERY_KIND_OF_DAY[0]
     if day:
         end = f"on {life.first_free_day(day)}" if life else "never"
         yield (
@@ -183,7 +185,11 @@ def _torn(schedule: Schedule, regimes: Mapping[str, Regime], one: Rule, other: R
         for limit in law.ceiling:
             maximum = schedule.limit(law, limit)
             for what, term in _asked(schedule, regimes, law, one, other):
-                day = ever_before(maximum, term) if term.clock.triggers == maximum.clock.triggers else None
+                day = (
+                    first_trigger_ending_before(maximum, term)
+                    if term.clock.triggers == maximum.clock.triggers
+                    else None
+                )
                 if day:
                     yield (
                         f"{one.id} and {other.id} can meet on one call: triggered on {day}, the maximum of {law.id} "

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, TypeAdapter
 
-from lifecycle.policy.clock import Count, FiscalYearEnd
+from lifecycle.policy.clock import CountingRule, FiscalYearEnd
 from lifecycle.policy.documents import schema_annotations
 from lifecycle.policy.period import RetentionPeriod
 
@@ -18,7 +18,7 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
 
-def period_of(value: Any) -> RetentionPeriod:
+def parse_period(value: Any) -> RetentionPeriod:
     """A period as a file writes it. Raises ValueError."""
     if isinstance(value, RetentionPeriod):
         return value
@@ -28,7 +28,7 @@ def period_of(value: Any) -> RetentionPeriod:
 
 
 def _period_or_never(value: Any) -> RetentionPeriod | None:
-    return None if value == "never" else period_of(value)
+    return None if value == "never" else parse_period(value)
 
 
 def _zone(value: Any) -> ZoneInfo:
@@ -42,7 +42,7 @@ def _many(value: Any) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else [value]
     if not listed:
         raise ValueError("expected at least one value, found an empty list")
-    return tuple(text_of(item) for item in listed)
+    return tuple(fact_text(item) for item in listed)
 
 
 def _triggers(value: Any) -> tuple[str, ...]:
@@ -56,11 +56,11 @@ def _triggers(value: Any) -> tuple[str, ...]:
     return tuple(_NAME.validate_python(name) for name in names)
 
 
-def _count(value: Any) -> Count:
+def _count(value: Any) -> CountingRule:
     try:
-        return Count(value)
+        return CountingRule(value)
     except ValueError:
-        raise ValueError(f"expected one of {', '.join(Count)}; found {value!r}") from None
+        raise ValueError(f"expected one of {', '.join(CountingRule)}; found {value!r}") from None
 
 
 def _fiscal_year_end(value: Any) -> FiscalYearEnd:
@@ -74,7 +74,7 @@ def _fiscal_year_end(value: Any) -> FiscalYearEnd:
     return month, day
 
 
-def text_of(value: Any) -> str:
+def fact_text(value: Any) -> str:
     """A fact's value as it is compared: numbers and text alike. Raises ValueError for what is neither."""
     if isinstance(value, bool) or not isinstance(value, str | int | date):
         raise ValueError(f"expected a text or a whole number, found {value!r}")
@@ -84,7 +84,7 @@ def text_of(value: Any) -> str:
     return text
 
 
-def folded(text: str) -> str:
+def fold_name(text: str) -> str:
     """An industry as it is compared: trimmed and case-folded."""
     return text.strip().casefold()
 
@@ -92,11 +92,11 @@ def folded(text: str) -> str:
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Period = Annotated[RetentionPeriod, BeforeValidator(period_of), schema_annotations.PERIOD]
+Period = Annotated[RetentionPeriod, BeforeValidator(parse_period), schema_annotations.PERIOD]
 PeriodOrNever = Annotated[RetentionPeriod | None, BeforeValidator(_period_or_never), schema_annotations.PERIOD_OR_NEVER]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone), schema_annotations.ZONE]
 Values = Annotated[tuple[str, ...], BeforeValidator(_many), schema_annotations.VALUES]
 Conditions = Mapping[Name, Values]
 Triggers = Annotated[tuple[str, ...], BeforeValidator(_triggers), schema_annotations.TRIGGERS]
-Counting = Annotated[Count, BeforeValidator(_count)]
+Counting = Annotated[CountingRule, BeforeValidator(_count)]
 YearEnd = Annotated[FiscalYearEnd, BeforeValidator(_fiscal_year_end), schema_annotations.MONTH_AND_DAY]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from lifecycle.policy.clock import Clock, Count
+from lifecycle.policy.clock import Clock, CountingRule
 from lifecycle.policy.documents import schema_annotations
 from lifecycle.policy.documents.model_types import (
     Conditions,
@@ -19,12 +19,12 @@ from lifecycle.policy.documents.model_types import (
     StrictModel,
     Text,
     Triggers,
-    period_of,
+    parse_period,
 )
-from lifecycle.policy.documents.yaml_document import Document, parse_model
+from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model
 
 
-class Kind(StrEnum):
+class RegimeKind(StrEnum):
     """What stands behind a regime. Only a statute's minimum is a floor, and only its maximum is hard."""
 
     STATUTE = "statute"
@@ -33,14 +33,14 @@ class Kind(StrEnum):
     CONTRACT = "contract"
 
 
-def _kind(value: Any) -> Kind:
+def _kind(value: Any) -> RegimeKind:
     try:
-        return Kind(value)
+        return RegimeKind(value)
     except ValueError:
-        raise ValueError(f"expected one of {', '.join(Kind)}; found {value!r}") from None
+        raise ValueError(f"expected one of {', '.join(RegimeKind)}; found {value!r}") from None
 
 
-class Limit(StrictModel):
+class RegimeLimit(StrictModel):
     """One period of a regime. Without a trigger or a counting of its own it is on the regime's clock."""
 
     period: Period
@@ -52,7 +52,7 @@ def _limits(value: Any) -> Any:
     listed = value if isinstance(value, list | tuple) else [value]
     if not listed:
         raise ValueError("expected a period or a list of them, found an empty list")
-    return tuple(item if isinstance(item, dict | Limit) else {"period": period_of(item)} for item in listed)
+    return tuple(item if isinstance(item, dict | RegimeLimit) else {"period": parse_period(item)} for item in listed)
 
 
 class InForce(StrictModel):
@@ -90,10 +90,10 @@ class LawfulExtension(StrictModel):
         return self
 
 
-Limits = Annotated[
-    tuple[Limit, ...], BeforeValidator(_limits), Field(strict=False), schema_annotations.OneOrMany(periods=True)
+RegimeLimits = Annotated[
+    tuple[RegimeLimit, ...], BeforeValidator(_limits), Field(strict=False), schema_annotations.OneOrMany(periods=True)
 ]
-KindOf = Annotated[Kind, BeforeValidator(_kind)]
+RegimeKindValue = Annotated[RegimeKind, BeforeValidator(_kind)]
 
 
 class Regime(StrictModel):
@@ -108,35 +108,35 @@ class Regime(StrictModel):
     evidence: Text
     verified: Literal["text", "partly", "secondary", "memory"]
     review_by: date
-    kind: KindOf
+    kind: RegimeKindValue
     status: Literal["in_force", "disapplied"] = "in_force"
     in_force: InForce = InForce()
     applies: Conditions = Field(default_factory=dict)
     components: tuple[Name, ...] = Field(default=(), strict=False)
     trigger: Triggers
-    count: Counting = Count.AFTER_EVENT
-    minimum: Limits = ()
-    maximum: Limits = ()
-    yields_to: tuple[KindOf, ...] = Field(default=(), strict=False)
+    count: Counting = CountingRule.AFTER_EVENT
+    minimum: RegimeLimits = ()
+    maximum: RegimeLimits = ()
+    yields_to: tuple[RegimeKindValue, ...] = Field(default=(), strict=False)
     implements: tuple[Name, ...] = Field(default=(), strict=False)
     extension: LawfulExtension | None = None
 
     @property
-    def floor(self) -> tuple[Limit, ...]:
+    def floor(self) -> tuple[RegimeLimit, ...]:
         """The minimum, where it binds."""
-        return self.minimum if self.kind is Kind.STATUTE else ()
+        return self.minimum if self.kind is RegimeKind.STATUTE else ()
 
     @property
-    def ceiling(self) -> tuple[Limit, ...]:
+    def ceiling(self) -> tuple[RegimeLimit, ...]:
         """The maximum, where it is hard: a statute's that gives way to no other."""
-        return self.maximum if self.kind is Kind.STATUTE and Kind.STATUTE not in self.yields_to else ()
+        return self.maximum if self.kind is RegimeKind.STATUTE and RegimeKind.STATUTE not in self.yields_to else ()
 
     @property
     def asks_when_created(self) -> bool:
         """Whether it binds some records and not others by the day they were made."""
         return self.in_force.records == "created" and bool(self.in_force.first_day or self.in_force.last_day)
 
-    def clock(self, limit: Limit) -> Clock:
+    def clock(self, limit: RegimeLimit) -> Clock:
         """The clock of one of its periods."""
         return Clock(limit.trigger or self.trigger, limit.count or self.count)
 
@@ -145,7 +145,7 @@ class Regime(StrictModel):
         return component is None or not self.components or component in self.components
 
 
-def read_regime(document: Document) -> Regime:
+def read_regime(document: YamlDocument) -> Regime:
     """Read one regime file. Raises PolicyError with file and line."""
     regime = parse_model(Regime, document)
     if not regime.minimum and not regime.maximum:

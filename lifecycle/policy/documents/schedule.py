@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from lifecycle.policy.clock import CALENDAR_YEAR, Clock, Count, Term
+from lifecycle.policy.clock import CALENDAR_YEAR, Clock, CountingRule, Term
 from lifecycle.policy.documents import schema_annotations
 from lifecycle.policy.documents.model_types import (
     Conditions,
@@ -24,10 +24,10 @@ from lifecycle.policy.documents.model_types import (
     Values,
     YearEnd,
     Zone,
-    folded,
-    period_of,
+    fold_name,
+    parse_period,
 )
-from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.period import RetentionPeriod
 
 
@@ -57,7 +57,7 @@ def _component(value: Any) -> Any:
 
 
 def _grace(value: Any) -> Any:
-    return None if value in ("none", None) else period_of(value)
+    return None if value in ("none", None) else parse_period(value)
 
 
 class Rule(StrictModel):
@@ -71,7 +71,7 @@ class Rule(StrictModel):
     component: Annotated[Name | None, BeforeValidator(_component)] = None
     when: Conditions = Field(default_factory=dict)
     trigger: Triggers
-    count: Counting = Count.AFTER_EVENT
+    count: Counting = CountingRule.AFTER_EVENT
     purge_after: PeriodOrNever
     destroy_after: PeriodOrNever
     regimes: tuple[Name, ...] = Field(default=(), strict=False)
@@ -140,7 +140,7 @@ class Schedule(StrictModel):
         """The latest trigger at which one of its rules lets a call go by `as_of`; None: never."""
         return self.term(rule, rule.purge_after).latest_trigger(as_of) if rule.purge_after else None
 
-    def limit(self, regime: Regime, limit: Limit) -> Term:
+    def limit(self, regime: Regime, limit: RegimeLimit) -> Term:
         """A period of a regime, as it counts for this company."""
         return Term(limit.period, regime.clock(limit), self.fiscal_year_ends)
 
@@ -162,24 +162,24 @@ class Schedules:
         """The schedule for an industry as a CRM writes it. None: unscheduled, and so kept."""
         if industry is None:
             return None
-        wanted = folded(industry)
-        return next((found for found in self.by_industry.values() if wanted in names_of(found)), None)
+        wanted = fold_name(industry)
+        return next((found for found in self.by_industry.values() if wanted in industry_names(found)), None)
 
 
-def collect(
+def collect_schedules(
     schedules: Mapping[str, Schedule], broken: Mapping[str, str], regimes: Mapping[str, Regime] | None = None
 ) -> Schedules:
     """Put schedules, by file name, together. Two that claim one industry are both broken: neither can be trusted."""
     wrong = dict(broken)
     for name, schedule in schedules.items():
         for other_name, other in schedules.items():
-            shared = sorted(names_of(schedule) & names_of(other))
+            shared = sorted(industry_names(schedule) & industry_names(other))
             if name != other_name and shared:
                 wrong[name] = f"{name}:1: the industry {shared[0]!r} is also matched by {other_name}"
     sound = {s.industry: s for name, s in sorted(schedules.items()) if name not in wrong}
     return Schedules(sound, wrong, regimes or {})
 
 
-def names_of(schedule: Schedule) -> frozenset[str]:
+def industry_names(schedule: Schedule) -> frozenset[str]:
     """Every name of an industry, folded: the schedule's own and those a CRM writes."""
-    return frozenset(folded(name) for name in (schedule.industry, *schedule.matches))
+    return frozenset(fold_name(name) for name in (schedule.industry, *schedule.matches))

@@ -11,18 +11,18 @@ from typing import Any
 from pydantic import GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
-Said = Mapping[str, Any]
+JsonSchema = Mapping[str, Any]
 
-_PERIOD: Said = {"type": "string", "pattern": r"^P(?=\d)(?!(0+[YMWD])+$)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$"}
-_NAME: Said = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": 80}
-_VALUE: Said = {"type": ["string", "integer"], "pattern": r"\S"}
-_LATER_OF: Said = {
+_PERIOD: JsonSchema = {"type": "string", "pattern": r"^P(?=\d)(?!(0+[YMWD])+$)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$"}
+_NAME: JsonSchema = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": 80}
+_VALUE: JsonSchema = {"type": ["string", "integer"], "pattern": r"\S"}
+_LATER_OF: JsonSchema = {
     "type": "object",
     "properties": {"later_of": {"type": "array", "items": _NAME, "minItems": 2, "uniqueItems": True}},
     "required": ["later_of"],
     "additionalProperties": False,
 }
-_DATE_OR_NEVER: Said = {"anyOf": [{"type": "string", "format": "date"}, {"const": "never"}]}
+_DATE_OR_NEVER: JsonSchema = {"anyOf": [{"type": "string", "format": "date"}, {"const": "never"}]}
 
 PERIOD = WithJsonSchema({**_PERIOD})
 PERIOD_OR_NEVER = WithJsonSchema({"anyOf": [_PERIOD, {"const": "never"}]})
@@ -35,17 +35,17 @@ MONTH_AND_DAY = WithJsonSchema({"type": "string", "pattern": r"^(0?[1-9]|1[0-2])
 SHARE = WithJsonSchema({"type": "string", "pattern": r"^\s*\+?[\d.]+\s*%$"})
 
 # Of whole models: what their own checks ask for beyond their fields.
-MINIMUM_OR_MAXIMUM: Said = {"anyOf": [{"required": ["minimum"]}, {"required": ["maximum"]}]}
-TO_OR_BY: Said = {"oneOf": [{"required": ["to"]}, {"required": ["by"]}]}
-NOT_EMPTY: Said = {"minProperties": 1}
-EXAMPLE: Said = {
+MINIMUM_OR_MAXIMUM: JsonSchema = {"anyOf": [{"required": ["minimum"]}, {"required": ["maximum"]}]}
+TO_OR_BY: JsonSchema = {"oneOf": [{"required": ["to"]}, {"required": ["by"]}]}
+NOT_EMPTY: JsonSchema = {"minProperties": 1}
+EXAMPLE: JsonSchema = {
     "properties": {"component": _NAME, "purge_from": _DATE_OR_NEVER, "destroy_from": _DATE_OR_NEVER},
     "required": ["purge_from", "destroy_from"],
     "additionalProperties": True,
 }
 
 
-def together(one: str, other: str) -> dict[str, Any]:
+def keys_given_together(one: str, other: str) -> dict[str, Any]:
     """Two keys of which neither stands without the other."""
     return {"dependentRequired": {one: [other], other: [one]}}
 

@@ -19,30 +19,30 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a PyYAML can be built without libyaml
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """One parsed file: its name, its content as plain Python values, and the line of every value."""
 
     name: str
     content: Any
-    lines: Mapping[Path, int]
+    lines: Mapping[KeyPath, int]
 
-    def line(self, path: Path) -> int:
+    def line(self, path: KeyPath) -> int:
         """The line of the value at `path`, or of the closest value around it."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def error(self, path: Path, problem: str) -> PolicyError:
+    def error(self, path: KeyPath, problem: str) -> PolicyError:
         """An error that points at the value."""
         return PolicyError(f"{self.name}:{self.line(path)}: {problem}")
 
 
-def read_document(name: str, text: str) -> Document:
+def read_yaml_document(name: str, text: str) -> YamlDocument:
     """Parse one YAML text. Raises PolicyError with `name:line`."""
     try:
         root = _composed(text)
@@ -54,8 +54,8 @@ def read_document(name: str, text: str) -> Document:
         raise PolicyError(f"{name}:{line}: this is not YAML: {str(error).splitlines()[0]}") from error
     if root is None:
         raise PolicyError(f"{name}:1: the file is empty")
-    lines: dict[Path, int] = {}
-    return Document(name, _value(name, root, (), lines, set()), lines)
+    lines: dict[KeyPath, int] = {}
+    return YamlDocument(name, _value(name, root, (), lines, set()), lines)
 
 
 def _composed(text: str) -> yaml.Node | None:
@@ -72,7 +72,7 @@ def _composed(text: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
-def parse_model(model: type[M], document: Document) -> M:
+def parse_model(model: type[M], document: YamlDocument) -> M:
     """Check a document against a strict model. Raises PolicyError at the first wrong value's line, naming each."""
     try:
         return model.model_validate(document.content)
@@ -81,8 +81,8 @@ def parse_model(model: type[M], document: Document) -> M:
         raise PolicyError("\n".join(wrong)) from error
 
 
-def _complaint(document: Document, detail: dict[str, Any]) -> str:
-    path: Path = ()
+def _complaint(document: YamlDocument, detail: dict[str, Any]) -> str:
+    path: KeyPath = ()
     for part in detail["loc"]:  # pydantic also names union members, which are no place in the file
         path = (*path, part) if (*path, part) in document.lines else path
     message = str(detail["msg"]).removeprefix("Value error, ")
@@ -96,7 +96,7 @@ def _complaint(document: Document, detail: dict[str, Any]) -> str:
     return f"{document.name}:{document.line(path)}: {place + ': ' if place else ''}{message}"
 
 
-def _value(name: str, node: yaml.Node, path: Path, lines: dict[Path, int], open_nodes: set[int]) -> Any:
+def _value(name: str, node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], open_nodes: set[int]) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
     if id(node) in open_nodes:
         raise PolicyError(f"{name}:{node.start_mark.line + 1}: an alias must not contain itself")
@@ -109,7 +109,9 @@ def _value(name: str, node: yaml.Node, path: Path, lines: dict[Path, int], open_
     return _mapping(name, node, path, lines, inside)
 
 
-def _mapping(name: str, node: yaml.MappingNode, path: Path, lines: dict[Path, int], inside: set[int]) -> dict[str, Any]:
+def _mapping(
+    name: str, node: yaml.MappingNode, path: KeyPath, lines: dict[KeyPath, int], inside: set[int]
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import EARLIEST_TRIGGER
-from lifecycle.policy.documents.hold import Extension, Hold, Scope
-from lifecycle.policy.documents.model_types import Conditions, folded
+from lifecycle.policy.documents.hold import Extension, Hold, HoldScope
+from lifecycle.policy.documents.model_types import Conditions, fold_name
 
 _COMMA = pa.scalar(", ")
 
@@ -30,52 +30,54 @@ def local_dates(facts: pa.Table, name: str, zone: ZoneInfo) -> pa.Array:
     return pc.local_timestamp(values.cast(pa.timestamp("us", zone.key))).cast(pa.date32())
 
 
-def days_later(days: pa.Array, count: int) -> pa.Array:
+def shift_days(days: pa.Array, count: int) -> pa.Array:
     """The day so many days after each day, or before it."""
     return pc.add(days.cast(pa.int32()), pa.scalar(count, pa.int32())).cast(pa.date32())
 
 
-def words(facts: pa.Table, name: str) -> pa.DictionaryArray:
+def fact_words(facts: pa.Table, name: str) -> pa.DictionaryArray:
     """A fact as conditions compare it, trimmed and case-folded; NULL where it is missing or blank.
 
     As industries are: an `Order` that missed its rule could fall to a shorter one.
     """
-    each = encoded(_text(facts, name))
+    each = dictionary_encoded(_text(facts, name))
     # Not utf8_lower: it leaves ß, İ and others as case-folding does not.
-    told = [value and folded(value) for value in _trimmed(each.dictionary).to_pylist()]
-    among = encoded(pa.array(told, pa.string()))
+    context = [value and fold_name(value) for value in _trimmed(each.dictionary).to_pylist()]
+    among = dictionary_encoded(pa.array(context, pa.string()))
     return pa.DictionaryArray.from_arrays(among.indices.take(each.indices), among.dictionary)
 
 
-def encoded(column: pa.Array) -> pa.DictionaryArray:
+def dictionary_encoded(column: pa.Array) -> pa.DictionaryArray:
     """A column as its distinct values, NULL among them, and where they are."""
     return column.dictionary_encode(null_encoding="encode")
 
 
-def matches(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
+def match_conditions(facts: pa.Table, when: Conditions) -> tuple[pa.Array, pa.Array]:
     """Two masks: the rows a condition certainly matches, and those it may match because a fact is unknown."""
-    return meets({name: words(facts, name) for name in when}, facts.num_rows, when)
+    return match_encoded_conditions({name: fact_words(facts, name) for name in when}, facts.num_rows, when)
 
 
-def meets(told: Mapping[str, pa.Array], rows: int, when: Conditions) -> tuple[pa.Array, pa.Array]:
+def match_encoded_conditions(context: Mapping[str, pa.Array], rows: int, when: Conditions) -> tuple[pa.Array, pa.Array]:
     """`matches` on facts that are words already, plain or dictionary-encoded."""
     certain = possible = pa.repeat(pa.scalar(True), rows)
     for name, values in when.items():
-        wanted = pa.array([folded(value) for value in values], pa.string())
-        hit = once_each(told[name], partial(pc.is_in, value_set=wanted))
+        wanted = pa.array([fold_name(value) for value in values], pa.string())
+        hit = map_distinct_values(context[name], partial(pc.is_in, value_set=wanted))
         certain = pc.and_(certain, hit)
-        possible = pc.and_(possible, pc.or_(hit, once_each(told[name], pc.is_null)))
+        possible = pc.and_(possible, pc.or_(hit, map_distinct_values(context[name], pc.is_null)))
     return certain, possible
 
 
-def once_each(column: pa.Array, question: Callable[[pa.Array], pa.Array]) -> pa.Array:
+def map_distinct_values(column: pa.Array, question: Callable[[pa.Array], pa.Array]) -> pa.Array:
     """The answer for each value, asked once for each distinct one where the column is dictionary-encoded."""
     if isinstance(column, pa.DictionaryArray):
         return question(column.dictionary).take(column.indices)
     return question(column)
 
 
-def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:
+def holds_on_rows(
+    facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: frozenset[str] = frozenset()
+) -> pa.Array:
     """For each row the ids of the holds whose scope it is in, NULL where there are none.
 
     `names` are the folded names of the industry all rows are of: a hold may say what the CRM writes, or the schedule's.
@@ -84,16 +86,22 @@ def held_by(facts: pa.Table, holds: Iterable[Hold], zone: ZoneInfo, names: froze
     """
     found = [pa.nulls(facts.num_rows, pa.string())]
     for hold in holds:
-        found.append(pc.if_else(within(facts, hold, zone, names), pa.scalar(hold.id), pa.scalar(None, pa.string())))
-    return listed(found)
+        found.append(
+            pc.if_else(rows_in_scope(facts, hold, zone, names), pa.scalar(hold.id), pa.scalar(None, pa.string()))
+        )
+    return join_texts(found)
 
 
-def within(facts: pa.Table, hold: Hold | Extension, zone: ZoneInfo, names: frozenset[str] = frozenset()) -> pa.Array:
-    """Which rows are in any scope of a hold or an extension; see `held_by`."""
+def rows_in_scope(
+    facts: pa.Table, hold: Hold | Extension, zone: ZoneInfo, names: frozenset[str] = frozenset()
+) -> pa.Array:
+    """Which rows are in any scope of a hold or an extension; see `holds_on_rows`."""
     return reduce(pc.or_, [_in_scope(facts, hold, scope, zone, names) for scope in hold.scope])
 
 
-def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo, names: frozenset[str]) -> pa.Array:
+def _in_scope(
+    facts: pa.Table, hold: Hold | Extension, scope: HoldScope, zone: ZoneInfo, names: frozenset[str]
+) -> pa.Array:
     hit = _all(facts)
     for name, values in scope.wanted().items():
         if name not in facts.column_names:
@@ -102,11 +110,13 @@ def _in_scope(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneI
             hit = pc.and_(hit, _any_element(facts[name].combine_chunks(), values))
             continue
         if name == "industry":
-            values = frozenset(folded(value) for value in values)
+            values = frozenset(fold_name(value) for value in values)
             if values & names:
                 continue
-        fact = words(facts, name) if name == "industry" else _trimmed(_text(facts, name))
-        hit = pc.and_(hit, once_each(fact, partial(pc.is_in, value_set=pa.array(sorted(values), pa.string()))))
+        fact = fact_words(facts, name) if name == "industry" else _trimmed(_text(facts, name))
+        hit = pc.and_(
+            hit, map_distinct_values(fact, partial(pc.is_in, value_set=pa.array(sorted(values), pa.string())))
+        )
     if scope.first_day is None and scope.last_day is None:
         return hit
     return pc.and_(hit, _in_range(facts, hold, scope, zone))
@@ -120,11 +130,11 @@ def _any_element(lists: pa.Array, values: frozenset[str]) -> pa.Array:
     return pc.or_(pc.is_null(lists), pc.is_in(pa.array(range(len(lists)), pa.int64()), rows))
 
 
-def _in_range(facts: pa.Table, hold: Hold | Extension, scope: Scope, zone: ZoneInfo) -> pa.Array:
+def _in_range(facts: pa.Table, hold: Hold | Extension, scope: HoldScope, zone: ZoneInfo) -> pa.Array:
     if not {"started_at", "ended_at"} & set(facts.column_names):
         raise PolicyError(f"{_named(hold)}: its days ask for started_at or ended_at, which the source does not give")
     started, ended = (_dated(local_dates(facts, name, zone)) for name in ("started_at", "ended_at"))
-    ends = pc.coalesce(started, days_later(ended, -1)), pc.coalesce(ended, days_later(started, 1))
+    ends = pc.coalesce(started, shift_days(ended, -1)), pc.coalesce(ended, shift_days(started, 1))
     inside = _all(facts)
     if scope.first_day is not None:
         inside = pc.and_(inside, pc.greater_equal(pc.max_element_wise(*ends), pa.scalar(scope.first_day)))
@@ -141,7 +151,7 @@ def _named(hold: Hold | Extension) -> str:
     return f"{type(hold).__name__.lower()} {hold.id}"
 
 
-def listed(columns: Sequence[pa.Array]) -> pa.Array:
+def join_texts(columns: Sequence[pa.Array]) -> pa.Array:
     """Text columns joined by commas row by row; NULL where all of them are."""
     return reduce(_joined, columns)
 

@@ -14,17 +14,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.policy.documents.hold import Holds
-from lifecycle.policy.documents.schedule import Schedule, Schedules, names_of
-from lifecycle.policy.evaluation.condition_matching import held_by, once_each
-from lifecycle.policy.evaluation.distinct_cases import cases_of, has
-from lifecycle.policy.evaluation.precedence import answers
-from lifecycle.policy.evaluation.regime_bounds import Told
-from lifecycle.policy.evaluation.rule_evaluation import DATES, NEVER, RANK, Disposition, Ruling
-from lifecycle.policy.evaluation.rule_over_rows import Heard, hear
+from lifecycle.policy.documents.schedule import Schedule, Schedules, industry_names
+from lifecycle.policy.evaluation.condition_matching import holds_on_rows, map_distinct_values
+from lifecycle.policy.evaluation.distinct_cases import encode_cases, presence_fact
+from lifecycle.policy.evaluation.precedence import resolve_precedence
+from lifecycle.policy.evaluation.regime_bounds import EvaluationContext
+from lifecycle.policy.evaluation.rule_evaluation import NEVER, PRECEDENCE, RESULT_DATES, Disposition, RuleResult
+from lifecycle.policy.evaluation.rule_over_rows import RuleOverRows, evaluate_rule_over_rows
 
-__all__ = ["JUDGEMENT", "NEVER", "Disposition", "bounded", "dispose", "dispose_components", "judge"]
+__all__ = [
+    "NEVER",
+    "RULE_RESULT_SCHEMA",
+    "Disposition",
+    "dispose_calls",
+    "dispose_components",
+    "dispose_with_bounds",
+    "evaluate_rules",
+]
 
-JUDGEMENT = pa.schema(
+RULE_RESULT_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
         ("rank", pa.int8()),
@@ -32,17 +40,17 @@ JUDGEMENT = pa.schema(
         ("rule_id", pa.string()),
         ("detail", pa.string()),
         ("hold", pa.string()),
-        *((name, pa.date32()) for name in DATES),
+        *((name, pa.date32()) for name in RESULT_DATES),
     ]
 )
 _BOUNDS = ("floor", "ceiling")
 _RULES_BITS = 16
 _DAYS_BITS = 23
 _DAYS_BEFORE_1970 = 200_000
-_NOBODY = pa.scalar(-1, pa.int64())
+_NO_RESULT_YET = pa.scalar(-1, pa.int64())
 
 
-def dispose(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+def dispose_calls(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
     """One row a call, in the order of first appearance.
 
     In: `facts`, a row a call and industry: call_id, industry (text), times (date32, or timestamps with a zone),
@@ -50,18 +58,20 @@ def dispose(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) ->
     rule_id, trigger_date, purge_from, destroy_on; the last five are those of the rule that keeps longest, destroy_on
     NULL means never.
     """
-    return bounded(facts, schedules, holds, as_of).drop_columns(list(_BOUNDS))
+    return dispose_with_bounds(facts, schedules, holds, as_of).drop_columns(list(_BOUNDS))
 
 
-def bounded(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
-    """`dispose` (or one component's answers), with `floor` and `ceiling`: the days the law sets, NULL without one."""
-    judged = _judged(facts, schedules, holds, as_of, component)
+def dispose_with_bounds(
+    facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None
+) -> pa.Table:
+    """`dispose_calls` (or one component's answers), with `floor` and `ceiling`: the days the law sets, NULL without one."""
+    judged = _row_results(facts, schedules, holds, as_of, component)
     if component is not None:
-        judged = pa.concat_tables([judged, _following(facts, judged, schedules, holds, as_of)])
-    return answers(facts["call_id"].combine_chunks(), judged, as_of)
+        judged = pa.concat_tables([judged, _results_of_whole_call(facts, judged, schedules, holds, as_of)])
+    return resolve_precedence(facts["call_id"].combine_chunks(), judged, as_of)
 
 
-def _following(facts: pa.Table, own: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+def _results_of_whole_call(facts: pa.Table, own: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
     """What the whole call's rules say in the industries where a component has no rule of its own: it follows the call.
 
     `own`: the rows in which it has one; only their calls are asked about.
@@ -69,7 +79,7 @@ def _following(facts: pa.Table, own: pa.Table, schedules: Schedules, holds: Hold
     calls = facts["call_id"].take(own["row"]).combine_chunks()
     rest = pc.and_not(pc.is_in(facts["call_id"], calls), _is_place(own["row"], facts.num_rows))
     rows = pc.indices_nonzero(rest)
-    judged = _judged(facts.take(rows), schedules, holds, as_of, None)
+    judged = _row_results(facts.take(rows), schedules, holds, as_of, None)
     return judged.set_column(0, "row", rows.cast(pa.int64()).take(judged["row"]))
 
 
@@ -78,7 +88,7 @@ def _is_place(places: pa.ChunkedArray, count: int) -> pa.Array:
 
 
 def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
-    """One row a call and component that has rules of its own and is certainly there: as `dispose`, and `component`.
+    """One row a call and component that has rules of its own and is certainly there: as `dispose_calls`, and `component`.
 
     Where it has none, in any industry of the call, it follows the call. The floors of the call's regimes hold its
     copy too.
@@ -86,116 +96,133 @@ def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_o
     names = sorted({name for schedule in schedules.by_industry.values() for name in schedule.components})
     found = []
     for name in names:
-        answered = bounded(facts, schedules, holds, as_of, name).drop_columns(list(_BOUNDS))
+        answered = dispose_with_bounds(facts, schedules, holds, as_of, name).drop_columns(list(_BOUNDS))
         found.append(answered.append_column("component", pa.repeat(pa.scalar(name), answered.num_rows)))
     nobody = facts["call_id"].slice(0, 0).combine_chunks()
-    empty = answers(nobody, JUDGEMENT.empty_table(), as_of).drop_columns(list(_BOUNDS))
+    empty = resolve_precedence(nobody, RULE_RESULT_SCHEMA.empty_table(), as_of).drop_columns(list(_BOUNDS))
     return pa.concat_tables([empty.append_column("component", pa.array([], pa.string())), *found])
 
 
-def judge(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None) -> pa.Table:
+def evaluate_rules(
+    facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None
+) -> pa.Table:
     """What each rule says of each row of facts (JUDGEMENT): at least one judgement a row of the whole call."""
-    parts = [JUDGEMENT.empty_table(), *(_unscheduled(facts, schedules) if component is None else [])]
-    for schedule, rows in _by_schedule(facts, schedules):
+    parts = [RULE_RESULT_SCHEMA.empty_table(), *(_unscheduled_rows(facts, schedules) if component is None else [])]
+    for schedule, rows in _rows_by_schedule(facts, schedules):
         part = facts.take(rows)
-        told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
-        heard = _hear_all(told, component)
-        for one in heard:
-            given = {name: column.take(one.place) for name, column in _columns(one.said).items()}
+        context, hold = (
+            _evaluation_context(part, schedule, schedules, holds, as_of),
+            _holds_of_rows(part, schedule, holds, as_of),
+        )
+        evaluated = _evaluate_all_rules(context, component)
+        for one in evaluated:
+            given = {name: column.take(one.place) for name, column in _result_columns(one.result).items()}
             given |= {"industry": schedule.industry, "rule_id": one.rule.id, "hold": hold.take(one.rows)}
-            parts.append(_table({**given, "row": rows.take(one.rows)}, len(one.rows)))
+            parts.append(_results_table({**given, "row": rows.take(one.rows)}, len(one.rows)))
         if component is None:
-            nowhere = pc.indices_nonzero(_nowhere(told, heard, None))
-            parts.append(_without_rule(rows.take(nowhere), schedule.industry, _no_rule(schedule)))
+            nowhere = pc.indices_nonzero(_rows_without_rule(context, evaluated, None))
+            parts.append(_unscheduled_table(rows.take(nowhere), schedule.industry, _no_rule(schedule)))
     return pa.concat_tables(parts)
 
 
-def _told(facts: pa.Table, schedule: Schedule, schedules: Schedules, holds: Holds, as_of: date) -> Told:
-    cases = cases_of(facts, schedule, schedules.regimes, holds, as_of)
-    return Told(cases, schedule, schedules.regimes, holds.extensions, as_of)
+def _evaluation_context(
+    facts: pa.Table, schedule: Schedule, schedules: Schedules, holds: Holds, as_of: date
+) -> EvaluationContext:
+    cases = encode_cases(facts, schedule, schedules.regimes, holds, as_of)
+    return EvaluationContext(cases, schedule, schedules.regimes, holds.extensions, as_of)
 
 
-def _holds(facts: pa.Table, schedule: Schedule, holds: Holds, as_of: date) -> pa.Array:
-    return held_by(facts, holds.active(as_of), schedule.timezone, names_of(schedule))
+def _holds_of_rows(facts: pa.Table, schedule: Schedule, holds: Holds, as_of: date) -> pa.Array:
+    return holds_on_rows(facts, holds.active(as_of), schedule.timezone, industry_names(schedule))
 
 
-def _by_schedule(facts: pa.Table, schedules: Schedules) -> list[tuple[Schedule, pa.Array]]:
+def _rows_by_schedule(facts: pa.Table, schedules: Schedules) -> list[tuple[Schedule, pa.Array]]:
     """Each schedule that speaks of any row, with the places of these rows."""
     found = {raw: schedules.of(raw) for raw in facts["industry"].unique().to_pylist()}
     named = {schedule.industry: schedule for schedule in found.values() if schedule}
     return [
-        (schedule, _places(facts, [raw for raw, its in found.items() if its is schedule]))
+        (schedule, _rows_of_industries(facts, [raw for raw, its in found.items() if its is schedule]))
         for schedule in named.values()
     ]
 
 
-def _places(facts: pa.Table, industries: Sequence[str | None]) -> pa.Array:
+def _rows_of_industries(facts: pa.Table, industries: Sequence[str | None]) -> pa.Array:
     return pc.indices_nonzero(pc.is_in(facts["industry"], pa.array(industries, pa.string())))
 
 
-def _hear_all(told: Told, component: str | None) -> list[Heard]:
+def _evaluate_all_rules(context: EvaluationContext, component: str | None) -> list[RuleOverRows]:
     """Every rule that has a say: all of them of the whole call; of a component its own and those of the call."""
-    rules = [rule for rule in told.schedule.rules if component is None or rule.component in (None, component)]
-    return [hear(told, rule, component) for rule in rules]
+    rules = [rule for rule in context.schedule.rules if component is None or rule.component in (None, component)]
+    return [evaluate_rule_over_rows(context, rule, component) for rule in rules]
 
 
-def _judged(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None) -> pa.Table:
+def _row_results(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None) -> pa.Table:
     """One judgement a row of facts, in no order: what the rules of its industry come to."""
-    parts = _unscheduled(facts, schedules) if component is None else []
-    for schedule, rows in _by_schedule(facts, schedules):
+    parts = _unscheduled_rows(facts, schedules) if component is None else []
+    for schedule, rows in _rows_by_schedule(facts, schedules):
         if component is not None and component not in schedule.components:
             continue
         part = facts if len(rows) == facts.num_rows else facts.take(rows)
-        told, hold = _told(part, schedule, schedules, holds, as_of), _holds(part, schedule, holds, as_of)
-        parts.append(_settled(told, rows, hold, component))
-    return pa.concat_tables([JUDGEMENT.empty_table(), *parts])
+        context, hold = (
+            _evaluation_context(part, schedule, schedules, holds, as_of),
+            _holds_of_rows(part, schedule, holds, as_of),
+        )
+        parts.append(_strictest_result_per_row(context, rows, hold, component))
+    return pa.concat_tables([RULE_RESULT_SCHEMA.empty_table(), *parts])
 
 
-def _settled(told: Told, rows: pa.Array, hold: pa.Array, component: str | None) -> pa.Table:
+def _strictest_result_per_row(
+    context: EvaluationContext, rows: pa.Array, hold: pa.Array, component: str | None
+) -> pa.Table:
     """One judgement a row: the most keeping of its rules', with the latest copy and every bound."""
-    heard = _hear_all(told, component)
-    nowhere = _nowhere(told, heard, component)
-    said, best = _outcomes(told, heard), _most_keeping(told, heard, nowhere)
+    evaluated = _evaluate_all_rules(context, component)
+    nowhere = _rows_without_rule(context, evaluated, component)
+    said, best = _all_results(context, evaluated), _strictest_result(context, evaluated, nowhere)
     given = {name: said[name].take(best) for name in ("rank", "rule_id", "detail", "trigger_date", "purge_from")}
-    given |= {name: _merged(told, heard, name) for name in _MERGED}
-    settled = _table({**given, "row": rows, "industry": told.schedule.industry, "hold": hold}, told.cases.count)
+    given |= {name: _merged_days(context, evaluated, name) for name in _MERGED}
+    settled = _results_table(
+        {**given, "row": rows, "industry": context.schedule.industry, "hold": hold}, context.cases.count
+    )
     if component is None:
         return settled
-    there = once_each(told.cases.flags[has(component)], lambda flag: pc.fill_null(flag, False))
+    there = map_distinct_values(context.cases.flags[presence_fact(component)], lambda flag: pc.fill_null(flag, False))
     return settled.filter(pc.and_not(there, nowhere))
 
 
-def _outcomes(told: Told, heard: Sequence[Heard]) -> pa.Table:
+def _all_results(context: EvaluationContext, evaluated: Sequence[RuleOverRows]) -> pa.Table:
     """Everything any rule says of any of its cases; before it, that no rule matches."""
-    nobody = _without_rule(pa.array([0]), None, _no_rule(told.schedule))
-    parts = [_table({**_columns(one.said), "rule_id": one.rule.id, "row": 0}, len(one.said.rank)) for one in heard]
+    nobody = _unscheduled_table(pa.array([0]), None, _no_rule(context.schedule))
+    parts = [
+        _results_table({**_result_columns(one.result), "rule_id": one.rule.id, "row": 0}, len(one.result.rank))
+        for one in evaluated
+    ]
     return pa.concat_tables([nobody, *parts]).combine_chunks()
 
 
-def _columns(said: Ruling) -> dict[str, pa.Array]:
-    return {name: getattr(said, name) for name in ("rank", "detail", *DATES)}
+def _result_columns(said: RuleResult) -> dict[str, pa.Array]:
+    return {name: getattr(said, name) for name in ("rank", "detail", *RESULT_DATES)}
 
 
-def _most_keeping(told: Told, heard: Sequence[Heard], nowhere: pa.Array) -> pa.Array:
+def _strictest_result(context: EvaluationContext, evaluated: Sequence[RuleOverRows], nowhere: pa.Array) -> pa.Array:
     """For each row the place of its most keeping judgement among the outcomes: its rank, its date, the rule's name."""
-    order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in heard), reverse=True))}
-    unscheduled = pa.scalar(RANK_OF_NOBODY, pa.int64())
-    key = pc.if_else(nowhere, unscheduled, _NOBODY)
-    best, offset = pa.repeat(pa.scalar(0, pa.int64()), told.cases.count), 1
-    for one in heard:
-        mine = _key(one.said, order[one.rule.id]).take(one.place)
-        better = pc.greater(mine, one.of(key))
-        key = one.put(key, pc.if_else(better, mine, one.of(key)))
+    order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in evaluated), reverse=True))}
+    unscheduled = pa.scalar(RANK_OF_UNSCHEDULED, pa.int64())
+    key = pc.if_else(nowhere, unscheduled, _NO_RESULT_YET)
+    best, offset = pa.repeat(pa.scalar(0, pa.int64()), context.cases.count), 1
+    for one in evaluated:
+        mine = _strictness(one.result, order[one.rule.id]).take(one.place)
+        better = pc.greater(mine, one.take_values(key))
+        key = one.replace_values(key, pc.if_else(better, mine, one.take_values(key)))
         place = pc.add(one.place.cast(pa.int64()), offset)
-        best = one.put(best, pc.if_else(better, place, one.of(best)))
-        offset += len(one.said.rank)
+        best = one.replace_values(best, pc.if_else(better, place, one.take_values(best)))
+        offset += len(one.result.rank)
     return best
 
 
-RANK_OF_NOBODY = (len(Disposition) - RANK[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS)
+RANK_OF_UNSCHEDULED = (len(Disposition) - PRECEDENCE[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS)
 
 
-def _key(said: Ruling, order: int) -> pa.Array:
+def _strictness(said: RuleResult, order: int) -> pa.Array:
     """A number that is greater the more keeping a judgement is."""
     rank = pc.shift_left(pc.subtract(pa.scalar(len(Disposition), pa.int64()), said.rank.cast(pa.int64())), _DAYS_BITS)
     days = pc.add(said.purge_from.cast(pa.int32()).cast(pa.int64()), _DAYS_BEFORE_1970)
@@ -209,44 +236,46 @@ _MERGED = {
 }
 
 
-def _merged(told: Told, heard: Sequence[Heard], name: str) -> pa.Array:
+def _merged_days(context: EvaluationContext, evaluated: Sequence[RuleOverRows], name: str) -> pa.Array:
     """The latest or earliest day that any rule with a say gives a row; NULL where none does."""
-    found = pa.nulls(told.cases.count, pa.date32())
-    for one in heard:
-        days = getattr(one.said, name)
+    found = pa.nulls(context.cases.count, pa.date32())
+    for one in evaluated:
+        days = getattr(one.result, name)
         if days.null_count < len(days):
-            found = one.put(found, _MERGED[name](one.of(found), days.take(one.place)))
+            found = one.replace_values(found, _MERGED[name](one.take_values(found), days.take(one.place)))
     return found
 
 
-def _nowhere(told: Told, heard: Sequence[Heard], component: str | None) -> pa.Array:
+def _rows_without_rule(
+    context: EvaluationContext, evaluated: Sequence[RuleOverRows], component: str | None
+) -> pa.Array:
     """The rows of which no rule about the call (or about the component) certainly speaks."""
-    certainly = [one.certain for one in heard if one.rule.component == component]
-    return pc.invert(reduce(pc.or_, certainly, pa.repeat(pa.scalar(False), told.cases.count)))
+    certainly = [one.certain for one in evaluated if one.rule.component == component]
+    return pc.invert(reduce(pc.or_, certainly, pa.repeat(pa.scalar(False), context.cases.count)))
 
 
 def _no_rule(schedule: Schedule) -> str:
     return f"no rule of {schedule.industry} matches"
 
 
-def _unscheduled(facts: pa.Table, schedules: Schedules) -> list[pa.Table]:
+def _unscheduled_rows(facts: pa.Table, schedules: Schedules) -> list[pa.Table]:
     """The rows that no schedule speaks of."""
     parts = []
     for raw in (raw for raw in facts["industry"].unique().to_pylist() if schedules.of(raw) is None):
         detail = "no industry" if raw is None or not raw.strip() else f"no schedule matches industry {raw!r}"
-        parts.append(_without_rule(_places(facts, [raw]), None, detail))
+        parts.append(_unscheduled_table(_rows_of_industries(facts, [raw]), None, detail))
     return parts
 
 
-def _without_rule(rows: pa.Array, industry: str | None, detail: str) -> pa.Table:
-    given = {"row": rows, "rank": RANK[Disposition.UNSCHEDULED], "industry": industry, "detail": detail}
-    return _table(given, len(rows))
+def _unscheduled_table(rows: pa.Array, industry: str | None, detail: str) -> pa.Table:
+    given = {"row": rows, "rank": PRECEDENCE[Disposition.UNSCHEDULED], "industry": industry, "detail": detail}
+    return _results_table(given, len(rows))
 
 
-def _table(given: dict[str, Any], length: int) -> pa.Table:
+def _results_table(given: dict[str, Any], length: int) -> pa.Table:
     """Judgements: columns, or one value for all of them; what is not given is NULL."""
-    columns = [_column(given.get(field.name), field.type, length) for field in JUDGEMENT]
-    return pa.table(columns, schema=JUDGEMENT)
+    columns = [_column(given.get(field.name), field.type, length) for field in RULE_RESULT_SCHEMA]
+    return pa.table(columns, schema=RULE_RESULT_SCHEMA)
 
 
 def _column(value: Any, kind: pa.DataType, length: int) -> Any:

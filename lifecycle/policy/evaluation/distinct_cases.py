@@ -12,20 +12,20 @@ import pyarrow.compute as pc
 
 from lifecycle.policy.documents.hold import Extension, Holds
 from lifecycle.policy.documents.regime import Regime
-from lifecycle.policy.documents.schedule import Rule, Schedule, names_of
-from lifecycle.policy.evaluation.condition_matching import encoded, local_dates, within, words
+from lifecycle.policy.documents.schedule import Rule, Schedule, industry_names
+from lifecycle.policy.evaluation.condition_matching import dictionary_encoded, fact_words, local_dates, rows_in_scope
 
-ERASURE = "erasure_requested_on"
-CREATED = ("ended_at", "started_at")
+ERASURE_FACT = "erasure_requested_on"
+CREATION_FACTS = ("ended_at", "started_at")
 """The facts that tell when a record was made, the first that is known."""
 _MOST_CODES = 2**62
 
 
 @dataclass(frozen=True, slots=True)
-class Cases:
+class DistinctCases:
     """Columns a case, by fact and by how it is read; `extensions` are masks by the extension's id.
 
-    Dictionary-encoded where a case is a row of facts (`cases_of`); plain where each is there once (`distinct`).
+    Dictionary-encoded where a case is a row of facts (`encode_cases`); plain where each is there once (`distinct`).
     """
 
     count: int
@@ -34,7 +34,7 @@ class Cases:
     flags: Mapping[str, pa.Array]
     extensions: Mapping[str, pa.Array]
 
-    def distinct(self, asked: "Asked", rows: pa.Array | None) -> tuple["Cases", pa.Array]:
+    def distinct(self, asked: "RequiredFacts", rows: pa.Array | None) -> tuple["DistinctCases", pa.Array]:
         """Some facts of some rows of encoded cases: each combination once, and for each row its place among them.
 
         `rows`: places, or None for all of them.
@@ -48,14 +48,14 @@ class Cases:
         codes = _combined([len(each.dictionary) for each in columns], indices, total).dictionary_encode()
         first = _first_places(codes)
         taken = iter([each.dictionary.take(at.take(first)) for each, at in zip(columns, indices, strict=True)])
-        return Cases(len(first), *({name: next(taken) for name in group} for group in groups)), codes.indices
+        return DistinctCases(len(first), *({name: next(taken) for name in group} for group in groups)), codes.indices
 
     def _all(self) -> tuple[Mapping[str, pa.Array], ...]:
         return self.words, self.days, self.flags, self.extensions
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequiredFacts:
     """The facts that rules and the regimes they name ask for, by how they are read."""
 
     times: frozenset[str] = frozenset()
@@ -64,59 +64,64 @@ class Asked:
     extensions: frozenset[str] = frozenset()
 
 
-def asked_by(schedule: Schedule, regimes: Mapping[str, Regime]) -> Asked:
+def required_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> RequiredFacts:
     """What a source must give for a schedule's rules to be decided."""
-    rules, laws = schedule.rules, _asked_by_laws(named_by(schedule, regimes))
-    return Asked(
+    rules, laws = schedule.rules, _asked_by_laws(regimes_of_schedule(schedule, regimes))
+    return RequiredFacts(
         times=laws.times.union(*(rule.trigger for rule in rules)),
         words=laws.words.union(*(rule.when for rule in rules)),
-        flags=laws.flags.union(*(rule.keep_while for rule in rules), map(has, schedule.components)),
+        flags=laws.flags.union(*(rule.keep_while for rule in rules), map(presence_fact, schedule.components)),
     )
 
 
-def asked_of_cases(rule: Rule, laws: Sequence[Regime], extensions: Iterable[Extension]) -> Asked:
+def facts_deciding_rule(rule: Rule, laws: Sequence[Regime], extensions: Iterable[Extension]) -> RequiredFacts:
     """What the answer of one rule hangs on, once it is known that the rule has a say."""
     asked, names = _asked_by_laws(laws), {law.id for law in laws}
-    return Asked(
-        times=asked.times.union(rule.trigger, [ERASURE], CREATED),
+    return RequiredFacts(
+        times=asked.times.union(rule.trigger, [ERASURE_FACT], CREATION_FACTS),
         words=asked.words,
         flags=asked.flags.union(rule.keep_while),
         extensions=frozenset(each.id for each in extensions if each.regime in names),
     )
 
 
-def _asked_by_laws(laws: Iterable[Regime]) -> Asked:
+def _asked_by_laws(laws: Iterable[Regime]) -> RequiredFacts:
     clocks = [law.clock(limit) for law in laws for limit in (*law.floor, *law.ceiling)]
-    return Asked(
+    return RequiredFacts(
         times=frozenset(trigger for clock in clocks for trigger in clock.triggers),
         words=frozenset(name for law in laws for name in law.applies),
-        flags=frozenset(has(name) for law in laws for name in law.components),
+        flags=frozenset(presence_fact(name) for law in laws for name in law.components),
     )
 
 
-def named_by(schedule: Schedule, regimes: Mapping[str, Regime]) -> list[Regime]:
+def regimes_of_schedule(schedule: Schedule, regimes: Mapping[str, Regime]) -> list[Regime]:
     """The regimes that any rule of a schedule names."""
     names = dict.fromkeys(name for rule in schedule.rules for name in rule.regimes)
     return [regimes[name] for name in names if name in regimes]
 
 
-def cases_of(facts: pa.Table, schedule: Schedule, regimes: Mapping[str, Regime], holds: Holds, as_of: date) -> Cases:
+def encode_cases(
+    facts: pa.Table, schedule: Schedule, regimes: Mapping[str, Regime], holds: Holds, as_of: date
+) -> DistinctCases:
     """What decides about the calls of one industry, a case a row of facts."""
-    asked, named = asked_by(schedule, regimes), named_by(schedule, regimes)
-    zone, names = schedule.timezone, names_of(schedule)
-    when_made = CREATED if any(law.asks_when_created for law in named) else ()
+    asked, named = required_facts(schedule, regimes), regimes_of_schedule(schedule, regimes)
+    zone, names = schedule.timezone, industry_names(schedule)
+    when_made = CREATION_FACTS if any(law.asks_when_created for law in named) else ()
     used = {law.id for law in named}
     extensions = [each for each in holds.active_extensions(as_of) if each.regime in used]
-    return Cases(
+    return DistinctCases(
         facts.num_rows,
-        words={name: words(facts, name) for name in sorted(asked.words)},
-        days={name: encoded(local_dates(facts, name, zone)) for name in sorted({*asked.times, ERASURE, *when_made})},
-        flags={name: encoded(_flag(facts, name)) for name in sorted(asked.flags)},
-        extensions={each.id: encoded(within(facts, each, zone, names)) for each in extensions},
+        words={name: fact_words(facts, name) for name in sorted(asked.words)},
+        days={
+            name: dictionary_encoded(local_dates(facts, name, zone))
+            for name in sorted({*asked.times, ERASURE_FACT, *when_made})
+        },
+        flags={name: dictionary_encoded(_flag(facts, name)) for name in sorted(asked.flags)},
+        extensions={each.id: dictionary_encoded(rows_in_scope(facts, each, zone, names)) for each in extensions},
     )
 
 
-def has(component: str) -> str:
+def presence_fact(component: str) -> str:
     """The fact that says whether a component is there."""
     return f"has_{component}"
 

@@ -8,29 +8,29 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.policy.evaluation.condition_matching import days_later
-from lifecycle.policy.evaluation.rule_evaluation import NEVER, RANK, Disposition
+from lifecycle.policy.evaluation.condition_matching import shift_days
+from lifecycle.policy.evaluation.rule_evaluation import NEVER, PRECEDENCE, Disposition
 
 _NAMES = pa.array([str(disposition) for disposition in Disposition])
 _NO_DAY = pa.scalar(None, pa.date32())
 
 
-def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
+def resolve_precedence(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
     """One row a call, in the order of first appearance: `disposition.dispose`'s columns, then `floor` and `ceiling`.
 
     `judged`: `row`, a place in `call_ids`, and a judgement. `ceiling` is the last day any copy may live.
     """
     call = judged["row"]
-    if not _ascending(call_ids):
+    if not _is_ascending(call_ids):
         encoded = call_ids.dictionary_encode()
         call, call_ids = encoded.indices.cast(pa.int64()).take(call), encoded.dictionary
-    settled = _settle(judged.set_column(0, "call", call))
+    settled = _strictest_result_per_call(judged.set_column(0, "call", call))
     ceiling = settled["ceiling"]
-    held = pc.and_(pc.is_valid(settled["hold"]), pc.greater_equal(settled["rank"], RANK[Disposition.ON_HOLD]))
-    rank = pc.if_else(held, pa.scalar(RANK[Disposition.ON_HOLD], pa.int8()), settled["rank"])
-    torn = _torn(settled, ceiling)
-    rank = pc.if_else(pc.is_valid(torn), pa.scalar(RANK[Disposition.CONFLICT], pa.int8()), rank)
-    detail = pc.coalesce(torn, _held(settled, held, ceiling, as_of), settled["detail"])
+    held = pc.and_(pc.is_valid(settled["hold"]), pc.greater_equal(settled["rank"], PRECEDENCE[Disposition.ON_HOLD]))
+    rank = pc.if_else(held, pa.scalar(PRECEDENCE[Disposition.ON_HOLD], pa.int8()), settled["rank"])
+    torn = _why_no_lawful_day(settled, ceiling)
+    rank = pc.if_else(pc.is_valid(torn), pa.scalar(PRECEDENCE[Disposition.CONFLICT], pa.int8()), rank)
+    detail = pc.coalesce(torn, _hold_details(settled, held, ceiling, as_of), settled["detail"])
     never = pc.equal(settled["destroy_from"], pa.scalar(NEVER))
     return pa.table(
         {
@@ -45,51 +45,51 @@ def answers(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:
     )
 
 
-def _torn(settled: pa.Table, ceiling: pa.Array) -> pa.Array:
+def _why_no_lawful_day(settled: pa.Table, ceiling: pa.Array) -> pa.Array:
     """Why no date is lawful, so that a person must decide; NULL where one is."""
     goes = settled["destroy_from"]
-    last = days_later(goes, -1)
+    last = shift_days(goes, -1)
     longer = pc.fill_null(pc.or_kleene(pc.greater(settled["floor"], ceiling), pc.greater(last, ceiling)), False)
     rows = zip(*(column.filter(longer).to_pylist() for column in (ceiling, settled["floor"], goes)), strict=True)
-    return _texts(longer, [_why_torn(*row) for row in rows])
+    return _texts_where(longer, [_conflict_text(*row) for row in rows])
 
 
-def _why_torn(ceiling: date, floor: date | None, goes: date | None) -> str:
+def _conflict_text(ceiling: date, floor: date | None, goes: date | None) -> str:
     begins = f"{ceiling}: a maximum's last day, "
     if floor and floor > ceiling:
         return f"{begins}a minimum lasts until {floor}"
     return f"{begins}the copy goes {'never' if goes in (None, NEVER) else f'on {goes}'}"
 
 
-def _held(settled: pa.Table, held: pa.Array, ceiling: pa.Array, as_of: date) -> pa.Array:
+def _hold_details(settled: pa.Table, held: pa.Array, ceiling: pa.Array, as_of: date) -> pa.Array:
     """The holds on a call, and that a maximum has run out under them; NULL where none holds it."""
     rows = zip(settled["hold"].filter(held).to_pylist(), ceiling.filter(held).to_pylist(), strict=True)
-    return _texts(held, [_why_held(hold, last, as_of) for hold, last in rows])
+    return _texts_where(held, [_hold_text(hold, last, as_of) for hold, last in rows])
 
 
-def _why_held(hold: str, ceiling: date | None, as_of: date) -> str:
+def _hold_text(hold: str, ceiling: date | None, as_of: date) -> str:
     past = ceiling is not None and ceiling < as_of
     return f"{hold}; needs legal review: a maximum ended on {ceiling}" if past else hold
 
 
-def _texts(where: pa.Array, texts: list[str]) -> pa.Array:
+def _texts_where(where: pa.Array, texts: list[str]) -> pa.Array:
     """A column that has the texts where the mask is true, and NULL elsewhere."""
     mask = where.combine_chunks() if isinstance(where, pa.ChunkedArray) else where
     return pc.replace_with_mask(pa.nulls(len(mask), pa.string()), mask, pa.array(texts, pa.string()))
 
 
-def _ascending(column: pa.Array | pa.ChunkedArray) -> bool:
+def _is_ascending(column: pa.Array | pa.ChunkedArray) -> bool:
     """Whether each value is greater than the one before, so that none comes twice."""
     if len(column) < 2:
         return True
     return bool(pc.all(pc.less(column.slice(0, len(column) - 1), column.slice(1)), skip_nulls=False).as_py())
 
 
-def _settle(judged: pa.Table) -> pa.Table:
+def _strictest_result_per_call(judged: pa.Table) -> pa.Table:
     """One judgement a call, in the order of calls: the most keeping one, with every row's holds and bounds."""
-    if not _ascending(judged["call"]):
+    if not _is_ascending(judged["call"]):
         judged = judged.sort_by("call")
-    if _ascending(judged["call"]):
+    if _is_ascending(judged["call"]):
         return judged
     counts = judged.group_by("call").aggregate([([], "count_all")])
     several = counts.filter(pc.greater(counts["count_all"], 1))["call"].combine_chunks()

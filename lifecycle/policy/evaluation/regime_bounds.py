@@ -12,17 +12,17 @@ import pyarrow.compute as pc
 
 from lifecycle.policy.clock import Clock, Term
 from lifecycle.policy.documents.hold import Extension
-from lifecycle.policy.documents.regime import Limit, Regime
+from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Schedule
-from lifecycle.policy.evaluation.condition_matching import days_later, meets
-from lifecycle.policy.evaluation.distinct_cases import CREATED, Cases, has
+from lifecycle.policy.evaluation.condition_matching import match_encoded_conditions, shift_days
+from lifecycle.policy.evaluation.distinct_cases import CREATION_FACTS, DistinctCases, presence_fact
 from lifecycle.policy.period import RetentionPeriod
 
 NO_DAY = pa.scalar(None, pa.date32())
 _NO_TEXT = pa.scalar(None, pa.string())
 
 
-class Told:
+class EvaluationContext:
     """What is known of some cases on a night, under one schedule and its regimes, with the extensions asked for.
 
     Rules and regimes share clocks and periods: a date that was worked out for one is kept for the next.
@@ -30,7 +30,7 @@ class Told:
 
     def __init__(
         self,
-        cases: Cases,
+        cases: DistinctCases,
         schedule: Schedule,
         regimes: Mapping[str, Regime],
         extensions: Mapping[str, Extension],
@@ -41,7 +41,7 @@ class Told:
         self._calendar = _Calendar(cases.days, as_of)
         self._clocked: dict[Clock, tuple[pa.Array, pa.Array]] = {}
 
-    def about(self, cases: Cases) -> "Told":
+    def about(self, cases: DistinctCases) -> "EvaluationContext":
         """The same of other cases, on days that occur among these."""
         other = copy(self)
         other.cases, other._clocked = cases, {}
@@ -92,7 +92,7 @@ class _Calendar:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class RegimeBounds:
     """What a regime says of each case. Days are NULL where it says nothing.
 
     `floor`: the last day a copy must be there; `ceiling`: the last day one may be. `waits`: why its minimum cannot be
@@ -117,68 +117,70 @@ def _by_day(convert: Any, days: pa.Array) -> pa.Array:
     return pa.array([convert(day) for day in encoded.dictionary.to_pylist()], pa.date32()).take(encoded.indices)
 
 
-def bounds(told: Told, law: Regime, others: Sequence[Regime], component: str | None) -> Bounds:
+def evaluate_regime(
+    context: EvaluationContext, law: Regime, others: Sequence[Regime], component: str | None
+) -> RegimeBounds:
     """What a regime says of the cases. `others`: the regimes named beside it, of which one may implement it."""
-    applies = _applies(told, law, others, component)
-    minima = [_limited(told, law, limit) for limit in law.floor]
-    known = reduce(pc.and_, [pc.is_valid(day) for day in minima], pa.repeat(pa.scalar(True), told.cases.count))
-    floor = pc.max_element_wise(*minima, skip_nulls=False) if minima else _no_day(told)
-    floor, late = _extended(told, law, floor)
+    applies = _applies(context, law, others, component)
+    minima = [_last_days_of_limit(context, law, limit) for limit in law.floor]
+    known = reduce(pc.and_, [pc.is_valid(day) for day in minima], pa.repeat(pa.scalar(True), context.cases.count))
+    floor = pc.max_element_wise(*minima, skip_nulls=False) if minima else _no_day(context)
+    floor, late = _extended(context, law, floor)
     applies = _unexpired(law, applies, floor)
     if law.in_force.records == "unexpired" and law.in_force.last_day:
         floor = pc.min_element_wise(floor, pa.scalar(law.in_force.last_day), skip_nulls=False)
-    maxima = [_limited(told, law, limit) for limit in law.ceiling]
-    ceiling = pc.min_element_wise(*maxima) if maxima else _no_day(told)
+    maxima = [_last_days_of_limit(context, law, limit) for limit in law.ceiling]
+    ceiling = pc.min_element_wise(*maxima) if maxima else _no_day(context)
     # What an authority may lengthen may live as long.
-    ceiling = pc.if_else(pc.is_valid(ceiling), pc.max_element_wise(ceiling, _lengthened(law, floor)), NO_DAY)
-    return Bounds(
+    ceiling = pc.if_else(pc.is_valid(ceiling), pc.max_element_wise(ceiling, _ceiling_lengthened_to(law, floor)), NO_DAY)
+    return RegimeBounds(
         applies=applies,
         floor=pc.if_else(applies, floor, NO_DAY),
         ceiling=pc.if_else(applies, ceiling, NO_DAY),
-        waits=_said(pc.and_(applies, pc.invert(known)), _unknown(law)),
+        waits=_text_where(pc.and_(applies, pc.invert(known)), _unknown_clock(law)),
         late=pc.if_else(applies, late, _NO_TEXT),
     )
 
 
-def _lengthened(law: Regime, floor: pa.Array) -> pa.Array:
+def _ceiling_lengthened_to(law: Regime, floor: pa.Array) -> pa.Array:
     return floor if law.extension else pa.nulls(len(floor), pa.date32())
 
 
-def _limited(told: Told, law: Regime, limit: Limit) -> pa.Array:
-    return told.last_days(told.schedule.limit(law, limit))
+def _last_days_of_limit(context: EvaluationContext, law: Regime, limit: RegimeLimit) -> pa.Array:
+    return context.last_days(context.schedule.limit(law, limit))
 
 
-def _no_day(told: Told) -> pa.Array:
-    return pa.nulls(told.cases.count, pa.date32())
+def _no_day(context: EvaluationContext) -> pa.Array:
+    return pa.nulls(context.cases.count, pa.date32())
 
 
-def _unknown(law: Regime) -> str:
+def _unknown_clock(law: Regime) -> str:
     clocks = dict.fromkeys(law.clock(limit).text for limit in law.floor)
     return f"{law.id} counts from {' and '.join(clocks)}, which is missing or cannot be used"
 
 
-def _said(where: pa.Array, text: str) -> pa.Array:
+def _text_where(where: pa.Array, text: str) -> pa.Array:
     return pc.if_else(where, pa.scalar(text), _NO_TEXT)
 
 
-def _applies(told: Told, law: Regime, others: Sequence[Regime], component: str | None) -> pa.Array:
+def _applies(context: EvaluationContext, law: Regime, others: Sequence[Regime], component: str | None) -> pa.Array:
     """Whether it may bind a case: nothing known rules it out. A certain national transposition does."""
-    found = _may_bind(told, law)[1]
+    found = _may_bind(context, law)[1]
     for other in others:
         if law.id in other.implements:
-            found = pc.and_(found, pc.invert(_may_bind(told, other)[0]))
+            found = pc.and_(found, pc.invert(_may_bind(context, other)[0]))
     if component is None and law.components:
-        there = [pc.fill_null(told.cases.flags[has(name)], True) for name in law.components]
+        there = [pc.fill_null(context.cases.flags[presence_fact(name)], True) for name in law.components]
         found = pc.and_(found, reduce(pc.or_, there))
     return found
 
 
-def _may_bind(told: Told, law: Regime) -> tuple[pa.Array, pa.Array]:
+def _may_bind(context: EvaluationContext, law: Regime) -> tuple[pa.Array, pa.Array]:
     """By the facts it asks for and by when the record was made: certainly, and possibly."""
-    certain, possible = meets(told.cases.words, told.cases.count, law.applies)
+    certain, possible = match_encoded_conditions(context.cases.words, context.cases.count, law.applies)
     if not law.asks_when_created:
         return certain, possible
-    made = pc.coalesce(*(told.cases.days[name] for name in CREATED))
+    made = pc.coalesce(*(context.cases.days[name] for name in CREATION_FACTS))
     first, last = law.in_force.first_day or date.min, law.in_force.last_day or date.max
     inside = pc.and_(pc.greater_equal(made, pa.scalar(first)), pc.less_equal(made, pa.scalar(last)))
     return pc.and_(certain, pc.fill_null(inside, False)), pc.and_(possible, pc.fill_null(inside, True))
@@ -191,25 +193,25 @@ def _unexpired(law: Regime, applies: pa.Array, floor: pa.Array) -> pa.Array:
     return pc.and_(applies, pc.fill_null(pc.greater_equal(floor, pa.scalar(law.in_force.first_day)), True))
 
 
-def _extended(told: Told, law: Regime, floor: pa.Array) -> tuple[pa.Array, pa.Array]:
+def _extended(context: EvaluationContext, law: Regime, floor: pa.Array) -> tuple[pa.Array, pa.Array]:
     """The minimum with every registered extension, and what is wrong with those that came too late."""
-    late: pa.Array = pa.nulls(told.cases.count, pa.string())
+    late: pa.Array = pa.nulls(context.cases.count, pa.string())
     how, original = law.extension, floor
-    for each in told.extensions.values():
-        if how is None or not law.floor or each.regime != law.id or each.id not in told.cases.extensions:
+    for each in context.extensions.values():
+        if how is None or not law.floor or each.regime != law.id or each.id not in context.cases.extensions:
             continue
-        asked = told.cases.extensions[each.id]
+        asked = context.cases.extensions[each.id]
         if how.before_expiry:
             in_time = pc.fill_null(pc.greater_equal(original, pa.scalar(each.dated)), True)
             too_late = f"extension {each.id} of {each.dated} came after the minimum of {law.id} had ended"
-            late = pc.coalesce(late, _said(pc.and_(asked, pc.invert(in_time)), too_late))
+            late = pc.coalesce(late, _text_where(pc.and_(asked, pc.invert(in_time)), too_late))
             asked = pc.and_(asked, in_time)
-        longer = _longer(told, law, original)
+        longer = _lengthened_minimum(context, law, original)
         floor = pc.if_else(asked, pc.max_element_wise(floor, longer, skip_nulls=False), floor)
     return floor, late
 
 
-def _longer(told: Told, law: Regime, floor: pa.Array) -> pa.Array:
+def _lengthened_minimum(context: EvaluationContext, law: Regime, floor: pa.Array) -> pa.Array:
     how = law.extension
     assert how is not None
     if how.by is not None:  # counted from expiry (BGB section 190)
@@ -217,9 +219,9 @@ def _longer(told: Told, law: Regime, floor: pa.Array) -> pa.Array:
     assert how.to is not None
     total: RetentionPeriod = how.to
     limits = [limit.model_copy(update={"period": total}) for limit in law.floor]
-    return pc.max_element_wise(*(_limited(told, law, limit) for limit in limits), skip_nulls=False)
+    return pc.max_element_wise(*(_last_days_of_limit(context, law, limit) for limit in limits), skip_nulls=False)
 
 
-def first_after(days: pa.Array) -> pa.Array:
+def following_days(days: pa.Array) -> pa.Array:
     """The day after each day."""
-    return days_later(days, 1)
+    return shift_days(days, 1)

@@ -1,4 +1,4 @@
-"""One rule heard over many rows: which rows it has a say in, and its judgement of each distinct case among them."""
+"""One rule evaluated over many rows: which rows it has a say in, and its judgement of each distinct case among them."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.policy.documents.schedule import Rule
-from lifecycle.policy.evaluation.condition_matching import meets, once_each
-from lifecycle.policy.evaluation.distinct_cases import asked_of_cases, has
-from lifecycle.policy.evaluation.regime_bounds import Told
-from lifecycle.policy.evaluation.rule_evaluation import Ruling, ruling
+from lifecycle.policy.evaluation.condition_matching import map_distinct_values, match_encoded_conditions
+from lifecycle.policy.evaluation.distinct_cases import facts_deciding_rule, presence_fact
+from lifecycle.policy.evaluation.regime_bounds import EvaluationContext
+from lifecycle.policy.evaluation.rule_evaluation import RuleResult, evaluate_rule
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a rule says of the rows it may match. `asked`, `certain`: masks over all rows; `rows`: places of the asked.
+class RuleOverRows:
+    """What a rule says of the rows it may match. `possible`, `certain`: masks over all rows; `rows`: places of the possible.
 
-    `said` has a line a distinct case, `place` the line of each asked row.
+    `result` has a line a distinct case, `place` the line of each asked row.
     """
 
     rule: Rule
@@ -24,30 +24,32 @@ class Heard:
     certain: pa.Array
     rows: pa.Array
     place: pa.Array
-    said: Ruling
+    result: RuleResult
 
     @property
     def everywhere(self) -> bool:
         """Whether it has a say in every row."""
         return len(self.rows) == len(self.asked)
 
-    def of(self, column: pa.Array) -> pa.Array:
+    def take_values(self, column: pa.Array) -> pa.Array:
         """The asked rows of a column."""
         return column if self.everywhere else column.take(self.rows)
 
-    def put(self, column: pa.Array, values: pa.Array) -> pa.Array:
+    def replace_values(self, column: pa.Array, values: pa.Array) -> pa.Array:
         """A column with other values in the asked rows."""
         return values if self.everywhere else pc.replace_with_mask(column, self.asked, values)
 
 
-def hear(told: Told, rule: Rule, component: str | None) -> Heard:
-    """Hear a rule about the whole call (None) or about one component. `told.cases` are encoded, a case a row."""
-    certain, asked = meets(told.cases.words, told.cases.count, rule.when)
+def evaluate_rule_over_rows(context: EvaluationContext, rule: Rule, component: str | None) -> RuleOverRows:
+    """Hear a rule about the whole call (None) or about one component. `context.cases` are encoded, a case a row."""
+    certain, asked = match_encoded_conditions(context.cases.words, context.cases.count, rule.when)
     if component is None and rule.component:
-        there = once_each(told.cases.flags[has(rule.component)], lambda flag: pc.fill_null(flag, True))
+        there = map_distinct_values(
+            context.cases.flags[presence_fact(rule.component)], lambda flag: pc.fill_null(flag, True)
+        )
         certain, asked = pc.and_(certain, there), pc.and_(asked, there)
     rows = pc.indices_nonzero(asked)
-    named = told.named(rule.regimes, component)
-    needed = asked_of_cases(rule, named, told.extensions.values())
-    cases, place = told.cases.distinct(needed, None if len(rows) == told.cases.count else rows)
-    return Heard(rule, asked, certain, rows, place, ruling(told.about(cases), rule, component))
+    named = context.named(rule.regimes, component)
+    needed = facts_deciding_rule(rule, named, context.extensions.values())
+    cases, place = context.cases.distinct(needed, None if len(rows) == context.cases.count else rows)
+    return RuleOverRows(rule, asked, certain, rows, place, evaluate_rule(context.about(cases), rule, component))

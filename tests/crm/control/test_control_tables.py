@@ -3,8 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from lifecycle.crm.control.control_tables import Control
-from lifecycle.crm.control.ledger_queue import PURGE, Place
+from lifecycle.crm.control.control_tables import ControlTables
+from lifecycle.crm.control.ledger_queue import PURGE, LedgerPlace
 from lifecycle.crm.database import open_database
 from lifecycle.errors import DatabaseError, SourceError
 from tests.builders import CLOCK
@@ -12,8 +12,8 @@ from tests.crm.conftest import purge_row
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def control(request, make) -> Control:
-    return Control(open_database(make(request.param).url))
+def control(request, make) -> ControlTables:
+    return ControlTables(open_database(make(request.param).url))
 
 
 def test_tables_that_are_missing_are_asked_for_and_made(control):
@@ -50,13 +50,13 @@ def test_a_note_is_kept_once_whoever_notes_it_again(control):
 
 def test_a_place_is_given_once(control):
     control.create()
-    control.places.give([Place(0, 2, PURGE, "p"), Place(2, 1, PURGE, "q")])
-    for taken in (Place(2, 1, PURGE, "r"), Place(3, 1, PURGE, "p")):
+    control.places.give([LedgerPlace(0, 2, PURGE, "p"), LedgerPlace(2, 1, PURGE, "q")])
+    for taken in (LedgerPlace(2, 1, PURGE, "r"), LedgerPlace(3, 1, PURGE, "p")):
         with pytest.raises(DatabaseError, match="A rerun is safe"):
             control.places.give([taken])
-    control.places.give([Place(7, 1, PURGE, "q")], instead_of=[Place(2, 1, PURGE, "q")])
+    control.places.give([LedgerPlace(7, 1, PURGE, "q")], instead_of=[LedgerPlace(2, 1, PURGE, "q")])
     with control._database.reading() as connection:
-        assert control.places.from_on(connection, 0) == [Place(0, 2, PURGE, "p"), Place(7, 1, PURGE, "q")]
+        assert control.places.from_on(connection, 0) == [LedgerPlace(0, 2, PURGE, "p"), LedgerPlace(7, 1, PURGE, "q")]
 
 
 def test_the_last_checkpoint_and_those_of_a_day_are_remembered(control):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.crm.mapping.inspection import doubts
+from lifecycle.crm.mapping.inspection import mapping_doubts
 from lifecycle.crm.mapping.live_schema import unmapped_references
 from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.errors import SourceError
@@ -109,7 +109,9 @@ def test_whoever_names_a_file_is_found_letter_by_letter(filled):
     assert opened.still_named(["a", "b", "A", "c"]) == {"a", "b"}
     assert opened.still_named([]) == set()
     assert [
-        f"{doubt.table}: {doubt.problem}" for doubt in doubts(opened.database, opened.source) if "file" in doubt.problem
+        f"{doubt.table}: {doubt.problem}"
+        for doubt in mapping_doubts(opened.database, opened.source)
+        if "file" in doubt.problem
     ] == ["r: no index begins with path: each file to go reads the whole table"]
 
 

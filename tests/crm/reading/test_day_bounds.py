@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lifecycle.crm.reading.facts import FactKinds, Narrowing
-from lifecycle.policy.evaluation.condition_matching import held_by
+from lifecycle.policy.evaluation.condition_matching import holds_on_rows
 from tests.policy.build import hold
 
 FACTS = "SELECT id AS call_id, 'x' AS industry, started_at AS started_at, ended_at AS ended_at FROM t"
@@ -33,6 +33,6 @@ def test_a_narrowing_to_days_lets_every_call_through_that_the_law_may_find(made,
         through = list(crm.facts.in_scopes(connection, [Narrowing({}, first, last)]))
     found = {call for table in through for call in table["call_id"].to_pylist()}
     for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"):
-        inside = held_by(every, [held], ZoneInfo(zone))
+        inside = holds_on_rows(every, [held], ZoneInfo(zone))
         assert set(every["call_id"].filter(inside.is_valid()).to_pylist()) <= found
     assert len(found) < len(rows) or (last and last.year == 9999)

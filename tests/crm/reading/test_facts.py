@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.crm.reading import facts as module
-from lifecycle.crm.reading.fact_values import texts, times
+from lifecycle.crm.reading.fact_values import parse_texts, parse_times
 from lifecycle.crm.reading.facts import Cutoffs, FactKinds
 from lifecycle.errors import SourceError
-from lifecycle.night.plan import cutoffs
+from lifecycle.night.plan import night_cutoffs
 from lifecycle.policy.documents.hold import Holds, read_hold
 from lifecycle.policy.documents.lawfulness import read_schedule
-from lifecycle.policy.documents.schedule import collect
-from lifecycle.policy.documents.yaml_document import read_document
+from lifecycle.policy.documents.schedule import collect_schedules
+from lifecycle.policy.documents.yaml_document import read_yaml_document
 from lifecycle.policy.evaluation.condition_matching import local_dates
-from lifecycle.policy.evaluation.disposition import dispose
+from lifecycle.policy.evaluation.disposition import dispose_calls
 
 NIGHT = date(2026, 11, 20)
 ENDS = ("Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Berlin", "UTC")
@@ -37,7 +37,7 @@ def naive(*parts: int) -> datetime:
 def moments(*values, zone="UTC"):
     return [
         None if v is None else v.astimezone(UTC)
-        for v in times(values, zone).cast(pa.timestamp("us", "UTC")).to_pylist()
+        for v in parse_times(values, zone).cast(pa.timestamp("us", "UTC")).to_pylist()
     ]
 
 
@@ -57,8 +57,8 @@ def test_aware_times_keep_their_moment():
 
 
 def test_dates_stay_dates():
-    assert times([date(2021, 7, 1), None], "UTC").to_pylist() == [date(2021, 7, 1), None]
-    assert times(["2021-07-01", None, "2021-02-30"], "UTC").to_pylist() == [date(2021, 7, 1), None, None]
+    assert parse_times([date(2021, 7, 1), None], "UTC").to_pylist() == [date(2021, 7, 1), None]
+    assert parse_times(["2021-07-01", None, "2021-02-30"], "UTC").to_pylist() == [date(2021, 7, 1), None, None]
 
 
 NO_TIMES = ["", "garbage", "0000-00-00 00:00:00", "2021-13-01 00:00:00", "infinity", "1637020800", 0, 1637020800,
@@ -69,7 +69,7 @@ NO_TIMES = ["", "garbage", "0000-00-00 00:00:00", "2021-13-01 00:00:00", "infini
 @pytest.mark.parametrize("value", NO_TIMES, ids=repr)
 @pytest.mark.parametrize("beside", [[], [None], ["2021-07-01 12:00:00"], [naive(2021, 7, 1, 12)]], ids=repr)
 def test_what_is_no_time_is_no_clock_whatever_stands_beside_it(value, beside):
-    assert times([*beside, value], "Pacific/Kiritimati").to_pylist()[-1] is None
+    assert parse_times([*beside, value], "Pacific/Kiritimati").to_pylist()[-1] is None
 
 
 def test_a_date_among_times_ends_its_day():
@@ -98,17 +98,17 @@ WRITTEN = [
        st.sampled_from(ENDS), st.sampled_from(ENDS))  # fmt: skip
 def test_what_stands_beside_a_time_never_makes_its_day_earlier(values, source, schedule):
     """A time alone and among others is the same one, and a date may only become later."""
-    together = local_dates(pa.table({"t": times(values, source)}), "t", ZoneInfo(schedule)).to_pylist()
+    together = local_dates(pa.table({"t": parse_times(values, source)}), "t", ZoneInfo(schedule)).to_pylist()
     for value, found in zip(values, together, strict=True):
-        alone = local_dates(pa.table({"t": times([value], source)}), "t", ZoneInfo(schedule)).to_pylist()[0]
+        alone = local_dates(pa.table({"t": parse_times([value], source)}), "t", ZoneInfo(schedule)).to_pylist()[0]
         is_time = isinstance(value, datetime) or (isinstance(value, str) and len(value) > len("2021-03-16"))
         if is_time or alone is None or source == schedule:
             assert found == alone
 
 
 def test_facts_that_are_compared_as_text_take_numbers_and_text_alike():
-    assert texts([1, "a", None, Decimal("1.50")]).to_pylist() == ["1", "a", None, "1.50"]
-    assert texts([7, None]).to_pylist() == ["7", None]
+    assert parse_texts([1, "a", None, Decimal("1.50")]).to_pylist() == ["1", "a", None, "1.50"]
+    assert parse_texts([7, None]).to_pylist() == ["7", None]
 
 
 FACTS = """SELECT t.id AS call_id, i.industry AS industry, t.ended_at AS ended_at, t.open_deal AS open_deal
@@ -172,11 +172,11 @@ def test_binary_keys_can_be_held_by_the_name_records_give_them(make):
     made.run("INSERT INTO t VALUES (x'ff27', '2019-01-01'), (x'ff28', '2019-01-01')")
     facts = "SELECT id AS call_id, 'one' AS industry, ended_at AS ended_at, 0 AS open_deal FROM t"
     words = "id: h\nmatter: m\nplaced_at: 2020-01-01\nplaced_by: p\nscope: {call_ids: [ff27]}\n"
-    holds = Holds({"h": read_hold(read_document("h.yaml", words))})
+    holds = Holds({"h": read_hold(read_yaml_document("h.yaml", words))})
     crm, law = made.crm(facts=facts), schedules("UTC", "UTC")
     with crm.database.reading() as connection:
         every = crm.facts.of(connection, [b"\xff\x27", b"\xff\x28"])
-    found = {row["call_id"]: row["disposition"] for row in dispose(every, law, holds, NIGHT).to_pylist()}
+    found = {row["call_id"]: row["disposition"] for row in dispose_calls(every, law, holds, NIGHT).to_pylist()}
     assert found == {b"\xff\x27": "on_hold", b"\xff\x28": "due"}
 
 
@@ -211,7 +211,7 @@ rules:
 """
     texts = {"one.yaml": words.format("one", first, "P1Y"), "two.yaml": words.format("two", second, "P5Y")}
     texts = {name: text.replace("matches: []\n", f"matches: [{name[:3].upper()}]\n") for name, text in texts.items()}
-    return collect({name: read_schedule(name, text, {}) for name, text in texts.items()}, {})
+    return collect_schedules({name: read_schedule(name, text, {}) for name, text in texts.items()}, {})
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
@@ -232,8 +232,8 @@ def test_the_narrowing_never_loses_a_due_call_nor_one_without_a_clock(make, kind
         law = schedules(first, second)
         with crm.database.reading() as connection:
             every = crm.facts.of(connection, [str(n) for n in range(600)])
-            some = pa.concat_tables(crm.facts.candidates(connection, cutoffs(law, NIGHT)))
-        disposed = [dispose(table, law, Holds({}), NIGHT).to_pylist() for table in (every, some)]
+            some = pa.concat_tables(crm.facts.candidates(connection, night_cutoffs(law, NIGHT)))
+        disposed = [dispose_calls(table, law, Holds({}), NIGHT).to_pylist() for table in (every, some)]
         whole, narrowed = ({row["call_id"]: row for row in rows} for rows in disposed)
         must = {key for key, row in whole.items() if row["disposition"] in ("due", "kept", "awaiting_trigger")}
         assert len(must) > 50
@@ -250,9 +250,9 @@ FROM t LEFT JOIN i ON i.t_id = t.id"""
     made.run("INSERT INTO i VALUES (1, 'one', '2020-01-01 00:00:00'), (1, 'two', '2026-01-01 00:00:00')")
     crm, law = made.crm(facts=facts), schedules("UTC", "UTC")
     with crm.database.reading() as connection:
-        (table,) = crm.facts.candidates(connection, cutoffs(law, NIGHT))
+        (table,) = crm.facts.candidates(connection, night_cutoffs(law, NIGHT))
     assert table.num_rows == 2
-    assert [row["disposition"] for row in dispose(table, law, Holds({}), NIGHT).to_pylist()] == ["retained"]
+    assert [row["disposition"] for row in dispose_calls(table, law, Holds({}), NIGHT).to_pylist()] == ["retained"]
 
 
 def test_a_facts_query_may_hold_percents_colons_and_a_semicolon(made):

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from lifecycle.archive.folder_store import FolderStore
 from lifecycle.archive.parquet import fetch_table, put_table
-from lifecycle.crm.purging.purge_transaction import Purger
+from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.crm.reading.rows import UnreadableCalls
 from lifecycle.errors import DatabaseError
-from lifecycle.evidence.comparison import differences
+from lifecycle.evidence.comparison import find_differences
 from tests.crm.conftest import Made, purge, purge_row, read
 
 
@@ -172,7 +172,7 @@ def test_every_type_of_column_comes_back_from_parquet_exactly_as_it_is_in_the_da
     store = FolderStore(Path(tmp_path / "store"))
     back = fetch_table(store, put_table(store, "t.parquet", tables["calls"]))
     assert back.schema.equals(tables["calls"].schema)
-    assert differences({"calls": back}, {"calls": read(made.crm(), [1, 2])["calls"]}) == {}
+    assert find_differences({"calls": back}, {"calls": read(made.crm(), [1, 2])["calls"]}) == {}
     first, empty = back.to_pylist()
     wrong = {case: first[f"c{n}"] for n, case in enumerate(cases) if not same(first[f"c{n}"], case[2])}
     assert wrong == {}
@@ -335,7 +335,7 @@ def test_a_purge_row_that_cannot_be_written_undoes_the_deletions(made):
     assert made.rows("SELECT id FROM t") == [(1,)]
     made.run("DROP TABLE " + ("lifecycle.purges" if made.dialect == "postgresql" else "lifecycle_purges"))
     with pytest.raises(DatabaseError):
-        Purger(crm.database, crm.rows, crm.facts, crm.control).purge([1], lambda *_: {}, purge_row)
+        PurgeTransaction(crm.database, crm.rows, crm.facts, crm.control).purge([1], lambda *_: {}, purge_row)
     assert made.rows("SELECT id FROM t") == [(1,)]
 
 
@@ -372,7 +372,7 @@ def test_a_purge_never_deletes_more_than_it_read(made, monkeypatch):
     made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "CREATE TABLE c (id INTEGER PRIMARY KEY, t_id INTEGER)")
     made.run("INSERT INTO t VALUES (1)", "INSERT INTO c VALUES (1, 1)")
     crm = made.crm(children="[{table: c, match: {t_id: id}}]")
-    monkeypatch.setattr(Purger, "_remove", lambda *_: 0)
+    monkeypatch.setattr(PurgeTransaction, "_remove", lambda *_: 0)
     done = purge(crm, [1])
     assert done.set_aside == {1: "interfered: c: a row was added while the call was being deleted"}
     assert made.rows("SELECT id FROM t") == [(1,)]

@@ -12,7 +12,7 @@ import yaml
 
 from lifecycle.crm.sample import demo_schema
 from lifecycle.crm.sample.bank_calls import import_calls
-from lifecycle.crm.sample.sample_calls import TRADES, fictional_phone, populate
+from lifecycle.crm.sample.sample_calls import SAMPLE_INDUSTRIES, fictional_phone, populate_sample
 from lifecycle.errors import InputError
 
 AS_OF = date(2026, 11, 20)
@@ -115,7 +115,7 @@ def test_times_keep_their_microseconds_and_money_its_decimals(engine):
 
 
 def test_the_facts_are_one_row_a_call_and_industry(engine):
-    populate(engine, AS_OF, calls=400)
+    populate_sample(engine, AS_OF, calls=400)
     found = facts(engine)
     assert set(found[0]._fields) == FACTS
     counts = Counter(fact.call_id for fact in found)
@@ -126,7 +126,7 @@ def test_the_facts_are_one_row_a_call_and_industry(engine):
 
 
 def test_a_fact_says_whether_a_deal_or_task_is_open(engine):
-    populate(engine, AS_OF, calls=400)
+    populate_sample(engine, AS_OF, calls=400)
     with engine.connect() as connection:
         both = (
             (demo_schema.call_deals, demo_schema.deals, "open_deal"),
@@ -141,7 +141,7 @@ def test_the_sample_is_the_same_on_each_database_and_each_time(engine, tmp_path)
     other = sa.create_engine(f"sqlite:///{tmp_path / 'other.db'}")
     demo_schema.create_schema(other)
     for each in (engine, other):
-        populate(each, AS_OF, calls=300)
+        populate_sample(each, AS_OF, calls=300)
     for table in demo_schema.metadata.sorted_tables:
         assert rows(engine, table) == rows(other, table), table
     other.dispose()
@@ -149,11 +149,11 @@ def test_the_sample_is_the_same_on_each_database_and_each_time(engine, tmp_path)
 
 @pytest.mark.parametrize("as_of", [AS_OF, date(2028, 2, 29), date(2029, 3, 1), date(2027, 1, 2)])
 def test_about_a_hundredth_of_an_industry_is_due_in_at_most_two_months(sqlite, as_of):
-    populate(sqlite, as_of)
+    populate_sample(sqlite, as_of)
     with sqlite.connect() as connection:
         assert connection.execute(sa.text("PRAGMA foreign_key_check")).all() == []
     found = [fact for fact in facts(sqlite) if fact.account_id != 1]
-    for trade in TRADES[:-1]:
+    for trade in SAMPLE_INDUSTRIES[:-1]:
         mine = [fact for fact in found if fact.industry in trade.spellings]
         ends = [(datetime.fromisoformat(fact.ended_at).date(), fact) for fact in mine if fact.ended_at]
         past = [(day, fact) for day, fact in ends if day.year > 1970 and anniversary(day, trade.years) < as_of]
@@ -172,7 +172,7 @@ def anniversary(day: date, years: int) -> date:
 
 
 def test_the_sample_has_the_dirt_of_a_real_crm(sqlite):
-    populate(sqlite, AS_OF)
+    populate_sample(sqlite, AS_OF)
     found = rows(sqlite, demo_schema.calls)
     assert len(found) == 2000
     assert 3 <= sum(call.ended_at is None for call in found) <= 5
@@ -184,14 +184,14 @@ def test_the_sample_has_the_dirt_of_a_real_crm(sqlite):
 
 @pytest.mark.parametrize("calls", [0, 1, 40, 333])
 def test_a_sample_of_any_size_has_that_many_calls(sqlite, calls):
-    populate(sqlite, AS_OF, calls)
+    populate_sample(sqlite, AS_OF, calls)
     assert size(sqlite, demo_schema.calls) == calls
 
 
 def test_a_crm_that_has_accounts_is_not_filled_again(sqlite):
-    populate(sqlite, AS_OF, calls=40)
+    populate_sample(sqlite, AS_OF, calls=40)
     with pytest.raises(InputError, match="empty CRM"):
-        populate(sqlite, AS_OF, calls=40)
+        populate_sample(sqlite, AS_OF, calls=40)
 
 
 def test_every_number_is_reserved_for_fiction():
@@ -231,7 +231,7 @@ def test_a_bank_call_begins_and_ends_on_one_day_after_the_call_it_repeats(sqlite
 
 
 def test_the_bank_joins_a_crm_that_has_rows(engine, tmp_path):
-    populate(engine, AS_OF, calls=40)
+    populate_sample(engine, AS_OF, calls=40)
     assert import_calls(engine, bank_file(tmp_path, bank_row(), bank_row(month="nov", y="yes"))) == 2
     assert size(engine, demo_schema.calls) == 42
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.documents.hold import Hold, Holds, read_hold
-from lifecycle.policy.documents.yaml_document import read_document
-from lifecycle.policy.evaluation.condition_matching import held_by, matches
+from lifecycle.policy.documents.yaml_document import read_yaml_document
+from lifecycle.policy.evaluation.condition_matching import holds_on_rows, match_conditions
 from tests.policy.build import at, call, day, facts, hold, holds
 
 HOLD = """\
@@ -26,11 +26,11 @@ released_by: counsel@example.com
 
 
 def read(text: str) -> Hold:
-    return read_hold(read_document("holds/acme-v-bolt.yaml", text))
+    return read_hold(read_yaml_document("holds/acme-v-bolt.yaml", text))
 
 
 def kept(held: Hold, *calls: dict, zone: str = "UTC", **kinds) -> list[bool]:
-    return [ids == held.id for ids in held_by(facts(*calls, **kinds), [held], ZoneInfo(zone)).to_pylist()]
+    return [ids == held.id for ids in holds_on_rows(facts(*calls, **kinds), [held], ZoneInfo(zone)).to_pylist()]
 
 
 def test_a_hold_is_read_whole():
@@ -233,7 +233,7 @@ def test_the_days_of_a_range_are_those_of_the_zone(zone, inside):
 def test_a_range_of_dates_needs_no_zone():
     calls = [call(ended=day(each), started_at=day(each)) for each in ("2021-12-31", "2022-01-01")]
     told = facts(*calls, started_at=pa.date32(), ended_at=pa.date32())
-    assert held_by(told, [days(None, "2021-12-31")], ZoneInfo("Asia/Tokyo")).to_pylist() == ["h", None]
+    assert holds_on_rows(told, [days(None, "2021-12-31")], ZoneInfo("Asia/Tokyo")).to_pylist() == ["h", None]
 
 
 def test_a_range_narrows_the_other_keys():
@@ -245,11 +245,11 @@ def test_a_range_narrows_the_other_keys():
 def test_a_row_names_every_hold_it_is_in():
     both = [hold("h1", account_ids=["A"]), hold("h2", phones=["1"])]
     told = facts(*[call(account_id=a, phone=p) for a, p in ["A1", "A2", "B1", "B2"]])
-    assert held_by(told, both, ZoneInfo("UTC")).to_pylist() == ["h1, h2", "h1", "h2", None]
+    assert holds_on_rows(told, both, ZoneInfo("UTC")).to_pylist() == ["h1, h2", "h1", "h2", None]
 
 
 def test_no_hold_holds_nothing():
-    assert held_by(facts(call(), call()), [], ZoneInfo("UTC")).to_pylist() == [None, None]
+    assert holds_on_rows(facts(call(), call()), [], ZoneInfo("UTC")).to_pylist() == [None, None]
 
 
 def test_a_hold_on_a_fact_the_source_does_not_give_stops_everything():
@@ -257,7 +257,7 @@ def test_a_hold_on_a_fact_the_source_does_not_give_stops_everything():
         kept(hold("acme", phones=["1"]), call())
     assert str(error.value) == "hold acme: its scope asks for the fact 'phone', which the source does not give"
     with pytest.raises(PolicyError) as error:
-        held_by(facts({"call_id": "c", "industry": "x"}), [days("2020-01-01", None)], ZoneInfo("UTC"))
+        holds_on_rows(facts({"call_id": "c", "industry": "x"}), [days("2020-01-01", None)], ZoneInfo("UTC"))
     assert str(error.value) == "hold h: its days ask for started_at or ended_at, which the source does not give"
 
 
@@ -335,7 +335,7 @@ def test_a_link_that_no_row_has_holds_nothing():
     told = [call(deal_id=[]), call(deal_id=[])]
     assert kept(hold(deal_ids=[7]), *told, deal_id=pa.list_(pa.string())) == [False, False]
     assert (
-        held_by(
+        holds_on_rows(
             facts(*told, deal_id=pa.list_(pa.string())).slice(0, 0), [hold(deal_ids=[7])], ZoneInfo("UTC")
         ).to_pylist()
         == []
@@ -353,7 +353,7 @@ def test_a_link_that_the_source_does_not_give_is_an_error():
 
 
 def test_a_condition_on_a_link_is_unknown_so_it_only_keeps():
-    certain, possible = matches(facts(call(deal_id=["7"]), deal_id=pa.list_(pa.string())), {"deal_id": ("7",)})
+    certain, possible = match_conditions(facts(call(deal_id=["7"]), deal_id=pa.list_(pa.string())), {"deal_id": ("7",)})
     assert (certain.to_pylist(), possible.to_pylist()) == ([False], [True])
 
 
@@ -366,5 +366,5 @@ def test_links_hold_as_one_call_at_a_time_would_say(links, wanted):
         return each is None or not each.strip() or each.strip() in wanted
 
     told = facts(*[call(deal_id=each) for each in links] or [call(deal_id=[])], deal_id=pa.list_(pa.string()))
-    found = held_by(told, [hold(deal_ids=sorted(wanted))], ZoneInfo("UTC")).to_pylist()
+    found = holds_on_rows(told, [hold(deal_ids=sorted(wanted))], ZoneInfo("UTC")).to_pylist()
     assert found == ["h" if each is None or any(map(may_be, each)) else None for each in (links or [[]])]

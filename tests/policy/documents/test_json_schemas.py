@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from lifecycle.policy.documents.json_schemas import KINDS, main, schema_of, text_of
-from lifecycle.policy.documents.yaml_document import read_document
+from lifecycle.policy.documents.json_schemas import KINDS, json_schema_of, json_schema_text, main
+from lifecycle.policy.documents.yaml_document import read_yaml_document
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "policies"
 DATES = Draft202012Validator.FORMAT_CHECKER
-SCHEMAS = {kind: Draft202012Validator(schema_of(kind), format_checker=DATES) for kind in KINDS}
+SCHEMAS = {kind: Draft202012Validator(json_schema_of(kind), format_checker=DATES) for kind in KINDS}
 HEAD = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
 
 HOLD = {"id": "h", "matter": "m", "placed_at": "2026-01-01", "placed_by": "c", "scope": {"account_ids": [4711]}}
@@ -70,8 +70,8 @@ def read(kind: str, content: Any) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_schema_is_a_schema_and_its_file_is_up_to_date(kind):
-    Draft202012Validator.check_schema(schema_of(kind))
-    assert (FOLDER / "schemas" / f"{kind}.json").read_text("utf-8") == text_of(kind), "run: make schemas"
+    Draft202012Validator.check_schema(json_schema_of(kind))
+    assert (FOLDER / "schemas" / f"{kind}.json").read_text("utf-8") == json_schema_text(kind), "run: make schemas"
 
 
 def test_there_is_a_file_for_each_kind_and_no_other(tmp_path):
@@ -82,7 +82,7 @@ def test_there_is_a_file_for_each_kind_and_no_other(tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_key_is_explained(kind):
-    schema = json.loads(text_of(kind))
+    schema = json.loads(json_schema_text(kind))
     models = {kind: schema, **schema.get("$defs", {})}
     silent = [
         f"{name}.{key}"
@@ -99,7 +99,7 @@ def test_a_shipped_file_names_its_schema_and_fits_it(path):
     named = HEAD.match(text)
     assert named
     assert (path.parent / named[1]).resolve() == FOLDER / "schemas" / f"{kind_of(path)}.json"
-    content = as_an_editor_reads_it(read_document(path.name, text).content)
+    content = as_an_editor_reads_it(read_yaml_document(path.name, text).content)
     assert [error.message for error in SCHEMAS[kind_of(path)].iter_errors(content)] == []
 
 
@@ -110,7 +110,7 @@ def test_the_files_shown_in_the_readme_fit():
     kinds = [(text, (found[1] or "schedule")) for text, found in whole if found]
     assert [kind for _, kind in kinds] == ["schedule", "regime", "hold", "extension"]
     for text, kind in kinds:
-        content = as_an_editor_reads_it(read_document("README.md", text).content)
+        content = as_an_editor_reads_it(read_yaml_document("README.md", text).content)
         assert [error.message for error in SCHEMAS[kind].iter_errors(content)] == []
         assert read(kind, content)
 
@@ -126,7 +126,7 @@ WRONG: list[tuple[str, str, Callable[[Any], Any]]] = [
     *(
         (kind, f"without {key}", lambda content, key=key: {name: content[name] for name in content if name != key})
         for kind in KINDS
-        for key in schema_of(kind)["required"]
+        for key in json_schema_of(kind)["required"]
     ),
     *(
         ("schedule", f"{key} {period}", lambda content, key=key, period=period: in_rule(content, key, period))

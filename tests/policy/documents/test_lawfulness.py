@@ -3,7 +3,13 @@
 import pytest
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.documents.lawfulness import advice, can_meet, conflicts, idle_extensions, read_schedule
+from lifecycle.policy.documents.lawfulness import (
+    extensions_without_effect,
+    read_schedule,
+    regime_advice,
+    rule_conflicts,
+    rules_can_meet,
+)
 from lifecycle.policy.documents.schedule import Rule, Schedules
 from tests.policy.build import extension, regime, rule, schedule, schedules
 
@@ -46,7 +52,7 @@ def test_only_a_statute_is_enforced_and_the_others_are_advice(kind):
     law = regime("law", kind=kind, minimum="P5Y", maximum="P6Y")
     assert (said(law, "P1Y"), said(law, "P7Y")) == ([], [])
     short = schedule(rule("R", "P1Y", "P1Y", regimes=["law"]))
-    (told,) = advice(short, {"law": law})
+    (told,) = regime_advice(short, {"law": law})
     assert told.startswith("R: undercuts the minimum P5Y of law (law)")
     assert told.endswith(f". It is {kind}, so nothing is enforced")
 
@@ -54,7 +60,7 @@ def test_only_a_statute_is_enforced_and_the_others_are_advice(kind):
 def test_a_maximum_that_gives_way_to_statutes_is_advice():
     law = regime("law", maximum="P6M", yields_to=["statute"])
     assert said(law, "P5Y") == []
-    (told,) = advice(schedule(rule("R", "P5Y", "P5Y", regimes=["law"])), {"law": law})
+    (told,) = regime_advice(schedule(rule("R", "P5Y", "P5Y", regimes=["law"])), {"law": law})
     assert told.endswith("the law allows it until 2020-07-01. It gives way to statutes, so nothing is enforced")
 
 
@@ -96,7 +102,7 @@ def test_a_disapplied_law_cannot_be_named():
 
 
 def meet(one: dict, other: dict) -> bool:
-    return can_meet(*(Rule.model_validate(rule(id, when=when)) for id, when in (("A", one), ("B", other))))
+    return rules_can_meet(*(Rule.model_validate(rule(id, when=when)) for id, when in (("A", one), ("B", other))))
 
 
 def test_two_rules_meet_unless_a_fact_rules_it_out():
@@ -110,7 +116,7 @@ LONG = regime("long", minimum="P10Y")
 
 
 def torn(*rules: dict) -> list[str]:
-    return list(conflicts(schedule(*rules), {law.id: law for law in (FIVE, LONG)}))
+    return list(rule_conflicts(schedule(*rules), {law.id: law for law in (FIVE, LONG)}))
 
 
 def test_a_maximum_against_anothers_minimum_is_said_with_the_case():
@@ -144,7 +150,7 @@ def test_a_national_law_stands_in_the_place_of_what_it_implements_where_it_cover
     text = text.replace("trigger:", f"{when}trigger:").replace("[law]", "[national, directive]")
     laws = {law.id: law for law in (directive, national)}
     if replaced:
-        assert list(conflicts(read_schedule("f.yaml", text, laws), laws)) == []
+        assert list(rule_conflicts(read_schedule("f.yaml", text, laws), laws)) == []
         return
     with pytest.raises(PolicyError, match="R: undercuts the minimum P7Y of directive"):
         read_schedule("f.yaml", text, laws)
@@ -156,7 +162,7 @@ def test_an_extension_must_lengthen_something():
     of = schedules(schedule(rule("R", regimes=["law", "fixed", "soft"])), under=laws)
 
     def idle(regime: str, given: Schedules = of) -> list[str]:
-        return list(idle_extensions(given, {"x": extension("x", regime, account_ids=["1"])}))
+        return list(extensions_without_effect(given, {"x": extension("x", regime, account_ids=["1"])}))
 
     unnamed = schedules(schedule(rule("R")), under=laws)
     assert idle("law") == []

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.documents.lawfulness import breaches
-from lifecycle.policy.documents.regime import Kind, Limit, Regime, read_regime
-from lifecycle.policy.documents.yaml_document import read_document
+from lifecycle.policy.documents.lawfulness import regime_breaches
+from lifecycle.policy.documents.regime import Regime, RegimeKind, RegimeLimit, read_regime
+from lifecycle.policy.documents.yaml_document import read_yaml_document
 from lifecycle.policy.period import RetentionPeriod
 from tests.policy.build import kept_until, rule, schedule
 
@@ -29,7 +29,7 @@ maximum: P7Y
 
 
 def read(text: str) -> Regime:
-    return read_regime(read_document("regimes/mifid.yaml", text))
+    return read_regime(read_yaml_document("regimes/mifid.yaml", text))
 
 
 def law(**bounds: str) -> Regime:
@@ -43,7 +43,7 @@ def broken(life: str, **bounds: str) -> list[str]:
 
 def said(law: Regime, life: str) -> list[str]:
     told = schedule(rule("R", "P1D", life))
-    return list(breaches(law, told, told.rules[0]))
+    return list(regime_breaches(law, told, told.rules[0]))
 
 
 def test_a_regime_is_read_whole():
@@ -55,10 +55,10 @@ def test_a_regime_is_read_whole():
         evidence="as published",
         review_by=date(2027, 6, 30),
         verified="text",
-        kind=Kind.STATUTE,
+        kind=RegimeKind.STATUTE,
         trigger=("ended_at",),
-        minimum=(Limit(period="P5Y"),),
-        maximum=(Limit(period="P7Y"),),
+        minimum=(RegimeLimit(period="P5Y"),),
+        maximum=(RegimeLimit(period="P7Y"),),
     )
 
 

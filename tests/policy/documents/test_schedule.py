@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import Clock, Term
-from lifecycle.policy.documents.lawfulness import ever_before, read_schedule
+from lifecycle.policy.documents.lawfulness import first_trigger_ending_before, read_schedule
 from lifecycle.policy.documents.regime import read_regime
-from lifecycle.policy.documents.schedule import Example, Rule, Schedule, collect
-from lifecycle.policy.documents.yaml_document import read_document
+from lifecycle.policy.documents.schedule import Example, Rule, Schedule, collect_schedules
+from lifecycle.policy.documents.yaml_document import read_yaml_document
 from lifecycle.policy.period import RetentionPeriod
 from tests.policy.build import day, kept_until, rule, schedule, schedules
 
 REGIME = """{id: mifid, title: t, jurisdiction: EU, citation: 16(7), evidence: e, verified: text, kind: statute,
   review_by: 2027-06-30, trigger: ended_at, minimum: P5Y}"""
-REGIMES = {"mifid": read_regime(read_document("regimes/mifid.yaml", REGIME))}
+REGIMES = {"mifid": read_regime(read_yaml_document("regimes/mifid.yaml", REGIME))}
 LAWFUL = """\
 industry: finance
 matches: [Banking, Financial Services, 金融]
@@ -280,7 +280,9 @@ PERIODS = st.builds(lambda months, shift: (months, shift), MONTHS, st.integers(0
 
 @given(PERIODS, PERIODS, st.dates(date(1970, 1, 2), date(2399, 12, 31)))
 def test_a_period_never_found_shorter_is_never_shorter(first, second, trigger):
-    day_found = ever_before(*(Term(RetentionPeriod(*each), Clock(("ended_at",))) for each in (first, second)))
+    day_found = first_trigger_ending_before(
+        *(Term(RetentionPeriod(*each), Clock(("ended_at",))) for each in (first, second))
+    )
     if day_found is None:
         assert kept_until(first, trigger) >= kept_until(second, trigger)
     else:
@@ -336,7 +338,7 @@ def test_an_industry_that_is_not_written_so_has_no_schedule(matches, written):
 def test_two_files_that_match_one_industry_are_both_broken(one, other, shared):
     finance, retail = schedule(rule(), matches=one), schedule(rule(), industry="retail", matches=other)
     telecom = schedule(rule(), industry="telecom", matches="Telecom")
-    found = collect(
+    found = collect_schedules(
         {"finance.yaml": finance, "retail.yaml": retail, "telecom.yaml": telecom}, {"x.yaml": "x.yaml:1: no"}
     )
     assert found.by_industry == {"telecom": telecom}
@@ -348,7 +350,7 @@ def test_two_files_that_match_one_industry_are_both_broken(one, other, shared):
 
 
 def test_one_file_may_name_an_industry_twice():
-    found = collect({"finance.yaml": schedule(rule(), matches=["Banking", "BANKING", "finance"])}, {})
+    found = collect_schedules({"finance.yaml": schedule(rule(), matches=["Banking", "BANKING", "finance"])}, {})
     assert (list(found.by_industry), found.broken) == (["finance"], {})
 
 

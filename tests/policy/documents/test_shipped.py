@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.inquiry.worked_examples import failing_examples
+from lifecycle.inquiry.worked_examples import failing_worked_examples
 from lifecycle.policy.documents.hold import read_extension, read_hold
-from lifecycle.policy.documents.lawfulness import conflicts, read_schedule
-from lifecycle.policy.documents.regime import Kind, read_regime
-from lifecycle.policy.documents.schedule import Schedules, collect
-from lifecycle.policy.documents.yaml_document import read_document
+from lifecycle.policy.documents.lawfulness import read_schedule, rule_conflicts
+from lifecycle.policy.documents.regime import RegimeKind, read_regime
+from lifecycle.policy.documents.schedule import Schedules, collect_schedules
+from lifecycle.policy.documents.yaml_document import read_yaml_document
 
 FOLDER = Path(__file__).resolve().parents[2] / "policies"
 
 
 def documents(folder: Path) -> list:
-    return [read_document(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))]
+    return [read_yaml_document(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))]
 
 
 def schedules(folder: Path) -> dict:
@@ -25,7 +25,7 @@ def schedules(folder: Path) -> dict:
 
 REGIMES = {regime.id: regime for regime in map(read_regime, documents(FOLDER / "regimes"))}
 SCHEDULES = schedules(FOLDER)
-SHIPPED: Schedules = collect(SCHEDULES, {}, REGIMES)
+SHIPPED: Schedules = collect_schedules(SCHEDULES, {}, REGIMES)
 RICHER = schedules(FOLDER / "examples")
 EVERY = {**{name: (FOLDER, each) for name, each in SCHEDULES.items()}} | {
     f"examples/{name}": (FOLDER / "examples", each) for name, each in RICHER.items()
@@ -51,7 +51,7 @@ def test_a_rule_is_bound_by_statutes_and_named_regimes_only_where_the_crm_can_te
     asked = [rule.trigger for rule in rules] + [law.clock(limit).triggers for law in named for limit in law.floor]
     assert set(asked) == {("ended_at",)}
     assert [rule.component for rule in rules] == [None] * len(rules)
-    assert {law.kind for law in named} == {Kind.STATUTE}
+    assert {law.kind for law in named} == {RegimeKind.STATUTE}
 
 
 def test_every_file_of_the_folder_is_one_of_these():
@@ -65,7 +65,7 @@ def test_every_file_of_the_folder_is_one_of_these():
 def test_a_schedule_has_worked_examples_and_gives_their_dates(name):
     folder, schedule = EVERY[name]
     assert schedule.examples
-    assert list(failing_examples(folder, collect({name: schedule}, {}, REGIMES))) == []
+    assert list(failing_worked_examples(folder, collect_schedules({name: schedule}, {}, REGIMES))) == []
 
 
 @pytest.mark.parametrize("name", RICHER)
@@ -77,7 +77,7 @@ def test_every_rule_of_a_richer_example_has_a_worked_case_of_its_own(name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_no_two_rules_of_a_schedule_ask_for_what_no_date_can_give(name):
-    assert list(conflicts(EVERY[name][1], REGIMES)) == []
+    assert list(rule_conflicts(EVERY[name][1], REGIMES)) == []
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

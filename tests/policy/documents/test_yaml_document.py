@@ -10,16 +10,16 @@ from pydantic import Field
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.documents.model_types import StrictModel, Text
-from lifecycle.policy.documents.yaml_document import parse_model, read_document
+from lifecycle.policy.documents.yaml_document import parse_model, read_yaml_document
 
 
 def content(text: str):
-    return read_document("f.yaml", dedent(text)).content
+    return read_yaml_document("f.yaml", dedent(text)).content
 
 
 def refusal(text: str) -> str:
     with pytest.raises(PolicyError) as error:
-        read_document("f.yaml", dedent(text))
+        read_yaml_document("f.yaml", dedent(text))
     return str(error.value)
 
 
@@ -107,7 +107,7 @@ def test_keys_are_texts():
 
 
 def test_every_value_remembers_its_line():
-    document = read_document("f.yaml", "# c\na: 1\nb:\n  - x\n  - {c: 1,\n     d: 2}\ne:\n\n  f\n")
+    document = read_yaml_document("f.yaml", "# c\na: 1\nb:\n  - x\n  - {c: 1,\n     d: 2}\ne:\n\n  f\n")
     assert document.lines == {
         (): 2, ("a",): 2, ("b",): 3, ("b", 0): 4, ("b", 1): 5, ("b", 1, "c"): 5, ("b", 1, "d"): 6, ("e",): 7,
     }  # fmt: skip
@@ -176,7 +176,7 @@ class Tree(StrictModel):
 )
 def test_what_a_model_refuses_is_named_at_its_line(text, complaint):
     with pytest.raises(PolicyError) as error:
-        parse_model(Tree, read_document("f.yaml", text))
+        parse_model(Tree, read_yaml_document("f.yaml", text))
     assert str(error.value).splitlines() == [f"f.yaml:{each}" for each in complaint]
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from lifecycle.policy.documents.schedule import Schedules
-from lifecycle.policy.evaluation.disposition import JUDGEMENT, Disposition, dispose, judge
+from lifecycle.policy.evaluation.disposition import RULE_RESULT_SCHEMA, Disposition, dispose_calls, evaluate_rules
 from tests.policy.build import NO_HOLDS, answers, at, call, day, facts, hold, holds, regime, rule, schedule, schedules
 
 FINANCE = schedules(schedule(rule("FIN")))  # P5Y, then P7Y
@@ -15,7 +15,7 @@ NOTHING = {"trigger_date": None, "purge_from": None, "destroy_on": None}
 
 def whole(told: dict, of: Schedules = FINANCE, as_of: str = "2026-11-20", held=NO_HOLDS) -> dict:
     """The whole row of one call."""
-    (row,) = dispose(facts(told), of, held, day(as_of)).to_pylist()
+    (row,) = dispose_calls(facts(told), of, held, day(as_of)).to_pylist()
     return row
 
 
@@ -129,21 +129,21 @@ def test_two_industries_may_disagree_about_the_day():
         schedule(rule("T"), zone="Asia/Tokyo", industry="t", matches="T"),
     )
     told = facts(call(ended="2021-03-16T16:00"), call("d", "T", ended="2021-03-16T16:00"))
-    found = dispose(told, schedules(berlin, tokyo), NO_HOLDS, day("2026-11-20"))
+    found = dispose_calls(told, schedules(berlin, tokyo), NO_HOLDS, day("2026-11-20"))
     assert found["trigger_date"].to_pylist() == [day("2021-03-16"), day("2021-03-17")]
 
 
 def test_summer_time_moves_the_midnight():
     of = schedules(schedule(rule("FIN"), zone="Europe/Berlin"))
     told = [call(ended="2021-07-16T22:30"), call("d", ended="2021-01-16T22:30")]
-    found = dispose(facts(*told), of, NO_HOLDS, day("2026-11-20"))
+    found = dispose_calls(facts(*told), of, NO_HOLDS, day("2026-11-20"))
     assert found["trigger_date"].to_pylist() == [day("2021-07-17"), day("2021-01-16")]
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 def test_a_date_is_a_day_already(zone):
     of = schedules(schedule(rule("FIN"), zone=zone))
-    found = dispose(facts(call(ended=day("2021-03-16")), ended_at=pa.date32()), of, NO_HOLDS, day("2026-11-20"))
+    found = dispose_calls(facts(call(ended=day("2021-03-16")), ended_at=pa.date32()), of, NO_HOLDS, day("2026-11-20"))
     assert found["trigger_date"].to_pylist() == [day("2021-03-16")]
 
 
@@ -152,13 +152,13 @@ def test_a_date_is_a_day_already(zone):
 )
 def test_a_time_is_the_same_in_whatever_zone_it_is_given(kind):
     told = facts(call(ended="2021-03-16T16:00"), ended_at=kind)
-    assert dispose(told, FINANCE, NO_HOLDS, day("2026-11-20"))["trigger_date"].to_pylist() == [day("2021-03-16")]
+    assert dispose_calls(told, FINANCE, NO_HOLDS, day("2026-11-20"))["trigger_date"].to_pylist() == [day("2021-03-16")]
 
 
 def test_a_time_without_a_zone_is_a_programming_error():
     naive = facts(call(ended=datetime(2021, 1, 1, tzinfo=UTC).replace(tzinfo=None)), ended_at=pa.timestamp("us"))
     with pytest.raises(TypeError, match="the fact ended_at is a timestamp without a zone"):
-        dispose(naive, FINANCE, NO_HOLDS, day("2026-11-20"))
+        dispose_calls(naive, FINANCE, NO_HOLDS, day("2026-11-20"))
 
 
 ORDERS = schedules(
@@ -225,7 +225,7 @@ def test_every_condition_of_a_rule_must_match():
         "x?": ("chat", None),
     }
     table = facts(*[call(name, record_class=c, channel=h) for name, (c, h) in told.items()])
-    found = dispose(table, of, NO_HOLDS, day("2026-11-20"))
+    found = dispose_calls(table, of, NO_HOLDS, day("2026-11-20"))
     assert found["rule_id"].to_pylist() == ["ORD", "ALL", "ALL", "ORD", "ALL"]
 
 
@@ -246,7 +246,7 @@ def test_an_awaited_trigger_of_one_rule_keeps_what_another_lets_go():
 def test_of_several_industries_the_strictest_wins():
     both = schedules(schedule(rule("FIN")), schedule(rule("RET", "P1Y", "P9Y"), industry="retail", matches="Retail"))
     told = facts(call(industry="Retail"), call(industry="Banking"), call("d", "Retail"))
-    assert dispose(told, both, NO_HOLDS, day("2026-11-20")).to_pylist() == [
+    assert dispose_calls(told, both, NO_HOLDS, day("2026-11-20")).to_pylist() == [
         row("due", "FIN from 2026-03-17", destroy_on="2030-03-17"),
         {
             **row("due", "RET from 2022-03-17", "RET", purge_from="2022-03-17", destroy_on="2030-03-17"),
@@ -354,7 +354,7 @@ def test_calls_are_answered_in_the_order_of_first_appearance():
 @pytest.mark.parametrize("kind", [pa.int64(), pa.string(), pa.binary(), pa.decimal128(20, 0)])
 def test_a_call_id_keeps_its_type(kind):
     ids = {pa.int64(): [7, 3], pa.string(): ["7", "3"], pa.binary(): [b"\xff", b"\x00"]}.get(kind, [7, 3])
-    found = dispose(facts(*map(call, ids), call_id=kind), FINANCE, NO_HOLDS, day("2026-11-20"))
+    found = dispose_calls(facts(*map(call, ids), call_id=kind), FINANCE, NO_HOLDS, day("2026-11-20"))
     assert (found["call_id"].type, found["call_id"].to_pylist()) == (kind, pa.array(ids, kind).to_pylist())
 
 
@@ -374,16 +374,16 @@ SOME = [(), (call(),), (call(industry=None),), (call(), call(industry="x")), (ca
 @pytest.mark.parametrize("told", SOME, ids=len)
 @pytest.mark.parametrize("of", [FINANCE, ORDERS, KEPT, Schedules({}, {})])
 def test_the_answer_has_one_shape_whatever_there_is_to_answer(told, of):
-    found = dispose(facts(*told), of, holds(hold(call_ids=["c"])), day("2026-11-20"))
+    found = dispose_calls(facts(*told), of, holds(hold(call_ids=["c"])), day("2026-11-20"))
     assert dict(zip(found.column_names, found.schema.types, strict=True)) == OUT
     assert found.num_rows == len({each["call_id"] for each in told})
-    assert judge(facts(*told), of, NO_HOLDS, day("2026-11-20")).schema == JUDGEMENT
+    assert evaluate_rules(facts(*told), of, NO_HOLDS, day("2026-11-20")).schema == RULE_RESULT_SCHEMA
 
 
 def test_no_facts_in_no_chunk_are_no_answer():
     kinds = zip(facts().column_names, facts().schema.types, strict=True)
     none = pa.table({name: pa.chunked_array([], kind) for name, kind in kinds})
-    assert dispose(none, ORDERS, ACME, day("2026-11-20")).num_rows == 0
+    assert dispose_calls(none, ORDERS, ACME, day("2026-11-20")).num_rows == 0
 
 
 def test_without_schedules_everything_is_kept():
@@ -398,7 +398,9 @@ def test_a_broken_file_keeps_its_industry():
 
 def test_each_row_of_facts_is_judged_by_every_rule_it_may_fall_under():
     told = facts(call(record_class="order"), call("d", record_class=None), call("e", "x"))
-    found = judge(told, ORDERS, NO_HOLDS, day("2026-11-20")).select(["row", "rule_id", "purge_from"]).to_pylist()
+    found = (
+        evaluate_rules(told, ORDERS, NO_HOLDS, day("2026-11-20")).select(["row", "rule_id", "purge_from"]).to_pylist()
+    )
     assert sorted((each["row"], str(each["rule_id"]), str(each["purge_from"])) for each in found) == [
         (0, "ALL", "2022-03-17"),
         (0, "ORD", "2026-03-17"),

@@ -1,4 +1,4 @@
-"""The laws of `dispose`, for all schedules, regimes, facts, holds and nights; and that it answers as the reference."""
+"""The laws of `dispose_calls`, for all schedules, regimes, facts, holds and nights; and that it answers as the reference."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.schedule import Rule, Schedules
-from lifecycle.policy.evaluation.disposition import dispose, dispose_components, judge
+from lifecycle.policy.evaluation.disposition import dispose_calls, dispose_components, evaluate_rules
 from tests.policy.build import NO_HOLDS, extension, facts, hold, holds, regime, rule, schedule, schedules
 from tests.policy.reference import ORDER, Row, binds, in_hold, reference
 
@@ -137,7 +137,7 @@ def table(rows: Sequence[Row]) -> pa.Table:
 
 
 def night(rows: Sequence[Row], of: Schedules, held: Holds, as_of: date) -> list[Row]:
-    return dispose(table(rows), of, held, as_of).to_pylist()
+    return dispose_calls(table(rows), of, held, as_of).to_pylist()
 
 
 def due(rows: Sequence[Row], of: Schedules, held: Holds, as_of: date) -> set[str]:
@@ -267,8 +267,8 @@ def test_chunks_make_no_difference(rows, of, held, as_of, cuts):
     parts = [whole.slice(start, end - start) for start, end in pairwise(ends)]
     chunked = pa.concat_tables(parts)
     assert chunked["call_id"].num_chunks == len(parts)
-    assert dispose(chunked, of, held, as_of).equals(dispose(whole, of, held, as_of))
-    assert judge(chunked, of, held, as_of).equals(judge(whole, of, held, as_of))
+    assert dispose_calls(chunked, of, held, as_of).equals(dispose_calls(whole, of, held, as_of))
+    assert evaluate_rules(chunked, of, held, as_of).equals(evaluate_rules(whole, of, held, as_of))
 
 
 @FEWER

@@ -9,8 +9,8 @@ from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.schedule import Schedules
 from lifecycle.policy.evaluation import distinct_cases
-from lifecycle.policy.evaluation.disposition import dispose, dispose_components
-from lifecycle.policy.evaluation.regime_explanation import latest_day, law_by_law
+from lifecycle.policy.evaluation.disposition import dispose_calls, dispose_components
+from lifecycle.policy.evaluation.regime_explanation import explain_regimes, latest_lawful_day
 from tests.policy.build import NO_HOLDS, call, day, extension, facts, hold, holds, regime, rule, schedule, schedules
 
 NIGHT = "2026-11-20"
@@ -22,12 +22,12 @@ def under(*laws: Regime, **more: Any) -> Schedules:
 
 
 def answer(told: dict[str, Any], of: Schedules, held: Holds = NO_HOLDS, night: str = NIGHT) -> tuple[str, str]:
-    (row,) = dispose(facts(told), of, held, day(night)).to_pylist()
+    (row,) = dispose_calls(facts(told), of, held, day(night)).to_pylist()
     return row["disposition"], row["detail"]
 
 
 def copy_goes(told: dict[str, Any], of: Schedules, held: Holds = NO_HOLDS) -> str:
-    (row,) = dispose(facts(told), of, held, day(NIGHT)).to_pylist()
+    (row,) = dispose_calls(facts(told), of, held, day(NIGHT)).to_pylist()
     return str(row["destroy_on"])
 
 
@@ -345,9 +345,9 @@ def test_so_many_kinds_of_each_fact_that_their_codes_would_overflow_are_still_to
     classes, channels = [f"c{n}" for n in range(12)], [f"h{n}" for n in range(9)]
     told = [call(f"{c}{h}", record_class=c, channel=h) for c in classes for h in channels]
     law = regime("law", minimum="P9Y", applies={"record_class": classes[:4], "channel": channels[:3]})
-    expected = dispose(facts(*told), under(law), NO_HOLDS, day(NIGHT))
+    expected = dispose_calls(facts(*told), under(law), NO_HOLDS, day(NIGHT))
     monkeypatch.setattr(distinct_cases, "_MOST_CODES", 10)
-    assert dispose(facts(*told), under(law), NO_HOLDS, day(NIGHT)).equals(expected)
+    assert dispose_calls(facts(*told), under(law), NO_HOLDS, day(NIGHT)).equals(expected)
     assert [str(day) for day in expected["destroy_on"].to_pylist()].count("2030-03-17") == 12
 
 
@@ -359,7 +359,7 @@ def test_each_law_says_what_it_asks_for():
     later = regime("later", kind="limitation", trigger="left_on", minimum="P1Y")
     of = under(regime("hard", minimum="P5Y", maximum="P9Y"), soft, later, SCOPED, AFTER)
     told = facts(call(record_class="x", left_on=day("2022-01-31")), left_on=pa.date32())
-    said = {one.regime.id: one for one in law_by_law(told, of, NO_HOLDS, day(NIGHT))}
+    said = {one.regime.id: one for one in explain_regimes(told, of, NO_HOLDS, day(NIGHT))}
     days = {name: (one.applies, str(one.trigger_date), str(one.floor), str(one.ceiling)) for name, one in said.items()}
     assert days == {
         "hard": (True, "2021-03-16", "2026-03-16", "2030-03-16"),
@@ -393,13 +393,13 @@ def test_each_law_says_what_it_asks_for():
 def test_what_binds_nobody_counts_from_its_own_clock(left, trigger, started, ends):
     of = under(regime("advice", kind="guidance", trigger=trigger, minimum="P1Y"))
     told = facts(call(left_on=left and day(left)), left_on=pa.date32())
-    (said,) = law_by_law(told, of, NO_HOLDS, day(NIGHT))
+    (said,) = explain_regimes(told, of, NO_HOLDS, day(NIGHT))
     assert (said.trigger_date, said.soft_floor) == (started and day(started), ends and day(ends))
 
 
 def test_what_binds_nobody_says_nothing_of_a_fact_that_is_text():
     of = under(regime("advice", kind="guidance", trigger="left_on", minimum="P1Y"))
-    (said,) = law_by_law(facts(call(left_on="2022-01-31"), left_on=pa.string()), of, NO_HOLDS, day(NIGHT))
+    (said,) = explain_regimes(facts(call(left_on="2022-01-31"), left_on=pa.string()), of, NO_HOLDS, day(NIGHT))
     assert (said.trigger_date, said.soft_floor) == (None, None)
 
 
@@ -416,4 +416,4 @@ def test_what_binds_nobody_says_nothing_of_a_fact_that_is_text():
 )
 def test_the_latest_day_is_the_laws_own_or_the_end_of_the_grace(grace, ceiling, latest):
     its = schedule(rule("R"), grace=grace)
-    assert str(latest_day(day("2026-03-17"), day(ceiling) if ceiling else None, its)) == latest
+    assert str(latest_lawful_day(day("2026-03-17"), day(ceiling) if ceiling else None, its)) == latest

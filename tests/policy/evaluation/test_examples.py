@@ -19,15 +19,15 @@ from lifecycle.errors import PolicyError
 from lifecycle.policy.documents.hold import Extension, Holds
 from lifecycle.policy.documents.lawfulness import read_schedule
 from lifecycle.policy.documents.regime import read_regime
-from lifecycle.policy.documents.schedule import Schedule, Schedules, collect
-from lifecycle.policy.documents.yaml_document import read_document
-from lifecycle.policy.evaluation.disposition import dispose, dispose_components, judge
-from lifecycle.policy.evaluation.regime_explanation import latest_day, law_by_law
+from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
+from lifecycle.policy.documents.yaml_document import read_yaml_document
+from lifecycle.policy.evaluation.disposition import dispose_calls, dispose_components, evaluate_rules
+from lifecycle.policy.evaluation.regime_explanation import explain_regimes, latest_lawful_day
 from tests.policy.build import KINDS, NO_HOLDS, call, day, facts, hold, holds
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "policies" / "regimes").glob("*.yaml"))
-REGIMES = {path.stem: read_regime(read_document(path.name, path.read_text("utf-8"))) for path in FILES}
+REGIMES = {path.stem: read_regime(read_yaml_document(path.name, path.read_text("utf-8"))) for path in FILES}
 EVENTUALLY = day("2100-01-01")
 DAY, FLAG = pa.date32(), pa.bool_()
 SCHEDULE = """industry: x
@@ -52,7 +52,7 @@ class Case:
 
     def on(self, as_of: date) -> dict[str, Any]:
         """The engine's answer."""
-        disposed = dispose if self.component is None else dispose_components
+        disposed = dispose_calls if self.component is None else dispose_components
         rows = disposed(self.facts, self.law, self.holds, as_of).to_pylist()
         (found,) = [row for row in rows if row.get("component") == self.component]
         return found
@@ -78,7 +78,7 @@ class Case:
         if earliest is None:
             return None
         in_time = [last for last in self._maxima() if last >= earliest]
-        return latest_day(earliest, min(in_time, default=None), self.schedule)
+        return latest_lawful_day(earliest, min(in_time, default=None), self.schedule)
 
     @property
     def schedule(self) -> Schedule:
@@ -87,7 +87,7 @@ class Case:
 
     def _maxima(self) -> Iterator[date]:
         """The law's last days, and what guidance or a yielding statute allows: no night is told of that."""
-        for said in law_by_law(self.facts, self.law, self.holds, EVENTUALLY, self.component):
+        for said in explain_regimes(self.facts, self.law, self.holds, EVENTUALLY, self.component):
             if said.applies:
                 yield from (last for last in (said.ceiling, said.soft_ceiling) if last)
 
@@ -100,7 +100,7 @@ def rule(period: str, *regimes: str, trigger: str = "ended_at", **more: str) -> 
 
 def law(*rules: str, zone: str = "Europe/Paris", grace: str = "P30D") -> Schedules:
     text = SCHEDULE.format(zone=zone, grace=grace, rules="\n".join(rules))
-    return collect({"x.yaml": read_schedule("x.yaml", text, REGIMES)}, {}, REGIMES)
+    return collect_schedules({"x.yaml": read_schedule("x.yaml", text, REGIMES)}, {}, REGIMES)
 
 
 def told(*calls: dict[str, Any]) -> pa.Table:
@@ -223,7 +223,7 @@ def test_what_differs_from_the_research_is_named_in_the_documents():
 
 @pytest.mark.parametrize("name", sorted(NO_FLOOR), ids=" ".join)
 def test_no_statute_asks_for_a_quality_recording(name):
-    rows = judge(WORKED[name].facts, QUALITY, NO_HOLDS, EVENTUALLY, WORKED[name].component).to_pylist()
+    rows = evaluate_rules(WORKED[name].facts, QUALITY, NO_HOLDS, EVENTUALLY, WORKED[name].component).to_pylist()
     assert [row["floor"] for row in rows if row["rule_id"] in ("LISTEN", "SHEET")] == [None]
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.clock import Count
+from lifecycle.policy.clock import CountingRule
 from lifecycle.policy.documents.lawfulness import read_schedule
-from lifecycle.policy.documents.regime import Kind, read_regime
-from lifecycle.policy.documents.yaml_document import read_document
+from lifecycle.policy.documents.regime import RegimeKind, read_regime
+from lifecycle.policy.documents.yaml_document import read_yaml_document
 from lifecycle.policy.period import RetentionPeriod
 from tests.policy.build import day
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "policies" / "regimes").glob("*.yaml"))}
-REGIMES = {name: read_regime(read_document(path.name, path.read_text("utf-8"))) for name, path in FILES.items()}
+REGIMES = {name: read_regime(read_yaml_document(path.name, path.read_text("utf-8"))) for name, path in FILES.items()}
 SHIPPED_ON = day("2026-11-22")
 A_YEAR_LATER = day("2027-11-22")
 DOCUMENT = (ROOT / "docs" / "retention-law.md").read_text("utf-8")
@@ -103,7 +103,7 @@ def test_the_coverage_table_says_what_the_files_say():
 
 def spelt(path: Path, key: str) -> list[str]:
     """The periods of a limit as the file spells them."""
-    found = read_document(path.name, path.read_text("utf-8")).content.get(key, [])
+    found = read_yaml_document(path.name, path.read_text("utf-8")).content.get(key, [])
     return [
         item if isinstance(item, str) else item["period"] for item in (found if isinstance(found, list) else [found])
     ]
@@ -157,13 +157,13 @@ def test_a_minimum_that_counts_from_later_than_the_call_binds_older_calls_too():
 
 
 def test_guidance_limitation_and_contract_are_no_floors():
-    soft = {name: regime.kind for name, regime in REGIMES.items() if regime.kind is not Kind.STATUTE}
+    soft = {name: regime.kind for name, regime in REGIMES.items() if regime.kind is not RegimeKind.STATUTE}
     assert soft == {
-        "fr-cnil-prospects": Kind.GUIDANCE,
-        "fr-cnil-quality": Kind.GUIDANCE,
-        "fr-cnil-quality-analysis": Kind.GUIDANCE,
-        "pci-dss-3-3-1": Kind.CONTRACT,
-        "us-tcpa-limitation": Kind.LIMITATION,
+        "fr-cnil-prospects": RegimeKind.GUIDANCE,
+        "fr-cnil-quality": RegimeKind.GUIDANCE,
+        "fr-cnil-quality-analysis": RegimeKind.GUIDANCE,
+        "pci-dss-3-3-1": RegimeKind.CONTRACT,
+        "us-tcpa-limitation": RegimeKind.LIMITATION,
     }
 
 
@@ -173,15 +173,15 @@ def test_the_maxima_that_yield_to_nothing_are_few():
 
 
 def test_how_days_are_counted_where_it_is_not_after_the_event():
-    counted = {name: regime.count for name, regime in REGIMES.items() if regime.count is not Count.AFTER_EVENT}
+    counted = {name: regime.count for name, regime in REGIMES.items() if regime.count is not CountingRule.AFTER_EVENT}
     assert counted == {
-        "de-ao-147-voucher-10-fin": Count.YEAR_END,
-        "de-ao-147-voucher-8": Count.YEAR_END,
-        "de-gwg-8-4": Count.YEAR_END,
-        "de-hgb-257-letters": Count.YEAR_END,
-        "pci-dss-3-3-1": Count.FROM_EVENT,
-        "uk-mlr-40": Count.FROM_EVENT,
-        "us-sec-204-2": Count.FISCAL_YEAR_END,
+        "de-ao-147-voucher-10-fin": CountingRule.YEAR_END,
+        "de-ao-147-voucher-8": CountingRule.YEAR_END,
+        "de-gwg-8-4": CountingRule.YEAR_END,
+        "de-hgb-257-letters": CountingRule.YEAR_END,
+        "pci-dss-3-3-1": CountingRule.FROM_EVENT,
+        "uk-mlr-40": CountingRule.FROM_EVENT,
+        "us-sec-204-2": CountingRule.FISCAL_YEAR_END,
     }
 
 
