@@ -61,6 +61,7 @@ def plan_metadata(
         "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
         "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
+        "left_out": dict(list(survey.left_out.items())[:_SHOWN]),
     }
 
 

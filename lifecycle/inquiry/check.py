@@ -121,13 +121,14 @@ def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
             yield CheckFinding("warning", "CRM", f"{doubt.table}: {doubt.problem}")
     try:
         crm.control.require()
-    except SourceError:
-        yield CheckFinding("warning", "CRM", "no control tables, so no night can run. Run `lifecycle init` once")
+    except SourceError as error:
+        if crm.control.begun():
+            yield CheckFinding("error", "CRM", str(error), SourceError.exit_code)
+        else:
+            yield CheckFinding("warning", "CRM", "no control tables, so no night can run. Run `lifecycle init` once")
         return
-    if not crm.control.complete():
-        yield CheckFinding(
-            "warning", "CRM", "no table of erasure requests, so there are none. Run `lifecycle init` once"
-        )
+    for missing in crm.control.missing():
+        yield CheckFinding("warning", "CRM", f"{missing}. Run `lifecycle init` once")
 
 
 def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
