@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.time_forms import TimeForm
+from lifecycle.crm.reading.time_forms import TimeForm
 
 ZONE_TOLERANCE = timedelta(days=3)
 """A local day, and the day before or after it, lies within so many of the day in the database."""

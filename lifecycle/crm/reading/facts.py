@@ -13,14 +13,14 @@ import sqlalchemy as sa
 
 from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, keys_of, with_requests
 from lifecycle.crm.database import Database, ValuesOrSelect, column_in, column_named_in, exact_text
-from lifecycle.crm.fact_columns import FactColumn, Kind, fact_columns, readable
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, may_touch_days
+from lifecycle.crm.reading.fact_columns import FactColumn, Kind, fact_columns, readable
 from lifecycle.crm.reading.fact_values import FALSE, clean_text, parse_flags, parse_texts
 from lifecycle.crm.reading.links import Links, embeddable_sql
-from lifecycle.crm.scope_sql import may_be_one_of
-from lifecycle.crm.time_forms import TimeForm, time_form
+from lifecycle.crm.reading.scope_sql import may_be_one_of
+from lifecycle.crm.reading.time_forms import TimeForm, time_form
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.evaluation.distinct_cases import presence_fact

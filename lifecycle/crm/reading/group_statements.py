@@ -13,11 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from lifecycle.crm.database import ValuesOrSelect, column_named_in, exact_text
-from lifecycle.crm.fact_columns import FactColumn, readable
 from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, is_in_calendar, may_touch_days
+from lifecycle.crm.reading.fact_columns import FactColumn, readable
 from lifecycle.crm.reading.links import Links
-from lifecycle.crm.scope_sql import may_be_one_of
-from lifecycle.crm.time_forms import TimeForm
+from lifecycle.crm.reading.scope_sql import may_be_one_of
+from lifecycle.crm.reading.time_forms import TimeForm
 from lifecycle.policy.documents.hold import HoldScope
 
 INDUSTRY_FACT = "industry"

@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, column_in
-from lifecycle.crm.fact_columns import fact_columns
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.reading.fact_columns import fact_columns
 from lifecycle.crm.reading.fact_values import clean_text
-from lifecycle.crm.scope_sql import may_be_one_of
+from lifecycle.crm.reading.scope_sql import may_be_one_of
 from lifecycle.errors import SourceError
 
 KEYS_A_STATEMENT = 1000

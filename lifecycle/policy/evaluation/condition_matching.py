@@ -12,7 +12,7 @@ from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import EARLIEST_TRIGGER
 from lifecycle.policy.documents.hold import Extension, Hold, HoldScope
 from lifecycle.policy.documents.model_types import Conditions, fold_name
-from lifecycle.policy.spelling import spellings, trimmed, without_zeros
+from lifecycle.policy.evaluation.spelling import spellings, trimmed, without_zeros
 
 _COMMA = pa.scalar(", ")
 

@@ -8,50 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import sqlalchemy as sa
-from pydantic import AfterValidator, Field, model_validator
 
 from lifecycle.crm.database import plain_bind
+from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.crm.reading.fact_values import parse_times
 from lifecycle.policy.clock import EARLIEST_TRIGGER
-from lifecycle.policy.documents.model_types import StrictModel, Text, Zone
 
 _SORTABLE = re.compile(r"%Y([-/. ]?)%m\1%d([ T_-]?%H([:.]?)%M(\3%S)?)?(%z)?")
 _HOUR = re.compile(r"%[HIcXs]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FEWEST_MILLISECONDS = 10**10
 """Less than this, as milliseconds, is a day before 27 April 1970: such numbers are seconds in truth."""
-
-
-def _readable(text: str) -> str:
-    sample = datetime(2021, 12, 31, 23, 59, 58, tzinfo=UTC)
-    try:
-        known = datetime.strptime(sample.strftime(text), text)  # noqa: DTZ007
-    except ValueError as error:
-        raise ValueError(f"expected a format such as '%d.%m.%Y %H:%M', found {text!r} ({error})") from None
-    if known.date() != sample.date():
-        raise ValueError(f"expected a format with year, month and day, found {text!r}")
-    return text
-
-
-class TimeFact(StrictModel):
-    """What a mapping says of one time fact. `zone` of naive times and texts; the source's where it is silent."""
-
-    unit: Annotated[Literal["epoch_seconds", "epoch_milliseconds"] | None, Field(alias="as")] = None
-    format: Annotated[Text, AfterValidator(_readable)] | None = None
-    zone: Zone | None = None
-
-    @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
-        if self.unit and (self.format or self.zone):
-            raise ValueError("expected `as` alone: an epoch number has neither format nor zone")
-        if not self.unit and not self.format and not self.zone:
-            raise ValueError("expected as, format or zone, found none of them")
-        return self
 
 
 @dataclass(frozen=True, slots=True)

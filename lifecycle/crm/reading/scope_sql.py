@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.fact_columns import Kind
-from lifecycle.policy.spelling import spellings
+from lifecycle.crm.reading.fact_columns import Kind
+from lifecycle.policy.evaluation.spelling import spellings
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
 _BYTES = re.compile(r"([0-9a-f]{2})+")
