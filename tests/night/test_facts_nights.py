@@ -6,28 +6,9 @@ import pytest
 
 from lifecycle.errors import SourceError
 from lifecycle.inquiry.hold_report import hold_reports
-from tests.night.small import FACTS, NIGHT, SmallWorld
+from tests.night.small import FACTS, NIGHT
 
 CALLS = "CREATE TABLE calls (id {key} PRIMARY KEY, industry VARCHAR(20), ended_at {ended} NULL, account_id {account})"
-
-
-@pytest.fixture
-def small(request, tmp_path):
-    """Makes a small world on sqlite, postgresql or mariadb, with the SQL given run first and by another session."""
-
-    def make(database: str, *sql: str, zone: str = "UTC", facts: str = FACTS, more: str = "", **kw) -> SmallWorld:
-        if database == "sqlite":
-            (tmp_path / "crm.db").touch()
-            url = f"sqlite:///{tmp_path / 'crm.db'}"
-        else:
-            url = request.getfixturevalue({"postgresql": "postgres_server", "mariadb": "mariadb_server"}[database])
-            url = url.new_database()
-        world = SmallWorld(url, tmp_path, facts, more, zone, **kw)
-        for statement in sql:
-            world.execute(statement)
-        return world
-
-    return make
 
 
 def calls(ended: str = "TIMESTAMP", account: str = "INT", key: str = "INT") -> str:

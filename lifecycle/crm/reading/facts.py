@@ -166,6 +166,15 @@ class Facts:
         statement = self._select().where(column_in(self._database.dialect, self._query.c.call_id, keys))
         return self._table(connection.execute(statement).fetchall())
 
+    def sample(self, connection: sa.Connection, rows: int) -> tuple[dict[str, list[Any]], pa.Table]:
+        """Some rows: the driver's values by fact, and the same read. Those that nobody can name are left out."""
+        found = connection.execute(self._select().limit(rows)).fetchall()
+        place = self.names.index("call_id")
+        self._table(found)  # notes the keys that are none
+        nameable = [row for row in found if row[place] is not None and self._nameable([row[place]])]
+        raw = {name: [row[number] for row in nameable] for number, name in enumerate(self.names)}
+        return raw, self._table(nameable)
+
     def find(self, connection: sa.Connection, text: str) -> tuple[Any, pa.Table]:
         """The key of the call that a person typed as records name it, and its facts. Raises InputError for no key."""
         kind = self._key.type
