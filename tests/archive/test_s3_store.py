@@ -17,7 +17,8 @@ from urllib3 import HTTPResponse
 
 from lifecycle.archive.object_store import StoredObject
 from lifecycle.archive.open_store import open_store
-from lifecycle.archive.s3_store import S3Store, connect
+from lifecycle.archive.s3_client import connect
+from lifecycle.archive.s3_store import S3Store
 from lifecycle.errors import FixityError, ObjectExists, ObjectMissing, StoreError
 
 PART = 5 << 20
