@@ -92,7 +92,7 @@ def test_a_number_is_sought_in_columns_that_look_like_keys_and_proves_little(sma
 
 
 def test_a_call_that_is_nowhere_is_an_error_of_the_input(world):
-    with pytest.raises(InputError, match="expected a live call, found none"):
+    with pytest.raises(InputError, match="expected a call of the CRM, found none"):
         discover_call(world.lifecycle(), "call-0009-0009", SOON)
 
 
