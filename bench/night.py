@@ -17,8 +17,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from bench.crms import TABLES, Template
-from bench.statements import Statements
+from bench.support.crms import TABLES, Template
+from bench.support.statements import Statements
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
 from lifecycle.night.archive import archive_cohort
@@ -42,7 +42,7 @@ ROWS_OF = {
     "calls": "id IN (SELECT id FROM due)",
     "call_contacts": "call_id IN (SELECT id FROM due)",
     "notes": "parent_type = 'Calls' AND parent_id IN (SELECT id FROM due)",
-    "note_files": "note_id IN (SELECT n.id FROM notes n JOIN due d ON n.parent_id = d.id WHERE n.parent_type = 'Calls')",
+    "note_files": "note_id IN (SELECT id FROM notes WHERE parent_type = 'Calls' AND parent_id IN (SELECT id FROM due))",
 }
 Seconds = dict[str, float]
 

@@ -31,7 +31,7 @@ def records_as_json(common: Mapping[str, Any], own: Mapping[str, Sequence[str | 
             columns.append(_named(name, own[name]))
             waiting = ""
         else:
-            waiting += f"{',' if waiting else ''}{_quoted(name)}:{text(common[name])}"
+            waiting += f"{',' if waiting else ''}{_quoted(name)}:{json_text(common[name])}"
     columns += [[waiting] * count] if waiting else []
     for cells in zip(*columns, strict=True) if columns else [()] * count:
         yield f"{{{','.join(filter(None, cells))}}}".encode()
@@ -45,12 +45,12 @@ def values_as_json(column: pa.ChunkedArray) -> list[str]:
     if pa.types.is_integer(column.type):
         return ["null" if value is None else str(value) for value in values]
     if pa.types.is_floating(column.type):  # 0.0 equals -0.0, and their texts differ
-        return [text(plain_value(value)) for value in values]
-    known = {value: text(plain_value(value)) for value in set(values)}
+        return [json_text(plain_value(value)) for value in values]
+    known = {value: json_text(plain_value(value)) for value in set(values)}
     return [known[value] for value in values]
 
 
-def text(value: Any) -> str:
+def json_text(value: Any) -> str:
     """One value as canonical JSON."""
     return canonical_json(value).decode()
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.evidence.canonical_columns import rows_as_json, text, values_as_json
-from lifecycle.evidence.leaf import EpochKey, commitment, leaves
+from lifecycle.evidence.canonical_columns import json_text, rows_as_json, values_as_json
+from lifecycle.evidence.leaf import EpochKey, commitment, many_leaves
 from lifecycle.evidence.manifest import ArchivedFile, Manifest
 from lifecycle.policy.canonical import sha256_hex
 
@@ -102,7 +102,7 @@ def deletion_records(
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
     own = _own(manifest.source, calls, regimes, epoch, files, requests)
-    return b"".join(body + b"\n" for body in leaves("purged", common, own, calls.num_rows))
+    return b"".join(body + b"\n" for body in many_leaves("purged", common, own, calls.num_rows))
 
 
 def _own(
@@ -119,16 +119,16 @@ def _own(
     salts = [epoch.salt(source, one) for one in ids]
     rows = zip(salts, rows_as_json(calls), strict=True)
     copies = [_copies(files.get(key, ())) if files else _NO_COPIES for key in keys]
-    reasons = {rule: text(list(regimes.get(rule, ()))) for rule in calls["_rule_id"].unique().to_pylist()}
+    reasons = {rule: json_text(list(regimes.get(rule, ()))) for rule in calls["_rule_id"].unique().to_pylist()}
     return {
         "call": [f'"{commitment(source, one, salt)}"' for one, salt in zip(ids, salts, strict=True)],
         "row": list(values_as_json(calls["_row"])),
         "row_sha256": [f'"{hashlib.sha256(salt + body).hexdigest()}"' for salt, body in rows],
         **{name.removeprefix("_"): list(values_as_json(calls[name])) for name in DECIDING},
         "regimes": [reasons[rule] for rule in calls["_rule_id"].to_pylist()],
-        "files": [text(each["files"]) if each["files"] else "[]" for each in copies],
-        "files_in_all": [text(each["files_in_all"]) if "files_in_all" in each else None for each in copies],
-        "request": [text(dict(requests[one])) if one in requests else None for one in ids],
+        "files": [json_text(each["files"]) if each["files"] else "[]" for each in copies],
+        "files_in_all": [json_text(each["files_in_all"]) if "files_in_all" in each else None for each in copies],
+        "request": [json_text(dict(requests[one])) if one in requests else None for one in ids],
     }
 
 

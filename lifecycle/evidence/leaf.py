@@ -38,7 +38,7 @@ def make_leaf(kind: str, fields: Mapping[str, Any]) -> bytes:
     return _fitting(kind, canonical_json({**fields, "v": VERSION, "kind": kind}))
 
 
-def leaves(
+def many_leaves(
     kind: str, common: Mapping[str, Any], own: Mapping[str, Sequence[str | None]], count: int
 ) -> Iterator[bytes]:
     """Many leaves of one kind: fields in common, and fields of their own as JSON texts; None: without the field."""

@@ -22,7 +22,6 @@ class MappedTable:
     columns: Mapping[str, Column]
     key: tuple[str, ...]
     required: frozenset[str]
-    indexes: Mapping[str, tuple[str, ...]]
 
 
 def split_name(name: str) -> tuple[str | None, str]:
@@ -63,17 +62,7 @@ def _mapped(inspector: sa.Inspector, dialect: str, name: str) -> MappedTable:
         sa.sql.quoted_name(table, True), *quoted, schema=sa.sql.quoted_name(schema, True) if schema else None
     )
     required = frozenset(str(column["name"]) for column in found if not column["nullable"])
-    return MappedTable(
-        clause, columns, _row_key(inspector, table, schema), required, _indexes(inspector, table, schema)
-    )
-
-
-def _indexes(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str, tuple[str, ...]]:
-    """The columns of every named index of whole columns."""
-    found: list[Any] = [i for i in inspector.get_indexes(table, schema=schema) if None not in i["column_names"]]
-    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
-    named = {str(index["name"]): tuple(map(str, index["column_names"])) for index in found}
-    return {"PRIMARY": tuple(primary), **named} if primary else named
+    return MappedTable(clause, columns, _row_key(inspector, table, schema), required)
 
 
 def _row_key(inspector: sa.Inspector, table: str, schema: str | None) -> tuple[str, ...]:

@@ -13,10 +13,9 @@ from lifecycle.crm.database import column_in, plain_bind
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part, Source
-from lifecycle.crm.plans import in_order, index_for
 from lifecycle.evidence.comparison import CALL_ID
 
-KEYS_A_STATEMENT = 900
+KEYS_A_STATEMENT = 1000
 
 
 class UnreadableCalls(Exception):
@@ -134,21 +133,12 @@ class Rows:
             joined = joined.join(below, sa.and_(*on))
         return calls, below, joined
 
-    def _steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
-        """The tables below the call's, each with the index that the way to it is found by."""
-        for child in reversed(part.chain):
-            indexes = self._tables[child.table].indexes
-            yield joined.right, index_for(indexes, child.match, child.where)
-            joined = joined.left
-
     def _statement(self, part: Part, keys: Sequence[Any], lock: bool) -> sa.Select[Any]:
         calls, below, joined = self._joined(part)
         call_id = self.key.expression(calls).label(CALL_ID)
         chosen = [column.expression(below) for column in self._columns(part)]
         wanted = column_in(self._dialect, calls.c[self._call_key], keys)
         statement = sa.select(call_id, *chosen).select_from(joined).where(wanted)
-        if self._dialect == "mysql":
-            statement = in_order(statement, list(self._steps(part, joined)))
         if lock:
             statement = statement.with_for_update(of=below if self._dialect == "postgresql" else None)
             if not part.chain:  # one order for every transaction, so that two never wait for each other

@@ -1,6 +1,6 @@
 """MariaDB's and MySQL's rows, each written by the server as one line of CSV, which Arrow reads.
 
-PyMySQL makes every value of every row in Python; of one value a row it makes one. Texts and bytes are quoted, or in hex,
+PyMySQL makes every value of every row in Python; of one value a row it makes one. Texts are quoted, bytes in hex,
 so that a line reads one way only; a row too large for `max_allowed_packet` comes as NULL, and is not taken.
 """
 
@@ -11,18 +11,18 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from lifecycle.crm.csv_rows import NotAsCsv, tables_of
 from lifecycle.crm.mapping.columns import Column
+from lifecycle.crm.reading.csv_rows import NotAsCsv, read_csv
 
 _AT_ONCE = 5_000
 
 
-def encoded(connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]) -> Iterator[pa.Table]:
-    """The rows of a statement that selects these columns, some MiB a table. Raises NotAsCsv, and the driver's errors."""
+def read_encoded(connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]) -> Iterator[pa.Table]:
+    """The rows of a statement that selects these columns, some MiB a table. Raises NotAsCsv, and DBAPIError."""
     chosen = list(statement.selected_columns)
     cells = [_cell(column, given) for column, given in zip(columns, chosen, strict=True)]
     line = sa.cast(sa.func.concat_ws(",", *cells), sa.LargeBinary)
-    yield from tables_of(_lines(connection.scalars(statement.with_only_columns(line))), columns)
+    yield from read_csv(_lines(connection.scalars(statement.with_only_columns(line))), columns)
 
 
 def _lines(found: sa.ScalarResult[Any]) -> Iterator[bytes]:

@@ -94,7 +94,7 @@ class Template:
 
 
 def sample(calls: int, due: int, days: int) -> Iterator[demo_schema.Rows]:
-    """Rows of a CRM: `due` of the calls ended years ago, on so many days; each with contacts, every other with a note."""
+    """Rows of a CRM: `due` of the calls ended years ago, on so many days; each has contacts, every other a note."""
     yield {
         demo_schema.accounts: [{"id": n, "name": f"Account {n}", "status": "active"} for n in range(1, 201)],
         demo_schema.account_industries: [{"account_id": n, "industry": "Banking"} for n in range(1, 201)],

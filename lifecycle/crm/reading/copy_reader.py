@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.csv_rows import NotAsCsv, tables_of
 from lifecycle.crm.mapping.columns import Column
+from lifecycle.crm.reading.csv_rows import NotAsCsv, read_csv
 
 
-def copied(connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]) -> Iterator[pa.Table]:
-    """The rows of a statement that selects these columns, some MiB a table. Raises NotAsCsv, and the driver's errors.
+def read_by_copy(connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]) -> Iterator[pa.Table]:
+    """The rows of a statement that selects these columns, some MiB a table. Raises NotAsCsv, and DBAPIError.
 
     The statement must select each column by `copy_expression`.
     """
@@ -21,7 +21,7 @@ def copied(connection: sa.Connection, statement: sa.Select[Any], columns: Sequen
     compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
     text = f"COPY ({compiled}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"
     with _as_sqlalchemy(connection, text), driver.cursor() as cursor, cursor.copy(text, compiled.params) as rows:  # type: ignore[union-attr]
-        yield from tables_of(map(bytes, rows), columns)
+        yield from read_csv(map(bytes, rows), columns)
 
 
 def copy_expression(column: Column, table: sa.FromClause) -> sa.ColumnElement[Any]:

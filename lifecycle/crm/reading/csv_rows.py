@@ -19,7 +19,7 @@ class NotAsCsv(Exception):
     """These rows cannot be read as CSV exactly: another way must be taken. Carries no value."""
 
 
-def tables_of(rows: Iterable[bytes], columns: Sequence[Column]) -> Iterator[pa.Table]:
+def read_csv(rows: Iterable[bytes], columns: Sequence[Column]) -> Iterator[pa.Table]:
     """Lines of CSV, one a row, as Arrow tables of some BLOCK_BYTES of text each. Raises NotAsCsv."""
     waiting: list[bytes] = []
     size = 0
