@@ -95,6 +95,7 @@ def purge_batch(
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
     keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
     for start in range(0, len(keys), SLICE_CALLS):
+        lifecycle.require_running()
         some, asked = keys[start : start + SLICE_CALLS], dict[str, dict[str, str]]()
         done = purger.purge(
             some,
