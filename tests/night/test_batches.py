@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.crm.reading import rows
-from lifecycle.night import batching
-from lifecycle.night.batching import group_by_destroy_month
+from lifecycle.night import destroy_batches
+from lifecycle.night.destroy_batches import group_by_destroy_month
 from lifecycle.night.verify import verify_batch
 from tests.builders import committed
 from tests.night.cases import CLOCK, DUE, NIGHT, TIME, Case
@@ -131,7 +131,7 @@ def test_a_maximum_of_the_law_keeps_a_call_out_of_a_batch_that_lasts_longer(new_
 
 
 def test_batches_are_bounded_by_calls(new_case, monkeypatch):
-    monkeypatch.setattr(batching, "BATCH_CALLS", 30)
+    monkeypatch.setattr(destroy_batches, "BATCH_CALLS", 30)
     monkeypatch.setattr("lifecycle.night.archive.FIRST_READ", 10)
     monkeypatch.setattr("lifecycle.night.archive.LARGEST_READ", 10)
     case = new_case("sqlite").calls(**{f"c{n}": DUE for n in range(100)}).mapping()
@@ -156,7 +156,7 @@ def with_text(case: Case, calls: int, size: int = BIG) -> Case:
 
 
 def test_batches_are_bounded_by_bytes(case, monkeypatch):
-    monkeypatch.setattr(batching, "BATCH_BYTES", 10 * BIG)
+    monkeypatch.setattr(destroy_batches, "BATCH_BYTES", 10 * BIG)
     monkeypatch.setattr("lifecycle.night.archive.READ_BYTES", 2 * BIG)
     monkeypatch.setattr("lifecycle.night.archive.MOST_READ", 5 * BIG)
     with_text(case, 60)
@@ -169,7 +169,7 @@ def test_batches_are_bounded_by_bytes(case, monkeypatch):
 
 
 def test_one_call_larger_than_any_batch_is_a_batch_of_its_own(new_case, monkeypatch):
-    monkeypatch.setattr(batching, "BATCH_BYTES", BIG)
+    monkeypatch.setattr(destroy_batches, "BATCH_BYTES", BIG)
     monkeypatch.setattr("lifecycle.night.archive.MOST_READ", BIG)
     case = with_text(new_case("postgresql"), 3, 3 * BIG)
     night = case.night()

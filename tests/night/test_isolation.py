@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from lifecycle.crm.purging import purge_transaction
+from lifecycle.night.ledger_events import take_census
 from tests.night.cases import DUE, NIGHT, TIME, YOUNG, Case
 
 
@@ -200,3 +201,14 @@ def test_a_second_row_under_a_key_that_came_after_the_archive_keeps_both(case):
     case.run(f"INSERT INTO calls VALUES (2, 10, 'Retail', '{YOUNG}')")
     night = case.night()
     assert (case.ids(), night.calls, list(night.set_aside)) == ([10, 10], 1, [10])
+
+
+def test_a_damaged_batch_of_an_earlier_night_keeps_no_call_of_tonight(new_case):
+    case = new_case("sqlite").calls(c1=DUE, c2=DUE).mapping()
+    case.night(NIGHT - timedelta(days=1), purge=False)
+    (manifest,) = (case.folder / "store" / "archive").rglob("manifest.json")
+    manifest.write_bytes(b"no manifest")
+    lifecycle = case.lifecycle()
+    take_census(lifecycle, NIGHT)
+    night = case.night()
+    assert (night.calls, night.set_aside, case.ids()) == (2, {}, [])
