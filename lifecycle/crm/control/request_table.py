@@ -98,8 +98,8 @@ class RequestTable:
                 self._insert(new, restriction, keys)
             except IntegrityError as error:
                 raise DatabaseError(
-                    "the CRM database refused the request or its mark, twice. Nothing was put on file. Mend what refuses "
-                    "it (a rule on the column that marks restricted calls?) first; a rerun alone will not help"
+                    "the CRM database refused the request or its mark, twice. Nothing was put on file. Mend what "
+                    "refuses it (a rule on the column that marks restricted calls?) first; a rerun alone will not help"
                 ) from error
 
     def _insert(self, new: Sequence[ErasureRequest], restriction: "Restriction", keys: Sequence[Any]) -> None:
