@@ -191,7 +191,7 @@ class PurgeTransaction:
         return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
 
     def _execute(self, connection: sa.Connection, part: Part, statement: sa.Update | sa.Delete, rows: pa.Table) -> int:
-        conditions = self._rows.named_rows(self._rows.mapped(part), part, rows)
+        conditions = self._rows.statements.named_rows(self._rows.mapped(part), part, rows)
         done = sum(connection.execute(statement.where(wanted)).rowcount for wanted in conditions)
         if done != rows.num_rows:
             raise _InterferingWrite(
