@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.purging import purge_transaction
 from lifecycle.night.ledger_events import take_census
 from tests.night.cases import DUE, NIGHT, TIME, YOUNG, Case
@@ -164,6 +165,8 @@ def test_a_key_whose_case_changed_since_the_archive_is_set_aside_and_goes_the_ne
         ["ABC"],
         {"AbC": "renamed: the CRM writes its key otherwise than when it was archived"},
     )
+    audited = audit_archive_and_ledger(case.lifecycle())
+    assert (audited.sound, audited.reconciled.vanished) == (True, [])
     assert case.night(NIGHT + timedelta(days=1)).calls == 1
     assert case.ids() == []
 

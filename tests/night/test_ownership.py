@@ -1,6 +1,8 @@
 """A row that belongs to two calls goes with neither of them alone; one that is reached in two ways is counted once."""
 
-from tests.night.cases import CLOCK, DUE, NIGHT, TIME, YOUNG, Case
+import pytest
+
+from tests.night.cases import CLOCK, DUE, NIGHT, RET, TIME, YOUNG, Case
 
 GROUP = "[{table: ev, match: {grp: grp}}]"
 SHARED = "[{table: ev, match: {grp: grp}, shared: true}]"
@@ -179,3 +181,25 @@ def test_a_cleared_link_leaves_every_column_that_updates_itself_as_it_was(new_ca
     night = case.mapping("[{table: calls, match: {repeats: id}, detach: [repeats]}]").night()
     assert (case.rows("SELECT id, repeats FROM calls"), night.set_aside) == ([(2, None)], {})
     assert case.rows("SELECT updated_at, seen_at FROM calls WHERE id = 2") == before
+
+
+def test_a_component_whose_rows_belong_to_two_calls_stays_with_the_one_that_stays(new_case):
+    case = legs(new_case("postgresql"), (1, "g1", DUE), (2, "g1", DUE), (3, "g3", DUE)).hold("{call_ids: [2]}")
+    case.schedule(
+        RET.replace("purge_after: P1Y", "purge_after: P9Y, destroy_after: P10Y").replace(", destroy_after: P2Y", "")
+        + "  - {id: EV, title: t, component: events, trigger: ended_at, purge_after: P1Y, destroy_after: P2Y}\n"
+    )
+    case.mapping(GROUP, table="legs", more="components: {events: {tables: [ev]}}")
+    mapping = case.folder / "mapping.yaml"
+    has = "EXISTS (SELECT 1 FROM ev e WHERE e.grp = c.grp) AS has_events, c.id AS call_id"
+    mapping.write_text(mapping.read_text().replace("c.id AS call_id", has))
+    night = case.night()
+    assert (case.ids("legs"), case.ids("ev")) == ([1, 2, 3], [11, 12])
+    assert night.set_aside == {1: "events: shared: a row of ev also belongs to call 2, which stays"}
+
+
+@pytest.mark.slow
+def test_a_shared_group_of_many_calls_goes_in_one_transaction(new_case):
+    case = legs(new_case("postgresql"), *((n, "g1", DUE) for n in range(1, 1201)))
+    night = case.night()
+    assert (night.calls, night.set_aside, case.ids("ev")) == (1200, {}, [])
