@@ -10,7 +10,7 @@ from typing import TypeVar
 from lifecycle.errors import PolicyError
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
-from lifecycle.policy.documents.lawfulness import extensions_without_effect, read_schedule
+from lifecycle.policy.documents.lawfulness import claim_line, extensions_without_effect, read_schedule
 from lifecycle.policy.documents.regime import Regime, read_regime
 from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
 from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document
@@ -73,7 +73,9 @@ def read_policies(folder: Path) -> Policies:
         except PolicyError as error:
             broken[path.name] = str(error)
     commit, dirty = _git(folder)
-    found = collect_schedules(schedules, broken, regimes)
+    found = collect_schedules(
+        schedules, broken, regimes, lambda name, what: claim_line(name, _text(folder / name), what)
+    )
     digests = {path.stem: sha256_hex(path.read_bytes()) for path in _yaml_files(folder / "regimes")}
     return Policies(found, read_holds_for(folder, found), regimes, commit, dirty, digests)
 

@@ -93,7 +93,7 @@ def test_a_broken_schedule_is_named_and_the_others_stand(folder):
     found = read_policies(folder)
     assert list(found.schedules.by_industry) == ["retail"]
     said = "expected an ISO 8601 period such as P5Y, P6M or P90D, found '1y'"
-    assert found.broken == {"finance.yaml": f"finance.yaml:7: rules.0.purge_after: {said}"}
+    assert found.broken == {"finance.yaml": f"finance.yaml:7: R: purge_after: {said}"}
 
 
 def test_a_broken_law_breaks_the_schedules_that_name_it(folder):
@@ -119,8 +119,8 @@ def test_two_files_that_match_one_industry_are_both_broken(folder):
     found = read_policies(folder)
     assert found.schedules.by_industry == {}
     assert found.broken == {
-        "finance.yaml": "finance.yaml:1: the industry 'finance' is also matched by retail.yml",
-        "retail.yml": "retail.yml:1: the industry 'finance' is also matched by finance.yaml",
+        "finance.yaml": "finance.yaml:1: the industry 'finance' is also matched by retail.yml:2",
+        "retail.yml": "retail.yml:2: the industry 'finance' is also matched by finance.yaml:1",
     }
 
 
