@@ -26,8 +26,8 @@ def judge_copies(
 ) -> pa.Table:
     """One row a copy, in the order of `facts`: call_id, destroy_from, may_go, detail.
 
-    In: `recorded`, a row a copy: call_id and destroy_on (NULL: never); `facts` as `dispose_calls` takes them, of these calls
-    as they were archived. Out: `destroy_from`, the later of the recorded day and today's, date.max for never;
+    In: `recorded`, a row a copy: call_id and destroy_on (NULL: never); `facts` as `dispose_calls` takes them, of these
+    calls as they were archived. Out: `destroy_from`, the later of the recorded day and today's, date.max for never;
     `detail`, why the copy stays, NULL where it may go. A call that would not be due today keeps its copy, whatever the
     day; so does one that is not recorded.
     """

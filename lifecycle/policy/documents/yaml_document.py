@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.grammar import MOST_DEPTH, MOST_VALUES, compose, line_of, why_no_yaml
+from lifecycle.policy.documents.yaml_grammar import MOST_DEPTH, MOST_VALUES, compose, line_of, why_no_yaml
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
