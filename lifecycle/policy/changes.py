@@ -208,6 +208,7 @@ def _within(old: Any, new: Any) -> bool:
 
 _SCHEDULE: Mapping[str, HarmlessChange] = {"max_share": _tighter, "max_calls": _tighter, "max_usual": _tighter}
 _RULE: Mapping[str, HarmlessChange] = {
+    "at_the_latest": _taken_back,
     "keep_while": _more,
     "regimes": _more,
     "review": _stricter,

@@ -33,6 +33,9 @@ class EarlierOf(tuple[str, ...]):
     def __str__(self) -> str:
         return f"the earlier of {' and '.join(self)}"
 
+    def __repr__(self) -> str:
+        return f"EarlierOf({tuple.__repr__(self)})"
+
 
 class CountingRule(StrEnum):
     """How a period is counted from its event.
