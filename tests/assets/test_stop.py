@@ -35,7 +35,7 @@ def command(world: World, home: Path, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def slow_down(world: World, seconds: float = 0.4) -> None:
+def slow_down(world: World, seconds: float = 0.2) -> None:
     """A delete of a call takes so long: what a trigger of the CRM may do."""
     spin = int(seconds * 4_000_000)
     world.execute(
@@ -44,7 +44,7 @@ def slow_down(world: World, seconds: float = 0.4) -> None:
     )
 
 
-def until(condition, seconds: float = 60) -> None:
+def until(condition, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
@@ -59,7 +59,7 @@ def test_a_signal_ends_the_night_soon_and_a_rerun_goes_on(world: World, tmp_path
     until(lambda: len(world.live()) < whole or running.poll() is not None)
     running.send_signal(number)
     told = time.monotonic()
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=120)
     assert (running.returncode, time.monotonic() - told < 10) == (code, True), err
     assert world.live() & DUE, "nothing was left to be stopped"
     world.execute("DROP TRIGGER slow")
