@@ -51,17 +51,21 @@ class IndustryPreview:
 
 @dataclass(frozen=True, slots=True)
 class NightPreview:
-    """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used."""
+    """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used.
+
+    `unfit`: why the CRM lets no whole calls, or not a component, be purged.
+    """
 
     as_of: date
     industries: Mapping[str, IndustryPreview]
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
+    unfit: Mapping[str, str]
 
     @property
     def needs_person(self) -> bool:
         """Whether somebody must look before such a night could run whole."""
-        return bool(self.broken) or any(industry.waits_for for industry in self.industries.values())
+        return bool(self.broken or self.unfit) or any(industry.waits_for for industry in self.industries.values())
 
 
 def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> NightPreview:
@@ -79,7 +83,7 @@ def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) ->
         for name, count in result.industries.items()
         if name in schedules
     }
-    return NightPreview(as_of, found, result.unscheduled, result.broken)
+    return NightPreview(as_of, found, result.unscheduled, result.broken, result.unfit)
 
 
 def _industry(

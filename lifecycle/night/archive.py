@@ -58,6 +58,7 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
             planned = planned.filter(pc.invert(done))
         total = _done(result) + planned.num_rows
         for some in _batches(planned):
+            lifecycle.crm.refresh()
             written = _archive_batch(lifecycle, cohort, run, some, result)
             if written:
                 _count(result, *written)

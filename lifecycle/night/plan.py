@@ -15,7 +15,7 @@ from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
-from lifecycle.errors import PolicyError
+from lifecycle.errors import PolicyError, SourceError
 from lifecycle.night.archive import equals_or_both_null
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.documents.schedule import Schedule, Schedules
@@ -79,12 +79,16 @@ class IndustryCount:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it."""
+    """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it.
+
+    `unfit`: why the CRM lets no whole calls (CALLS) be purged, or not a component, by its name.
+    """
 
     as_of: date
     industries: Mapping[str, IndustryCount]
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
+    unfit: Mapping[str, str]
 
 
 def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
@@ -93,7 +97,7 @@ def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tu
     require_hold_facts(lifecycle)
     found = {industry: IndustryCount() for industry in schedules.by_industry}
     unscheduled: dict[str, int] = {}
-    result = Survey(as_of, found, unscheduled, lifecycle.policies.broken)
+    result = Survey(as_of, found, unscheduled, lifecycle.policies.broken, unfit_parts(lifecycle))
     return result, _stream(lifecycle, result, unscheduled)
 
 
@@ -109,7 +113,7 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
         done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
         for table in facts.candidates(connection, latest, policies.holds.facts()):
             disposed = dispose_calls(table, policies.schedules, policies.holds, result.as_of)
-            parts = _components(lifecycle, table, disposed, result.as_of)
+            parts = _components(lifecycle, table, disposed, result)
             for industry, count in result.industries.items():
                 ours, of_ours = (
                     found.filter(equals_or_both_null(found["industry"], industry)) for found in (disposed, parts)
@@ -121,11 +125,23 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
         count.complete()
 
 
-def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, as_of: date) -> pa.Table:
-    """What the law says of components that the mapping can reach, of calls that are not due as a whole."""
+def unfit_parts(lifecycle: Lifecycle) -> dict[str, str]:
+    """Why whole calls (CALLS), or a component, cannot be purged from this CRM; nothing of it is planned or archived."""
+    crm = lifecycle.crm
+    found = {name: crm.unfit(None if name == WHOLE_CALLS else name) for name in (WHOLE_CALLS, *crm.source.components)}
+    return {
+        name: "\n".join(f"source {crm.source.source}: {line}" for line in lines)
+        for name, lines in found.items()
+        if lines
+    }
+
+
+def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, result: Survey) -> pa.Table:
+    """What the law says of components that a purge can reach, of calls that are not due as a whole."""
     policies = lifecycle.policies
-    found = dispose_components(facts, policies.schedules, policies.holds, as_of)
-    mapped = pc.is_in(found["component"], pa.array(list(lifecycle.crm.source.components), pa.string()))
+    found = dispose_components(facts, policies.schedules, policies.holds, result.as_of)
+    reached = [name for name in lifecycle.crm.source.components if name not in result.unfit]
+    mapped = pc.is_in(found["component"], pa.array(reached, pa.string()))
     whole = _due(disposed)["call_id"].combine_chunks()
     return found.filter(pc.and_(mapped, pc.invert(pc.is_in(found["call_id"], whole))))
 
@@ -149,7 +165,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     """Plan every industry (or one) for a night.
 
     A plan already made under the same schedule and holds is used again; not where the schedule's change was approved,
-    or its author became known, since then.
+    or its author became known, since then. Raises SourceError where nothing could be purged: nothing is planned then.
     """
     policies = lifecycle.policies
     lifecycle.crm.control.require()
@@ -157,6 +173,8 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
     backgrounds = night_baselines(lifecycle, as_of, wanted)
     result, due = survey_calls(lifecycle, as_of)
+    if WHOLE_CALLS in result.unfit:
+        raise SourceError(result.unfit[WHOLE_CALLS])
     fresh = [s for s in wanted if not _still_good(earlier[s.industry], lifecycle, backgrounds[s.industry], run)]
     revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
     calls = _put_calls(lifecycle, as_of, revisions, due)

@@ -87,10 +87,14 @@ class Component(StrictModel):
 
 
 class Source(StrictModel):
-    """One CRM. `timezone` is the zone of the naive times in the facts; `links` give what a hold reaches a call by."""
+    """One CRM. `timezone` is the zone of the naive times in the facts; `links` give what a hold reaches a call by.
+
+    `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
+    """
 
     source: Name
     dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
+    schemas: tuple[Text, ...] = Field(default=("public",), strict=False)
     facts: Text
     links: Mapping[LinkName, Text] = Field(default_factory=dict)
     timezone: Zone

@@ -13,7 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.database import Database, column_in, plain_bind
-from lifecycle.crm.mapping.source import Part
+from lifecycle.crm.deletions import MeantDeletions, UncomparedDeletion, deletions_counted
+from lifecycle.crm.fingerprint import SchemaChanged, lock_schema, require_fingerprint
+from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.evidence.comparison import CALL_ID
@@ -34,6 +36,15 @@ class SlicePurged:
     set_aside: Mapping[Any, str]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadSchema:
+    """The schema a purger goes by: the mapping, its fingerprint, and how to get a purger that has read all anew."""
+
+    source: Source
+    fingerprint: str
+    anew: Callable[[], "PurgeTransaction"]
+
+
 class _InterferingWrite(Exception):
     """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
 
@@ -46,10 +57,16 @@ class PurgeTransaction:
     """
 
     def __init__(
-        self, database: Database, rows: Rows, facts: Facts, control: ControlTables, kept_as_is: Sequence[str] = ()
+        self,
+        database: Database,
+        rows: Rows,
+        facts: Facts,
+        control: ControlTables,
+        kept_as_is: Sequence[str],
+        schema: ReadSchema,
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
-        self._kept_as_is = kept_as_is
+        self._kept_as_is, self._schema = kept_as_is, schema
 
     def purge(
         self,
@@ -65,7 +82,9 @@ class PurgeTransaction:
         """
         try:
             return self._transaction(keys, keep, note)
-        except (UnreadableCalls, IntegrityError, _InterferingWrite) as error:
+        except SchemaChanged:
+            return self._schema.anew().purge(keys, keep, note)
+        except (UnreadableCalls, IntegrityError, _InterferingWrite, UncomparedDeletion) as error:
             if len(keys) == 1:
                 return SlicePurged((), {}, {keys[0]: _reason(error)})
         half = len(keys) // 2
@@ -79,18 +98,22 @@ class PurgeTransaction:
         keep: ReasonsToKeep,
         note: Callable[[Sequence[Any]], PurgeRow],
     ) -> SlicePurged:
+        dialect, source = self._database.dialect, self._schema.source
         with self._database.writing() as connection:
+            lock_schema(connection, dialect, source)
             locked = self._rows.read(connection, keys, lock=True)
+            require_fingerprint(connection, dialect, source, self._schema.fingerprint)
             reasons = keep(keys, locked, self._facts.of(connection, keys))
             going = [key for key in keys if key not in reasons]
             if not going:
                 return SlicePurged((), {}, reasons)
-            rows = self._delete(connection, locked, going)
+            with deletions_counted(connection, dialect) as meant:
+                rows = self._delete(connection, locked, going, meant)
             self._control.insert(connection, note(going))
         return SlicePurged(tuple(going), rows, reasons)
 
     def _delete(
-        self, connection: sa.Connection, locked: Mapping[str, pa.Table], going: Sequence[Any]
+        self, connection: sa.Connection, locked: Mapping[str, pa.Table], going: Sequence[Any], meant: MeantDeletions
     ) -> dict[str, int]:
         """Children before parents, each row by its own key: only what was compared is deleted, and all of it."""
         chosen = pa.array(going, self._rows.key.type)
@@ -100,7 +123,9 @@ class PurgeTransaction:
                 self._nothing_is_left(connection, [p for p in self._rows.parts if len(p.chain) == 1], going)
             table = locked[part.name]
             name = part.name if part.columns is None else f"{part.name}-cleared"
-            counts[name] = self._remove(connection, part, table.filter(pa.compute.is_in(table[CALL_ID], chosen)))
+            done = self._remove(connection, part, table.filter(pa.compute.is_in(table[CALL_ID], chosen)))
+            (meant.clear if part.cleared or part.columns is not None else meant.delete)(part.table, done)
+            counts[name] = done
             if len(part.chain) > 1:  # found through its parent, which goes next
                 self._nothing_is_left(connection, [part], going)
         return counts
