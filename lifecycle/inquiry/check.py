@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.authority.ssh_signature import find_ssh_keygen, read_signer_files
-from lifecycle.crm.mapping.inspection import mapping_doubts
+from lifecycle.crm.inspection import mapping_doubts
 from lifecycle.crm.references import unmapped_references
 from lifecycle.crm.rights import missing_rights
 from lifecycle.deployment.initialisation import is_warning, recordings_problems
