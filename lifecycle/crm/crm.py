@@ -6,17 +6,17 @@ from typing import Any
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
-from lifecycle.crm.fingerprint import schema_fingerprint
+from lifecycle.crm.mapping.foreign_keys import unmapped_references
 from lifecycle.crm.mapping.live_schema import read_schema, require_database
+from lifecycle.crm.mapping.name_spelling import spell_source
+from lifecycle.crm.mapping.schema_fingerprint import schema_fingerprint
 from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.mapping.unfit_tables import reasons_of, unfit_tables
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction, ReadSchema
 from lifecycle.crm.reading.facts import FactKinds, Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
-from lifecycle.crm.references import unmapped_references
-from lifecycle.crm.search_path import SearchPath, qualified_tables
-from lifecycle.crm.spelling import spell_source
-from lifecycle.crm.unfit import reasons_of, unfit_tables
+from lifecycle.crm.session.search_path import SearchPath, qualified_tables
 from lifecycle.errors import SourceError
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
 

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from lifecycle.crm.search_path import SearchPath, set_search_path
-from lifecycle.crm.sessions import DRIVERS, connect_arguments, pin_session, unpinned_settings
+from lifecycle.crm.session.pinned_settings import DRIVERS, connect_arguments, pin_session, unpinned_settings
+from lifecycle.crm.session.search_path import SearchPath, set_search_path
 from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
 
 _URLS = {

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated_errors
+from lifecycle.crm.mapping.delete_triggers import delete_triggers
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.mapping.unfit_tables import Doubt, unfit_tables
 from lifecycle.crm.reading.file_columns import file_columns
-from lifecycle.crm.triggers import delete_triggers
-from lifecycle.crm.unfit import Doubt, unfit_tables
 
 
 def mapping_doubts(database: Database, source: Source) -> list[Doubt]:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from lifecycle.authority.ssh_signature import find_ssh_keygen, read_signer_files
 from lifecycle.crm.inspection import mapping_doubts
-from lifecycle.crm.references import unmapped_references
-from lifecycle.crm.rights import missing_rights
+from lifecycle.crm.mapping.foreign_keys import unmapped_references
+from lifecycle.crm.mapping.table_rights import missing_rights
 from lifecycle.deployment.initialisation import is_warning, recordings_problems
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError, LifecycleError, PolicyError, SettingsError, SourceError, ToolMissing

@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.database import Database, column_in, plain_bind
-from lifecycle.crm.deletions import MeantDeletions, UncomparedDeletion, deletions_counted
-from lifecycle.crm.fingerprint import SchemaChanged, lock_schema, require_fingerprint
+from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
 from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.purging.deletion_count import MeantDeletions, UncomparedDeletion, deletions_counted
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.evidence.comparison import CALL_ID

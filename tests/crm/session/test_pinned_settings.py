@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
-from lifecycle.crm.sessions import MYSQL, POSTGRESQL, SQLITE
+from lifecycle.crm.session.pinned_settings import MYSQL, POSTGRESQL, SQLITE
 from lifecycle.errors import DatabaseError, SettingsError
 from tests.crm.conftest import TIMES, purge_row, read
 from tests.roles import as_role

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated_errors
+from lifecycle.crm.mapping.foreign_keys import TREE, home_schema, place_of, tree_values
+from lifecycle.crm.mapping.name_spelling import table_folding
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.references import TREE, home_schema, place_of, tree_values
-from lifecycle.crm.spelling import table_folding
 
 
 @dataclass(frozen=True, slots=True)

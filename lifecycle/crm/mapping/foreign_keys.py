@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from lifecycle.crm.database import Database, translated_errors
+from lifecycle.crm.mapping.name_spelling import Fold, column_folding, fold_ascii, table_folding
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.spelling import Fold, column_folding, fold_ascii, table_folding
 from lifecycle.errors import SourceError
 
 Place = tuple[str, str]

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from lifecycle.crm.references import unmapped_references
+from lifecycle.crm.mapping.foreign_keys import unmapped_references
 from lifecycle.errors import SourceError
 from tests.crm.conftest import Made, purge
 

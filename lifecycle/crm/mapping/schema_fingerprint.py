@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from lifecycle.crm.mapping.foreign_keys import NO_PROCESS, TREE, home_schema, innodb_keys, place_of, tree_values
+from lifecycle.crm.mapping.name_spelling import table_folding
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.references import NO_PROCESS, TREE, home_schema, innodb_keys, place_of, tree_values
-from lifecycle.crm.spelling import table_folding
 
 
 class SchemaChanged(Exception):
