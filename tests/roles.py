@@ -30,7 +30,8 @@ def product_url(url: str, source: Source | None = None) -> str:
     with engine.connect() as connection:
         there = set(_tables(connection, mapped, source.schemas))
         mapped |= {f"{schema}.{name}" for schema in source.schemas for name in mapped}
-        for statement in statements(connection.dialect.name, mapped & there, there, str(engine.url.database)):
+        database = str(engine.url.database)
+        for statement in statements(connection.dialect.name, mapped & there, there, database, source.control):
             _execute(connection, statement)
         if connection.dialect.name == "postgresql":
             for schema in {name.partition(".")[0] for name in there if "." in name}:
@@ -46,23 +47,32 @@ def as_role(url: str) -> str:
     return parsed.set(username=ROLE, password=PASSWORD).render_as_string(hide_password=False)
 
 
-def statements(dialect: str, mapped: Collection[str], tables: Collection[str], database: str) -> Iterator[str]:
-    """The README's statements for a dialect, about these tables of a database."""
+def as_administrator(url: str) -> str:
+    """The other way round."""
+    parsed = sa.make_url(url)
+    name = {"postgresql": "postgres", "mysql": "root"}[parsed.get_backend_name()]
+    return parsed.set(username=name, password="").render_as_string(hide_password=False)
+
+
+def statements(
+    dialect: str, mapped: Collection[str], tables: Collection[str], database: str, control: str
+) -> Iterator[str]:
+    """The README's statements for a dialect, about these tables of a database, and control tables of that name."""
     text = README.read_text("utf-8")
     here, there = text.index("CREATE ROLE lifecycle"), text.index("CREATE USER lifecycle")
     part = text[here:there] if dialect == "postgresql" else text[there:]
     for statement in _STATEMENT.findall(f"    {part}"):
         grant = _GRANT.fullmatch(statement)
         if grant is None or "*.*" in statement:
-            yield statement.replace("'…'", f"'{PASSWORD}'")
+            yield statement.replace("'…'", f"'{PASSWORD}'").replace("SCHEMA lifecycle", f"SCHEMA {control}")
         elif dialect == "postgresql":
             chosen = tables if grant["rights"] == "SELECT" else mapped
             named = ", ".join(map(_quoted, sorted(chosen)))
             if named:
                 yield f"GRANT {grant['rights']} ON {named} TO {ROLE}"
         elif "lifecycle_" in grant["tables"]:
-            for name in ("purges", "requests", "leaves", "places", "checkpoints"):
-                yield f"GRANT {grant['rights']} ON `{database}`.lifecycle_{name} TO {ROLE}"
+            for name in ("purges", "requests", "leaves", "places", "checkpoints", "source"):
+                yield f"GRANT {grant['rights']} ON `{database}`.{control}_{name} TO {ROLE}"
         else:
             for name in sorted(set(tables) - set(mapped) if grant["rights"] == "SELECT" else mapped):
                 where = name if "." in name else f"`{database}`.`{name}`"

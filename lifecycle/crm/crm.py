@@ -26,7 +26,8 @@ class Crm:
 
     def __init__(self, database: Database, source: Source, kinds: FactKinds) -> None:
         self.database, self._mapping, self._kinds = database, source, kinds
-        self.control = ControlTables(database)
+        self.control = ControlTables(database, source.source, source.control)
+        database.lease_scope = source.control
         tables = [part.table for part in source.parts()]
         database.look_in(SearchPath(source.schemas, qualified_tables(source.schemas, tables)))
         require_database(database, source)
@@ -73,11 +74,17 @@ class Crm:
         except SourceError as error:
             return [str(error), *unfit]
 
+    def unfit_parts(self) -> dict[str | None, str]:
+        """Why whole calls (None), or a component, by its name, cannot be purged; nothing of it is to be archived."""
+        found = {name: self.unfit(name) for name in (None, *self.source.components)}
+        said = {name: [f"source {self.source.source}: {line}" for line in lines] for name, lines in found.items()}
+        return {name: "\n".join(lines) for name, lines in said.items() if lines}
+
     def require_fit(self, component: str | None = None) -> None:
         """Raise SourceError while a deletion could reach an unarchived row, or stick."""
-        problems = self.unfit(component)
-        if problems:
-            raise SourceError("\n".join(f"source {self.source.source}: {problem}" for problem in problems))
+        problem = self.unfit_parts().get(component)
+        if problem:
+            raise SourceError(problem)
 
     def purger(self, component: str | None = None) -> PurgeTransaction:
         """The one that deletes whole calls, or one component of them. Raises SourceError as `require_fit` does."""

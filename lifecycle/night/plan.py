@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -81,7 +82,8 @@ class IndustryCount:
 class Survey:
     """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it.
 
-    `unfit`: why the CRM lets no whole calls (CALLS) be purged, or not a component, by its name.
+    `unfit`: why the CRM lets no whole calls (WHOLE_CALLS) be purged, or not a component, by its name.
+    `left_out`: what nobody can act on, a call's key or a request, and why. It stays, and the others go on.
     """
 
     as_of: date
@@ -89,6 +91,7 @@ class Survey:
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
     unfit: Mapping[str, str]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
@@ -97,7 +100,7 @@ def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tu
     require_hold_facts(lifecycle)
     found = {industry: IndustryCount() for industry in schedules.by_industry}
     unscheduled: dict[str, int] = {}
-    result = Survey(as_of, found, unscheduled, lifecycle.policies.broken, unfit_parts(lifecycle))
+    result = Survey(as_of, found, unscheduled, lifecycle.policies.broken, _unfit(lifecycle))
     return result, _stream(lifecycle, result, unscheduled)
 
 
@@ -121,19 +124,22 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
                 yield industry, count.add(ours, of_ours, result.as_of)
             done += disposed.num_rows
             lifecycle.progress("candidates judged", done, 0)
+        result.left_out.update(left_out(lifecycle, connection))
     for count in result.industries.values():
         count.complete()
 
 
-def unfit_parts(lifecycle: Lifecycle) -> dict[str, str]:
-    """Why whole calls (CALLS), or a component, cannot be purged from this CRM; nothing of it is planned or archived."""
-    crm = lifecycle.crm
-    found = {name: crm.unfit(None if name == WHOLE_CALLS else name) for name in (WHOLE_CALLS, *crm.source.components)}
-    return {
-        name: "\n".join(f"source {crm.source.source}: {line}" for line in lines)
-        for name, lines in found.items()
-        if lines
-    }
+def left_out(lifecycle: Lifecycle, connection: Any) -> Iterator[tuple[str, str]]:
+    """What was met on the way and nobody can act on: keys that name no call, requests of no day."""
+    for key in sorted(lifecycle.crm.facts.unnameable):
+        yield f"call {key}", f"its key is no {lifecycle.crm.rows.key.type}: nobody can name it, so it stays"
+    for name, call, found in lifecycle.crm.control.requests.malformed(connection):
+        problem = f"received_on: expected a date, found {found!r}; it is not acted on"
+        yield f"request {name} for call {call}", problem
+
+
+def _unfit(lifecycle: Lifecycle) -> dict[str, str]:
+    return {name or WHOLE_CALLS: reason for name, reason in lifecycle.crm.unfit_parts().items()}
 
 
 def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, result: Survey) -> pa.Table:

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 import yaml
 
 from lifecycle.crm.mapping import source as module
+from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.sample import demo_schema, sample_calls
 from tests.cli.conftest import NIGHT, Place, Run_
 from tests.deployment.test_policy_folder import git
 from tests.policy.build import months_later
+from tests.roles import product_url
 from tests.servers import Postgres
 
 AS_OF = ("--as-of", NIGHT.isoformat())
@@ -363,7 +365,8 @@ def test_a_key_is_typed_as_text_whatever_its_type(
     facts = "SELECT id AS call_id, 'Banking' AS industry, ended_at FROM calls"
     mapping = {"source": "own", "dialects": ["postgresql"], "facts": facts, "timezone": "UTC"}
     (place.folder / "own.yaml").write_text(json.dumps(mapping | {"call": {"table": "calls", "key": "id"}}))
-    monkeypatch.setenv("LIFECYCLE_CRM_URL", url)
+    source = read_source(str(place.folder / "own.yaml"))
+    monkeypatch.setenv("LIFECYCLE_CRM_URL", product_url(url, source))
     monkeypatch.setenv("LIFECYCLE_SOURCE", "own.yaml")
     found = lifecycle("explain", typed or key.strip("'"), "--json").json
     assert found["call_id"] == key.strip("'")
@@ -378,3 +381,16 @@ def test_explain_of_a_live_call_needs_no_store(lifecycle: Run_, place: Place, mo
     monkeypatch.setenv("LIFECYCLE_STORE", "file:///proc/nowhere/store")
     assert lifecycle("explain", call).code == 0
     assert lifecycle("plan").code in (0, 1)
+
+
+def test_discover_lists_what_names_a_call(lifecycle: Run_, place: Place) -> None:
+    call = place.sql("SELECT call_id FROM notes JOIN call_deals ON call_id = parent_id LIMIT 1")[0][0]
+    place.sql("CREATE TABLE trackers (id INTEGER PRIMARY KEY, item VARCHAR(40))")
+    place.sql("INSERT INTO trackers (item) VALUES (?)", [call])
+    said = lifecycle("discover", call, "--json")
+    unmapped = [(one["table"], one["column"]) for one in said.json["columns"] if one["sure"] and not one["mapped"]]
+    assert (said.code, unmapped, said.json["not_searched"]) == (1, [("trackers", "item")], {})
+    shown = lifecycle("discover", call).out
+    assert "trackers" in shown
+    assert "NO" in shown
+    assert lifecycle("discover", "no-such-call").code == 2

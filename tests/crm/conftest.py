@@ -21,7 +21,7 @@ class Made:
     """One empty database of one kind, and the mapping laid over it."""
 
     def __init__(self, url: str, folder: Any) -> None:
-        self.url, self.folder = url, folder
+        self.url, self._folder = url, folder
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
         self.dialect = self.engine.dialect.name
 
@@ -45,7 +45,7 @@ class Made:
         schemas: str = "[public]",
     ) -> Crm:
         """The CRM behind a mapping with calls in `t`; facts by default name the calls only."""
-        path = self.folder / "mapped.yaml"
+        path = self._folder / "mapped.yaml"
         facts = facts or f"SELECT {key} AS call_id, 'x' AS industry FROM {table}"
         lines = [
             "source: mapped",

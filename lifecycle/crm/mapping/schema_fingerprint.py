@@ -62,7 +62,7 @@ UNION SELECT 'rule', r.oid::text, r.rulename::text, r.xmin::text FROM tree t
 UNION SELECT 'policy', p.oid::text, p.polname::text, p.xmin::text FROM tree t
   JOIN pg_catalog.pg_policy p ON p.polrelid = t.oid
 ORDER BY 1, 2, 3, 4"""
-_SQLITE = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name NOT GLOB 'lifecycle_*' ORDER BY 1, 2"
+_SQLITE = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name NOT GLOB :ours ORDER BY 1, 2"
 _MYSQL_TABLE = """SELECT ENGINE, TABLE_TYPE, CREATE_OPTIONS, TABLE_COLLATION FROM information_schema.TABLES
 WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :table"""
 _MYSQL_COLUMNS = """SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLUMN_DEFAULT, CHARACTER_SET_NAME,
@@ -78,8 +78,8 @@ def _rows_of_postgresql(connection: sa.Connection, source: Source) -> Sequence[A
     return connection.execute(sa.text(_POSTGRESQL), tree_values(list(places))).fetchall()
 
 
-def _rows_of_sqlite(connection: sa.Connection, _source: Source) -> Sequence[Any]:
-    return connection.execute(sa.text(_SQLITE)).fetchall()
+def _rows_of_sqlite(connection: sa.Connection, source: Source) -> Sequence[Any]:
+    return connection.execute(sa.text(_SQLITE), {"ours": f"{source.control}_*"}).fetchall()
 
 
 def _rows_of_mysql(connection: sa.Connection, source: Source) -> Sequence[Any]:

@@ -39,7 +39,7 @@ def as_the_role(made: Made) -> list[str]:
     from tests.crm.conftest import TIMES
     from tests.roles import as_role
 
-    crm = Crm(open_database(as_role(made.url)), read_source(str(made.folder / "mapped.yaml")), TIMES)
+    crm = Crm(open_database(as_role(made.url)), read_source(str(made._folder / "mapped.yaml")), TIMES)
     crm.control.create()
     return crm.unfit()
 
