@@ -50,6 +50,8 @@ def as_role(url: str) -> str:
 def as_administrator(url: str) -> str:
     """The other way round."""
     parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return url
     name = {"postgresql": "postgres", "mysql": "root"}[parsed.get_backend_name()]
     return parsed.set(username=name, password="").render_as_string(hide_password=False)
 

@@ -12,7 +12,7 @@ from lifecycle.crm.mapping.source import read_source
 from lifecycle.errors import DatabaseError, SourceError
 from tests.builders import CLOCK
 from tests.crm.conftest import purge_row
-from tests.roles import product_url
+from tests.roles import as_administrator, product_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
@@ -32,8 +32,11 @@ def test_an_installation_from_before_the_ledger_is_told_to_run_init_and_keeps_it
     control.create()
     with control._database.writing() as connection:
         control.insert(connection, purge_row(["c-1"]))
+    engine = sa.create_engine(as_administrator(control._database.engine.url.render_as_string(hide_password=False)))
+    with engine.begin() as connection:
         for table in (control.places.leaves, control.places.places, control.places.checkpoints):
             table.drop(connection)
+    engine.dispose()
     with pytest.raises(SourceError, match="Run `lifecycle init` once"):
         control.require()
     control.create()
