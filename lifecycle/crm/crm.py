@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
@@ -13,11 +15,13 @@ from lifecycle.crm.mapping.schema_fingerprint import schema_fingerprint
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.unfit_tables import reasons_of, unfit_tables
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction, ReadSchema
+from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.reading.facts import FactKinds, Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.crm.session.search_path import SearchPath, qualified_tables
 from lifecycle.errors import SourceError
+from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
 
@@ -92,7 +96,27 @@ class Crm:
         self.require_fit(component)
         as_is = [self.source.call.modified] if self.source.call.modified else []
         schema = ReadSchema(self.source, self.fingerprint, lambda: self.refresh().purger(component))
-        return PurgeTransaction(self.database, self.rows_of(component), self.facts, self.control, as_is, schema)
+        rows = self.rows_of(component)
+        return PurgeTransaction(self.database, rows, self.facts, self.control, schema, as_is, self.rows)
+
+    def read_whole(
+        self, keys: Sequence[Any], component: str | None, most: int
+    ) -> tuple[dict[str, pa.Table], dict[Any, str]]:
+        """Every row of the named calls under one snapshot, and the calls of which no copy can be made of it, and why.
+
+        Raises UnreadableCalls, and CallsTooLarge beyond `most` bytes.
+        """
+        rows = self.rows_of(component)
+        with self.database.reading() as connection:
+            tables = rows.read(connection, keys, most)
+            found = set(tables["calls"][CALL_ID].to_pylist())
+            missing = [key for key in keys if key not in found]
+            why: dict[Any, str] = dict.fromkeys(missing, "gone: deleted from the CRM by somebody else since the plan")
+            spelled = rows.spelled(connection, missing)
+        why |= dict.fromkeys(spelled, "renamed: the CRM writes its key otherwise than its facts do, or did at the plan")
+        empty = (found & set(keys)) - rows.having(tables)
+        why |= dict.fromkeys(empty, "empty: its facts say that it is there, and the mapping finds nothing of it")
+        return tables, why | named_twice(tables["calls"])
 
     def files_of(self, component: str | None) -> list[FileColumns]:
         """Where the rows of whole calls, or of one component, name files outside the database."""

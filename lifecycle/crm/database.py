@@ -14,20 +14,24 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from lifecycle.crm.session.pinned_settings import DRIVERS, connect_arguments, pin_session, unpinned_settings
+from lifecycle.crm.refusals import refused
+from lifecycle.crm.session.pinned_settings import (
+    DRIVERS,
+    LOCK_SECONDS,
+    connect_arguments,
+    pin_session,
+    unpinned_settings,
+)
 from lifecycle.crm.session.search_path import SearchPath, set_search_path
-from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
+from lifecycle.errors import LeaseTaken, SettingsError
 
 _URLS = {
     "postgresql": "postgresql+psycopg://user:password@host/database (extra: postgresql)",
     "mysql": "mysql+pymysql://user:password@host/database (extra: mysql)",
     "sqlite": "sqlite:///path/to/file.db",
 }
-_MENDED_BY_HAND = ("28", "3D", "3F", "42")
-"""SQLSTATE classes of what is the same on every try: no such user, database, schema; syntax, names and rights."""
-_MYSQL_MENDED_BY_HAND = {1044, 1045, 1046, 1049, 1054, 1064, 1142, 1143, 1146, 1227, 1370}
 
 _NOW = {
     "postgresql": "SELECT extract(epoch FROM pg_catalog.clock_timestamp())",
@@ -82,15 +86,22 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, patience: int = LOCK_SECONDS) -> Iterator[sa.Connection]:
         """One transaction that sees what others committed once it holds its locks; commits on leaving.
+
+        `patience`: how many seconds it waits for one lock. Not on SQLite, where the file is locked, and nothing else.
 
         MySQL stays at REPEATABLE READ: its gap locks keep new children from slipping in, and its snapshot is taken
         at the first plain read, which comes after the locks. SQLite locks the whole file at once.
         """
         level = {"postgresql": "READ COMMITTED", "mysql": "REPEATABLE READ"}.get(self.dialect)
         options: dict[str, Any] = {"isolation_level": level} if level else {"lifecycle_immediate": True}
-        with translated_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            translated_errors(),
+            self.engine.connect().execution_options(**options) as connection,
+            self._waiting(connection, patience),
+            connection.begin(),
+        ):
             yield connection
 
     def now(self) -> datetime | None:
@@ -101,6 +112,22 @@ class Database:
         with self.reading() as connection:
             seconds = connection.scalar(sa.text(statement))
         return datetime.fromtimestamp(float(seconds), UTC)
+
+    @contextmanager
+    def _waiting(self, connection: sa.Connection, patience: int) -> Iterator[None]:
+        """The session waits so long for a lock, and as long as every other afterwards."""
+        if patience == LOCK_SECONDS or self.dialect == "sqlite":
+            yield
+            return
+        name = {"postgresql": "lock_timeout = '{}s'", "mysql": "innodb_lock_wait_timeout = {}"}[self.dialect]
+        connection.exec_driver_sql(f"SET {name.format(patience)}")
+        connection.commit()
+        try:
+            yield
+        finally:
+            with suppress(SQLAlchemyError):  # a session that is lost keeps nothing
+                connection.exec_driver_sql(f"SET {name.format(LOCK_SECONDS)}")
+                connection.commit()
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
@@ -214,7 +241,7 @@ def _element(value: Any) -> str:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn the driver's errors into DatabaseError: the first line of what the database said, and nothing bound.
+    """Turn the driver's errors into DatabaseError: see `refusals`.
 
     An IntegrityError passes as it is: it is about one row, and the purger finds out which.
     """
@@ -222,19 +249,8 @@ def translated_errors() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except DBAPIError as error:
-        said = str(error.orig).strip().splitlines()[0] if error.orig is not None else type(error).__name__
-        again = "It will on every try: mend it first" if _is_lasting(error.orig) else "A rerun is safe"
-        raise DatabaseError(f"the CRM database refused: {said}. {again}") from error
     except SQLAlchemyError as error:
-        raise DatabaseError(f"the CRM database could not be used: {type(error).__name__}. A rerun is safe") from error
-
-
-def _is_lasting(error: BaseException | None) -> bool:
-    """Whether the database says so every time, as far as its code tells."""
-    state = str(getattr(error, "sqlstate", None) or "")
-    number = error.args[0] if error is not None and error.args else None
-    return state.startswith(_MENDED_BY_HAND) or number in _MYSQL_MENDED_BY_HAND
+        raise refused(error) from error
 
 
 def _text(body: bytes) -> str:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from lifecycle.crm.database import Database, translated_errors
+from lifecycle.crm.mapping.live_schema import parent_table
 from lifecycle.crm.mapping.name_spelling import Fold, column_folding, fold_ascii, table_folding
 from lifecycle.crm.mapping.source import Source
 from lifecycle.errors import SourceError
@@ -43,6 +44,9 @@ def unmapped_references(database: Database, source: Source, component: str | Non
         deleted = {place for place, part in parts if not part.detach and part.columns is None}
         children = [(place, part.chain[-1]) for place, part in parts if part.chain]
         some = {(place, fold_column(column)) for place, child in children for column in child.match}
+        # A link to a row that hangs on it, such as a message's: where the key does nothing, it refuses what it names.
+        above = [(place_of(parent_table(source, part), home, fold), part.chain[-1]) for _, part in parts if part.chain]
+        some |= {(place, fold_column(up)) for place, child in above for up in child.match.values()}
         whole = {(place, fold_column(column)) for place, child in children if not child.where for column in child.match}
         keys = foreign_keys_to(connection, database.dialect, sorted(deleted), fold)
     problems = []

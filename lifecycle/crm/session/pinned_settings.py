@@ -12,6 +12,9 @@ from lifecycle.errors import DatabaseError
 DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql", "sqlite": "pysqlite"}
 """The drivers whose values the tests hold against the database's own client program. Others round or drop some."""
 
+LOCK_SECONDS = 30
+"""How long a session waits for a lock, where nothing else is said."""
+
 POSTGRESQL = {
     "client_encoding": "UTF8",
     "DateStyle": "ISO, MDY",
@@ -26,7 +29,7 @@ POSTGRESQL = {
     "array_nulls": "on",
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
-    "lock_timeout": "30s",
+    "lock_timeout": f"{LOCK_SECONDS}s",
 }
 MYSQL = {
     "time_zone": "+00:00",
@@ -42,8 +45,8 @@ MYSQL = {
     "default_week_format": 0,
     "lc_time_names": "en_US",
     "completion_type": "NO_CHAIN",
-    "innodb_lock_wait_timeout": 30,
-    "lock_wait_timeout": 30,
+    "innodb_lock_wait_timeout": LOCK_SECONDS,
+    "lock_wait_timeout": LOCK_SECONDS,
     "innodb_snapshot_isolation": 0,  # MariaDB
 }
 SQLITE = {

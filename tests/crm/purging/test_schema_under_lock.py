@@ -105,7 +105,7 @@ def test_nobody_changes_the_mapped_tables_while_a_transaction_holds_its_locks(ma
     wait = "SET lock_timeout = '300ms'" if kind == "postgresql" else "SET lock_wait_timeout = 1"
     with crm.database.writing() as connection:
         lock_schema(connection, crm.database.dialect, crm.source)
-        crm.rows.read(connection, [1], lock=True)
+        crm.rows.lock(connection, [1])
         with pytest.raises(sa.exc.OperationalError, match=r"(?i)lock"):
             made.run(wait, change)
 
