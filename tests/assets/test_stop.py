@@ -88,7 +88,7 @@ def test_the_stop_switch_ends_a_run_between_two_transactions(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lifecycle.night.purge.SLICE_CALLS", 1)
-    real = purge_transaction.PurgeTransaction.purge
+    real = purge_transaction.PurgeTransaction.purge_groups
 
     def then_stop(self, *arguments, **named):
         done = real(self, *arguments, **named)
@@ -96,7 +96,7 @@ def test_the_stop_switch_ends_a_run_between_two_transactions(
         opened.crm.control.stops.stop("a person", opened.now(), "")
         return done
 
-    monkeypatch.setattr(purge_transaction.PurgeTransaction, "purge", then_stop)
+    monkeypatch.setattr(purge_transaction.PurgeTransaction, "purge_groups", then_stop)
     stopped = night(instance)
     assert (stopped.exit_code, stopped.failures, stopped.waiting) == (1, [], 0)
     assert len(set(DUE) - world.live()) == 1
