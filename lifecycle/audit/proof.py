@@ -15,6 +15,7 @@ from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.tiles import inclusion_proof
 from lifecycle.ledger.anchors import cosigned_checkpoint
+from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.log import Log, PublishedCheckpoint
 from lifecycle.policy.canonical import canonical_json
 
@@ -67,15 +68,13 @@ def certify_deletions(lifecycle: Lifecycle, wanted: str) -> dict[str, Any]:
 
 
 def _of_batch(log: Log, published: PublishedCheckpoint, batch: str) -> Iterator[CertifiedDeletion]:
-    text, destroyed = canonical_json({"batch": batch})[1:-1], None
-    found = []
-    for index, body in enumerate(log.leaves(0, published.size, published.size)):
-        if text in body:
-            record = read_leaf(f"leaf {index}", body)
-            if record["kind"] == "purged":
-                found.append((index, record))
-            elif record["kind"] == "destroyed":
-                destroyed = record
+    destroyed, found = None, []
+    for index, body in LeafIndex(log, published).of_batch(batch):
+        record = read_leaf(f"leaf {index}", body)
+        if record["kind"] == "purged":
+            found.append((index, record))
+        elif record["kind"] == "destroyed":
+            destroyed = record
     yield from (CertifiedDeletion(index, record, destroyed) for index, record in found)
 
 

@@ -1,7 +1,7 @@
 """`verify` and `record`: what the archive and the record are worth, in words. The reading is the steps'."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -9,7 +9,11 @@ from lifecycle.audit.whole_audit import AuditReport, audit_archive_and_ledger
 from lifecycle.cli.options import AsJson, CallId, open_lifecycle
 from lifecycle.cli.output import format_bytes, print_json, print_sentence, progress_bar
 from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
+from lifecycle.night.anchor_audit import AnchorAudit, audit_anchors
 
+OfAnchors = Annotated[
+    bool, typer.Option("--anchors", help="Also hold the ledger against every checkpoint that the anchors kept.")
+]
 _LISTED = 50
 
 
@@ -19,19 +23,24 @@ def register(app: typer.Typer) -> None:
     app.command("record")(record)
 
 
-def verify(json_output: AsJson = False) -> None:
+def verify(anchors: OfAnchors = False, json_output: AsJson = False) -> None:
     """Read archive and ledger back whole; say what is damaged or missing.
 
-    Holds them against each other and the CRM, and changes nothing. Says what is damaged or missing; which archived
-    calls somebody deleted without a record; which purged calls are back. Exit 1 where there is any of it.
+    Holds every leaf against the manifest, object, row and plan it names, the CRM's purge rows against the leaves, and
+    all of it against the CRM; changes nothing. Says what is damaged or missing; which archived calls somebody deleted
+    without a record; which purged calls are back. Exit 1 where there is any of it, or something could not be compared.
     """
     with progress_bar(json_output) as draw:
-        found = audit_archive_and_ledger(open_lifecycle(draw))
+        lifecycle = open_lifecycle(draw)
+        found = audit_archive_and_ledger(lifecycle)
+        outside = audit_anchors(lifecycle) if anchors else None
     if json_output:
-        print_json(_plain(found))
+        print_json(_plain(found) | ({"anchors": vars(outside)} if outside else {}))
     else:
         _tell(found)
-    raise typer.Exit(0 if found.sound else 1)
+        if outside:
+            _tell_anchors(outside)
+    raise typer.Exit(0 if found.sound and (outside is None or outside.sound) else 1)
 
 
 def record(call: CallId, json_output: AsJson = False) -> None:
@@ -108,7 +117,9 @@ def _tell(found: AuditReport) -> None:
     archived = ", ".join([whole, *(f"{count} {name}" for name, count in sorted(calls.components.items()))])
     print_sentence(f"{found.batches} batches read back whole and proved: {archived}; {format_bytes(found.bytes)}.")
     print_sentence(f"Of these {calls.recorded} are purged and on record, {calls.live} are in the CRM.")
+    _tell_compared(found)
     _list("Damaged or missing", [f"{key}: {reason}" for key, reason in found.damaged.items()], "bold red")
+    _list("Could not be compared", [f"{key}: {reason}" for key, reason in found.uncompared.items()], "bold red")
     _list("Vanished: archived, not in the CRM, and on no record", calls.vanished, "bold red")
     _list("Returned: on record as purged, and in the CRM again", calls.returned, "bold red")
     _list("Note: objects that no manifest names, left by runs that died or being written now", found.orphans, "")
@@ -128,6 +139,27 @@ def _tell(found: AuditReport) -> None:
         "Archive and ledger are sound." if found.sound else "Archive and ledger are NOT sound.",
         "green" if found.sound else "bold red",
     )
+
+
+def _tell_compared(found: AuditReport) -> None:
+    """What was held against what, and how many of each."""
+    count = found.compared
+    print_sentence(
+        f"Compared: {count['leaves']} deletion records of the ledger with their manifest, object and row, "
+        f"{count['opened']} of them opened with their key and held against the row's digest; "
+        f"{count['purge rows']} purge rows with their records, byte for byte; {count['notes']} notes with their leaf; "
+        f"{count['planned']} archived calls with the plan that named them; "
+        f"{count['checkpoints']} checkpoints that the database saw with the ledger of today."
+    )
+
+
+def _tell_anchors(found: AnchorAudit) -> None:
+    for name, count in found.compared.items():
+        print_sentence(f"Anchor {name}: today's ledger was held against {count} checkpoints that it kept.")
+    _list("Anchors contradict the ledger", [f"{key}: {reason}" for key, reason in found.damaged.items()], "bold red")
+    _list("Anchors could not be asked", [f"{key}: {reason}" for key, reason in found.uncompared.items()], "bold red")
+    if found.sound:
+        print_sentence("The ledger goes on from everything that the anchors kept.", "green")
 
 
 def _kinds(found: AuditReport) -> str:
@@ -161,6 +193,8 @@ def _plain(found: AuditReport) -> dict[str, Any]:
         "unsealed": found.unsealed,
         "ledger": _plain_ledger(found),
         "files_waiting": found.files_waiting,
+        "compared": dict(sorted(found.compared.items())),
+        "uncompared": found.uncompared,
     }
 
 

@@ -8,7 +8,7 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import CallNames, call_id_text, read_records
 from lifecycle.evidence.leaf import read_leaf
-from lifecycle.evidence.merkle import TILE_WIDTH
+from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.legacy_records import all_entries
 from lifecycle.ledger.log import LEDGER
 
@@ -60,17 +60,13 @@ def _records(lifecycle: Lifecycle, name: str) -> Iterator[DeletionOnRecord]:
 
 
 def _logged(lifecycle: Lifecycle, names: CallNames) -> Iterator[DeletionOnRecord]:
-    """Every bundle is read, but only a leaf that holds a commitment of ours is parsed."""
+    """The leaves that name the call, found by the index."""
     log = lifecycle.log()
     published = log.published()
-    wanted = [text.encode() for text in names.commitments]
-    for number in range(-(-published.size // TILE_WIDTH) if published else 0):
-        assert published is not None
-        for place, body in enumerate(log.bundle(number, published.size)):
-            if any(text in body for text in wanted):
-                record = read_leaf(f"leaf {number * TILE_WIDTH + place}", body)
-                if record["kind"] == "purged" and (name := names.of(record)):
-                    yield DeletionOnRecord(record, f"{LEDGER}checkpoint", name, number * TILE_WIDTH + place, body)
+    for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
+        record = read_leaf(f"leaf {index}", body)
+        if record["kind"] == "purged" and (name := names.of(record)):
+            yield DeletionOnRecord(record, f"{LEDGER}checkpoint", name, index, body)
 
 
 def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import manifest_keys, read_manifest
-from lifecycle.archive.plans import planned_nights, read_cohort, read_plans
+from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_manifest
+from lifecycle.archive.plans import last_planned_night, plans_of_night, read_cohort, read_plans
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import PolicyError
 from lifecycle.evidence.deletion import call_id_text
@@ -70,8 +70,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
     plans = [
         found[-1] for name in lifecycle.policies.schedules.by_industry if (found := read_plans(store, night, name))
     ]
-    before = [day for name in lifecycle.policies.schedules.by_industry for day in planned_nights(store, name)]
-    last = max((day for day in before if day < night), default=None)
+    last = last_planned_night(store, night, lifecycle.policies.schedules.by_industry)
     outcome = _outcome(lifecycle, last) if last else Reconciliation()
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
@@ -91,9 +90,13 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
 
 
 def _outcome(lifecycle: Lifecycle, night: date) -> Reconciliation:
-    """The batches of one night against the CRM and the record."""
+    """The batches of one night against the CRM and the record: those of the cohorts that its plans name."""
     result = Reconciliation()
-    for key in manifest_keys(lifecycle.store):
+    plans = [
+        plan for name in plans_of_night(lifecycle.store, night) for plan in read_plans(lifecycle.store, night, name)
+    ]
+    cohorts = sorted({cohort_prefix(plan.industry, cohort.cutoff) for plan in plans for cohort in plan.cohorts})
+    for key in (key for prefix in cohorts for key in manifest_keys(lifecycle.store, prefix)):
         if f"/{night}-" in key:  # a batch is named after its night
             manifest: Manifest = read_manifest(lifecycle.store, key)[0]
             reconcile_batch(lifecycle, manifest, tables_to_reconcile(lifecycle.store, manifest), result)

@@ -21,6 +21,8 @@ VERIFY_KEYS = [
     "unsealed",
     "ledger",
     "files_waiting",
+    "compared",
+    "uncompared",
 ]
 
 
