@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from lifecycle.audit.anchor_audit import AnchorAudit, audit_anchors
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LedgerError
 from lifecycle.ledger.log import CHECKPOINT
 from lifecycle.night.anchor import anchors_set
-from lifecycle.night.anchor_audit import AnchorAudit, audit_anchors
 
 _SINCE = timedelta(days=1)
 

@@ -10,6 +10,8 @@ from itertools import groupby
 
 from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, read_batch, read_manifest
 from lifecycle.archive.recording_files import verify_file
+from lifecycle.audit.batch_audit import BatchAudit
+from lifecycle.audit.ledger_audit import LedgerSurvey, survey_ledger
 from lifecycle.audit.restored_calls import purges_unknown_to_database, restored_calls
 from lifecycle.crm.control.ledger_queue import PURGE
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -17,8 +19,6 @@ from lifecycle.errors import LifecycleError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import call_id_text, read_records
 from lifecycle.ledger.legacy_records import DELETIONS, entries_key
 from lifecycle.ledger.log import CHECKPOINT, PublishedCheckpoint
-from lifecycle.night.batch_audit import BatchAudit
-from lifecycle.night.ledger_audit import LedgerSurvey, survey_ledger
 from lifecycle.night.reconciliation import Reconciliation, label_calls
 from lifecycle.night.verify import verify_batch
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lifecycle.audit.anchor_audit import AnchorAudit, audit_anchors
 from lifecycle.audit.whole_audit import AuditReport, audit_archive_and_ledger
 from lifecycle.cli.options import AsJson, CallId, open_lifecycle
 from lifecycle.cli.output import format_bytes, print_json, print_sentence, progress_bar
 from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
-from lifecycle.night.anchor_audit import AnchorAudit, audit_anchors
 
 OfAnchors = Annotated[
     bool, typer.Option("--anchors", help="Also hold the ledger against every checkpoint that the anchors kept.")

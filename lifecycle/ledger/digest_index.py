@@ -1,12 +1,12 @@
 """A lookup index in the store: sorted digests, each with the number it stands for, in objects that are never changed.
 
 The numbers fall into ranges of 1,024. Once a range is complete its digests are one object; sixteen ranges are merged
-into one of the next level, which is cut by the digests' first hex digit into sixteen parts, and so on. So a lookup reads
-one small object a range, at most fifteen ranges a level, and what is behind the last complete range elsewhere.
+into one of the next level, which is cut by the digests' first hex digit into sixteen parts, and so on. So a lookup
+reads one small object a range, at most fifteen ranges a level, and what is behind the last complete range elsewhere.
 
 It is derived, and never believed: a number it gives is looked at; an object of it that is lost or cut costs time only.
-Which digests, and what the numbers are, is the caller's: leaves of the ledger for `leaf_index`. Give digests under a key
-where what they name must not be found by guessing.
+Which digests, and what the numbers are, is the caller's: leaves of the ledger for `leaf_index`. Give digests under a
+key where what they name must not be found by guessing.
 """
 
 from bisect import bisect_left

@@ -1,7 +1,8 @@
 """Which leaves speak of a call, a batch or a schedule, without reading the log: an index beside it, below `index/`.
 
-A call is found by its commitment, which only the holder of the epoch's key can work out: the index says no more of people
-than the leaves do, and is as dead as they are once that key is destroyed. Every leaf it points at is read and looked at.
+A call is found by its commitment, which only the holder of the epoch's key can work out: the index says no more of
+people than the leaves do, and is as dead as they are once that key is destroyed. Every leaf it points at is read and
+looked at.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ from lifecycle.ledger.legacy_records import put_entries
 from lifecycle.ledger.log import CHECKPOINT, Appending, Log, PublishedCheckpoint
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.ledger_events import queue_policy_events
-from lifecycle.night.record_check import RecordCheck
+from lifecycle.night.seal_check import SealCheck
 
 LEDGER_LEASE = "ledger"
 GENESIS = "genesis:"
@@ -155,7 +155,7 @@ def _places(lifecycle: Lifecycle, size: int, refused: dict[str, str]) -> list[Le
 
 def _refused(lifecycle: Lifecycle, offered: Sequence[tuple[str, str]], refused: dict[str, str]) -> bool:
     """Add to `refused` what of this must not be signed, and why; gives whether there is any."""
-    check, before = RecordCheck(lifecycle), len(refused)
+    check, before = SealCheck(lifecycle), len(refused)
     for kind, name in offered:
         problem = check.problem(name) if kind == PURGE else check.note_problem(name)
         refused.update({name: problem} if problem else {})

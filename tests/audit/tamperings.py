@@ -11,7 +11,7 @@ import pyarrow as pa
 from lifecycle.evidence.leaf import make_leaf
 from lifecycle.ledger.keys import new_signing_key
 from lifecycle.ledger.log import Appending
-from tests.night.tampering import Place
+from tests.audit.tampering import Place
 
 VERIFY, ANCHORS, NIGHT = "lifecycle verify", "lifecycle verify --anchors", "the night's sealing"
 

@@ -25,7 +25,7 @@ NOBODY_REMEMBERS = (
 
 @dataclass
 class AnchorAudit:
-    """How many checkpoints each place kept that today's ledger goes on from; what contradicts; who could not be asked."""
+    """How many checkpoints that each place kept were compared; what contradicts; which place could not be asked."""
 
     compared: Counter[str] = field(default_factory=Counter)
     damaged: dict[str, str] = field(default_factory=dict)

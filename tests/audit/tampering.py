@@ -21,11 +21,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lifecycle.audit.anchor_audit import audit_anchors
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LifecycleError
 from lifecycle.night.anchor import anchor_checkpoint
-from lifecycle.night.anchor_audit import audit_anchors
 from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.canonical import canonical_json
 from lifecycle.settings import Settings

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
+from lifecycle.audit.anchor_audit import stale_anchor_names
 from lifecycle.crm.control.ledger_queue import NOTE, LedgerPlace
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, ObjectMissing, ProofError
@@ -14,7 +15,6 @@ from lifecycle.evidence.leaf import read_leaf
 from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.log import CHECKPOINT, LeafReader, Log, PublishedCheckpoint
 from lifecycle.ledger.log_check import check_log
-from lifecycle.night.anchor_audit import stale_anchor_names
 from lifecycle.policy.canonical import sha256_hex
 
 _NOTES_AT_ONCE = 500

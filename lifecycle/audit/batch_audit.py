@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from lifecycle.archive.plans import read_cohort, read_plans
+from lifecycle.audit.ledger_audit import LedgerSurvey
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, ProofError
 from lifecycle.evidence.comparison import CALL_ID
@@ -26,9 +27,8 @@ from lifecycle.evidence.record_check import (
 )
 from lifecycle.ledger.log import LeafReader
 from lifecycle.night.archive import equals_or_both_null
-from lifecycle.night.ledger_audit import LedgerSurvey
 from lifecycle.night.reconciliation import Reconciliation, reconcile_calls, sealed_place, sealed_records
-from lifecycle.night.record_check import epochs_by_id
+from lifecycle.night.seal_check import epochs_by_id
 from lifecycle.night.verify import VerifiedBatch
 from lifecycle.policy.plan import Plan
 

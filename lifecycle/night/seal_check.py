@@ -24,7 +24,7 @@ _NAMED = 3  # contradictions in one reason
 _NEVER_NOTED = ("purged", "imported")  # these come from purge rows alone
 
 
-class RecordCheck:
+class SealCheck:
     """Compares purge rows with their batches; rows of one batch that follow each other read it once."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:

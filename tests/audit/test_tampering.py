@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.night.tampering import COMMANDS, Place, build
-from tests.night.tamperings import NIGHT, TAMPERINGS, UNNOTICED, VERIFY
+from tests.audit.tampering import COMMANDS, Place, build
+from tests.audit.tamperings import NIGHT, TAMPERINGS, UNNOTICED, VERIFY
 
 RECORD = Path(__file__).parents[2] / "docs" / "record.md"
 
