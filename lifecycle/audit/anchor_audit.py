@@ -10,17 +10,11 @@ from dataclasses import dataclass, field
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LedgerError, LifecycleError, OutsideError, ProofError
 from lifecycle.evidence.tiles import Tiles
-from lifecycle.ledger.anchors import ANCHORS, Anchor
+from lifecycle.ledger.anchors import ANCHORS, NOBODY_REMEMBERS, Anchor
 from lifecycle.ledger.log import CHECKPOINT, Log, PublishedCheckpoint
 from lifecycle.night.anchor import anchors_set
 
 _NAME = re.compile(rf"{ANCHORS}(?P<size>\d{{12,18}})-(?P<root>[0-9a-f]{{16}})/", re.ASCII)
-
-
-NOBODY_REMEMBERS = (
-    "Nobody outside remembers a checkpoint: a ledger that was rolled back together with the archive and the CRM's "
-    "tables looks like any other"
-)
 
 
 @dataclass

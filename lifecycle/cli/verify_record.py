@@ -1,16 +1,20 @@
-"""`verify` and `record`: what the archive and the record are worth, in words. The reading is the steps'."""
+"""`verify` and `record` on the command line: what the archive and the record are worth. The reading is the audit's."""
 
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from lifecycle.audit.anchor_audit import AnchorAudit, audit_anchors
+from lifecycle.audit.single_batch import audit_single_batch
 from lifecycle.audit.whole_audit import AuditReport, audit_archive_and_ledger
 from lifecycle.cli.options import AsJson, CallId, open_lifecycle
 from lifecycle.cli.output import format_bytes, print_json, print_sentence, progress_bar
-from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
+from lifecycle.cli.record_output import print_record, record_as_json
+from lifecycle.custody.record_lookup import find_records
 
+OneBatch = Annotated[
+    str | None, typer.Argument(metavar="[BATCH]", show_default=False, help="One batch by its name, not everything.")
+]
 OfAnchors = Annotated[
     bool, typer.Option("--anchors", help="Also hold the ledger against every checkpoint that the anchors kept.")
 ]
@@ -23,8 +27,8 @@ def register(app: typer.Typer) -> None:
     app.command("record")(record)
 
 
-def verify(anchors: OfAnchors = False, json_output: AsJson = False) -> None:
-    """Read archive and ledger back whole; say what is damaged or missing.
+def verify(batch: OneBatch = None, anchors: OfAnchors = False, json_output: AsJson = False) -> None:
+    """Read archive and ledger back whole, or one batch; say what is damaged or missing.
 
     Holds every leaf against the manifest, object, row and plan it names, the CRM's purge rows against the leaves, and
     all of it against the CRM; changes nothing. Says what is damaged or missing; which archived calls somebody deleted
@@ -32,12 +36,12 @@ def verify(anchors: OfAnchors = False, json_output: AsJson = False) -> None:
     """
     with progress_bar(json_output) as draw:
         lifecycle = open_lifecycle(draw)
-        found = audit_archive_and_ledger(lifecycle)
+        found = audit_single_batch(lifecycle, batch) if batch else audit_archive_and_ledger(lifecycle)
         outside = audit_anchors(lifecycle) if anchors else None
     if json_output:
         print_json(_plain(found) | ({"anchors": vars(outside)} if outside else {}))
     else:
-        _tell(found)
+        _tell(found, batch)
         if outside:
             _tell_anchors(outside)
     raise typer.Exit(0 if found.sound and (outside is None or outside.sound) else 1)
@@ -65,53 +69,7 @@ def record(call: CallId, json_output: AsJson = False) -> None:
     raise typer.Exit(0 if found.records else 1)
 
 
-def print_record(one: DeletionOnRecord) -> None:
-    """One deletion record in words."""
-    for line in _words({**one.record, "call_id": one.call_id}):
-        print_sentence(line)
-    if one.index is not None:
-        print_sentence(f"The record is leaf {one.index} of the ledger; `lifecycle prove` writes its proof.")
-    else:
-        print_sentence(
-            f"The record lies in {one.sealed_key}." if one.sealed_key else "The record is in the CRM, not sealed yet."
-        )
-
-
-def record_as_json(one: DeletionOnRecord) -> dict[str, Any]:
-    """One deletion record for programs."""
-    return {"record": one.record, "sealed_key": one.sealed_key, "index": one.index}
-
-
-def _words(record: Mapping[str, Any]) -> Iterator[str]:
-    schedule, archived = record["schedule"], record["object"]
-    component, files = record.get("component"), len(record.get("files", ()))
-    what = f"The {component} of call" if component else "Call"
-    yield (
-        f"{what} {record['call_id']} ({record['source']}) was deleted from the CRM at {record['purged_at']} "
-        f"by {record['actor']}, in run {record['run_id']} of the night {record['night']}."
-    )
-    regimes = f", which names {', '.join(record['regimes'])}" if record["regimes"] else ""
-    yield (
-        f"Why: rule {record['rule_id']} of the schedule {schedule['id']}{regimes}. "
-        f"Its clock started on {record['trigger_date']}; it could go from {record['purge_from']}."
-    )
-    commit = schedule["git_commit"]
-    changed = ", with changes that were not committed" if schedule["git_dirty"] else ""
-    version = f", git commit {commit}{changed}" if commit else ", in no git work tree"
-    yield f"Policy version: sha256 {schedule['sha256']}{version}. Plan: sha256 {record['plan_sha256']}."
-    yield (
-        f"Archived at {record['archived_at']}, read back and proved at {record['verified_at']}: "
-        f"{archived['key']}, row {record['row']}, version {archived['version_id'] or 'none'}, "
-        f"sha256 {archived['sha256']}."
-    )
-    if files:
-        yield f"With it {files} {'file' if files == 1 else 'files'}: {', '.join(f['key'] for f in record['files'])}."
-    yield f"Manifest: {record['manifest_key']}, sha256 {record['manifest_sha256']}."
-    destroy_on = record["destroy_on"]
-    yield f"The copy is to be destroyed on {destroy_on}." if destroy_on else "The copy is kept for ever."
-
-
-def _tell(found: AuditReport) -> None:
+def _tell(found: AuditReport, batch: str | None) -> None:
     calls = found.reconciled
     whole = f"{calls.archived - calls.components.total()} calls"
     archived = ", ".join([whole, *(f"{count} {name}" for name, count in sorted(calls.components.items()))])
@@ -132,13 +90,15 @@ def _tell(found: AuditReport) -> None:
             f"Note: the files of {found.files_waiting} purge transactions wait to be removed; the next night tries."
         )
     if found.published:
-        print_sentence(f"The ledger of {found.published.size} leaves was read back: {_kinds(found)}. Its checkpoint:")
+        size, kinds = found.published.size, _kinds(found)
+        read = (
+            f"Of the ledger of {size} leaves were read: {kinds}" if batch else f"{size} leaves were read back: {kinds}"
+        )
+        print_sentence(f"{read}. The ledger's checkpoint:")
         for line in found.published.note.decode().splitlines():
             print_sentence(f"  {line}")
-    print_sentence(
-        "Archive and ledger are sound." if found.sound else "Archive and ledger are NOT sound.",
-        "green" if found.sound else "bold red",
-    )
+    what = f"Batch {batch} is" if batch else "Archive and ledger are"
+    print_sentence(f"{what} sound." if found.sound else f"{what} NOT sound.", "green" if found.sound else "bold red")
 
 
 def _tell_compared(found: AuditReport) -> None:

@@ -17,6 +17,10 @@ from lifecycle.ledger.log import PublishedCheckpoint
 ANCHORS = "anchors/"
 CHECKPOINTS = "checkpoints/"
 WITNESS = "witness"
+NOBODY_REMEMBERS = (
+    "Nobody outside remembers a checkpoint: a ledger that was rolled back together with the archive and the CRM's "
+    "tables looks like any other"
+)
 _AT_ONCE = 8  # objects
 _GIT_SECONDS = 60
 

@@ -16,6 +16,7 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import PolicyError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import Manifest
+from lifecycle.evidence.policy_words import policy_words
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tables_to_reconcile
 from lifecycle.policy.documents.hold import Hold
@@ -32,10 +33,16 @@ def queue_policy_events(lifecycle: Lifecycle) -> None:
         policies, holds = lifecycle.policies, lifecycle.holds_now()
     except PolicyError:
         return
-    versions = [policies.version(schedule) for schedule in policies.schedules.by_industry.values()]
-    queue_event_leaves(
-        lifecycle, "policy", {f"{v.id}:{v.sha256}": {"schedule": v.model_dump(mode="json")} for v in versions}
-    )
+    schedules = policies.schedules
+    versions = {policies.version(schedule): schedule for schedule in schedules.by_industry.values()}
+    told = {
+        f"{version.id}:{version.sha256}": {
+            "schedule": version.model_dump(mode="json"),
+            "words": policy_words(schedule, schedules.regimes),
+        }
+        for version, schedule in versions.items()
+    }
+    queue_event_leaves(lifecycle, "policy", told)
     queue_event_leaves(lifecycle, "hold_placed", {_hold_id(hold): _hold(hold) for hold in holds.by_id.values()})
     released = [hold for hold in holds.by_id.values() if hold.released_at]
     queue_event_leaves(lifecycle, "hold_released", {_hold_id(hold): _released(hold) for hold in released})

@@ -164,6 +164,11 @@ class Place:
                 (shutil.copytree if there.is_dir() else shutil.copy)(there, here)
 
 
+def copy_of(states: Path, state: str, tmp_path: Path) -> Place:
+    """A state to tamper with."""
+    return Place(Path(shutil.copytree(states / state, tmp_path / "place")), states)
+
+
 def verified(place: Place) -> str:
     """What `lifecycle verify` finds; empty: sound."""
     try:

@@ -1,12 +1,11 @@
 """What is tampered with is noticed, by the command that docs/record.md says; and what nothing notices is said there."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.audit.tampering import COMMANDS, Place, build
+from tests.audit.tampering import COMMANDS, Place, build, copy_of
 from tests.audit.tamperings import NIGHT, TAMPERINGS, UNNOTICED, VERIFY
 
 RECORD = Path(__file__).parents[2] / "docs" / "record.md"
@@ -22,7 +21,7 @@ def states(new_world, tmp_path_factory) -> Path:
 @pytest.fixture
 def place(states: Path, tmp_path: Path) -> Callable[[str], Place]:
     def copy(state: str) -> Place:
-        return Place(Path(shutil.copytree(states / state, tmp_path / "place")), states)
+        return copy_of(states, state, tmp_path)
 
     return copy
 

@@ -97,6 +97,11 @@ class ControlTables:
         chosen = sa.select(self.table.c.id).where(self.table.c.batch == batch).order_by(self.table.c.id)
         return list(connection.scalars(chosen))
 
+    def manifests_of_batch(self, connection: sa.Connection, batch: str) -> list[str]:
+        """The manifests that the committed slices of a batch relied on: one, unless somebody edited them."""
+        chosen = sa.select(self.table.c.manifest_key).where(self.table.c.batch == batch).distinct()
+        return list(connection.scalars(chosen))
+
     def batches(self, connection: sa.Connection) -> dict[str, tuple[str, int]]:
         """Every manifest that a purge relied on: one of its rows, and how many there are."""
         columns = self.table.c
@@ -132,7 +137,7 @@ class ControlTables:
 
 
 def _purge_row(row: sa.RowMapping) -> PurgeRow:
-    """A row as it was inserted. Raises FixityError naming it where its records are not the ones it was inserted with."""
+    """A row as it was inserted. Raises FixityError where its records are not the ones it was inserted with."""
     fields = {name: value for name, value in row.items() if name in PurgeRow.__dataclass_fields__}
     unpacking = zlib.decompressobj()
     try:
