@@ -4,6 +4,7 @@ Every function gives the contradictions in words, one a field; nothing given mea
 Values only: what is read from where, and what a contradiction leads to, is the caller's.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.errors import FixityError
+from lifecycle.evidence.canonical_columns import rows_as_json
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING, PurgeRow, call_id_text, purge_row_id
-from lifecycle.evidence.leaf import EpochKey, read_leaf, row_digest
+from lifecycle.evidence.leaf import EpochKey, commitment, read_leaf
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.policy.canonical import canonical_json
 
@@ -93,15 +95,16 @@ def row_contradictions(
     inside = [n for n, record in enumerate(records) if _position(record) in range(batch.calls.num_rows)]
     for number in sorted(set(range(len(records))) - set(inside)):
         yield number, f"row: {_short(records[number].get('row'))} is none of the batch"
-    rows = batch.calls.take(pa.array([records[n]["row"] for n in inside], pa.int64())).to_pylist()
-    for number, row in zip(inside, rows, strict=True):
-        record = records[number]
-        for column in DECIDING:
-            name, archived = column.removeprefix("_"), row[column]
+    rows = batch.calls.take(pa.array([records[n]["row"] for n in inside], pa.int64()))
+    for column in DECIDING:
+        name = column.removeprefix("_")
+        for number, archived in zip(inside, rows[column].to_pylist(), strict=True):
             expected = archived.isoformat() if hasattr(archived, "isoformat") else archived
-            if record.get(name) != expected:
-                yield number, f"{name}: the record says {_short(record.get(name))}, the archived row {expected}"
-        yield from ((number, reason) for reason in _not_opened(record, row, epochs))
+            if records[number].get(name) != expected:
+                said = _short(records[number].get(name))
+                yield number, f"{name}: the record says {said}, the archived row {expected}"
+    for number, key, body in zip(inside, rows[CALL_ID].to_pylist(), rows_as_json(rows), strict=True):
+        yield from ((number, reason) for reason in _not_opened(records[number], call_id_text(key), body, epochs))
 
 
 def openable(record: Mapping[str, Any], epochs: Mapping[str, EpochKey]) -> bool:
@@ -109,14 +112,15 @@ def openable(record: Mapping[str, Any], epochs: Mapping[str, EpochKey]) -> bool:
     return record.get("epoch") in epochs
 
 
-def _not_opened(record: Mapping[str, Any], row: Mapping[str, Any], epochs: Mapping[str, EpochKey]) -> Iterator[str]:
+def _not_opened(record: Mapping[str, Any], call_id: str, row: bytes, epochs: Mapping[str, EpochKey]) -> Iterator[str]:
     epoch = epochs.get(str(record.get("epoch")))
     if epoch is None:
         return
-    source, call_id = str(record.get("source")), call_id_text(row[CALL_ID])
-    if record.get("call") != epoch.commitment(source, call_id):
+    source = str(record.get("source"))
+    salt = epoch.salt(source, call_id)
+    if record.get("call") != commitment(source, call_id, salt):
         yield "call: it is not the call of the archived row"
-    elif record.get("row_sha256") != row_digest(row, epoch.salt(source, call_id)):
+    elif record.get("row_sha256") != hashlib.sha256(salt + row).hexdigest():
         yield "row_sha256: the archived row is not the one that was deleted"
 
 

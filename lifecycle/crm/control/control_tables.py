@@ -13,6 +13,7 @@ from lifecycle.errors import FixityError, SourceError
 from lifecycle.evidence.deletion import PurgeRow
 from lifecycle.policy.canonical import sha256_hex
 
+_FAST = 1  # zlib: records are a tenth of their size at any level, and 1 takes a third of the time
 _LARGEST_ENTRIES = 2**24 - 1  # of a MySQL MEDIUMBLOB
 _LARGEST_UNPACKED = 2**30
 _PURGES = (
@@ -78,7 +79,7 @@ class ControlTables:
         """Write a purge row into the transaction that deletes the calls."""
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
-        connection.execute(self.table.insert().values(entries=zlib.compress(row.entries), **kept))
+        connection.execute(self.table.insert().values(entries=zlib.compress(row.entries, _FAST), **kept))
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
         """The committed slices of a batch."""
