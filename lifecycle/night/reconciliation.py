@@ -186,7 +186,9 @@ def _records_naming(lifecycle: Lifecycle, names: CallNames) -> Iterator[dict[str
     log = lifecycle.log()
     published = log.published()
     for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
-        yield read_leaf(f"leaf {index}", body)
+        leaf = read_leaf(f"leaf {index}", body)
+        if leaf["kind"] == "purged":  # a leaf of a call that was set aside names it too
+            yield leaf
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
         for row_id in control.unsealed(connection):
