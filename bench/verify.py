@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import lifecycle.night.archive as archive
+import lifecycle.night.destroy_batches as destroy_batches
 from tests.builders import SHOP_DAY, World, run_night
 
 BATCHES, CALLS, TIMES = 1_000, 20, 5
@@ -29,7 +29,7 @@ def build(folder: Path, batches: int) -> None:
 
     from lifecycle.crm.sample import demo_schema
 
-    archive.BATCH_CALLS = CALLS
+    destroy_batches.BATCH_CALLS = CALLS
     url = f"sqlite:///{folder / 'crm.db'}"
     engine = sa.create_engine(url)
     demo_schema.create_schema(engine)

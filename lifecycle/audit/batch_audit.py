@@ -26,7 +26,7 @@ from lifecycle.evidence.record_check import (
     row_contradictions,
 )
 from lifecycle.ledger.log import LeafReader
-from lifecycle.night.archive import equals_or_both_null
+from lifecycle.night.destroy_batches import same
 from lifecycle.night.reconciliation import Reconciliation, reconcile_calls, sealed_place, sealed_records
 from lifecycle.night.seal_check import epochs_by_id
 from lifecycle.night.verify import VerifiedBatch
@@ -175,7 +175,7 @@ class BatchAudit:
     def _not_as_planned(self, plan: Plan) -> Iterator[str]:
         manifest, calls = self._batch.manifest, self._batch.tables["calls"]
         planned = read_cohort(self._lifecycle.store, plan, manifest.cutoff)
-        planned = planned.filter(equals_or_both_null(planned["component"], manifest.component)).combine_chunks()
+        planned = planned.filter(same(planned["component"], manifest.component)).combine_chunks()
         places = pc.index_in(calls[CALL_ID].combine_chunks(), planned["call_id"].combine_chunks())
         if places.null_count:
             yield f"{places.null_count} of its calls are not in its plan"

@@ -6,7 +6,7 @@ from typing import Any
 
 from lifecycle.cli.output import print_sentence, print_table
 from lifecycle.custody.record_lookup import DeletionOnRecord
-from lifecycle.evidence.certificate import destroy_date_text, local_and_utc
+from lifecycle.evidence.certificate import copy_kept_until, local_and_utc
 from lifecycle.evidence.policy_words import NOT_KNOWN
 
 
@@ -54,12 +54,7 @@ def _told(one: DeletionOnRecord, record: Mapping[str, Any]) -> Iterator[tuple[st
         yield "law", ", ".join(record["regimes"])
     if "request" in record:
         yield "request", f"{record['request']['id']}, received on {record['request']['received_on']}"
-    yield "copy", _copy(record["destroy_on"])
-
-
-def _copy(destroy_on: str | None) -> str:
-    text = destroy_date_text(destroy_on, datetime.now(UTC).date())
-    return f"to be destroyed on {text}" if destroy_on else text
+    yield "copy", copy_kept_until(record, datetime.now(UTC).date())
 
 
 def _digests(record: Mapping[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ RI.1.1.16.1 asks for of a destroyed record. It repeats leaves of the ledger, and
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -19,6 +20,7 @@ DESTROYED = "Certificate of destruction"
 DELETED = "Certificate of deletion from the source system; an archived copy is left"
 _METHOD = "purge: rows deleted in one database transaction, under lock, equal to the archived copy read back before"
 _TOOL = "call-lifecycle"
+_OF_BATCH = re.compile(r"/destroy_on=(\d{4}-\d\d-\d\d)/", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +133,14 @@ def key_fingerprint(key: Verifier) -> str:
     return " ".join(digits[at : at + 8] for at in range(0, len(digits), 8))
 
 
-def destroy_date_text(destroy_on: str | None, today: date) -> str:
-    """The destroy date of a copy that is there; one that is past is flagged."""
-    if destroy_on is None:
-        return "never: the copy is kept for ever"
-    return f"{destroy_on}, OVERDUE: the copy is there still" if destroy_on < today.isoformat() else destroy_on
+def copy_kept_until(record: Mapping[str, Any], today: date) -> str:
+    """When the copy of a call may go: with its batch, on the latest day of its month. A day that is past is flagged."""
+    if record["destroy_on"] is None:
+        return "kept for ever"
+    of_batch = _OF_BATCH.search(record["manifest_key"])
+    day = of_batch[1] if of_batch else record["destroy_on"]
+    overdue = "; OVERDUE: the copy is there still" if day < today.isoformat() else ""
+    return f"may be destroyed from {record['destroy_on']} on, with its batch on {day}{overdue}"
 
 
 def _authority(entries: Sequence[CertifiedDeletion], rules: Mapping[str, RuleWords | None]) -> dict[str, Any]:
@@ -166,11 +171,13 @@ def _disposition(entries: Sequence[CertifiedDeletion], gone: bool, zone: str, is
     records, today = [entry.record for entry in entries], issued.astimezone(ZoneInfo(zone)).date()
     first, last = min(r["purged_at"] for r in records), max(r["purged_at"] for r in records)
     dates = sorted({record["destroy_on"] for record in records}, key=str)
+    copies = sorted({copy_kept_until(record, today) for record in records})
     return {
         "deleted_from_source": [local_and_utc(at, zone) for at in dict.fromkeys((first, last))],
         "archived_copies": "destroyed" if gone else "kept",
+        "copies": [] if gone else copies,
         "destroyed_at": max((str(e.destroyed["destroyed_at"]) for e in entries if e.destroyed), default=None),
-        "destroy_on": [str(day) if gone else destroy_date_text(day, today) for day in dates],
+        "destroy_on": [str(day or "never") for day in dates],
     }
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_manifest
 from lifecycle.archive.plans import last_planned_night, plans_of_night, read_cohort, read_plans
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import PolicyError
+from lifecycle.errors import ObjectMissing, PolicyError, ProofError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.evidence.policy_words import policy_words
@@ -22,7 +22,7 @@ from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tabl
 from lifecycle.policy.documents.hold import Hold
 from lifecycle.policy.plan import Plan
 
-_MAY_QUOTE = frozenset(("unreadable", "still referenced", "interfered", "files"))
+_MAY_QUOTE = frozenset(("unreadable", "still referenced", "refused", "locked", "shared", "interfered", "files"))
 _LONGEST_REASON = 300  # characters; the run log has the whole of it
 _NAMED = 200  # vanished calls in one leaf
 
@@ -78,7 +78,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
         found[-1] for name in lifecycle.policies.schedules.by_industry if (found := read_plans(store, night, name))
     ]
     last = last_planned_night(store, night, lifecycle.policies.schedules.by_industry)
-    outcome = _outcome(lifecycle, last) if last else Reconciliation()
+    outcome, unproved = _outcome(lifecycle, last) if last else (Reconciliation(), 0)
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
     fields = {
@@ -91,23 +91,33 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
         "recorded": outcome.recorded,
         "vanished": len(vanished),
         "vanished_calls": vanished[:_NAMED],
+        **({"unproved_batches": unproved} if unproved else {}),
         "epoch": epoch.id,
     }
     queue_event_leaves(lifecycle, "census", {night.isoformat(): fields})
 
 
-def _outcome(lifecycle: Lifecycle, night: date) -> Reconciliation:
-    """The batches of one night against the CRM and the record: those of the cohorts that its plans name."""
-    result = Reconciliation()
+def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
+    """The batches of one night against the CRM and the record, and how many of them prove nothing.
+
+    They are those of the cohorts that its plans name. A damaged one must not keep tonight's plan from being made;
+    `lifecycle verify` names it.
+    """
+    result, unproved = Reconciliation(), 0
     plans = [
         plan for name in plans_of_night(lifecycle.store, night) for plan in read_plans(lifecycle.store, night, name)
     ]
     cohorts = sorted({cohort_prefix(plan.industry, cohort.cutoff) for plan in plans for cohort in plan.cohorts})
     for key in (key for prefix in cohorts for key in manifest_keys(lifecycle.store, prefix)):
         if f"/{night}-" in key:  # a batch is named after its night
-            manifest: Manifest = read_manifest(lifecycle.store, key)[0]
-            reconcile_batch(lifecycle, manifest, tables_to_reconcile(lifecycle.store, manifest), result)
-    return result
+            try:
+                manifest: Manifest = read_manifest(lifecycle.store, key)[0]
+                tables = tables_to_reconcile(lifecycle.store, manifest)
+            except (ProofError, ObjectMissing):
+                unproved += 1
+                continue
+            reconcile_batch(lifecycle, manifest, tables, result)
+    return result, unproved
 
 
 def _left(lifecycle: Lifecycle, plan: Plan, night: date) -> int:
