@@ -140,7 +140,7 @@ def copy_kept_until(record: Mapping[str, Any], today: date) -> str:
     of_batch = _OF_BATCH.search(record["manifest_key"])
     day = of_batch[1] if of_batch else record["destroy_on"]
     overdue = "; OVERDUE: the copy is there still" if day < today.isoformat() else ""
-    return f"may be destroyed from {record['destroy_on']} on, with its batch on {day}{overdue}"
+    return f"may be destroyed on {record['destroy_on']} at the earliest, with its batch on {day}{overdue}"
 
 
 def _authority(entries: Sequence[CertifiedDeletion], rules: Mapping[str, RuleWords | None]) -> dict[str, Any]:

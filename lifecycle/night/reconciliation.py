@@ -76,7 +76,7 @@ def reconcile_calls(
     """The same, given which rows of the batch are on record."""
     ids = tables["calls"][CALL_ID].combine_chunks()
     with lifecycle.crm.database.reading() as connection:
-        live = {call_id_text(key) for key in _rows_of(lifecycle, manifest).live(connection, ids.to_pylist())}
+        live = {call_id_text(key) for key in _rows_of(lifecycle, manifest).live_as_named(connection, ids.to_pylist())}
     ordered = [call_id_text(key) for key in ids.to_pylist()]
     recorded = {ordered[row] for row in recorded_at if 0 <= row < len(ordered)}
     archived = set(ordered)

@@ -119,7 +119,7 @@ def test_a_destroy_date_that_is_past_is_flagged_and_a_destroyed_copy_is_not(worl
     later = Lifecycle(Settings(**world.given()), lambda: datetime(2028, 3, 3, 12, tzinfo=UTC))
     flagged = certify_deletions(later, batches(world)["recording"])
     assert flagged["disposition"]["copies"] == [
-        "may be destroyed from 2028-03-02 on, with its batch on 2028-03-02; OVERDUE: the copy is there still"
+        "may be destroyed on 2028-03-02 at the earliest, with its batch on 2028-03-02; OVERDUE: the copy is there still"
     ]
     assert 'class="overdue"' in certificate_html(flagged)
 

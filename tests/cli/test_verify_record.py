@@ -163,7 +163,7 @@ def test_record_says_who_when_why_and_where(lifecycle: Run_, purged: Place) -> N
         record["object"]["key"],
         record["object"]["version_id"],
         record["object"]["sha256"],
-        f"may be destroyed from {record['destroy_on']} on, with its batch",
+        f"destroyed on {record['destroy_on']}",
         f"leaf {one['index']} of the ledger",
     )
     assert [text for text in words if text not in said.out] == []
