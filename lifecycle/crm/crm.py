@@ -10,7 +10,8 @@ from lifecycle.crm.inspection import unfit_engines
 from lifecycle.crm.mapping.live_schema import read_schema, unmapped_references
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction
-from lifecycle.crm.reading.facts import FactKinds, Facts
+from lifecycle.crm.reading.fact_selection import FactKinds
+from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.errors import SourceError
