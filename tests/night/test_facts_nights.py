@@ -130,6 +130,18 @@ def _judged(world):
                     yield found["call_id"], found["disposition"]
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_an_epoch_number_kept_as_text_is_read_and_no_timestamp_passes_for_one(small, database):
+    world = small(database, calls("VARCHAR(20)"), row(1, "'1763640000'"), row(2, "' 1793620800 '"), row(3, "'soon'"),
+                  more="times: {ended_at: {as: epoch_seconds}}")  # fmt: skip
+    assert dict(_judged(world)) == {1: "due", 3: "awaiting_trigger"}
+    for statement in ("DROP TABLE calls", calls("TIMESTAMP")) if database != "sqlite" else ():
+        world.execute(statement)
+        if "CREATE" in statement:
+            with pytest.raises(SourceError, match="expected a number, found a time"):
+                world.lifecycle().crm.facts.names  # noqa: B018
+
+
 def test_seconds_declared_as_milliseconds_are_no_time(small):
     """They would be days of January 1970, long past every period."""
     world = small("sqlite", calls("BIGINT"), row(1, "1763640000"), more="times: {ended_at: {as: epoch_milliseconds}}")

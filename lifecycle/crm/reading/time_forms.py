@@ -5,7 +5,7 @@ A value that fits its form nowhere is NULL: never another clock. Which facts are
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -32,12 +32,16 @@ _FEWEST_MILLISECONDS = 10**10
 
 @dataclass(frozen=True, slots=True)
 class TimeForm:
-    """How one time fact is written. `zone`: of what carries none. `whole_days`: its dates are days of that zone."""
+    """How one time fact is written. `zone`: of what carries none. `whole_days`: its dates are days of that zone.
+
+    `narrows`: the column is of a type that the database can compare with such a value.
+    """
 
     zone: str
     unit: str | None = None
     format: str | None = None
     whole_days: bool = True
+    narrows: bool = True
 
     @property
     def plain(self) -> bool:
@@ -47,7 +51,7 @@ class TimeForm:
     @property
     def comparable(self) -> bool:
         """Whether the database orders such values as time goes."""
-        return self.format is None or _SORTABLE.fullmatch(self.format) is not None
+        return self.narrows and (self.format is None or _SORTABLE.fullmatch(self.format) is not None)
 
     def read(self, values: Sequence[Any]) -> pa.Array:
         """The driver's values as dates, or as timestamps in UTC; what is no such time is NULL."""
@@ -68,7 +72,7 @@ class TimeForm:
 
     def too_early(self, column: sa.ColumnElement[Any], margin: timedelta) -> sa.ColumnElement[bool]:
         """At least the rows before the first day that is a call's."""
-        if self.unit == "epoch_milliseconds":
+        if self.unit == "epoch_milliseconds" and self.comparable:
             return column < sa.literal(_FEWEST_MILLISECONDS, sa.BigInteger)
         return self.before(column, EARLIEST_TRIGGER + margin)
 
@@ -91,6 +95,12 @@ def fact_form(source: Source, column: FactColumn) -> TimeForm:
             f"it is in UTC or in {zone.key}. Give the bare column, or say which: "
             f"`times: {{{column.name}: {{zone: UTC}}}}` or `{{zone: {zone.key}}}`"
         )
+    if declared and declared.unit and column.kind in (Kind.DATE, Kind.NAIVE, Kind.UTC):
+        raise SourceError(
+            f"source {source.source}: times.{column.name}: expected a number, found a {column.kind}: take `as` out"
+        )
+    if declared and declared.unit and column.kind is Kind.TEXT:
+        return replace(time_form(declared, zone), narrows=False)
     if declared is None and column.computed and column.kind is Kind.DATE:
         return TimeForm(zone.key, whole_days=False)  # a day of UTC ends later than the local day it began in
     return time_form(declared, zone)
