@@ -49,7 +49,9 @@ class Facts:
             if needed not in self.names:
                 raise SourceError(f"source {source.source}: the facts query gives no column {needed}")
         self.forms = {
-            name: fact_form(source, column) for name, column in self.columns.items() if name in self.kinds.times
+            name: fact_form(source, column, database.dialect)
+            for name, column in self.columns.items()
+            if name in self.kinds.times
         }
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
 
