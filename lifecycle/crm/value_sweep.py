@@ -99,7 +99,7 @@ def _clause(table: SearchedTable, names: Iterable[str]) -> Any:
     return sa.table(sa.sql.quoted_name(table.name, True), *columns, schema=place)
 
 
-def _answered(database: Database, found: TableFinds, statement: sa.Select[Any], seconds: float) -> Sequence[Any]:
+def _answered(database: Database, found: TableFinds, statement: sa.Executable, seconds: float) -> Sequence[Any]:
     """The rows; none, and the problem noted, where there are none to be had in the time."""
     try:
         with database.reading() as connection, _bounded(connection, seconds):

@@ -20,13 +20,13 @@ _OF_ANYTHING = {"item", "record", "object", "entity", "row", "bean", "parent", "
 class PointingColumn:
     """A column that points at calls: always, or in the rows where other columns, as text, say so.
 
-    `says`: for each of those columns the values that do, in small letters; a value that ends in one after a `\\`, `:`,
-    `.` or `/` does too. `exact`: it must be the value as it is.
+    `says`: for each of those columns the values that do, in small letters. `whole`: such a value must be all that stands
+    there; otherwise the last word of a class (`App.Models.Call`) says it too, and so does a plural.
     """
 
     column: str
     says: Mapping[str, frozenset[str]]
-    exact: bool = False
+    whole: bool = False
 
     def of_calls(self, values: Sequence[str | None]) -> bool:
         """Whether a row in which those columns have these values points at a call."""
@@ -34,26 +34,24 @@ class PointingColumn:
         return all(value is not None and self._is_one(value, wanted) for value, wanted in pairs)
 
     def _is_one(self, value: str, wanted: Collection[str]) -> bool:
-        return value in wanted if self.exact else _singular(re.split(r"[\\:./ ]", value.strip())[-1]) in wanted
+        said = value.strip().lower()
+        return said in wanted if self.whole else _joined(_words(re.split(r"[\\:./ ]", value.strip())[-1])) in wanted
 
 
 def pointing_columns(table: SearchedTable, source: Source, tables: Sequence[SearchedTable]) -> list[PointingColumn]:
     """The columns of one table that point at the calls of a mapping. `tables` are all: a name may mean another one."""
-    found = [*_mapped(table, source), *_of_keys(table, source), *_named(table, *_call_names(source, tables))]
-    always = {one.column for one in found if not one.says}
-    return [
-        one
-        for number, one in enumerate(found)
-        if one not in found[:number] and table.columns.get(one.column) and not (one.says and one.column in always)
-    ]
+    said = [*_mapped(table, source), *_of_keys(table, source)]
+    known = {one.column for one in said}
+    named = (one for one in _named(table, *_call_names(source, tables)) if one.column not in known)
+    return [one for one in [*said, *named] if table.columns.get(one.column)]
 
 
 def _mapped(table: SearchedTable, source: Source) -> Iterator[PointingColumn]:
     for child in source.children:
         if _same(child.table, table.text):
-            where = {name: frozenset([str(value)]) for name, value in child.where.items()}
+            where = {name: frozenset([str(value).lower()]) for name, value in child.where.items()}
             columns = (name for name, above in child.match.items() if _same(above, source.call.key))
-            yield from (PointingColumn(name, where, exact=True) for name in columns)
+            yield from (PointingColumn(name, where, whole=True) for name in columns)
 
 
 def _of_keys(table: SearchedTable, source: Source) -> Iterator[PointingColumn]:
@@ -62,24 +60,21 @@ def _of_keys(table: SearchedTable, source: Source) -> Iterator[PointingColumn]:
             yield PointingColumn(column, {})
 
 
-def _named(table: SearchedTable, calls: Collection[str], others: Collection[str]) -> Iterator[PointingColumn]:
+def _named(table: SearchedTable, calls: frozenset[str], others: Collection[str]) -> Iterator[PointingColumn]:
     """Columns named like the table of calls, and pairs of which one names a table and the other a row of it."""
-    for column in table.columns:
-        words, own = _words(column), (column,) == table.key
+    for column in (column for column in table.columns if (column,) != table.key):
+        words = _words(column)
         name = [word for word in words if word not in _OF_A_KEY]
-        if own or (len(name) == len(words) and column.lower() not in calls):
-            continue
-        if _is_call(column, name, calls, others):
+        alone = column.lower() in {*calls, *(f"{call.replace('_', '')}id" for call in calls)}
+        if alone or (len(name) < len(words) and _is_call(name, calls, others)):
             yield PointingColumn(column, {})
-        elif name:
+        elif name and len(name) < len(words):
             yield from (PointingColumn(column, {kind: calls}) for kind in table.columns if _are_a_pair(name, kind))
 
 
-def _is_call(column: str, name: Sequence[str], calls: Collection[str], others: Collection[str]) -> bool:
-    """call_id, calls_id, callId, callid, id_call; parent_call_id too, unless there is a table of parent calls."""
-    whole, last = "_".join(map(_singular, name)), _singular(name[-1]) if name else ""
-    alone = any(column.lower() == f"{call.replace('_', '')}id" for call in calls)
-    return alone or whole in calls or (last in calls and whole not in others)
+def _is_call(name: Sequence[str], calls: Collection[str], others: Collection[str]) -> bool:
+    """call_id, calls_id, callId, id_call; parent_call_id too, unless there is a table of parent calls."""
+    return _joined(name) in calls or (bool(name) and _singular(name[-1]) in calls and _joined(name) not in others)
 
 
 def _are_a_pair(name: Sequence[str], kind: str) -> bool:
@@ -92,9 +87,13 @@ def _are_a_pair(name: Sequence[str], kind: str) -> bool:
 def _call_names(source: Source, tables: Sequence[SearchedTable]) -> tuple[frozenset[str], frozenset[str]]:
     """What a call may be called elsewhere (phone_calls: phone_call, and call where no table is), and other tables."""
     own = source.call.table.rpartition(".")[2]
-    others = frozenset(_singular("_".join(_words(one.name))) for one in tables if not _same(one.name, own))
+    others = frozenset(_joined(_words(one.name)) for one in tables if not _same(one.name, own))
     words = _words(own) or [own.lower()]
-    return frozenset({_singular("_".join(words)), *({_singular(words[-1])} - others)}), others
+    return frozenset({_joined(words), *({_singular(words[-1])} - others)}), others
+
+
+def _joined(words: Sequence[str]) -> str:
+    return "_".join(map(_singular, words))
 
 
 def _words(name: str) -> list[str]:
@@ -102,7 +101,7 @@ def _words(name: str) -> list[str]:
 
 
 def _singular(word: str) -> str:
-    small = "_".join(_words(word))
+    small = word.lower()
     return small[:-1] if small.endswith("s") and len(small) > len("is") else small
 
 

@@ -109,14 +109,14 @@ def fact_form(source: Source, column: FactColumn, dialect: str) -> TimeForm:
 
 
 def _require_one_clock(source: Source, name: str, declared: TimeFact | None) -> None:
-    """PostgreSQL takes a wall clock beside a timestamptz in an expression, or a text made one, for the session's: UTC."""
+    """PostgreSQL takes a wall clock that an expression makes a timestamptz for the session's: UTC. Nothing tells."""
     said = (declared.zone if declared else None) or source.timezone
     if said.key not in _NO_OFFSET:
         zone = source.timezone.key
         raise SourceError(
-            f"source {source.source}: the fact {name} is a computed timestamptz, and PostgreSQL takes a timestamp without "
-            f"zone in it for UTC, not for {zone}. Write `CAST(… AS timestamp) AT TIME ZONE '{zone}'` for each such column "
-            f"in it, and then say so: `times: {{{name}: {{zone: UTC}}}}`"
+            f"source {source.source}: the fact {name} is a computed timestamptz, and PostgreSQL takes a timestamp "
+            f"without zone in it for UTC, not for {zone}. Write `(column AT TIME ZONE '{zone}')` for each such column, "
+            f"and then say so: `times: {{{name}: {{zone: UTC}}}}`"
         )
 
 
