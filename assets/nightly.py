@@ -26,6 +26,7 @@ _PLAN_CHECKS = {
     "policies_are_lawful": "Every policy file can be relied on; the industries of those that cannot are kept.",
     "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
     "brake_not_tripped": "No plan waits for a person: no brake tripped, no rule's review is without an approval.",
+    "plans_are_our_own": "Nothing calls itself a plan of the night, or an acceptance, that no run of ours made.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
 
@@ -85,6 +86,7 @@ def _plan_checks(
         "policies_are_lawful": dict(survey.broken),
         "no_unscheduled_industry": dict(survey.unscheduled),
         "brake_not_tripped": {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()},
+        "plans_are_our_own": {key: "no run of ours made it; it decides nothing" for key in survey.foreign},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
     }
     return [

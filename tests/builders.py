@@ -36,7 +36,8 @@ from lifecycle.settings import Settings
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 RUN = Run("run-1", "tester")
-CONTROL = tuple(f"lifecycle_{name}" for name in ("purges", "requests", "leaves", "places", "checkpoints"))
+_TABLES = ("purges", "requests", "leaves", "places", "checkpoints", "plans", "manifests", "holds")
+CONTROL = tuple(f"lifecycle_{name}" for name in _TABLES)
 
 _RULE = "trigger: ended_at, keep_while: [open_deal, open_task]"
 BANK = f"""industry: bank
@@ -102,7 +103,8 @@ class World:
         self.dialect = self.engine.dialect.name
         self._ids, self._waiting = count(1), demo_schema.Rows()
         if not policies.exists():
-            (policies / "holds").mkdir(parents=True)
+            for name in ("holds", "extensions"):
+                (policies / name).mkdir(parents=True)
             self.schedule(BANK)
             self.schedule(SHOP)
 

@@ -6,6 +6,7 @@
 The digits are of the sha256 of both, one after the other. What an approval is worth is not decided here.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +17,8 @@ from lifecycle.errors import ObjectMissing
 from lifecycle.policy.approval import Approval, PlanApproval, ScheduleApproval
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.policy.plan import Plan
+
+_OF_PLAN = re.compile(r"/approval-(?P<digest>[0-9a-f]{64})-[^/]*\.json$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,17 @@ def approvals_of(store: ObjectStore, plan_or_sha256: Plan | str) -> Iterator[Sig
     for key in store.list(prefix):
         if key.endswith(".json"):
             yield SignedApproval(key, store.get(key), _signature(store, f"{key.removesuffix('.json')}.sig"))
+
+
+def approved_schedules(store: ObjectStore) -> set[str]:
+    """The digests of schedules that something calls itself an approval of: one list of the store."""
+    keys = (key.removeprefix(f"{PLANS}approvals/schedule-") for key in store.list(f"{PLANS}approvals/schedule-"))
+    return {key[:64] for key in keys}
+
+
+def approved_plans(store: ObjectStore, night: date) -> set[str]:
+    """The digests of plans of a night that something calls itself an approval of: one list of the store."""
+    return {found["digest"] for key in store.list(f"{PLANS}{night}/") if (found := _OF_PLAN.search(key))}
 
 
 def _prefix_of(approval: Approval) -> str:

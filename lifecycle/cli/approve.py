@@ -135,9 +135,8 @@ def _tell(lifecycle: Lifecycle, subject: ApprovalSubject, approval: Approval, js
 
 def _tell_subject(subject: ApprovalSubject) -> None:
     if not isinstance(subject, Plan):
-        print_sentence(
-            f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {subject.author or 'an unknown author'}."
-        )
+        authors = ", ".join(subject.authors) or "an unknown author"
+        print_sentence(f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {authors}.")
         return
     rules = ", ".join(f"{rule} {calls}" for rule, calls in subject.rules.items())
     what = f"{subject.due} of {subject.live} live calls are to go"

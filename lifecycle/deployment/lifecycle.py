@@ -16,7 +16,7 @@ from lifecycle.errors import NightError, SettingsError
 from lifecycle.evidence.notes import require_key_name
 from lifecycle.ledger.keys import FileKeys, Keys
 from lifecycle.ledger.log import Log
-from lifecycle.policy.documents.hold import Holds
+from lifecycle.policy.documents.hold import Hold, Holds
 from lifecycle.policy.documents.schedule import Schedules
 from lifecycle.policy.evaluation.distinct_cases import CREATION_FACTS, regimes_of_schedule, required_facts
 from lifecycle.settings import Settings
@@ -51,8 +51,24 @@ class Lifecycle:
         return self.law or read_policies(self.settings.policies)
 
     def holds_now(self) -> Holds:
-        """The legal holds as they are on disk this moment."""
-        return read_holds_for(self.settings.policies, self.policies.schedules)
+        """The legal holds as they are on disk this moment, and those whose file is gone without a release."""
+        return self._with_unreleased(read_holds_for(self.settings.policies, self.policies.schedules))
+
+    @cached_property
+    def holds(self) -> Holds:
+        """The holds that bind this run: those of its policies, and those whose file is gone without a release."""
+        return self.policies.holds if self.law else self._with_unreleased(self.policies.holds)
+
+    @cached_property
+    def unreleased(self) -> tuple[Hold, ...]:
+        """The holds that earlier runs saw placed, and that have neither a file nor a release. Raises PolicyError."""
+        return tuple(self.crm.control.holds.without_file(self.policies.holds.by_id.values()))
+
+    def _with_unreleased(self, holds: Holds) -> Holds:
+        """They are looked up once a run; a file that vanishes later is missed among those the run began with."""
+        began = {**{hold.id: hold for hold in self.unreleased}, **self.policies.holds.by_id}
+        gone = {name: hold for name, hold in began.items() if name not in holds.by_id}
+        return replace(holds, by_id={**gone, **holds.by_id})
 
     @cached_property
     def crm(self) -> Crm:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit_manifest, destroy_folder, put_batch, read_calls
 from lifecycle.archive.plans import read_cohort
 from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.crm.register import RegisteredManifest
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
@@ -25,6 +26,7 @@ from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
 from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import copy_recording_files
+from lifecycle.policy.canonical import sha256_hex
 
 BATCH_CALLS = 10_000
 
@@ -110,8 +112,11 @@ def _archive_batch(
         return None
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
     manifest = _manifest(lifecycle, cohort, run, batch, objects, files, destroy_on, component)
+    key = f"{folder}{MANIFEST}"
+    ours = RegisteredManifest(key, sha256_hex(manifest.to_bytes()))
+    lifecycle.crm.control.register.add_manifest(ours, cohort.plan, run.id, lifecycle.now())
     commit_manifest(lifecycle.store, folder, manifest)
-    return f"{folder}{MANIFEST}", manifest
+    return key, manifest
 
 
 def _manifest(

@@ -10,12 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import manifest_keys, read_manifest
-from lifecycle.archive.plans import planned_nights, read_cohort, read_plans
+from lifecycle.archive.batches import read_manifest
+from lifecycle.archive.plans import read_cohort
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import PolicyError
+from lifecycle.errors import ObjectMissing, PolicyError, ProofError
 from lifecycle.evidence.deletion import call_id_text
-from lifecycle.evidence.manifest import Manifest
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tables_to_reconcile
 from lifecycle.policy.documents.hold import Hold
@@ -32,6 +31,7 @@ def queue_policy_events(lifecycle: Lifecycle) -> None:
         policies, holds = lifecycle.policies, lifecycle.holds_now()
     except PolicyError:
         return
+    lifecycle.crm.control.holds.remember(policies.holds.by_id.values(), lifecycle.now())
     versions = [policies.version(schedule) for schedule in policies.schedules.by_industry.values()]
     queue_event_leaves(
         lifecycle, "policy", {f"{v.id}:{v.sha256}": {"schedule": v.model_dump(mode="json")} for v in versions}
@@ -66,11 +66,9 @@ def redact_reason(reason: str) -> str:
 def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> None:
     """Note how a night finds things: live calls, those due, those left due by the nights before; and what the last
     planned night archived, recorded, and lost sight of. One census a night, the first."""
-    store = lifecycle.store
-    plans = [
-        found[-1] for name in lifecycle.policies.schedules.by_industry if (found := read_plans(store, night, name))
-    ]
-    before = [day for name in lifecycle.policies.schedules.by_industry for day in planned_nights(store, name)]
+    register, industries = lifecycle.crm.control.register, lifecycle.policies.schedules.by_industry
+    plans = [found[-1] for name in industries if (found := register.plans_of(night, name))]
+    before = [day for name in industries for day in register.nights(name)]
     last = max((day for day in before if day < night), default=None)
     outcome = _outcome(lifecycle, last) if last else Reconciliation()
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
@@ -85,6 +83,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
         "recorded": outcome.recorded,
         "vanished": len(vanished),
         "vanished_calls": vanished[:_NAMED],
+        "unreadable_batches": outcome.unreadable[:_NAMED],
         "epoch": epoch.id,
     }
     queue_event_leaves(lifecycle, "census", {night.isoformat(): fields})
@@ -93,10 +92,12 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
 def _outcome(lifecycle: Lifecycle, night: date) -> Reconciliation:
     """The batches of one night against the CRM and the record."""
     result = Reconciliation()
-    for key in manifest_keys(lifecycle.store):
-        if f"/{night}-" in key:  # a batch is named after its night
-            manifest: Manifest = read_manifest(lifecycle.store, key)[0]
+    for registered in lifecycle.crm.control.register.manifests_of_night(night):
+        try:
+            manifest, _ = read_manifest(lifecycle.store, registered.key)
             reconcile_batch(lifecycle, manifest, tables_to_reconcile(lifecycle.store, manifest), result)
+        except (ProofError, ObjectMissing):  # damaged, removed, or never committed: `verify` says which
+            result.unreadable.append(registered.key)
     return result
 
 

@@ -1,23 +1,27 @@
 """Plan: what a night may purge. Reads facts, disposes, trips the brake, and writes each industry's plan once."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_plan, read_plans
+from lifecycle.archive.plans import PLANS, CallsWriter, plan_folder, plan_key, put_calls, put_plan
 from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
-from lifecycle.errors import PolicyError
+from lifecycle.errors import PolicyError, ProofError
 from lifecycle.night.archive import equals_or_both_null
+from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
+from lifecycle.policy.documents.hold import Hold
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import Disposition, dispose_calls, dispose_components
 from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, format_percent, reasons_to_wait
@@ -25,6 +29,7 @@ from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, forma
 PLANNED_COLUMNS = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
 OVERDUE_AFTER = timedelta(days=7)
 SAMPLES = 5
+_PLAN_LIKE = re.compile(r"/(plan|accepted)[^/]*\.json$")
 _FIRST_COHORT = date(1970, 1, 1)
 
 
@@ -79,12 +84,16 @@ class IndustryCount:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it."""
+    """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it.
+
+    `foreign`: objects beside the night's plans that call themselves plans or acceptances, and that no run of ours made.
+    """
 
     as_of: date
     industries: Mapping[str, IndustryCount]
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
+    foreign: tuple[str, ...] = ()
 
 
 def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
@@ -107,8 +116,8 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
             else:
                 result.industries[schedule.industry].live += calls
         done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
-        for table in facts.candidates(connection, latest, policies.holds.facts()):
-            disposed = dispose_calls(table, policies.schedules, policies.holds, result.as_of)
+        for table in facts.candidates(connection, latest, lifecycle.holds.facts()):
+            disposed = dispose_calls(table, policies.schedules, lifecycle.holds, result.as_of)
             parts = _components(lifecycle, table, disposed, result.as_of)
             for industry, count in result.industries.items():
                 ours, of_ours = (
@@ -124,7 +133,7 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
 def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, as_of: date) -> pa.Table:
     """What the law says of components that the mapping can reach, of calls that are not due as a whole."""
     policies = lifecycle.policies
-    found = dispose_components(facts, policies.schedules, policies.holds, as_of)
+    found = dispose_components(facts, policies.schedules, lifecycle.holds, as_of)
     mapped = pc.is_in(found["component"], pa.array(list(lifecycle.crm.source.components), pa.string()))
     whole = _due(disposed)["call_id"].combine_chunks()
     return found.filter(pc.and_(mapped, pc.invert(pc.is_in(found["call_id"], whole))))
@@ -154,9 +163,13 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     policies = lifecycle.policies
     lifecycle.crm.control.require()
     wanted = wanted_schedules(policies, only)
-    earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
+    register = lifecycle.crm.control.register
+    earlier, unreadable = _earlier(lifecycle, as_of, wanted)
+    wanted = [s for s in wanted if s.industry in earlier]
     backgrounds = night_baselines(lifecycle, as_of, wanted)
     result, due = survey_calls(lifecycle, as_of)
+    lifecycle.crm.control.holds.remember(lifecycle.policies.holds.by_id.values(), lifecycle.now())
+    result = replace(result, broken={**result.broken, **unreadable, **_without_file(lifecycle)})
     fresh = [s for s in wanted if not _still_good(earlier[s.industry], lifecycle, backgrounds[s.industry], run)]
     revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
     calls = _put_calls(lifecycle, as_of, revisions, due)
@@ -164,17 +177,65 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     for schedule in fresh:
         name = schedule.industry
         plan = _plan(lifecycle, result, schedule, revisions[name], run, calls[name], backgrounds[name])
-        put_plan(lifecycle.store, plan)
+        register.add_plan(plan, lifecycle.now())
         plans[name] = plan
+    result = replace(result, foreign=_foreign(lifecycle, as_of))
+    for plan in plans.values():  # also one that was used again: whoever registered it may have died before this
+        put_plan(lifecycle.store, plan)
+    queue_event_leaves(lifecycle, "plan", {plan.sha256: _registered(plan) for plan in plans.values()})
     return result, dict(sorted(plans.items()))
+
+
+def _earlier(lifecycle: Lifecycle, as_of: date, wanted: list[Schedule]) -> tuple[dict[str, list[Plan]], dict[str, str]]:
+    """The plans of the night by industry; and the industries whose register cannot be relied on, which are kept."""
+    found: dict[str, list[Plan]] = {}
+    unreadable: dict[str, str] = {}
+    for schedule in wanted:
+        try:
+            found[schedule.industry] = lifecycle.crm.control.register.plans_of(as_of, schedule.industry)
+        except ProofError as error:
+            unreadable[schedule.industry] = str(error)
+    return found, unreadable
+
+
+def _without_file(lifecycle: Lifecycle) -> dict[str, str]:
+    return {f"holds/{hold.id}.yaml": without_file(hold) for hold in lifecycle.unreleased}
+
+
+def without_file(hold: Hold) -> str:
+    """What is said of a hold whose file is gone."""
+    return (
+        f"holds/{hold.id}.yaml:1: the hold placed on {hold.placed_at} has no file any more, and no release: its calls "
+        "are kept. Put the file back; to release it, with released_at and released_by"
+    )
+
+
+def _foreign(lifecycle: Lifecycle, as_of: date) -> tuple[str, ...]:
+    register, ours = lifecycle.crm.control.register, set[str]()
+    for industry in register.industries(as_of):
+        with suppress(ProofError):  # then it is closed already, and named
+            ours |= {plan_key(plan) for plan in register.plans_of(as_of, industry)}
+    return tuple(key for key in lifecycle.store.list(f"{PLANS}{as_of}/") if _PLAN_LIKE.search(key) and key not in ours)
+
+
+def _registered(plan: Plan) -> dict[str, Any]:
+    """What the ledger says of a plan."""
+    return {
+        "night": plan.night.isoformat(),
+        "industry": plan.industry,
+        "plan_sha256": plan.sha256,
+        "run_id": plan.run_id,
+        "due": plan.due,
+        "waits_for": len(plan.waits_for),
+    }
 
 
 def _still_good(plans: list[Plan], lifecycle: Lifecycle, now: NightBaseline, run: Run) -> bool:
     if not plans:
         return False
     plan, holds = plans[-1], lifecycle.policies.holds.sha256
-    of_plan = (plan.source, plan.holds_sha256, plan.schedule_author, plan.change_approved)
-    same = of_plan == (lifecycle.crm.source.source, holds, now.author, now.change_approved)
+    of_plan = (plan.source, plan.holds_sha256, plan.schedule_authors, plan.change_approved)
+    same = of_plan == (lifecycle.crm.source.source, holds, now.authors, now.change_approved)
     named = not plan.reviews or plan.actor != UNKNOWN_REQUESTER or run.actor == UNKNOWN_REQUESTER
     return same and named and lifecycle.policies.still(plan.schedule)
 
@@ -239,14 +300,14 @@ def _plan(
         waits_for=reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual),
         calls=calls,
         actor=run.actor,
-        schedule_author=against.author,
+        schedule_authors=against.authors,
         change_approved=against.change_approved,
     )
 
 
 def require_hold_facts(lifecycle: Lifecycle) -> None:
     """Raise PolicyError where a hold asks for a fact or a link that the source does not give."""
-    missing = sorted(lifecycle.policies.holds.facts() - lifecycle.crm.facts.given)
+    missing = sorted(lifecycle.holds.facts() - lifecycle.crm.facts.given)
     if missing:
         raise PolicyError(
             f"holds/: a hold asks for {', '.join(missing)}, which source {lifecycle.crm.source.source} does not give. "

@@ -4,7 +4,7 @@ Pure: how a signature is checked, and where approvals lie, is not decided here.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Literal
@@ -47,11 +47,15 @@ class PlanApproval(Approval):
 
 
 class ScheduleApproval(Approval):
-    """Says that a schedule is meant as it is: a night that it makes unusual does not trip `max_usual`."""
+    """Says that a schedule, with the regimes it names, is meant as it is.
+
+    A night that it makes unusual does not trip `max_usual`; whoever wrote a later change is its author alone.
+    """
 
     namespace: ClassVar[str] = "schedule@call-lifecycle"
     kind: Literal["schedule-approval"] = "schedule-approval"
     schedule_sha256: str
+    regimes: Mapping[str, str]
 
 
 NAMESPACES = frozenset({PlanApproval.namespace, ScheduleApproval.namespace})
@@ -59,11 +63,16 @@ NAMESPACES = frozenset({PlanApproval.namespace, ScheduleApproval.namespace})
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFile:
-    """One version of a schedule, and who wrote it: the e-mail of the last commit of its file. None: in no git."""
+    """One version of a schedule, with the digests of the regimes it names, and who wrote it (e-mail addresses).
+
+    `authors` is empty where the policies lie in no git work tree; where nobody knows, `unknown` says why.
+    """
 
     industry: str
     sha256: str
-    author: str | None
+    regimes: Mapping[str, str]
+    authors: tuple[str, ...]
+    unknown: str | None = None
 
 
 def approval_kind(subject: Plan | ScheduleFile) -> type[Approval]:
@@ -74,7 +83,7 @@ def approval_kind(subject: Plan | ScheduleFile) -> type[Approval]:
 def approval_statement(subject: Plan | ScheduleFile, approver: str, at: datetime) -> Approval:
     """What the approver signs. Made again from the same subject it has the same bytes: that is how one is checked."""
     if isinstance(subject, Plan):
-        asked = tuple(dict.fromkeys(filter(None, (subject.actor, subject.schedule_author))))
+        asked = tuple(dict.fromkeys(filter(None, (subject.actor, *(subject.schedule_authors or ())))))
         return PlanApproval(
             industry=subject.industry,
             approver=approver,
@@ -86,9 +95,10 @@ def approval_statement(subject: Plan | ScheduleFile, approver: str, at: datetime
     return ScheduleApproval(
         industry=subject.industry,
         approver=approver,
-        requested_by=(subject.author,) if subject.author else (),
+        requested_by=subject.authors,
         approved_at=at,
         schedule_sha256=subject.sha256,
+        regimes=subject.regimes,
     )
 
 

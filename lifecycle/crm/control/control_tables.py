@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.database import Database, translated_errors
+from lifecycle.crm.holds import SeenHolds
+from lifecycle.crm.register import Register
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import PurgeRow
 
@@ -36,7 +38,8 @@ _PURGES = (
 class ControlTables:
     """The purge rows and erasure requests of one CRM: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
-    `places` is the ledger's side of them.
+    `places` is the ledger's side of them, `register` says which plans and manifests are ours, `holds`
+    which holds were seen.
     """
 
     def __init__(self, database: Database) -> None:
@@ -47,6 +50,8 @@ class ControlTables:
         self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
         self.requests = RequestTable(database, metadata)
         self.places = LedgerQueue(database, metadata, self.table)
+        self.register = Register(database, metadata)
+        self.holds = SeenHolds(database, metadata, self.places)
 
     def create(self) -> None:
         """Make what is missing; safe to run again."""
