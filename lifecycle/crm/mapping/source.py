@@ -207,4 +207,4 @@ def read_source(name_or_path: str) -> Source:
 
 
 def _shipped() -> resources.abc.Traversable:
-    return resources.files("lifecycle.crm") / "sources"
+    return resources.files("lifecycle.crm.mapping") / "sources"

@@ -12,7 +12,8 @@ import yaml
 
 from lifecycle.crm.sample import demo_schema
 from lifecycle.crm.sample.bank_calls import import_calls
-from lifecycle.crm.sample.sample_calls import SAMPLE_INDUSTRIES, fictional_phone, populate_sample
+from lifecycle.crm.sample.sample_calls import populate_sample
+from lifecycle.crm.sample.sample_industries import SAMPLE_INDUSTRIES, fictional_phone
 from lifecycle.errors import InputError
 
 AS_OF = date(2026, 11, 20)
@@ -63,7 +64,7 @@ def sqlite(tmp_path):
 
 
 def mapping() -> dict[str, Any]:
-    return yaml.safe_load(files("lifecycle.crm").joinpath("sources/demo.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(files("lifecycle.crm.mapping").joinpath("sources/demo.yaml").read_text(encoding="utf-8"))
 
 
 def facts(engine, where="1 = 1", **values) -> list[Any]:
