@@ -10,11 +10,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lifecycle.archive.approvals import SignedApproval, approvals_of, approved_schedules, put_approval
+from lifecycle.authority.authorship import ScheduleContent, authorship
 from lifecycle.authority.ssh_signature import SignerFiles, read_public_key, read_signer_files, verify_signature
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.deployment.policy_folder import schedule_paths
 from lifecycle.errors import ApprovalRefused, InputError, LifecycleError, PolicyChanged
-from lifecycle.night.authorship import ScheduleContent, authorship
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals, principals_of_key, principals_sharing_keys
 from lifecycle.policy.approval import (
     UNKNOWN_REQUESTER,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from lifecycle.authority.approval import check_approvals, schedule_file
-from lifecycle.crm.register import Register
+from lifecycle.crm.control.plan_register import Register
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.plan import USUAL_NIGHTS, Plan, usual_night

@@ -7,21 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from lifecycle.errors import PolicyError
-from lifecycle.night.authorship import SchedulePaths
-from lifecycle.night.repository import find_repository, read_repository
-from lifecycle.policy.allowed_signers import ALLOWED, REVOKED
-from lifecycle.policy.canonical import canonical_json, sha256_hex
-from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
-from lifecycle.policy.documents.lawfulness import extensions_without_effect, read_schedule
-from lifecycle.policy.documents.regime import Regime, read_regime
-from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
-from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document
-from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
-from lifecycle.policy.plan import ScheduleVersion
-
-_FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged"
-_FOLDERS = ("regimes", "holds", "extensions")
+from lifecycle.deployment.git_repository import read_repository from lifecycle.errors import PolicyError from lifecycle.policy.allowed_signers import ALLOWED, REVOKED from lifecycle.policy.canonical import canonical_json, sha256_hex from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold from lifecycle.policy.documents.lawfulness import extensions_without_effect, read_schedule from lifecycle.policy.documents.regime import Regime, read_regime from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule from lifecycle.policy.plan import ScheduleVersion  _FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged" _FOLDERS = ("regimes", "holds", "extensions"
+from lifecycle.deployment.repository_location import find_repository
 T = TypeVar("T", Regime, Hold, Extension)
 
 
@@ -157,6 +144,19 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8")  # as it is: the digest is of the file's bytes
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path.name}:1: the file cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePaths:
+    """A schedule's file and those of the regimes it names, by the regime, as paths below the policies folder."""
+
+    schedule: str
+    regimes: Mapping[str, str]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The schedule's first."""
+        return (self.schedule, *sorted(self.regimes.values()))
 
 
 def schedule_paths(folder: Path, schedule: Schedule, regimes: Mapping[str, Regime]) -> SchedulePaths | None:

@@ -16,7 +16,7 @@ from lifecycle.errors import InputError, LifecycleError, PolicyError, SettingsEr
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.worked_examples import failing_worked_examples
 from lifecycle.ledger.keys import epoch_problems, key_problems
-from lifecycle.night.plan import without_file
+from lifecycle.night.foreign_objects import hold_without_file
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals
 from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.documents.hold import facts_of_scopes
@@ -109,7 +109,7 @@ def _approval(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
 
 def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     crm = lifecycle.crm
-    yield from (CheckFinding("error", "policies", without_file(hold)) for hold in lifecycle.unreleased)
+    yield from (CheckFinding("error", "policies", hold_without_file(hold)) for hold in lifecycle.unreleased)
     yield from _facts_asked_for(lifecycle)
     yield from _components(lifecycle)
     yield from _holds(lifecycle)

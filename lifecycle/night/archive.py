@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit_manifest, destroy_folder, put_batch, read_calls
 from lifecycle.archive.plans import read_cohort
+from lifecycle.crm.control.plan_register import RegisteredManifest
 from lifecycle.crm.reading.rows import UnreadableCalls
-from lifecycle.crm.register import RegisteredManifest
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING

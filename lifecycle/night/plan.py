@@ -1,9 +1,8 @@
 """Plan: what a night may purge. Reads facts, disposes, trips the brake, and writes each industry's plan once."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.plans import PLANS, CallsWriter, plan_folder, plan_key, put_calls, put_plan
+from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_plan
 from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
@@ -20,8 +19,8 @@ from lifecycle.deployment.policy_folder import Policies
 from lifecycle.errors import PolicyError, ProofError
 from lifecycle.night.archive import equals_or_both_null
 from lifecycle.night.event_leaves import queue_event_leaves
+from lifecycle.night.foreign_objects import foreign_plans, holds_without_file
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
-from lifecycle.policy.documents.hold import Hold
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import Disposition, dispose_calls, dispose_components
 from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, format_percent, reasons_to_wait
@@ -29,7 +28,6 @@ from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, forma
 PLANNED_COLUMNS = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
 OVERDUE_AFTER = timedelta(days=7)
 SAMPLES = 5
-_PLAN_LIKE = re.compile(r"/(plan|accepted)[^/]*\.json$")
 _FIRST_COHORT = date(1970, 1, 1)
 
 
@@ -169,7 +167,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     backgrounds = night_baselines(lifecycle, as_of, wanted)
     result, due = survey_calls(lifecycle, as_of)
     lifecycle.crm.control.holds.remember(lifecycle.policies.holds.by_id.values(), lifecycle.now())
-    result = replace(result, broken={**result.broken, **unreadable, **_without_file(lifecycle)})
+    result = replace(result, broken={**result.broken, **unreadable, **holds_without_file(lifecycle)})
     fresh = [s for s in wanted if not _still_good(earlier[s.industry], lifecycle, backgrounds[s.industry], run)]
     revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
     calls = _put_calls(lifecycle, as_of, revisions, due)
@@ -179,7 +177,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
         plan = _plan(lifecycle, result, schedule, revisions[name], run, calls[name], backgrounds[name])
         register.add_plan(plan, lifecycle.now())
         plans[name] = plan
-    result = replace(result, foreign=_foreign(lifecycle, as_of))
+    result = replace(result, foreign=foreign_plans(lifecycle, as_of))
     for plan in plans.values():  # also one that was used again: whoever registered it may have died before this
         put_plan(lifecycle.store, plan)
     queue_event_leaves(lifecycle, "plan", {plan.sha256: _registered(plan) for plan in plans.values()})
@@ -196,26 +194,6 @@ def _earlier(lifecycle: Lifecycle, as_of: date, wanted: list[Schedule]) -> tuple
         except ProofError as error:
             unreadable[schedule.industry] = str(error)
     return found, unreadable
-
-
-def _without_file(lifecycle: Lifecycle) -> dict[str, str]:
-    return {f"holds/{hold.id}.yaml": without_file(hold) for hold in lifecycle.unreleased}
-
-
-def without_file(hold: Hold) -> str:
-    """What is said of a hold whose file is gone."""
-    return (
-        f"holds/{hold.id}.yaml:1: the hold placed on {hold.placed_at} has no file any more, and no release: its calls "
-        "are kept. Put the file back; to release it, with released_at and released_by"
-    )
-
-
-def _foreign(lifecycle: Lifecycle, as_of: date) -> tuple[str, ...]:
-    register, ours = lifecycle.crm.control.register, set[str]()
-    for industry in register.industries(as_of):
-        with suppress(ProofError):  # then it is closed already, and named
-            ours |= {plan_key(plan) for plan in register.plans_of(as_of, industry)}
-    return tuple(key for key in lifecycle.store.list(f"{PLANS}{as_of}/") if _PLAN_LIKE.search(key) and key not in ours)
 
 
 def _registered(plan: Plan) -> dict[str, Any]:

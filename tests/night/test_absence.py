@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.crm.holds import SeenHolds
+from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.deployment.policy_folder import read_policies
 from lifecycle.errors import DatabaseError, PolicyError
 from lifecycle.inquiry.check import check_everything, exit_code_of

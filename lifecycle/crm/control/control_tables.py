@@ -6,11 +6,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
+from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.database import Database, translated_errors
-from lifecycle.crm.holds import SeenHolds
-from lifecycle.crm.register import Register
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import PurgeRow
 

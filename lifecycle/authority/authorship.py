@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lifecycle.errors import InputError, PolicyError
-from lifecycle.night.repository import FoundRepository, Repository, TreeEntry, find_repository, read_repository
-
+from lifecycle.deployment.git_repository import Repository, TreeEntry, read_repository from lifecycle.deployment.policy_folder import SchedulePaths from lifecycle.errors import InputError, PolicyError
+from lifecycle.deployment.repository_location import FoundRepository, find_repository
 _PERSON = re.compile(rb"^(?:author|committer) [^\n]*<([^<>\n]*)> ", re.MULTILINE)
 _PARENT = re.compile(rb"^parent ([0-9a-f]+)$", re.MULTILINE)
 _TOGETHER = re.compile(rb"^co-authored-by:[^\n]*<([^<>\n]*)>", re.MULTILINE | re.IGNORECASE)
@@ -24,19 +23,6 @@ class Authorship:
 
     people: tuple[str, ...] = ()
     unknown: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulePaths:
-    """A schedule's file and those of the regimes it names, by the regime, as paths below the policies folder."""
-
-    schedule: str
-    regimes: Mapping[str, str]
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """The schedule's first."""
-        return (self.schedule, *sorted(self.regimes.values()))
 
 
 @dataclass(frozen=True, slots=True)

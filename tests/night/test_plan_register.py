@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from lifecycle.archive.batches import manifest_keys
 from lifecycle.archive.plans import plan_key
-from lifecycle.crm.register import Register
+from lifecycle.crm.control.plan_register import Register
 from lifecycle.errors import DatabaseError, FixityError, PlanHeld
 from lifecycle.night.archive import archive_cohort
 from lifecycle.night.cohort import accept_plans, manifests_of_cohort, open_cohort
