@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lifecycle.deployment.git_repository import Repository, TreeEntry, read_repository from lifecycle.deployment.policy_folder import SchedulePaths from lifecycle.errors import InputError, PolicyError
+from lifecycle.deployment.git_repository import Repository, TreeEntry, read_repository
+from lifecycle.deployment.policy_folder import SchedulePaths
 from lifecycle.deployment.repository_location import FoundRepository, find_repository
+from lifecycle.errors import InputError, PolicyError
+
 _PERSON = re.compile(rb"^(?:author|committer) [^\n]*<([^<>\n]*)> ", re.MULTILINE)
 _PARENT = re.compile(rb"^parent ([0-9a-f]+)$", re.MULTILINE)
 _TOGETHER = re.compile(rb"^co-authored-by:[^\n]*<([^<>\n]*)>", re.MULTILINE | re.IGNORECASE)

@@ -12,7 +12,13 @@ from lifecycle.cli import output
 from lifecycle.crm.database import open_database, translated_errors
 from lifecycle.crm.sample import demo_schema as demo_crm
 from lifecycle.crm.sample import sample_calls
-from lifecycle.deployment.git_repository import mail_of_account from lifecycle.deployment.initialisation import Initialisation, make_keys from lifecycle.deployment.lifecycle import Lifecycle, resolve_night from lifecycle.errors import InputError from lifecycle.policy.approval import command_line_actor from lifecycle.settings import Settings, read_settings
+from lifecycle.deployment.initialisation import Initialisation, make_keys
+from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
+from lifecycle.deployment.repository_location import mail_of_account
+from lifecycle.errors import InputError
+from lifecycle.policy.approval import command_line_actor
+from lifecycle.settings import Settings, read_settings
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # which of Dagster's parameters are beta is no news to a user
     import assets

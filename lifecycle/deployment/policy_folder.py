@@ -7,8 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from lifecycle.deployment.git_repository import read_repository from lifecycle.errors import PolicyError from lifecycle.policy.allowed_signers import ALLOWED, REVOKED from lifecycle.policy.canonical import canonical_json, sha256_hex from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold from lifecycle.policy.documents.lawfulness import extensions_without_effect, read_schedule from lifecycle.policy.documents.regime import Regime, read_regime from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule from lifecycle.policy.plan import ScheduleVersion  _FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged" _FOLDERS = ("regimes", "holds", "extensions"
+from lifecycle.deployment.git_repository import read_repository
 from lifecycle.deployment.repository_location import find_repository
+from lifecycle.errors import PolicyError
+from lifecycle.policy.allowed_signers import ALLOWED, REVOKED
+from lifecycle.policy.canonical import canonical_json, sha256_hex
+from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
+from lifecycle.policy.documents.lawfulness import extensions_without_effect, read_schedule
+from lifecycle.policy.documents.regime import Regime, read_regime
+from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
+from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document
+from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
+from lifecycle.policy.plan import ScheduleVersion
+
+_FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged"
+_FOLDERS = ("regimes", "holds", "extensions")
 T = TypeVar("T", Regime, Hold, Extension)
 
 

@@ -7,8 +7,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from lifecycle.deployment.git_repository import read_repository from lifecycle.deployment.policy_folder import Policies, read_policies from lifecycle.errors import InputError
+from lifecycle.deployment.git_repository import read_repository
+from lifecycle.deployment.policy_folder import Policies, read_policies
 from lifecycle.deployment.repository_location import FoundRepository, find_repository
+from lifecycle.errors import InputError
+
+
 def read_policies_at(folder: Path, revision: str) -> Policies:
     """The policies of a folder as of a git revision: committed, so never dirty. Nothing in the work tree is touched.
 

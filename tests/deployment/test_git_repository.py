@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from lifecycle.authority.approval import schedule_file
-from lifecycle.deployment.git_repository import mail_of_account from lifecycle.deployment.policy_folder import read_policies from lifecycle.deployment.policy_revision import read_policies_at from lifecycle.errors import InputError from tests.builders import BANK, World from tests.deployment.test_policy_folder import git   @pytest.fixture
+from lifecycle.deployment.policy_folder import read_policies
+from lifecycle.deployment.policy_revision import read_policies_at
+from lifecycle.deployment.repository_location import mail_of_account
+from lifecycle.errors import InputError
+from tests.builders import BANK, World
+from tests.deployment.test_policy_folder import git
+
+
+@pytest.fixture
 def world(tmp_path: Path) -> World:
     """The policies of a world, committed once in the repository around them."""
     made = World("sqlite://", (tmp_path / "store").as_uri(), tmp_path / "repo" / "policies")
