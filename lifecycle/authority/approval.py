@@ -14,7 +14,7 @@ from lifecycle.authority.authorship import ScheduleContent, authorship
 from lifecycle.authority.ssh_signature import SignerFiles, read_public_key, read_signer_files, verify_signature
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.deployment.policy_folder import schedule_paths
-from lifecycle.errors import ApprovalRefused, InputError, LifecycleError, PolicyChanged
+from lifecycle.errors import ApprovalRefused, FixityError, InputError, LifecycleError, PolicyChanged
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals, principals_of_key, principals_sharing_keys
 from lifecycle.policy.approval import (
     UNKNOWN_REQUESTER,
@@ -132,7 +132,11 @@ def check_approvals(lifecycle: Lifecycle, subject: ApprovalSubject) -> ApprovalS
     """
     by: dict[str, None] = {}
     refused: list[str] = []
-    for signed in approvals_of(lifecycle.store, subject if isinstance(subject, Plan) else subject.sha256):
+    try:
+        found = list(approvals_of(lifecycle.store, subject if isinstance(subject, Plan) else subject.sha256))
+    except FixityError as error:
+        return ApprovalStatus((), (str(error),))
+    for signed in found:
         try:
             by[_stored(lifecycle, subject, signed).approver] = None
         except LifecycleError as error:

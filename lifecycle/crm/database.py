@@ -5,6 +5,7 @@ Not here: what is read or deleted.
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
+from lifecycle.private_files import open_lock_file
 
 _DRIVERS = {
     "postgresql": "postgresql+psycopg://user:password@host/database (extra: postgresql)",
@@ -74,10 +76,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def lease(self, name: str) -> Iterator[None]:
-        """Hold a name for this process alone; a process that dies lets go at once. Raises LeaseTaken."""
+    def lease(self, name: str, secret: str = "") -> Iterator[None]:
+        """Hold a name for this process alone; a process that dies lets go at once. Raises LeaseTaken.
+
+        `secret` goes into the name that the server sees: any login may take a lock whose name it can work out.
+        """
         taken = LeaseTaken(f"another run holds the lease of {name}. Let it end, then run again; nothing was done here")
-        digest = hashlib.sha256(f"call-lifecycle {name}".encode()).hexdigest()
+        digest = hashlib.sha256(f"call-lifecycle {secret} {name}".encode()).hexdigest()
         if self.dialect == "sqlite":
             with _file_lease(Path(f"{self.engine.url.database}.lease-{digest[:16]}"), taken):
                 yield
@@ -184,9 +189,16 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextmanager
 def _file_lease(path: Path, taken: LeaseTaken) -> Iterator[None]:
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise taken from None
+    try:
+        descriptor = open_lock_file(path)
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}: the lease's file cannot be opened: {error.strerror}. Remove it while no run is at work, run again"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError:
+        raise taken from None
+    finally:
+        os.close(descriptor)

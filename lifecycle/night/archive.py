@@ -49,7 +49,7 @@ class ArchiveResult:
 def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> ArchiveResult:
     """Archive the planned calls that no committed batch of this plan holds yet. Safe to run again."""
     result = ArchiveResult()
-    with lifecycle.crm.database.lease(cohort.name):
+    with lifecycle.crm.control.lease(cohort.name):
         planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff).sort_by("call_id")
         for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
             _count(result, key, manifest)

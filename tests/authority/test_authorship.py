@@ -29,7 +29,8 @@ def world(tmp_path: Path, keys: dict[str, Key]) -> World:
     made.regime("law", LAW)
     made.schedule(UNDER_LAW)
     allow(made.policies, *(key.line() for key in keys.values()))
-    (made.policies / "holds" / "README").write_text("holds go here")
+    for name in ("holds", "extensions"):  # git keeps no empty folder
+        (made.policies / name / "README").touch()
     git(top(made), "init", "-q", "-b", "main")
     commit(made, "zoe")
     return made

@@ -20,7 +20,8 @@ from tests.deployment.test_policy_folder import git
 def world(tmp_path: Path) -> World:
     """The policies of a world, committed once in the repository around them."""
     made = World("sqlite://", (tmp_path / "store").as_uri(), tmp_path / "repo" / "policies")
-    (made.policies / "holds" / "README").write_text("holds go here")
+    for name in ("holds", "extensions"):  # git keeps no empty folder
+        (made.policies / name / "README").touch()
     git(made.policies.parent, "init", "-q")
     commit(made)
     return made

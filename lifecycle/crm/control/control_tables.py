@@ -1,7 +1,9 @@
 """The product's own few rows inside the CRM database: what must commit with a deletion, and nothing else."""
 
+import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -39,7 +41,7 @@ class ControlTables:
     """The purge rows and erasure requests of one CRM: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
     `places` is the ledger's side of them, `register` says which plans and manifests are ours, `holds`
-    which holds were seen.
+    which holds were seen. `secret` goes into the names of leases, which any login could take otherwise.
     """
 
     def __init__(self, database: Database) -> None:
@@ -49,6 +51,9 @@ class ControlTables:
         columns, metadata = [column._copy() for column in _PURGES], sa.MetaData(schema=self._schema)
         self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
         self.requests = RequestTable(database, metadata)
+        which = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+        value = sa.Column("value", sa.String(64), nullable=False)
+        self.secret = sa.Table("secret" if self._schema else "lifecycle_secret", metadata, which, value)
         self.places = LedgerQueue(database, metadata, self.table)
         self.register = Register(database, metadata)
         self.holds = SeenHolds(database, metadata, self.places)
@@ -59,6 +64,17 @@ class ControlTables:
             if self._schema and not sa.inspect(connection).has_schema(self._schema):
                 connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
             self.table.metadata.create_all(connection)
+            if connection.scalar(sa.select(self.secret.c.id)) is None:
+                connection.execute(self.secret.insert().values(id=1, value=secrets.token_hex(32)))
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[None]:
+        """Hold a name for this process alone, under the secret of this installation. Raises LeaseTaken."""
+        self.require()
+        with self._database.reading() as connection:
+            secret: str = connection.scalars(sa.select(self.secret.c.value)).one()
+        with self._database.lease(name, secret):
+            yield
 
     def complete(self) -> bool:
         """Whether every table is there; an installation of before has no `requests`, and runs its nights without."""
