@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.resources import NIGHT_TAG
+from assets.provenance import NIGHT_TAG
 from lifecycle.archive.object_store import ObjectStore
 
 RUNS = "runs/"

@@ -8,7 +8,8 @@ import dagster as dg
 from assets.definitions import defs
 from assets.export import export_finished
 from assets.partitions import cohort_key
-from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, progress_to
+from assets.provenance import actor_tags_if_possible
+from assets.resources import LifecycleResource, progress_to
 from lifecycle.deployment.lifecycle import Progress
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -41,7 +42,9 @@ def run_night(instance: dg.DagsterInstance, config: dict[str, Any], actor: str, 
     night = NightResult()
     with progress_to(progress):
         run_config = {"ops": {"disposition_plan": {"config": config}}, **_QUIET}
-        plan = _run(instance, "nightly", {ACTOR_TAG: actor}, run_config)
+        lifecycle = LifecycleResource().open()
+        tags = actor_tags_if_possible(lifecycle, actor, config=run_config["ops"])
+        plan = _run(instance, "nightly", tags, run_config)
         _note(night, plan)
         if not plan.success:
             return night
@@ -50,8 +53,9 @@ def run_night(instance: dg.DagsterInstance, config: dict[str, Any], actor: str, 
         night.night = wanted["night"]
         for done, (industry, cutoff) in enumerate(wanted["cohorts"]):
             progress("cohorts", done, len(wanted["cohorts"]))
-            tags = {ACTOR_TAG: actor, NIGHT_TAG: night.night}
-            result = _run(instance, "cohort", tags, _QUIET, cohort_key(industry, cutoff))
+            partition = cohort_key(industry, cutoff)
+            tags = actor_tags_if_possible(lifecycle, actor, night.night, str(partition))
+            result = _run(instance, "cohort", tags, _QUIET, partition)
             _note(night, result)
             if result.success:
                 night.cohorts.append(_cohort(result, industry, cutoff))

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from assets import report
 from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
-from assets.resources import LifecycleResource, dagster_failures, night_tag, run_of
+from assets.provenance import run_of
+from assets.resources import LifecycleResource, dagster_failures, night_tag
 from lifecycle.deployment.lifecycle import resolve_night
 from lifecycle.night.anchor import anchor_checkpoint
 from lifecycle.night.archive import archive_cohort
@@ -66,7 +67,8 @@ def disposition_plan(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """What may go tonight, industry by industry: every call's disposition, the plan, and whether its brake tripped."""
     with dagster_failures():
-        opened, run = lifecycle.open(), run_of(context)
+        opened = lifecycle.open()
+        run = run_of(context, opened)
         night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         survey, plans = plan_night(opened, night, run, config.industry)
         accept_plans(opened, plans, config.accept_plan, run)
@@ -125,7 +127,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     with dagster_failures():
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
-        result = archive_cohort(opened, cohort, run_of(context))
+        result = archive_cohort(opened, cohort, run_of(context, opened))
     return dg.MaterializeResult(
         metadata=report.archive_metadata(cohort, result), check_results=[_aside(result.set_aside)]
     )
@@ -146,7 +148,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     with dagster_failures():
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
-        result = purge_cohort(opened, cohort, run_of(context))
+        result = purge_cohort(opened, cohort, run_of(context, opened))
         stayed = {**result.set_aside, **result.files_left}
     return dg.MaterializeResult(metadata=report.purge_metadata(cohort, result), check_results=[_aside(stayed)])
 

@@ -4,6 +4,7 @@ Which plans there are, and which were accepted, the register in the CRM's contro
 lie beside them, are in approvals.
 """
 
+import re
 from collections import defaultdict
 from contextlib import ExitStack
 from datetime import date
@@ -13,6 +14,7 @@ from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ValidationError
 
 from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.archive.parquet import fetch_table, open_parquet
@@ -20,6 +22,10 @@ from lifecycle.errors import FixityError, ObjectMissing
 from lifecycle.policy.plan import Plan, PlannedCalls
 
 PLANS = "plans/"
+_PLAN_KEY = re.compile(
+    rf"(?P<folder>{PLANS}\d{{4}}-\d\d-\d\d/[^/]+/)plan-(?P<revision>\d{{1,6}})-(?P<sha256>[0-9a-f]{{64}})\.json"
+)
+_LARGEST_PLAN, _MOST_COPIES = 16 << 20, 100
 _FLUSH_ROWS = 5_000
 
 
@@ -87,6 +93,26 @@ def put_plan(store: ObjectStore, plan: Plan) -> None:
 def plan_key(plan: Plan) -> str:
     """Where the copy of a plan lies."""
     return f"{plan_folder(plan.night, plan.industry)}plan-{plan.revision}-{plan.sha256}.json"
+
+
+def stored_plans(store: ObjectStore, night: date, digest: str) -> list[Plan]:
+    """The copies of one industry's plans of a night, among them that of the digest, the newest revision last.
+
+    Empty: no copy of the night has the digest. What its name does not prove is left out. Which of them count, the
+    register says: this is for an approver who reaches the store alone.
+    """
+    keys = [found for key in store.list(f"{PLANS}{night}/") if (found := _PLAN_KEY.fullmatch(key))]
+    folder = next((found["folder"] for found in keys if found["sha256"] == digest), None)
+    beside = sorted((found for found in keys if found["folder"] == folder), key=lambda found: int(found["revision"]))
+    return list(filter(None, (_copy(store, found.string, found["sha256"]) for found in beside[-_MOST_COPIES:])))
+
+
+def _copy(store: ObjectStore, key: str, sha256: str) -> Plan | None:
+    try:
+        plan = Plan.model_validate_json(store.get(key, at_most=_LARGEST_PLAN))
+    except (ValidationError, FixityError, ObjectMissing):
+        return None
+    return plan if plan.sha256 == sha256 else None
 
 
 def read_cohort(store: ObjectStore, plan: Plan, cutoff: str) -> pa.Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lifecycle.archive.approvals import SignedApproval, approvals_of, approved_schedules, put_approval
+from lifecycle.archive.plans import stored_plans
 from lifecycle.authority.authorship import ScheduleContent, authorship
 from lifecycle.authority.ssh_signature import SignerFiles, read_public_key, read_signer_files, verify_signature
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -17,11 +18,11 @@ from lifecycle.deployment.policy_folder import schedule_paths
 from lifecycle.errors import ApprovalRefused, FixityError, InputError, LifecycleError, PolicyChanged
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals, principals_of_key, principals_sharing_keys
 from lifecycle.policy.approval import (
-    UNKNOWN_REQUESTER,
     Approval,
     ScheduleFile,
     approval_kind,
     approval_statement,
+    is_known_actor,
     requester_sharing_identity,
 )
 from lifecycle.policy.documents.schedule import Schedule
@@ -48,10 +49,11 @@ def find_approval_subject(lifecycle: Lifecycle, digest: str) -> ApprovalSubject:
     found = next((schedule for schedule in schedules if schedule.sha256 == digest), None)
     if found is not None:
         return schedule_file(lifecycle, found)
-    register = lifecycle.crm.control.register
-    plan = register.plan(digest)
-    if plan is not None and plan.night >= lifecycle.now().date() - timedelta(days=NIGHTS_BACK):
-        return _to_be_approved(lifecycle, register.plans_of(plan.night, plan.industry), digest)
+    tomorrow = lifecycle.now().date() + timedelta(days=1)  # a night may be a day ahead of this clock's zone
+    for back in range(NIGHTS_BACK + 1):
+        plans = stored_plans(lifecycle.store, tomorrow - timedelta(days=back), digest)
+        if any(plan.sha256 == digest for plan in plans):
+            return _to_be_approved(lifecycle, plans, digest)
     raise InputError(
         f"{digest}: expected the sha256 of a schedule in {lifecycle.settings.policies}, or of a plan of the last "
         f"{NIGHTS_BACK} nights; found neither. Nothing was approved; the run that waits printed the digest"
@@ -201,7 +203,7 @@ def _unknown_requester(lifecycle: Lifecycle, subject: ApprovalSubject) -> str | 
     unknown = _unknown_author(lifecycle, subject)
     if unknown:
         return f"nobody knows who wrote the schedule of {subject.industry}: {unknown}"
-    if isinstance(subject, Plan) and subject.actor in (None, UNKNOWN_REQUESTER):
+    if isinstance(subject, Plan) and not is_known_actor(subject.actor):
         return "nobody knows who asked for the plan: plan the night again by the schedule or by `lifecycle run`"
     return None
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.archive.open_store import open_store
+from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
@@ -80,6 +81,11 @@ class Lifecycle:
         """The CRM, with facts read as somebody needs them."""
         database = open_database(self.settings.crm_url.get_secret_value())
         return Crm(database, read_source(self.settings.source), kinds)
+
+    @cached_property
+    def control(self) -> ControlTables:
+        """The control tables alone: the CRM's own tables are not looked at."""
+        return ControlTables(open_database(self.settings.crm_url.get_secret_value()))
 
     @cached_property
     def store(self) -> ObjectStore:

@@ -20,7 +20,7 @@ from lifecycle.errors import PolicyError, ProofError
 from lifecycle.night.archive import equals_or_both_null
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.foreign_objects import foreign_plans, holds_without_file
-from lifecycle.policy.approval import UNKNOWN_REQUESTER
+from lifecycle.policy.approval import is_known_actor
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import Disposition, dispose_calls, dispose_components
 from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, format_percent, reasons_to_wait
@@ -214,7 +214,7 @@ def _still_good(plans: list[Plan], lifecycle: Lifecycle, now: NightBaseline, run
     plan, holds = plans[-1], lifecycle.policies.holds.sha256
     of_plan = (plan.source, plan.holds_sha256, plan.schedule_authors, plan.change_approved)
     same = of_plan == (lifecycle.crm.source.source, holds, now.authors, now.change_approved)
-    named = not plan.reviews or plan.actor != UNKNOWN_REQUESTER or run.actor == UNKNOWN_REQUESTER
+    named = not plan.reviews or is_known_actor(plan.actor) or not is_known_actor(run.actor)
     return same and named and lifecycle.policies.still(plan.schedule)
 
 

@@ -18,6 +18,9 @@ from lifecycle.policy.plan import Plan
 UNKNOWN_REQUESTER = "launched by hand in Dagster"
 """The actor of a run that a person launched who gave no name."""
 
+SAID_IN_UI = "said by a UI user: "
+"""How an actor begins that nobody proved: whoever reaches the webserver can write any name into a tag."""
+
 _BY_COMMAND = re.compile(r"lifecycle run by (?P<login>\S+)( <(?P<mail>\S+)>)?")
 
 
@@ -100,6 +103,11 @@ def approval_statement(subject: Plan | ScheduleFile, approver: str, at: datetime
         schedule_sha256=subject.sha256,
         regimes=subject.regimes,
     )
+
+
+def is_known_actor(actor: str | None) -> bool:
+    """Whether an actor is somebody, and not nobody's word."""
+    return actor is not None and actor != UNKNOWN_REQUESTER and not actor.startswith(SAID_IN_UI)
 
 
 def command_line_actor(login: str, mail: str | None) -> str:

@@ -1,5 +1,6 @@
 """The product's own few rows inside the CRM database: what must commit with a deletion, and nothing else."""
 
+import hmac
 import secrets
 import zlib
 from collections.abc import Iterator, Sequence
@@ -41,7 +42,8 @@ class ControlTables:
     """The purge rows and erasure requests of one CRM: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
     `places` is the ledger's side of them, `register` says which plans and manifests are ours, `holds`
-    which holds were seen. `secret` goes into the names of leases, which any login could take otherwise.
+    which holds were seen. `secret` goes into the names of leases, which any login could take otherwise, and
+    under what our own askers say to Dagster.
     """
 
     def __init__(self, database: Database) -> None:
@@ -67,13 +69,24 @@ class ControlTables:
             if connection.scalar(sa.select(self.secret.c.id)) is None:
                 connection.execute(self.secret.insert().values(id=1, value=secrets.token_hex(32)))
 
+    def proof_of(self, said: str) -> str:
+        """A code under this installation's secret, in hex: only who can read the control tables can make it."""
+        return hmac.new(self._secret().encode(), said.encode(), "sha256").hexdigest()
+
+    def is_proof_of(self, said: str, proof: str) -> bool:
+        """Whether `proof_of` said so."""
+        return hmac.compare_digest(self.proof_of(said).encode(), proof.encode())
+
+    def _secret(self) -> str:
+        self.require()
+        with self._database.reading() as connection:
+            found: str = connection.scalars(sa.select(self.secret.c.value)).one()
+        return found
+
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
         """Hold a name for this process alone, under the secret of this installation. Raises LeaseTaken."""
-        self.require()
-        with self._database.reading() as connection:
-            secret: str = connection.scalars(sa.select(self.secret.c.value)).one()
-        with self._database.lease(name, secret):
+        with self._database.lease(name, self._secret()):
             yield
 
     def complete(self) -> bool:
