@@ -16,6 +16,7 @@ LifecycleError
 │       └── LedgerError       the ledger does not go on from what was signed before, or cannot
 └── OutsideError          exit 3: something outside failed, a rerun is safe
     ├── ToolMissing         a program of this machine that is not there, or too old
+    ├── ClockError          clocks that do not agree on what time it is
     ├── DatabaseError
     │   └── LeaseTaken      another run works on the same cohort
     └── StoreError
@@ -94,6 +95,10 @@ class OutsideError(LifecycleError):
 
 class ToolMissing(OutsideError):
     """A program that this machine should have is not there, or too old."""
+
+
+class ClockError(OutsideError):
+    """A clock is off, so nobody knows which night it is. Nothing was done; a rerun helps once it is right."""
 
 
 class DatabaseError(OutsideError):

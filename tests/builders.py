@@ -36,7 +36,7 @@ from lifecycle.settings import Settings
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 RUN = Run("run-1", "tester")
-_TABLES = ("purges", "requests", "leaves", "places", "checkpoints", "plans", "manifests", "holds", "secret")
+_TABLES = ("purges", "requests", "leaves", "places", "checkpoints", "plans", "manifests", "holds", "secret", "source")
 CONTROL = tuple(f"lifecycle_{name}" for name in _TABLES)
 
 _RULE = "trigger: ended_at, keep_while: [open_deal, open_task]"

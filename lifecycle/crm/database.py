@@ -5,9 +5,11 @@ Not here: what is read or deleted.
 
 import fcntl
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +31,19 @@ _SESSION = {
     "sqlite": ("PRAGMA foreign_keys = ON",),
 }
 
+_NOW = {
+    "postgresql": "SELECT extract(epoch FROM pg_catalog.clock_timestamp())",
+    "mysql": "SELECT unix_timestamp(sysdate(6))",
+}
+
 
 class Database:
     """One CRM database. Errors of the driver leave as DatabaseError, without URL, password or bound values."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
+        self.lease_scope = "lifecycle"
+        """The control tables that leases are about: those of another source have leases of their own."""
         self.dialect = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
         sa.event.listen(engine, "connect", self._prepare)
         if self.dialect == "sqlite":
@@ -75,6 +84,15 @@ class Database:
         with translated_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
+    def now(self) -> datetime | None:
+        """What the database's clock says. None: it has none but this machine's."""
+        statement = _NOW.get(self.dialect)
+        if statement is None:
+            return None
+        with self.reading() as connection:
+            seconds = connection.scalar(sa.text(statement))
+        return datetime.fromtimestamp(float(seconds), UTC)
+
     @contextmanager
     def lease(self, name: str, secret: str = "") -> Iterator[None]:
         """Hold a name for this process alone; a process that dies lets go at once. Raises LeaseTaken.
@@ -82,7 +100,9 @@ class Database:
         `secret` goes into the name that the server sees: any login may take a lock whose name it can work out.
         """
         taken = LeaseTaken(f"another run holds the lease of {name}. Let it end, then run again; nothing was done here")
-        digest = hashlib.sha256(f"call-lifecycle {secret} {name}".encode()).hexdigest()
+        # The names of MySQL's locks are the server's, and two of its databases may be two CRMs.
+        where = f"{self.engine.url.database}/" if self.dialect == "mysql" else ""
+        digest = hashlib.sha256(f"call-lifecycle {secret} {where}{self.lease_scope}: {name}".encode()).hexdigest()
         if self.dialect == "sqlite":
             with _file_lease(Path(f"{self.engine.url.database}.lease-{digest[:16]}"), taken):
                 yield
@@ -133,11 +153,25 @@ def plain_bind(value: Any) -> sa.BindParameter[Any]:
 def column_in(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """The rows whose column has one of the values, compared in the column's own type.
 
-    PostgreSQL takes them as one array literal: psycopg needs 7 ms to split a statement with a thousand placeholders.
+    As one parameter, however many they are: a statement with a thousand placeholders takes the client longer to make
+    than the database to run. PostgreSQL takes an array literal, PyMySQL writes a tuple out, SQLite reads JSON.
     """
     if dialect == "postgresql":
         return column == sa.func.any(plain_bind("{" + ",".join(map(_element, values)) + "}"))
+    if dialect in ("mysql", "mariadb") and values:
+        return column.op("IN", is_comparison=True)(plain_bind(tuple(values)))
+    if dialect == "sqlite" and (listed := _json_list(values)):
+        return column.in_(sa.select(sa.literal_column("value")).select_from(sa.func.json_each(plain_bind(listed))))
     return column.in_(sa.bindparam(None, list(values), expanding=True, type_=sa.types.NullType()))
+
+
+def _json_list(values: Sequence[Any]) -> str | None:
+    """Whole numbers or texts as JSON; None for what JSON, or SQLite's reading of it, would change."""
+    if {*map(type, values)} not in ({int}, {str}):
+        return None
+    text = json.dumps(values, ensure_ascii=False)
+    plain = "\\u0000" not in text and not any("\udc80" <= letter <= "\udcff" for letter in text)
+    return text if plain else None
 
 
 def exact_text(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -85,7 +85,8 @@ class Lifecycle:
     @cached_property
     def control(self) -> ControlTables:
         """The control tables alone: the CRM's own tables are not looked at."""
-        return ControlTables(open_database(self.settings.crm_url.get_secret_value()))
+        source = read_source(self.settings.source)
+        return ControlTables(open_database(self.settings.crm_url.get_secret_value()), source.source, source.control)
 
     @cached_property
     def store(self) -> ObjectStore:

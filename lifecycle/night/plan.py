@@ -85,6 +85,7 @@ class Survey:
     """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it.
 
     `foreign`: objects beside the night's plans that call themselves plans or acceptances, and that no run of ours made.
+    `left_out`: what nobody can act on, a call's key or a request, and why. It stays, and the others go on.
     """
 
     as_of: date
@@ -92,6 +93,7 @@ class Survey:
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
     foreign: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
@@ -124,8 +126,18 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
                 yield industry, count.add(ours, of_ours, result.as_of)
             done += disposed.num_rows
             lifecycle.progress("candidates judged", done, 0)
+        result.left_out.update(left_out(lifecycle, connection))
     for count in result.industries.values():
         count.complete()
+
+
+def left_out(lifecycle: Lifecycle, connection: Any) -> Iterator[tuple[str, str]]:
+    """What was met on the way and nobody can act on: keys that name no call, requests of no day."""
+    for key in sorted(lifecycle.crm.facts.unnameable):
+        yield f"call {key}", f"its key is no {lifecycle.crm.rows.key.type}: nobody can name it, so it stays"
+    for name, call, found in lifecycle.crm.control.requests.malformed(connection):
+        problem = f"received_on: expected a date, found {found!r}; it is not acted on"
+        yield f"request {name} for call {call}", problem
 
 
 def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, as_of: date) -> pa.Table:

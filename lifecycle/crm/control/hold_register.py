@@ -31,11 +31,10 @@ _COLUMNS = (
 class SeenHolds:
     """The table `holds` of schema `lifecycle` on PostgreSQL, `lifecycle_holds` elsewhere."""
 
-    def __init__(self, database: Database, metadata: sa.MetaData, places: LedgerQueue) -> None:
+    def __init__(self, database: Database, metadata: sa.MetaData, prefix: str, places: LedgerQueue) -> None:
         self._database, self._places = database, places
-        name = "holds" if metadata.schema else "lifecycle_holds"
         columns = [column._copy() for column in _COLUMNS]
-        self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+        self.table = sa.Table(f"{prefix}holds", metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
 
     def remember(self, holds: Iterable[Hold], at: datetime) -> None:
         """Keep each hold that binds as its file says it now, and forget the scope of each that was released."""

@@ -52,9 +52,8 @@ class RegisteredManifest:
 class Register:
     """The tables `plans` and `manifests` of schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere."""
 
-    def __init__(self, database: Database, metadata: sa.MetaData) -> None:
+    def __init__(self, database: Database, metadata: sa.MetaData, prefix: str) -> None:
         self._database = database
-        prefix = "" if metadata.schema else "lifecycle_"
         options: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
         once = sa.UniqueConstraint("night", "industry", "revision")
         self.plans = sa.Table(f"{prefix}plans", metadata, *[c._copy() for c in _PLANS], once, **options)

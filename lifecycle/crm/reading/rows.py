@@ -13,6 +13,7 @@ from lifecycle.crm.database import column_in, plain_bind
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.reading.column_comparison import are_of_one_type, columns_equal
 from lifecycle.evidence.comparison import CALL_ID
 
 KEYS_A_STATEMENT = 1000
@@ -64,6 +65,28 @@ class Rows:
         """The keys of all calls the CRM has, streamed."""
         column = self.key.expression(self._tables[self._call_table].table)
         yield from connection.execution_options(yield_per=KEYS_A_STATEMENT).scalars(sa.select(column))
+
+    def doubled_key(self, connection: sa.Connection) -> str | None:
+        """A key that several rows of the call table have; None: it names one call each."""
+        table = self._tables[self._call_table]
+        if table.key == (self._call_key,):
+            return None
+        column = table.table.c[self._call_key]
+        found = connection.execute(sa.select(column).group_by(column).having(sa.func.count() > 1).limit(1)).first()
+        return None if found is None else str(found[0])
+
+    def matched_across_types(self, part: Part) -> list[tuple[str, str]]:
+        """The columns by which a part is found that are text where what they name is none, or the other way round."""
+        if not part.chain:
+            return []
+        own, above = self._columns_matched(part, len(part.chain))
+        pairs = part.chain[-1].match.items()
+        return [(mine, other) for mine, other in pairs if not are_of_one_type(own[mine], above[other])]
+
+    def _columns_matched(self, part: Part, depth: int) -> tuple[Mapping[str, Column], Mapping[str, Column]]:
+        """The columns of the table at a depth of the way to a part, and those of the table above it."""
+        tables = [self._call_table, *(child.table for child in part.chain)]
+        return self._tables[tables[depth]].columns, self._tables[tables[depth - 1]].columns
 
     def row_key(self, part: Part) -> tuple[str, ...]:
         """The columns that name a row of a part."""
@@ -128,7 +151,11 @@ class Rows:
         joined: sa.FromClause = calls
         for depth, child in enumerate(part.chain, 1):
             above, below = below, self._tables[child.table].table.alias(f"c{depth}")
-            on = [below.c[own] == above.c[other] for own, other in child.match.items()]
+            mine, other = self._columns_matched(part, depth)
+            on = [
+                columns_equal(self._dialect, (below, mine[one]), (above, other[two]))
+                for one, two in child.match.items()
+            ]
             on += [below.c[name] == plain_bind(value) for name, value in child.where.items()]
             joined = joined.join(below, sa.and_(*on))
         return calls, below, joined
