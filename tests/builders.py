@@ -121,6 +121,11 @@ class World:
         words = f"id: {name}\nmatter: m\nplaced_at: 2026-01-01\nplaced_by: counsel@example.com\nscope: {scope}\n"
         (self.policies / "holds" / f"{name}.yaml").write_text(words)
 
+    def release(self, name: str = "hold-1") -> None:
+        """Release a hold, in its file: one that vanishes holds on."""
+        path = self.policies / "holds" / f"{name}.yaml"
+        path.write_text(path.read_text() + "released_at: 2026-02-01\nreleased_by: counsel@example.com\n")
+
     def lifecycle(self, **changed: Any) -> Lifecycle:
         """A new one, as another process would open it."""
         self.flush()

@@ -51,8 +51,8 @@ class ControlTables:
     """The purge rows and erasure requests of one source: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
     `places` is the ledger's side of them, `register` says which plans and manifests are ours, `holds` which holds were
-    seen. `secret` goes into the names of leases, which any login could take otherwise, and under what our own askers say
-    to Dagster. `name`: of the schema, or what the tables begin with. They are one source's alone, for a ledger is:
+    seen. `secret` goes into the names of leases, which any login could take otherwise, and under what our own askers
+    say to Dagster. `name`: of the schema, or what the tables begin with. They are one source's alone, for a ledger is:
     `source` is who asks, None where nobody does.
     """
 
