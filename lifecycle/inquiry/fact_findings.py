@@ -149,7 +149,7 @@ def _matched_across_types(lifecycle: Lifecycle) -> Iterator[tuple[str, str]]:
             yield (
                 "mapping",
                 f"{part.table}.{own} and {above} are of different types, and are compared as texts: "
-                "a row that writes its call otherwise (007, 7.0) stays behind. A cast in the CRM's schema would do",
+                "a row that writes its call otherwise (007, 7.0) stays behind. Say `cast: text` in that child if so",
             )
     for name, columns in lifecycle.crm.facts.links.columns.items():
         text, number = columns["call_id"].kind is Kind.TEXT, pa.types.is_integer(key.type)

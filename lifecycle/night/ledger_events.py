@@ -20,7 +20,7 @@ from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tabl
 from lifecycle.policy.documents.hold import Hold
 from lifecycle.policy.plan import Plan
 
-_MAY_QUOTE = frozenset(("unreadable", "still referenced", "interfered", "files"))
+_MAY_QUOTE = frozenset(("unreadable", "still referenced", "refused", "locked", "shared", "interfered", "files"))
 _LONGEST_REASON = 300  # characters; the run log has the whole of it
 _NAMED = 200  # vanished calls in one leaf
 
@@ -70,7 +70,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
     plans = [found[-1] for name in industries if (found := register.plans_of(night, name))]
     before = [day for name in industries for day in register.nights(name)]
     last = max((day for day in before if day < night), default=None)
-    outcome = _outcome(lifecycle, last) if last else Reconciliation()
+    outcome, unproved = _outcome(lifecycle, last) if last else (Reconciliation(), 0)
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
     fields = {
@@ -83,22 +83,27 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
         "recorded": outcome.recorded,
         "vanished": len(vanished),
         "vanished_calls": vanished[:_NAMED],
-        "unreadable_batches": outcome.unreadable[:_NAMED],
+        **({"unproved_batches": unproved} if unproved else {}),
         "epoch": epoch.id,
     }
     queue_event_leaves(lifecycle, "census", {night.isoformat(): fields})
 
 
-def _outcome(lifecycle: Lifecycle, night: date) -> Reconciliation:
-    """The batches of one night against the CRM and the record."""
-    result = Reconciliation()
+def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
+    """The batches of one night against the CRM and the record, and how many of them prove nothing.
+
+    A damaged one must not keep tonight's plan from being made; `lifecycle verify` names it.
+    """
+    result, unproved = Reconciliation(), 0
     for registered in lifecycle.crm.control.register.manifests_of_night(night):
         try:
             manifest, _ = read_manifest(lifecycle.store, registered.key)
-            reconcile_batch(lifecycle, manifest, tables_to_reconcile(lifecycle.store, manifest), result)
-        except (ProofError, ObjectMissing):  # damaged, removed, or never committed: `verify` says which
-            result.unreadable.append(registered.key)
-    return result
+            tables = tables_to_reconcile(lifecycle.store, manifest)
+        except (ProofError, ObjectMissing):
+            unproved += 1
+            continue
+        reconcile_batch(lifecycle, manifest, tables, result)
+    return result, unproved
 
 
 def _left(lifecycle: Lifecycle, plan: Plan, night: date) -> int:

@@ -24,8 +24,7 @@ class Reconciliation:
 
     `vanished`: archived, not live, on no record: somebody deleted them. `returned`: on the record, and live again.
     Of a component that is said of the component: its call lives, and should. What is new in the call is not returned.
-    `unreadable`: the manifests of batches that cannot be read back. `components`: how many of the archived are no
-    calls, but this component of one.
+    `components`: how many of the archived are no calls, but this component of one.
     """
 
     batches: int = 0
@@ -34,7 +33,6 @@ class Reconciliation:
     live: int = 0
     vanished: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
     components: Counter[str] = field(default_factory=Counter)
 
 

@@ -14,12 +14,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from lifecycle.settings import Settings
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.night import archive
+from lifecycle.night import archive, destroy_batches
 from lifecycle.night.cohort import open_cohort, runnable_cohorts
 from lifecycle.night.plan import plan_night
 
 folder = Path(sys.argv[1])
-archive.BATCH_CALLS = 1000
+destroy_batches.BATCH_CALLS = 1000
 given = {"crm_url": f"sqlite:///{folder / 'crm.db'}", "store": (folder / "store").as_uri()}
 given["policies"] = folder / "policies"
 lifecycle = Lifecycle(Settings(**given), lambda: datetime(2026, 11, 21, tzinfo=UTC))
