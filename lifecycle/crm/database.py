@@ -65,6 +65,22 @@ class Database:
         if self.dialect == "postgresql":
             connection.commit()
 
+    @property
+    def host(self) -> str | None:
+        """The server's host as the URL names it; None: there is none."""
+        asked = self.engine.url.query.get("host")
+        return self.engine.url.host or (asked if isinstance(asked, str) else None)
+
+    def encrypted(self) -> bool:
+        """Whether the server says that this connection is."""
+        if self.dialect == "sqlite":
+            return True
+        with self.reading() as connection:
+            if self.dialect == "postgresql":
+                return bool(connection.scalar(sa.text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")))
+            row = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Ssl_cipher'").first()
+        return bool(row and row[1])
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One read-only snapshot: every statement inside sees the same moment."""
@@ -161,6 +177,11 @@ def open_database(url: str) -> Database:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() not in ("postgresql", "mysql", "mariadb", "sqlite"):
             raise NoSuchModuleError(parsed.drivername)
+        if "@" in (parsed.host or ""):  # a part of the password, which every message that names the host would show
+            raise SettingsError(
+                "LIFECYCLE_CRM_URL: expected one @, between password and host; found more. Write one inside the "
+                "password as %40 (and : as %3A, / as %2F)"
+            )
         arguments = {"timeout": 30} if parsed.get_backend_name() == "sqlite" else {"connect_timeout": 10}
         engine = sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:

@@ -23,6 +23,7 @@ from lifecycle.errors import (
 )
 from lifecycle.inquiry.fact_findings import fact_findings
 from lifecycle.inquiry.hold_report import scopes_without_calls
+from lifecycle.inquiry.transport import unencrypted_transports
 from lifecycle.inquiry.worked_examples import failing_worked_examples
 from lifecycle.ledger.keys import epoch_problems, key_problems
 from lifecycle.night.clocks import odd_clocks
@@ -55,6 +56,7 @@ def check_everything(lifecycle: Lifecycle) -> list[CheckFinding]:
         ("approval", _approval),
         ("CRM", _crm),
         ("store", _store),
+        ("transport", _transport),
     ]
     found = [finding for subject, question in asked for finding in _asked(lifecycle, subject, question)]
     return sorted(dict.fromkeys(found), key=lambda finding: finding.severity)
@@ -213,6 +215,10 @@ def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
             for number in scopes_without_calls(crm.facts, connection, hold, spellings, lifecycle.policies.schedules):
                 which = f" {number}" if len(hold.scope) > 1 else ""
                 yield CheckFinding("warning", "holds", f"holds/{hold.id}: its scope{which} matches no call at present")
+
+
+def _transport(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
+    yield from (CheckFinding("warning", "transport", said) for said in unencrypted_transports(lifecycle))
 
 
 def _store(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
