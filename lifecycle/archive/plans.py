@@ -27,6 +27,7 @@ _PLAN_KEY = re.compile(
 )
 _LARGEST_PLAN, _MOST_COPIES = 16 << 20, 100
 _FLUSH_ROWS = 5_000
+_MONTHS_ASKED = 3
 
 
 def plan_folder(night: date, industry: str) -> str:

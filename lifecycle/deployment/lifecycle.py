@@ -12,7 +12,7 @@ from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
-from lifecycle.crm.reading.facts import FactKinds
+from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.deployment.policy_folder import Policies, read_holds_for, read_policies
 from lifecycle.errors import NightError, SettingsError
 from lifecycle.evidence.notes import require_key_name

@@ -15,6 +15,7 @@ from lifecycle.archive.plans import read_cohort
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, PolicyError, ProofError
 from lifecycle.evidence.deletion import call_id_text
+from lifecycle.evidence.policy_words import policy_words
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tables_to_reconcile
 from lifecycle.policy.documents.hold import Hold
@@ -32,10 +33,16 @@ def queue_policy_events(lifecycle: Lifecycle) -> None:
     except PolicyError:
         return
     lifecycle.crm.control.holds.remember(policies.holds.by_id.values(), lifecycle.now())
-    versions = [policies.version(schedule) for schedule in policies.schedules.by_industry.values()]
-    queue_event_leaves(
-        lifecycle, "policy", {f"{v.id}:{v.sha256}": {"schedule": v.model_dump(mode="json")} for v in versions}
-    )
+    schedules = policies.schedules
+    versions = {policies.version(schedule): schedule for schedule in schedules.by_industry.values()}
+    told = {
+        f"{version.id}:{version.sha256}": {
+            "schedule": version.model_dump(mode="json"),
+            "words": policy_words(schedule, schedules.regimes),
+        }
+        for version, schedule in versions.items()
+    }
+    queue_event_leaves(lifecycle, "policy", told)
     queue_event_leaves(lifecycle, "hold_placed", {_hold_id(hold): _hold(hold) for hold in holds.by_id.values()})
     released = [hold for hold in holds.by_id.values() if hold.released_at]
     queue_event_leaves(lifecycle, "hold_released", {_hold_id(hold): _released(hold) for hold in released})
@@ -92,7 +99,8 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
 def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
     """The batches of one night against the CRM and the record, and how many of them prove nothing.
 
-    A damaged one must not keep tonight's plan from being made; `lifecycle verify` names it.
+    They are those of the cohorts that its plans name. A damaged one must not keep tonight's plan from being made;
+    `lifecycle verify` names it.
     """
     result, unproved = Reconciliation(), 0
     for registered in lifecycle.crm.control.register.manifests_of_night(night):
