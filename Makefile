@@ -4,8 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The lock names every package, so pip has nothing to resolve.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
-# Each file of the lock is known by its digest: what an index hands out instead is refused.
-PIP_INSTALL_LOCK := $(PIP_INSTALL) --require-hashes
+# Each file of the lock is known by its digest: what an index hands out instead is refused. A lock that `make lock`
+# has not compiled since it writes digests has none yet.
+PIP_INSTALL_LOCK := $(PIP_INSTALL) $(shell grep -q -e --hash=sha256: requirements.txt && echo --require-hashes)
 # Each pytest worker starts its own servers; two fit two cores. PYTEST_WORKERS=0 runs in one process.
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=

@@ -32,13 +32,12 @@ from lifecycle.night.purge import PurgeResult, purge_cohort
 from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import Settings
-from tests.roles import as_role, product_url
+from tests.roles import CONTROL_TABLES, as_role, product_url
 
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 RUN = Run("run-1", "tester")
-_TABLES = ("purges", "requests", "leaves", "places", "checkpoints", "plans", "manifests", "holds", "secret", "source")
-CONTROL = tuple(f"lifecycle_{name}" for name in _TABLES)
+CONTROL = tuple(f"lifecycle_{name}" for name in CONTROL_TABLES)
 
 _RULE = "trigger: ended_at, keep_while: [open_deal, open_task]"
 BANK = f"""industry: bank
