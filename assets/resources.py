@@ -1,6 +1,6 @@
 """What Dagster hands to an asset: the lifecycle, opened in the run from the environment; and for which night."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
@@ -17,24 +17,26 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self) -> Lifecycle:
         """A lifecycle with the wall clock: the place where the product learns what time it is."""
-        return Lifecycle(read_settings(), lambda: datetime.now(UTC), _PROGRESS[-1])
+        progress, stop_requested = _WATCHERS[-1]
+        return Lifecycle(read_settings(), lambda: datetime.now(UTC), progress, stop_requested=stop_requested)
 
 
-_PROGRESS: list[Progress] = [lambda _what, _done, _of: None]
+StopRequested = Callable[[], str | None]
+_WATCHERS: list[tuple[Progress, StopRequested]] = [(lambda _what, _done, _of: None, lambda: None)]
 
 
 @contextmanager
-def progress_to(progress: Progress) -> Iterator[None]:
-    """Report progress of runs in this process to a person who watches, for a while."""
-    _PROGRESS.append(progress)
+def watched_by(progress: Progress, stop_requested: StopRequested) -> Iterator[None]:
+    """Report progress of runs in this process to a person who watches, and stop when told to, for a while."""
+    _WATCHERS.append((progress, stop_requested))
     try:
         yield
     finally:
-        _PROGRESS.pop()
+        _WATCHERS.pop()
 
 
 def _somebody_watches() -> bool:
-    return len(_PROGRESS) > 1
+    return len(_WATCHERS) > 1
 
 
 def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date | None:

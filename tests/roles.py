@@ -21,6 +21,7 @@ CONTROL_TABLES = (
     "manifests",
     "holds",
     "secret",
+    "stops",
     "source",
 )
 
