@@ -21,7 +21,7 @@ from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows, UnreadableCalls
 from lifecycle.crm.refusals import names_a_reference, words
 from lifecycle.errors import RowLocked, RowRefused
-from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.deletion import PurgeRow
 
 _IN_PASSING = 1  # seconds waited for a lock before its call is left for later
@@ -108,21 +108,22 @@ class PurgeTransaction:
         return SlicePurged(done.deleted, done.rows, {**done.set_aside, **still})
 
     def _halving(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
-        keys = [key for group in groups for key in group]
         try:
-            return self._transaction(keys, keep, note, patience)
+            return self._transaction(groups, keep, note, patience)
         except _ABOUT_ROWS as error:
             if len(groups) == 1:
-                return _left(keys, error)
+                return _left(groups[0], error)
         half = len(groups) // 2  # whoever waited once has waited long enough
         first = self._halving(groups[:half], keep, note, _IN_PASSING)
         return first.and_then(self._halving(groups[half:], keep, note, _IN_PASSING))
 
-    def _transaction(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+    def _transaction(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+        keys = [key for group in groups for key in group]
         with self._database.writing(patience) as connection:
             locked = self._rows.lock(connection, keys, skip=patience < LOCK_SECONDS)
-            skipped = self._skipped(connection, keys, locked)
+            skipped = _with_their_groups(self._skipped(connection, keys, locked), groups)
             ours = [key for key in keys if key not in skipped]
+            locked = rows_of_calls(locked, pa.array(ours, self._rows.key.type)) if skipped else locked
             reasons = dict(keep(ours, locked, self._facts.of(connection, ours))) if ours else {}
             reasons |= named_twice(locked[self._rows.parts[0].name])
             going = [key for key in ours if key not in reasons]
@@ -201,6 +202,12 @@ class PurgeTransaction:
     ) -> None:
         if self._rows.left(connection, part, going, known) is not None:
             raise _InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
+
+
+def _with_their_groups(skipped: KeptCalls, groups: Sequence[Group]) -> KeptCalls:
+    """Calls that were skipped, and whoever goes only together with one of them."""
+    waiting = [group for group in groups if not skipped.keys().isdisjoint(group)]
+    return {key: skipped.get(key, "a row of a call that it shares rows with") for group in waiting for key in group}
 
 
 def _left(keys: Sequence[Any], error: Exception) -> SlicePurged:
