@@ -61,6 +61,7 @@ def plan_metadata(
         "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
         "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
         "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
+        "cannot_be_purged": markdown_table(("part", "reason"), sorted(survey.unfit.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
         "left_out": dict(list(survey.left_out.items())[:_SHOWN]),
     }
@@ -126,8 +127,9 @@ def record_metadata(result: SealResult, anchors: AnchorResult) -> Metadata:
 
 
 def consistency_metadata(result: LedgerConsistency) -> Metadata:
-    """From where to where the ledger was seen to grow."""
-    return {"from_size": result.from_size, "to_size": result.to_size, "checkpoints": result.checkpoints}
+    """From where to where the ledger was seen to grow, and what the anchors kept of it."""
+    sizes = {"from_size": result.from_size, "to_size": result.to_size, "checkpoints": result.checkpoints}
+    return {**sizes, "anchored": dict(result.anchored), "not_asked": dict(result.not_asked)}
 
 
 def discovery_metadata(result: Discovery) -> Metadata:

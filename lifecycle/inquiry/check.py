@@ -4,12 +4,14 @@ The store is tried out with one object of our own, which is removed again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.authority.ssh_signature import find_ssh_keygen, read_signer_files
 from lifecycle.crm.inspection import mapping_doubts
-from lifecycle.crm.mapping.live_schema import unmapped_references
+from lifecycle.crm.mapping.foreign_keys import unmapped_references
+from lifecycle.crm.mapping.table_rights import missing_rights
 from lifecycle.deployment.initialisation import is_warning, recordings_problems
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import (
@@ -24,6 +26,7 @@ from lifecycle.errors import (
 from lifecycle.inquiry.fact_findings import fact_findings
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.worked_examples import failing_worked_examples
+from lifecycle.ledger.anchors import NOBODY_REMEMBERS
 from lifecycle.ledger.keys import epoch_problems, key_problems
 from lifecycle.night.clocks import odd_clocks
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals
@@ -123,7 +126,14 @@ def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     yield from _holds(lifecycle)
     for odd, why in odd_clocks(lifecycle).items():
         yield CheckFinding("error", "clock", f"the clock of {odd} is odd: {why}: no night runs", ClockError.exit_code)
-    for problem in (references := unmapped_references(crm.database, crm.source)):
+    for problem in [*crm.database.unpinned_settings(), *missing_rights(crm.database, crm.source)]:
+        yield CheckFinding("error", "CRM", problem, SourceError.exit_code)
+    try:
+        references = unmapped_references(crm.database, crm.source)
+    except SourceError as error:
+        references = []
+        yield CheckFinding("error", "CRM", str(error), error.exit_code)
+    for problem in references:
         yield CheckFinding("error", "mapping", f"{problem}: nothing is purged until it is", InputError.exit_code)
     named = tuple(f"{problem.partition(' ')[0]} " for problem in references)
     for doubt in mapping_doubts(crm.database, crm.source):
@@ -174,9 +184,10 @@ def _components(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     for problem in recordings_problems(lifecycle):
         yield CheckFinding("warning", "settings", problem.removeprefix("warning: "))
     for name in source.components:
-        for problem in unmapped_references(lifecycle.crm.database, source, name):
-            message = f"{problem} as part of the component {name}, which stays until it is"
-            yield CheckFinding("error", "mapping", message, InputError.exit_code)
+        with suppress(SourceError):  # that keys are hidden is said once, of whole calls
+            for problem in unmapped_references(lifecycle.crm.database, source, name):
+                message = f"{problem} as part of the component {name}, which stays until it is"
+                yield CheckFinding("error", "mapping", message, InputError.exit_code)
 
 
 def _relied_on(schedules: Schedules) -> list[Regime]:
@@ -214,7 +225,11 @@ def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
 
 
 def _store(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
-    key = lifecycle.settings.signing_key
+    given = lifecycle.settings
+    if not any((given.anchor_copy, given.anchor_git, given.anchor_witness)):
+        message = f"no LIFECYCLE_ANCHOR_COPY, _GIT or _WITNESS is set. {NOBODY_REMEMBERS}"
+        yield CheckFinding("warning", "anchors", message, exit_code=0)  # lawful, and to be known
+    key = given.signing_key
     for problem in [*lifecycle.store.probe(), *key_problems(key), *epoch_problems(key)]:
         severity: Literal["error", "warning"] = "warning" if is_warning(problem) else "error"
         yield CheckFinding(severity, "store", problem.removeprefix("warning: "))

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.cli.conftest import Place, Run_
+from tests.roles import as_administrator, product_url
 from tests.servers import MariaDb, Postgres, free_port
 
 
@@ -93,6 +94,17 @@ def test_a_clean_place_has_no_findings(lifecycle: Run_, place: Place) -> None:
     said = lifecycle("check", "--json")
     assert (said.code, said.json) == (0, {"findings": [], "exit_code": 0})
     assert "Nothing found" in lifecycle("check").out
+
+
+def test_without_an_anchor_check_says_what_nobody_can_notice_and_ends_with_0(
+    lifecycle: Run_, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle("init")
+    monkeypatch.delenv("LIFECYCLE_ANCHOR_COPY")
+    said = lifecycle("check", "--json")
+    ((severity, where, what),) = [tuple(finding.values()) for finding in said.json["findings"]]
+    assert (said.code, severity, where) == (0, "warning", "anchors")
+    assert "rolled back together with the archive and the CRM's tables looks like any other" in what
 
 
 def test_before_init_check_says_so(lifecycle: Run_, place: Place) -> None:
@@ -312,14 +324,14 @@ def new_demo(server: Postgres | MariaDb) -> str:
     engine = sa.create_engine(url)
     demo_schema.create_schema(engine)
     engine.dispose()
-    return url
+    return product_url(url)
 
 
 def execute(statement: str) -> None:
-    """One statement in the database that the environment names."""
+    """One statement of the administrator's in the database that the environment names."""
     import sqlalchemy as sa
 
-    engine = sa.create_engine(os.environ["LIFECYCLE_CRM_URL"])
+    engine = sa.create_engine(as_administrator(os.environ["LIFECYCLE_CRM_URL"]))
     with engine.begin() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()
