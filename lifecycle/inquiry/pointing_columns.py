@@ -20,7 +20,7 @@ _OF_ANYTHING = {"item", "record", "object", "entity", "row", "bean", "parent", "
 class PointingColumn:
     """A column that points at calls: always, or in the rows where other columns, as text, say so.
 
-    `says`: for each of those columns the values that do, in small letters. `whole`: such a value must be all that stands
+    `says`: for each of those columns the values that do, in small letters. `whole`: such a value must be all that is
     there; otherwise the last word of a class (`App.Models.Call`) says it too, and so does a plural.
     """
 
