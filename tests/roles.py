@@ -11,22 +11,12 @@ import sqlalchemy as sa
 
 from lifecycle.crm.mapping.source import Source, read_source
 
-CONTROL_TABLES = (
-    "purges",
-    "requests",
-    "leaves",
-    "places",
-    "checkpoints",
-    "plans",
-    "manifests",
-    "holds",
-    "secret",
-    "stops",
-    "source",
-)
 
 ROLE, PASSWORD = "lifecycle", "hunter2"
 README = Path(__file__).resolve().parents[1] / "README.md"
+_LISTED = README.read_text("utf-8").partition("the last for ")[2].partition(" too.")[0]
+CONTROL_TABLES = ("purges", *re.findall(r"`lifecycle_(\w+)`", _LISTED))
+"""The product's own tables as the README lists them: one that it forgets is one that no test may make."""
 _STATEMENT = re.compile(r"^    ((?:CREATE (?:ROLE|USER|SCHEMA)|GRANT) .*);", re.MULTILINE)
 _GRANT = re.compile(r"GRANT (?P<rights>[A-Z, ]+) ON (?P<tables>.+) TO lifecycle")
 
@@ -87,21 +77,12 @@ def statements(
             if named:
                 yield f"GRANT {grant['rights']} ON {named} TO {ROLE}"
         elif "lifecycle_" in grant["tables"]:
-<<<<<<< HEAD
-            for name in _control_tables(text):
-=======
             for name in CONTROL_TABLES:
->>>>>>> main
                 yield f"GRANT {grant['rights']} ON `{database}`.{control}_{name} TO {ROLE}"
         else:
             for name in sorted(set(tables) - set(mapped) if grant["rights"] == "SELECT" else mapped):
                 where = name if "." in name else f"`{database}`.`{name}`"
                 yield f"GRANT {grant['rights']} ON {where} TO {ROLE}".replace("%", "%%")
-
-
-def _control_tables(readme: str) -> list[str]:
-    """The names of the product's own tables that the README lists: one it forgets is one the tests may not make."""
-    return ["purges", *re.findall(r"`lifecycle_(\w+)`", readme.partition("the last for ")[2].partition(" too.")[0])]
 
 
 def _tables(connection: sa.Connection, mapped: Collection[str], looked_in: Collection[str]) -> Iterator[str]:
