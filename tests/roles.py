@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from lifecycle.crm.mapping.source import Source, read_source
 
-
 ROLE, PASSWORD = "lifecycle", "hunter2"
 README = Path(__file__).resolve().parents[1] / "README.md"
 _LISTED = README.read_text("utf-8").partition("the last for ")[2].partition(" too.")[0]
