@@ -134,8 +134,9 @@ def test_the_cast_that_is_asked_for_keeps_the_call_until_its_day(small):
 
 
 def test_check_says_that_a_wall_clock_would_be_taken_for_utc(small):
-    (said,) = [one for one in check_everything(mixed_world(small, "case").lifecycle()) if "timestamptz" in one.message]
-    assert (said.severity, said.subject, said.exit_code) == ("error", "CRM", SourceError.exit_code)
+    said = [one for one in check_everything(mixed_world(small, "case").lifecycle()) if "timestamptz" in one.message]
+    assert {(one.severity, one.exit_code) for one in said} == {("error", SourceError.exit_code)}
+    assert "CRM" in [one.subject for one in said]
 
 
 def test_a_date_declared_to_be_of_utc_ends_with_the_day_in_utc(small):
