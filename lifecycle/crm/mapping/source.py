@@ -55,18 +55,24 @@ class Child(StrictModel):
     """Rows that belong to a call, or to another child: child column → parent column.
 
     `detach` names columns of rows that outlive the call: they are archived with it and set to NULL instead of deleted.
+    `shared`: a row may belong to several calls; it is archived with each and deleted with the last of them.
+    `cast`: how columns of two kinds (a text that holds numbers) are compared; the mapping must say it.
     """
 
     table: TableName
     match: Mapping[str, str] = Field(min_length=1)
     where: Mapping[str, str | int] = Field(default_factory=dict)
     detach: tuple[Text, ...] = Field(default=(), strict=False)
+    shared: bool = False
+    cast: Literal["text"] | None = None
     children: tuple["Child", ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _detached_rows_stay(self) -> Self:
         if self.detach and self.children:
             raise ValueError("expected detach or children, found both: rows that are detached keep their children")
+        if self.detach and self.shared:
+            raise ValueError("expected detach or shared, found both: a detached row outlives every call anyway")
         return self
 
 
@@ -134,6 +140,11 @@ class Part:
     def detach(self) -> tuple[str, ...]:
         """The columns of a row that outlives the call which name it."""
         return self.chain[-1].detach if self.chain else ()
+
+    @property
+    def shared(self) -> bool:
+        """Whether its rows may belong to several calls: they do where a row on the way to them does."""
+        return any(child.shared for child in self.chain)
 
     @property
     def cleared(self) -> tuple[str, ...]:
