@@ -33,7 +33,7 @@ from lifecycle.night.destroy_batches import (
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import copy_recording_files
 
-FIRST_READ, LARGEST_READ = 100, 2_000  # calls
+FIRST_READ, LARGEST_READ = 500, 20_000  # calls
 READ_BYTES = 16 * 2**20  # aimed at
 MOST_READ = 128 * 2**20  # of several calls; one alone may be larger
 
@@ -153,7 +153,7 @@ def read_planned(lifecycle: Lifecycle, group: DestroyGroup, aside: dict[Any, str
             read = tables["calls"].num_rows
             if read:
                 size = sum(table.nbytes for table in tables.values())
-                number = max(1, min(LARGEST_READ, 2 * number, number * READ_BYTES // max(size, 1)))
+                number = max(1, min(LARGEST_READ, 4 * number, number * READ_BYTES // max(size, 1)))
                 yield _with_decision(tables, planned)
 
 

@@ -1,17 +1,37 @@
-"""Of which calls the law says something else by now than their archived copies do: a column at a time.
+"""What the law says of archived calls at this moment, and of which it says something else than their copies do.
 
-Only calls that differ are looked at one by one.
+A column at a time: only calls that differ are looked at one by one.
 """
 
+from collections.abc import Collection
+from datetime import date
 from functools import reduce
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
-from lifecycle.policy.evaluation.disposition import Disposition
+from lifecycle.policy.evaluation.disposition import Disposition, dispose_with_bounds
+
+
+class LawOfTheMoment:
+    """The law as it stands when a slice is locked: the schedules of the run, and the holds as they are on disk then."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle, self._holds = lifecycle, lifecycle.policies.holds
+
+    def links(self) -> Collection[str]:
+        """Read the holds anew; the facts and links that they ask for. Others decide nothing, and need not be read."""
+        self._holds = self._lifecycle.holds_now()
+        return self._holds.facts()
+
+    def answers(self, facts: pa.Table, night: date, component: str | None) -> pa.Table:
+        """What the law says of whole calls, or of one component of those that have it, under the holds read last."""
+        schedules = self._lifecycle.policies.schedules
+        return dispose_with_bounds(facts, schedules, self._holds, night, component)
 
 
 def changed_decisions(answers: pa.Table, archived: pa.Table, industry: str) -> dict[Any, str]:

@@ -1,7 +1,7 @@
 """The database's own account of the mapped tables: columns, keys, who else names a call. Reads its catalogue only."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ class MappedTable:
 
     `unique`: every set of columns whose values name one row at most. `self_updating`: what the database writes anew at
     any update of a row, unless told otherwise. `references`: the mapped tables whose rows its own rows name by a
-    foreign key, so that its rows must go first.
+    foreign key, so that its rows must go first. `indexes`: the columns of those by which rows can be found.
     """
 
     table: sa.TableClause
@@ -30,6 +30,7 @@ class MappedTable:
     unique: tuple[frozenset[str], ...] = ()
     self_updating: tuple[str, ...] = ()
     references: frozenset[str] = frozenset()
+    indexes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def split_name(name: str) -> tuple[str | None, str]:
@@ -116,7 +117,16 @@ def _beside(database: Database, inspector: sa.Inspector, name: str, mapped: Coll
         "unique": tuple(map(frozenset, _unique(inspector, table, schema))),
         "self_updating": tuple(updating),
         "references": frozenset(named - {None, name}),
+        "indexes": _indexes(inspector, table, schema),
     }
+
+
+def _indexes(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str, tuple[str, ...]]:
+    """The columns of every index by its name, expressions left out."""
+    found: list[Any] = [i for i in inspector.get_indexes(table, schema=schema) if None not in i["column_names"]]
+    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
+    named = {str(index["name"]): tuple(map(str, index["column_names"])) for index in found}
+    return {"PRIMARY": tuple(primary), **named} if primary else named
 
 
 def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:

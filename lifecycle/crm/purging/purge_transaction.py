@@ -29,7 +29,12 @@ _IN_PASSING = 1  # seconds waited for a lock before its call is left for later
 KeptCalls = dict[Any, str]
 ReasonsToKeep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], KeptCalls]
 Note = Callable[[Sequence[Any]], PurgeRow]
+LinksAsked = Callable[[], Collection[str] | None]
 Group = tuple[Any, ...]
+
+
+def _every_link() -> None:
+    """All links are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,36 +99,50 @@ class PurgeTransaction:
         done = self.purge_groups(groups, keep, note)
         return done.and_then(self.come_back(groups, done.locked, keep, note))
 
-    def purge_groups(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note) -> SlicePurged:
-        """`purge` of calls that go together with those of their group or not at all. Waits for no lock."""
-        return self._halving(groups, keep, note, _IN_PASSING)
+    def purge_groups(
+        self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, links: LinksAsked = _every_link
+    ) -> SlicePurged:
+        """`purge` of calls that go together with those of their group or not at all. Waits for no lock.
+
+        `links`: asked under lock which links the facts need; None: all of them.
+        """
+        return self._halving(groups, keep, note, links, _IN_PASSING)
 
     def come_back(
-        self, groups: Iterable[Group], locked: Collection[Any], keep: ReasonsToKeep, note: Note
+        self,
+        groups: Iterable[Group],
+        locked: Collection[Any],
+        keep: ReasonsToKeep,
+        note: Note,
+        links: LinksAsked = _every_link,
     ) -> SlicePurged:
         """Try the calls again that were locked, waiting once; what is locked still is set aside."""
         again = [group for group in groups if any(key in locked for key in group)]
-        done = self._halving(again, keep, note, LOCK_SECONDS) if again else SlicePurged()
+        done = self._halving(again, keep, note, links, LOCK_SECONDS) if again else SlicePurged()
         still = {key: f"locked: another transaction holds a row of it ({said})" for key, said in done.locked.items()}
         return SlicePurged(done.deleted, done.rows, {**done.set_aside, **still})
 
-    def _halving(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+    def _halving(
+        self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, links: LinksAsked, patience: int
+    ) -> SlicePurged:
         keys = [key for group in groups for key in group]
         try:
-            return self._transaction(keys, keep, note, patience)
+            return self._transaction(keys, keep, note, links, patience)
         except _ABOUT_ROWS as error:
             if len(groups) == 1:
                 return _left(keys, error)
         half = len(groups) // 2  # whoever waited once has waited long enough
-        first = self._halving(groups[:half], keep, note, _IN_PASSING)
-        return first.and_then(self._halving(groups[half:], keep, note, _IN_PASSING))
+        first = self._halving(groups[:half], keep, note, links, _IN_PASSING)
+        return first.and_then(self._halving(groups[half:], keep, note, links, _IN_PASSING))
 
-    def _transaction(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+    def _transaction(
+        self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note, links: LinksAsked, patience: int
+    ) -> SlicePurged:
         with self._database.writing(patience) as connection:
             locked = self._rows.lock(connection, keys, skip=patience < LOCK_SECONDS)
             skipped = self._skipped(connection, keys, locked)
             ours = [key for key in keys if key not in skipped]
-            reasons = dict(keep(ours, locked, self._facts.of(connection, ours))) if ours else {}
+            reasons = dict(keep(ours, locked, self._facts.of(connection, ours, links()))) if ours else {}
             reasons |= named_twice(locked[self._rows.parts[0].name])
             going = [key for key in ours if key not in reasons]
             belonging = ownership(connection, self._whole, self._rows, locked, going)

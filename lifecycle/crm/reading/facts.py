@@ -147,9 +147,10 @@ class Facts:
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
         return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
 
-    def of(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
-        """Every fact of the named calls, as they are now, with every link and the earliest erasure request."""
-        facts = self.links.added(connection, self._read(connection, keys))
+    def of(self, connection: sa.Connection, keys: Sequence[Any], links: Collection[str] | None = None) -> pa.Table:
+        """Every fact of the named calls, as they are now, with the earliest erasure request and the links asked for
+        (None: all)."""
+        facts = self.links.added(connection, self._read(connection, keys), links)
         named = [call_id_text(key) for key in dict.fromkeys(facts["call_id"].to_pylist())]
         return with_requests(facts, self._requests.of_calls(connection, named), self._key)
 

@@ -3,8 +3,8 @@
 Children are matched inside the database, by its own collation; each row carries the key of its call as `_call_id`.
 """
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -15,15 +15,24 @@ from lifecycle.crm.database import column_in, plain_bind
 from lifecycle.crm.mapping.columns import Column, UnreadableValue, large_type
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Child, Part, Source
+from lifecycle.crm.reading.copy_reader import copy_expression, read_by_copy
+from lifecycle.crm.reading.csv_rows import NotAsCsv
+from lifecycle.crm.reading.encoded_reader import read_encoded
+from lifecycle.crm.reading.locking_plans import LONGEST_LIST, index_for, join_in_order
 from lifecycle.crm.refusals import Refusal, kind_of_refusal
 from lifecycle.evidence.comparison import CALL_ID
 
 KEYS_A_STATEMENT = 1000
-ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
+KEYS_A_LIST = {"mysql": LONGEST_LIST}
+MOST_KEYS = 20_000  # as one parameter; SQLite takes no more than 32,766 where each is one
+COMPOSITE_KEYS = 500  # SQLite takes an OR of fewer than 1000
 LARGE_BYTES = 2**30  # of a column: beyond it a large type, for 32 bits count 2 GiB
 _LITTLE = 4 * 2**20  # of a fetch: below it the next one takes twice as many rows, above it half as many
 
+_CSV_READERS = {"postgresql": read_by_copy, "mysql": read_encoded}
+
 RowKey = tuple[Any, ...]
+_Written = Callable[[Column, sa.FromClause], sa.ColumnElement[Any]]
 Lock = Literal["none", "wait", "skip"]
 
 
@@ -87,7 +96,7 @@ class Rows:
         """Which of the named calls the CRM still has; of a component: which still have any of it."""
         whole = self.parts[0].columns is None
         parts = self.parts[:1] if whole else [part for part in self.parts if not part.detach]
-        wanted = (self._presence(part, some) for part in parts for some in _chunks(keys))
+        wanted = (self._presence(part, some) for part in parts for some in self._chunks(keys))
         return list(dict.fromkeys(key for statement in wanted for key in connection.scalars(statement)))
 
     def having(self, tables: Mapping[str, pa.Table]) -> set[Any]:
@@ -134,10 +143,13 @@ class Rows:
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], known: Collection[RowKey]
     ) -> RowKey | None:
         """The key of some row of a part that belongs to the named calls at this moment and is not known."""
-        wanted = self._statement(part, keys, self._key_columns(part))
-        wanted = wanted.with_for_update() if self._dialect == "mysql" else wanted
-        rows = connection.execute(wanted if known else wanted.limit(1))
-        return next((row for row in (tuple(found[1:]) for found in rows) if row not in known), None)
+        for some in self._chunks(keys):  # without LIMIT, for which a database that expects many rows reads the table
+            wanted = self._statement(part, some, self._key_columns(part))
+            rows = connection.execute(wanted.with_for_update() if self._dialect == "mysql" else wanted)
+            found = next((row for row in (tuple(found[1:]) for found in rows) if row not in known), None)
+            if found is not None:
+                return found
+        return None
 
     def owners(self, connection: sa.Connection, part: Part, rows: pa.Table) -> Iterator[tuple[Any, RowKey]]:
         """Every call that the rows of a part (given by their keys) belong to by the way of this part."""
@@ -149,8 +161,15 @@ class Rows:
 
     def named_rows(self, table: sa.FromClause, part: Part, rows: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
         """Conditions that hold for the rows with these keys, some rows each."""
-        for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
-            yield _row_is_among(self._dialect, table, self.row_key(part), rows.slice(start, ROWS_A_STATEMENT))
+        key = self.row_key(part)
+        composite = len(key) > 1 and self._dialect != "mysql"
+        many = COMPOSITE_KEYS if composite else KEYS_A_LIST.get(self._dialect, MOST_KEYS)
+        for start in range(0, rows.num_rows, many):
+            yield _row_is_among(self._dialect, table, key, rows.slice(start, many))
+
+    def _chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        many = KEYS_A_LIST.get(self._dialect, MOST_KEYS)
+        return (keys[start : start + many] for start in range(0, len(keys), many))
 
     def one_call_only(self, part: Part) -> bool:
         """Whether the schema itself says that a row belongs to one call at most by this way: each step of it matches
@@ -185,40 +204,33 @@ class Rows:
     def _read_part(
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], most: int | None = None, lock: Lock = "none"
     ) -> pa.Table:
-        columns, size = [Column(CALL_ID, self.key.type), *self._columns(part)], 0
+        columns = [Column(CALL_ID, self.key.type), *self._columns(part)]
         read = [pa.schema([(column.name, column.type) for column in columns]).empty_table()]
-        for some in _chunks(keys):
-            with closing(self._fetched(connection, part, some, lock, columns)) as fetched:
-                for table in fetched:
-                    read.append(table)
-                    size += table.nbytes
-                    if most is not None and size > most:
-                        raise CallsTooLarge
+        for some in self._chunks(keys):
+            left = most - sum(table.nbytes for table in read) if most is not None else None
+            read += self._read_some(connection, part, some, left, lock, columns)
         return joined_tables(read).sort_by([(name, "ascending") for name in (CALL_ID, *self.row_key(part))])
 
-    def _fetched(
-        self, connection: sa.Connection, part: Part, keys: Sequence[Any], lock: Lock, columns: list[Column]
-    ) -> Generator[pa.Table]:
-        """Rows as they come from the database: few where they are large."""
-        statement, number = self._statement(part, keys), 8
-        options = {"stream_results": True, "max_row_buffer": KEYS_A_STATEMENT} if lock == "none" else {}
-        statement = statement if lock == "none" else self._locking(part, statement, lock == "skip")
-        try:
-            with closing(connection.execute(statement, execution_options=options)) as result:
-                while fetched := result.fetchmany(number):
-                    values = zip(*fetched, strict=True)
-                    arrays = [column.array(some) for column, some in zip(columns, values, strict=True)]
-                    table = pa.table(arrays, names=[column.name for column in columns])
-                    yield table
-                    number = min(2 * number, 20 * KEYS_A_STATEMENT) if table.nbytes < _LITTLE else max(1, number // 2)
-        except UnreadableValue as error:
-            raise UnreadableCalls(f"{part.table}.{error}") from error
-        except (ValueError, OverflowError) as error:
-            raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
-        except DBAPIError as error:
-            if kind_of_refusal(error) is not Refusal.ROW:
-                raise
-            raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
+    def _read_some(
+        self,
+        connection: sa.Connection,
+        part: Part,
+        keys: Sequence[Any],
+        most: int | None,
+        lock: Lock,
+        columns: list[Column],
+    ) -> list[pa.Table]:
+        """Rows as CSV that the server writes, where that reads every value exactly; else as the driver gives them."""
+        reader = _CSV_READERS.get(self._dialect)
+        streaming = {"stream_results": True, "max_row_buffer": KEYS_A_STATEMENT} if lock == "none" else {}
+        with _unreadable_named(part):
+            with suppress(NotAsCsv):
+                if reader is not None:
+                    written = copy_expression if reader is read_by_copy else Column.expression
+                    statement = self._locking(part, self._statement(part, keys, columns[1:], written), lock)
+                    return _at_most(most, reader(connection, statement.execution_options(**streaming), columns))
+            statement = self._locking(part, self._statement(part, keys, columns[1:]), lock)
+            return _at_most(most, _by_driver(connection, statement.execution_options(**streaming), columns))
 
     def _presence(self, part: Part, keys: Sequence[Any]) -> sa.Select[Any]:
         """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
@@ -251,19 +263,71 @@ class Rows:
         mine, theirs = self._tables[child.table].columns[own], place.columns[other]
         return mine.as_text(below, self._dialect) == theirs.as_text(above, self._dialect)
 
-    def _statement(self, part: Part, keys: Sequence[Any], columns: Sequence[Column] | None = None) -> sa.Select[Any]:
+    def _statement(
+        self, part: Part, keys: Sequence[Any], columns: Sequence[Column], written: _Written = Column.expression
+    ) -> sa.Select[Any]:
         calls, below, joined = self._joined(part)
-        call_id = self.key.expression(calls).label(CALL_ID)
-        chosen = [column.expression(below) for column in (self._columns(part) if columns is None else columns)]
+        call_id = written(self.key, calls).label(CALL_ID)
         wanted = column_in(self._dialect, calls.c[self._call_key], keys)
-        return sa.select(call_id, *chosen).select_from(joined).where(wanted)
+        chosen = [written(column, below) for column in columns]
+        statement = sa.select(call_id, *chosen).select_from(joined).where(wanted)
+        return join_in_order(statement, self._indexed_steps(part, joined)) if self._dialect == "mysql" else statement
 
-    def _locking(self, part: Part, statement: sa.Select[Any], skip: bool) -> sa.Select[Any]:
+    def _indexed_steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
+        """The tables below the call's, each with the index that its rows are found by."""
+        for child in reversed(part.chain):
+            indexes = self._tables[child.table].indexes if child.cast is None else {}
+            yield joined.right, index_for(indexes, child.match, child.where)
+            joined = joined.left
+
+    def _locking(self, part: Part, statement: sa.Select[Any], lock: Lock) -> sa.Select[Any]:
         """The statement with locks on the rows of the part."""
+        if lock == "none":
+            return statement
         _, below, _ = self._joined(part)
-        locking = statement.with_for_update(of=below if self._dialect == "postgresql" else None, skip_locked=skip)
+        of = below if self._dialect == "postgresql" else None
+        locking = statement.with_for_update(of=of, skip_locked=lock == "skip")
         # one order for every transaction, so that two never wait for each other
         return locking if part.chain else locking.order_by(below.c[self._call_key])
+
+
+def _by_driver(connection: sa.Connection, statement: sa.Select[Any], columns: list[Column]) -> Generator[pa.Table]:
+    """Rows one by one: few at a time where they are large."""
+    number = 8
+    with closing(connection.execute(statement)) as result:
+        while fetched := result.fetchmany(number):
+            values = zip(*fetched, strict=True)
+            arrays = [column.array(some) for column, some in zip(columns, values, strict=True)]
+            table = pa.table(arrays, names=[column.name for column in columns])
+            yield table
+            number = min(2 * number, 20 * KEYS_A_STATEMENT) if table.nbytes < _LITTLE else max(1, number // 2)
+
+
+def _at_most(most: int | None, found: Generator[pa.Table]) -> list[pa.Table]:
+    """All of the tables. Raises CallsTooLarge where they have more bytes."""
+    read, size = list[pa.Table](), 0
+    with closing(found):
+        for table in found:
+            read.append(table)
+            size += table.nbytes
+            if most is not None and size > most:
+                raise CallsTooLarge
+    return read
+
+
+@contextmanager
+def _unreadable_named(part: Part) -> Iterator[None]:
+    """What cannot be read, as UnreadableCalls, without the value."""
+    try:
+        yield
+    except UnreadableValue as error:
+        raise UnreadableCalls(f"{part.table}.{error}") from error
+    except (ValueError, OverflowError) as error:
+        raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
+    except DBAPIError as error:
+        if kind_of_refusal(error) is not Refusal.ROW:
+            raise
+        raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
 
 
 def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
@@ -279,7 +343,10 @@ def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
 def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
     if len(key) == 1:
         return column_in(dialect, table.c[key[0]], rows[key[0]].to_pylist())
-    tuples = zip(*(rows[name].to_pylist() for name in key), strict=True)
+    tuples = list(zip(*(rows[name].to_pylist() for name in key), strict=True))
+    if dialect == "mysql" and tuples:
+        named = sa.type_coerce(sa.tuple_(*(table.c[name] for name in key)), sa.types.NullType())
+        return named.op("IN", is_comparison=True)(plain_bind(tuple(tuples)))
     return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
 
 
@@ -290,10 +357,6 @@ def can_skip_locked(connection: sa.Connection) -> bool:
         return False
     since = {"mariadb": (10, 6), "mysql": (10, 6) if getattr(dialect, "is_mariadb", False) else (8, 0, 1)}
     return tuple(dialect.server_version_info or ()) >= since.get(dialect.name, ())
-
-
-def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (keys[start : start + KEYS_A_STATEMENT] for start in range(0, len(keys), KEYS_A_STATEMENT))
 
 
 def _said(error: Exception) -> str:
