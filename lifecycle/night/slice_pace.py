@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-LOCK_SECONDS = 0.2
-FEWEST, MOST = 100, 20_000
-_FIRST = 500
+LOCK_SECONDS = 0.2  # aimed at
+LONGEST_SECONDS = 2.0
+FEWEST, FEW, MOST = 100, 1000, 20_000
+_FIRST = 1000
 _GROWTH = 3
 
 
 class SlicePace:
     """The size of slices, and the pauses between them.
+
+    Below FEW calls a slice costs what it costs, however small: it gets smaller only where it took LONGEST_SECONDS.
 
     `duty`: the share of the time, from 0 to 1, in which a transaction is open; the rest belongs to everybody else.
     """
@@ -35,7 +38,8 @@ class SlicePace:
         yield
         seconds = self._stopwatch() - started
         wanted = int(calls * LOCK_SECONDS / seconds) if seconds > 0 else MOST
-        self.calls = max(FEWEST, min(MOST, wanted, max(calls, _FIRST) * _GROWTH))
+        fewest = FEWEST if seconds > LONGEST_SECONDS else FEW
+        self.calls = max(fewest, min(MOST, wanted, max(calls, _FIRST) * _GROWTH))
         pause = seconds * (1 / self._duty - 1)
         if pause > 0:
             self._sleep(pause)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.night.slice_pace import FEWEST, LOCK_SECONDS, MOST, SlicePace
+from lifecycle.night.slice_pace import FEW, FEWEST, LOCK_SECONDS, MOST, SlicePace
 
 
 class Database:
@@ -25,22 +25,30 @@ class Database:
         return sizes
 
 
-@pytest.mark.parametrize(("cost", "settled"), [(1e-4, 2000), (1e-3, 200), (1e-2, FEWEST), (1e-7, MOST)])
+@pytest.mark.parametrize(("cost", "settled"), [(5e-5, 4000), (1e-4, 2000), (1e-3, FEW), (1e-1, FEWEST), (1e-7, MOST)])
 def test_slices_come_to_hold_their_locks_for_the_time_aimed_at(cost, settled):
     sizes = Database(cost).run(10)
-    assert sizes[0] == 500
+    assert sizes[0] == 1000
     assert sizes[-1] == pytest.approx(settled, rel=0.01)
 
 
 def test_a_slice_grows_threefold_at_most():
-    assert Database(1e-7).run(4) == [500, 1500, 4500, 13_500]
+    assert Database(1e-7).run(4) == [1000, 3000, 9000, MOST]
 
 
 def test_a_database_that_slows_down_gets_smaller_slices_at_once():
-    database = Database(1e-4)
-    database.run(10)
-    database.cost = 1e-3
-    assert database.run(2)[1] == pytest.approx(200, rel=0.01)
+    database = Database(2e-5)
+    assert database.run(10)[-1] == pytest.approx(10_000, rel=0.01)
+    database.cost = 1e-4
+    assert database.run(2)[1] == pytest.approx(2000, rel=0.01)
+
+
+def test_a_slice_that_would_not_get_quicker_does_not_get_smaller():
+    database = Database(0)
+    for _ in range(5):
+        with database.pace.slice(database.pace.calls):
+            database.now += 1.9  # however few calls
+    assert database.pace.calls == FEW
 
 
 def test_a_duty_leaves_the_rest_of_the_time_to_others():
@@ -53,12 +61,12 @@ def test_a_transaction_that_fails_sizes_nothing():
     pace = SlicePace()
     with pytest.raises(ZeroDivisionError), pace.slice(500):
         raise ZeroDivisionError
-    assert pace.calls == 500
+    assert pace.calls == 1000
 
 
 def test_a_slice_that_took_no_time_is_no_division_by_zero():
     pace = SlicePace(stopwatch=lambda: 1.0)
     with pace.slice(500):
         pass
-    assert pace.calls == 1500
+    assert pace.calls == 3000
     assert LOCK_SECONDS == 0.2
