@@ -15,7 +15,8 @@ from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.reading.facts import FactKinds, Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
-from lifecycle.crm.reading.rows import Rows, UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
+from lifecycle.crm.reading.rows import Rows
 from lifecycle.errors import SourceError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
@@ -28,7 +29,8 @@ class Crm:
         self.database, self.source = database, source
         self.tables = read_schema(database, source)
         self.rows = Rows(source, self.tables, database.dialect)
-        self.control = ControlTables(database)
+        self.control = ControlTables(database, source.source, source.control)
+        database.lease_scope = source.control
         flags = frozenset(map(presence_fact, source.components))
         given = FactKinds(kinds.times, kinds.flags | flags)
         self.facts = Facts(database, source, self.rows.key, given, self.control.requests)

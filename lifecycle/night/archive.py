@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit_manifest, destroy_folder, put_batch, read_calls
 from lifecycle.archive.plans import read_cohort
-from lifecycle.crm.reading.rows import CallsTooLarge, UnreadableCalls
+from lifecycle.crm.reading.part_reader import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING

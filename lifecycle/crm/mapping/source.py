@@ -8,11 +8,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
 from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
 from lifecycle.policy.documents.yaml_document import parse_model, read_yaml_document
 
+ControlName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 TableName = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)?$")]
 
 
@@ -93,13 +95,18 @@ class Component(StrictModel):
 
 
 class Source(StrictModel):
-    """One CRM. `timezone` is the zone of the naive times in the facts; `links` give what a hold reaches a call by."""
+    """One CRM. `timezone` is the zone of the naive times in the facts, `times` what is special about some of them.
+
+    `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
+    """
 
     source: Name
     dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
     facts: Text
     links: Mapping[LinkName, Text] = Field(default_factory=dict)
     timezone: Zone
+    times: Mapping[Name, TimeFact] = Field(default_factory=dict)
+    control: ControlName = "lifecycle"
     call: CallTable
     children: tuple[Child, ...] = Field(default=(), strict=False)
     components: Mapping[Name, Component] = Field(default_factory=dict)

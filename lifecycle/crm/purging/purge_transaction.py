@@ -18,7 +18,8 @@ from lifecycle.crm.database import LOCK_SECONDS, Database
 from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
-from lifecycle.crm.reading.rows import RowKey, Rows, UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
+from lifecycle.crm.reading.rows import RowKey, Rows
 from lifecycle.crm.refusals import names_a_reference, words
 from lifecycle.errors import RowLocked, RowRefused
 from lifecycle.evidence.comparison import CALL_ID
@@ -210,7 +211,7 @@ class PurgeTransaction:
         return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
 
     def _execute(self, connection: sa.Connection, part: Part, statement: sa.Update | sa.Delete, rows: pa.Table) -> int:
-        conditions = self._rows.named_rows(self._rows.mapped(part), part, rows)
+        conditions = self._rows.statements.named_rows(self._rows.mapped(part), part, rows)
         done = sum(connection.execute(statement.where(wanted)).rowcount for wanted in conditions)
         if done != rows.num_rows:
             raise _InterferingWrite(

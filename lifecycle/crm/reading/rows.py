@@ -3,45 +3,25 @@
 Children are matched inside the database, by its own collation; each row carries the key of its call as `_call_id`.
 """
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from typing import Any, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from lifecycle.crm.database import column_in, plain_bind
-from lifecycle.crm.mapping.columns import Column, UnreadableValue, large_type
+from lifecycle.crm.database import plain_bind
+from lifecycle.crm.mapping.columns import Column, large_type
 from lifecycle.crm.mapping.live_schema import MappedTable
-from lifecycle.crm.mapping.source import Child, Part, Source
-from lifecycle.crm.reading.copy_reader import copy_expression, read_by_copy
-from lifecycle.crm.reading.csv_rows import NotAsCsv
-from lifecycle.crm.reading.encoded_reader import read_encoded
-from lifecycle.crm.reading.locking_plans import LONGEST_LIST, index_for, join_in_order
-from lifecycle.crm.refusals import Refusal, kind_of_refusal
+from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.reading.column_comparison import are_of_one_type
+from lifecycle.crm.reading.part_reader import Lock, read_rows
+from lifecycle.crm.reading.part_statements import PartStatements, can_skip_locked
 from lifecycle.evidence.comparison import CALL_ID
 
 KEYS_A_STATEMENT = 1000
-KEYS_A_LIST = {"mysql": LONGEST_LIST}
-MOST_KEYS = 20_000  # as one parameter; SQLite takes no more than 32,766 where each is one
-COMPOSITE_KEYS = 500  # SQLite takes an OR of fewer than 1000
 LARGE_BYTES = 2**30  # of a column: beyond it a large type, for 32 bits count 2 GiB
-_LITTLE = 4 * 2**20  # of a fetch: below it the next one takes twice as many rows, above it half as many
-
-_CSV_READERS = {"postgresql": read_by_copy, "mysql": read_encoded}
 
 RowKey = tuple[Any, ...]
-_Written = Callable[[Column, sa.FromClause], sa.ColumnElement[Any]]
-Lock = Literal["none", "wait", "skip"]
-
-
-class UnreadableCalls(Exception):
-    """Some row of these calls cannot be read exactly. Carries why."""
-
-
-class CallsTooLarge(Exception):
-    """The rows of these calls are more bytes than are read at once. One call alone never is."""
 
 
 class Rows:
@@ -51,13 +31,14 @@ class Rows:
         self, source: Source, tables: Mapping[str, MappedTable], dialect: str, component: str | None = None
     ) -> None:
         self.parts = source.parts(component)
+        self.statements = PartStatements(source, tables, dialect)
         self._call_table, self._call_key = source.call.table, source.call.key
         self._tables, self._dialect = tables, dialect
 
     @property
     def key(self) -> Column:
         """The column that names a call."""
-        return self._tables[self._call_table].columns[self._call_key]
+        return self.statements.key
 
     def read(self, connection: sa.Connection, keys: Sequence[Any], most: int | None = None) -> dict[str, pa.Table]:
         """All rows of the named calls, by part.
@@ -96,7 +77,7 @@ class Rows:
         """Which of the named calls the CRM still has; of a component: which still have any of it."""
         whole = self.parts[0].columns is None
         parts = self.parts[:1] if whole else [part for part in self.parts if not part.detach]
-        wanted = (self._presence(part, some) for part in parts for some in self._chunks(keys))
+        wanted = (self.statements.presence(part, some) for part in parts for some in self.statements.chunks(keys))
         return list(dict.fromkeys(key for statement in wanted for key in connection.scalars(statement)))
 
     def having(self, tables: Mapping[str, pa.Table]) -> set[Any]:
@@ -112,6 +93,29 @@ class Rows:
         """The keys of all calls the CRM has, streamed."""
         column = self.key.expression(self._tables[self._call_table].table)
         yield from connection.execution_options(yield_per=KEYS_A_STATEMENT).scalars(sa.select(column))
+
+    def doubled_key(self, connection: sa.Connection) -> str | None:
+        """A key that several rows of the call table have; None: it names one call each."""
+        table = self._tables[self._call_table]
+        if table.key == (self._call_key,):
+            return None
+        column = table.table.c[self._call_key]
+        found = connection.execute(sa.select(column).group_by(column).having(sa.func.count() > 1).limit(1)).first()
+        return None if found is None else str(found[0])
+
+    def matched_across_types(self, part: Part) -> list[tuple[str, str]]:
+        """The columns by which a part is found that are text where what they name is none, or the other way round, and
+        of which the mapping does not say that this is meant."""
+        if not part.chain:
+            return []
+        own, above = self._columns_matched(part, len(part.chain))
+        pairs = part.chain[-1].match.items() if part.chain[-1].cast is None else ()
+        return [(mine, other) for mine, other in pairs if not are_of_one_type(own[mine], above[other])]
+
+    def _columns_matched(self, part: Part, depth: int) -> tuple[Mapping[str, Column], Mapping[str, Column]]:
+        """The columns of the table at a depth of the way to a part, and those of the table above it."""
+        tables = [self._call_table, *(child.table for child in part.chain)]
+        return self._tables[tables[depth]].columns, self._tables[tables[depth - 1]].columns
 
     def row_key(self, part: Part) -> tuple[str, ...]:
         """The columns that name a row of a part."""
@@ -143,56 +147,14 @@ class Rows:
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], known: Collection[RowKey]
     ) -> RowKey | None:
         """The key of some row of a part that belongs to the named calls at this moment and is not known."""
-        for some in self._chunks(keys):  # without LIMIT, for which a database that expects many rows reads the table
-            wanted = self._statement(part, some, self._key_columns(part))
+        for some in self.statements.chunks(keys):
+            # Without LIMIT, for which a database that expects many rows reads the whole table.
+            wanted = self.statements.rows_of(part, some, self.statements.key_columns(part))
             rows = connection.execute(wanted.with_for_update() if self._dialect == "mysql" else wanted)
             found = next((row for row in (tuple(found[1:]) for found in rows) if row not in known), None)
             if found is not None:
                 return found
         return None
-
-    def owners(self, connection: sa.Connection, part: Part, rows: pa.Table) -> Iterator[tuple[Any, RowKey]]:
-        """Every call that the rows of a part (given by their keys) belong to by the way of this part."""
-        calls, below, joined = self._joined(part)
-        chosen = [column.expression(below) for column in self._key_columns(part)]
-        statement = sa.select(self.key.expression(calls), *chosen).select_from(joined)
-        for wanted in self.named_rows(below, part, rows):
-            yield from ((call, tuple(key)) for call, *key in connection.execute(statement.where(wanted)))
-
-    def named_rows(self, table: sa.FromClause, part: Part, rows: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
-        """Conditions that hold for the rows with these keys, some rows each."""
-        key = self.row_key(part)
-        composite = len(key) > 1 and self._dialect != "mysql"
-        many = COMPOSITE_KEYS if composite else KEYS_A_LIST.get(self._dialect, MOST_KEYS)
-        for start in range(0, rows.num_rows, many):
-            yield _row_is_among(self._dialect, table, key, rows.slice(start, many))
-
-    def _chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
-        many = KEYS_A_LIST.get(self._dialect, MOST_KEYS)
-        return (keys[start : start + many] for start in range(0, len(keys), many))
-
-    def one_call_only(self, part: Part) -> bool:
-        """Whether the schema itself says that a row belongs to one call at most by this way: each step of it matches
-        a unique key of the row above, and columns of one type, which no conversion can make alike."""
-        above, alone = self._tables[self._call_table], True
-        for child in part.chain:
-            table = self._tables[child.table]
-            alike = all(table.columns[own].type == above.columns[up].type for own, up in child.match.items())
-            named = any(key <= set(child.match.values()) for key in above.unique)
-            alone, above = alone and alike and named and child.cast is None, table
-        return alone
-
-    def _key_columns(self, part: Part) -> list[Column]:
-        table = self._tables[part.table]
-        return [table.columns[name] for name in table.key]
-
-    def _columns(self, part: Part) -> list[Column]:
-        """Of a row that stays, only what names it and what is cleared; of a row that goes, everything."""
-        table = self._tables[part.table]
-        stays = part.detach or part.columns is not None
-        found_by = part.chain[-1].match if part.chain else (self._call_key,)
-        wanted = {*table.key, *found_by, *part.cleared} if stays else table.columns.keys()
-        return [column for name, column in table.columns.items() if name in wanted]
 
     def cleared(self) -> dict[str, tuple[str, ...]]:
         """By part, the columns that the purge of another call sets to NULL. None of them is of a component."""
@@ -204,130 +166,12 @@ class Rows:
     def _read_part(
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], most: int | None = None, lock: Lock = "none"
     ) -> pa.Table:
-        columns = [Column(CALL_ID, self.key.type), *self._columns(part)]
+        columns = [Column(CALL_ID, self.key.type), *self.statements.columns(part)]
         read = [pa.schema([(column.name, column.type) for column in columns]).empty_table()]
-        for some in self._chunks(keys):
+        for some in self.statements.chunks(keys):
             left = most - sum(table.nbytes for table in read) if most is not None else None
-            read += self._read_some(connection, part, some, left, lock, columns)
+            read += read_rows(connection, self.statements, part, some, columns, left, lock)
         return joined_tables(read).sort_by([(name, "ascending") for name in (CALL_ID, *self.row_key(part))])
-
-    def _read_some(
-        self,
-        connection: sa.Connection,
-        part: Part,
-        keys: Sequence[Any],
-        most: int | None,
-        lock: Lock,
-        columns: list[Column],
-    ) -> list[pa.Table]:
-        """Rows as CSV that the server writes, where that reads every value exactly; else as the driver gives them."""
-        reader = _CSV_READERS.get(self._dialect)
-        streaming = {"stream_results": True, "max_row_buffer": KEYS_A_STATEMENT} if lock == "none" else {}
-        with _unreadable_named(part):
-            with suppress(NotAsCsv):
-                if reader is not None:
-                    written = copy_expression if reader is read_by_copy else Column.expression
-                    statement = self._locking(part, self._statement(part, keys, columns[1:], written), lock)
-                    return _at_most(most, reader(connection, statement.execution_options(**streaming), columns))
-            statement = self._locking(part, self._statement(part, keys, columns[1:]), lock)
-            return _at_most(most, _by_driver(connection, statement.execution_options(**streaming), columns))
-
-    def _presence(self, part: Part, keys: Sequence[Any]) -> sa.Select[Any]:
-        """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
-        calls, below, joined = self._joined(part)
-        statement = sa.select(self.key.expression(calls)).select_from(joined).distinct()
-        statement = statement.where(column_in(self._dialect, calls.c[self._call_key], keys))
-        if part.columns is None:
-            return statement
-        return statement.where(sa.or_(sa.false(), *(below.c[name].is_not(None) for name in part.columns)))
-
-    def _joined(self, part: Part) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
-        """The call's table, the part's, and both joined along the way from one to the other."""
-        calls = self._tables[self._call_table].table.alias("c0")
-        below: sa.FromClause = calls
-        joined: sa.FromClause = calls
-        place = self._tables[self._call_table]
-        for depth, child in enumerate(part.chain, 1):
-            above, below = below, self._tables[child.table].table.alias(f"c{depth}")
-            on = [self._alike(child, own, below, other, above, place) for own, other in child.match.items()]
-            on += [below.c[name] == plain_bind(value) for name, value in child.where.items()]
-            joined = joined.join(below, sa.and_(*on))
-            place = self._tables[child.table]
-        return calls, below, joined
-
-    def _alike(
-        self, child: Child, own: str, below: sa.FromClause, other: str, above: sa.FromClause, place: MappedTable
-    ) -> sa.ColumnElement[bool]:
-        if child.cast is None:
-            return below.c[own] == above.c[other]
-        mine, theirs = self._tables[child.table].columns[own], place.columns[other]
-        return mine.as_text(below, self._dialect) == theirs.as_text(above, self._dialect)
-
-    def _statement(
-        self, part: Part, keys: Sequence[Any], columns: Sequence[Column], written: _Written = Column.expression
-    ) -> sa.Select[Any]:
-        calls, below, joined = self._joined(part)
-        call_id = written(self.key, calls).label(CALL_ID)
-        wanted = column_in(self._dialect, calls.c[self._call_key], keys)
-        chosen = [written(column, below) for column in columns]
-        statement = sa.select(call_id, *chosen).select_from(joined).where(wanted)
-        return join_in_order(statement, self._indexed_steps(part, joined)) if self._dialect == "mysql" else statement
-
-    def _indexed_steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
-        """The tables below the call's, each with the index that its rows are found by."""
-        for child in reversed(part.chain):
-            indexes = self._tables[child.table].indexes if child.cast is None else {}
-            yield joined.right, index_for(indexes, child.match, child.where)
-            joined = joined.left
-
-    def _locking(self, part: Part, statement: sa.Select[Any], lock: Lock) -> sa.Select[Any]:
-        """The statement with locks on the rows of the part."""
-        if lock == "none":
-            return statement
-        _, below, _ = self._joined(part)
-        of = below if self._dialect == "postgresql" else None
-        locking = statement.with_for_update(of=of, skip_locked=lock == "skip")
-        # one order for every transaction, so that two never wait for each other
-        return locking if part.chain else locking.order_by(below.c[self._call_key])
-
-
-def _by_driver(connection: sa.Connection, statement: sa.Select[Any], columns: list[Column]) -> Generator[pa.Table]:
-    """Rows one by one: few at a time where they are large."""
-    number = 8
-    with closing(connection.execute(statement)) as result:
-        while fetched := result.fetchmany(number):
-            values = zip(*fetched, strict=True)
-            arrays = [column.array(some) for column, some in zip(columns, values, strict=True)]
-            table = pa.table(arrays, names=[column.name for column in columns])
-            yield table
-            number = min(2 * number, 20 * KEYS_A_STATEMENT) if table.nbytes < _LITTLE else max(1, number // 2)
-
-
-def _at_most(most: int | None, found: Generator[pa.Table]) -> list[pa.Table]:
-    """All of the tables. Raises CallsTooLarge where they have more bytes."""
-    read, size = list[pa.Table](), 0
-    with closing(found):
-        for table in found:
-            read.append(table)
-            size += table.nbytes
-            if most is not None and size > most:
-                raise CallsTooLarge
-    return read
-
-
-@contextmanager
-def _unreadable_named(part: Part) -> Iterator[None]:
-    """What cannot be read, as UnreadableCalls, without the value."""
-    try:
-        yield
-    except UnreadableValue as error:
-        raise UnreadableCalls(f"{part.table}.{error}") from error
-    except (ValueError, OverflowError) as error:
-        raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
-    except DBAPIError as error:
-        if kind_of_refusal(error) is not Refusal.ROW:
-            raise
-        raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
 
 
 def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
@@ -338,26 +182,3 @@ def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
         [field.with_type(large_type(field.type)) if field.name in wide else field for field in found.schema]
     )
     return found.cast(schema).combine_chunks()
-
-
-def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
-    if len(key) == 1:
-        return column_in(dialect, table.c[key[0]], rows[key[0]].to_pylist())
-    tuples = list(zip(*(rows[name].to_pylist() for name in key), strict=True))
-    if dialect == "mysql" and tuples:
-        named = sa.type_coerce(sa.tuple_(*(table.c[name] for name in key)), sa.types.NullType())
-        return named.op("IN", is_comparison=True)(plain_bind(tuple(tuples)))
-    return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
-
-
-def can_skip_locked(connection: sa.Connection) -> bool:
-    """Whether the server knows SKIP LOCKED: MariaDB since 10.6, MySQL since 8.0.1. SQLite locks no rows."""
-    dialect = connection.dialect
-    if dialect.name == "sqlite":
-        return False
-    since = {"mariadb": (10, 6), "mysql": (10, 6) if getattr(dialect, "is_mariadb", False) else (8, 0, 1)}
-    return tuple(dialect.server_version_info or ()) >= since.get(dialect.name, ())
-
-
-def _said(error: Exception) -> str:
-    return type(error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error).__name__

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from lifecycle.archive.folder_store import FolderStore
 from lifecycle.archive.parquet import fetch_table, put_table
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction
-from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.errors import DatabaseError
 from lifecycle.evidence.comparison import find_differences
 from tests.crm.conftest import Made, purge, purge_row, read

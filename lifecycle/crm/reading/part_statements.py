@@ -1,0 +1,149 @@
+"""The SQL that finds the rows of calls, part by part: the way from a call to a row, as the mapping gives it.
+
+Nothing is run here, and no row becomes anything.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lifecycle.crm.database import column_in, plain_bind
+from lifecycle.crm.mapping.columns import Column
+from lifecycle.crm.mapping.live_schema import MappedTable
+from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.reading.column_comparison import columns_equal
+from lifecycle.crm.reading.locking_plans import LONGEST_LIST, index_for, join_in_order
+from lifecycle.evidence.comparison import CALL_ID
+
+COMPOSITE_KEYS = 500  # a statement: SQLite takes an OR of fewer than 1000
+KEYS_A_STATEMENT = 20_000  # SQLite takes no more than 32,766 parameters, where each key is one
+
+Written = Callable[[Column, sa.FromClause], sa.ColumnElement[Any]]
+
+
+class PartStatements:
+    """The statements over the parts of one mapping on one database schema."""
+
+    def __init__(self, source: Source, tables: Mapping[str, MappedTable], dialect: str) -> None:
+        self._call_table, self._call_key = source.call.table, source.call.key
+        self._tables, self.dialect = tables, dialect
+
+    @property
+    def key(self) -> Column:
+        """The column that names a call."""
+        return self._tables[self._call_table].columns[self._call_key]
+
+    def rows_of(
+        self, part: Part, keys: Sequence[Any], columns: Sequence[Column], written: Written = Column.expression
+    ) -> sa.Select[Any]:
+        """The rows of a part that belong to the named calls, each with its call's key as CALL_ID."""
+        calls, below, joined = self.joined(part)
+        wanted = column_in(self.dialect, calls.c[self._call_key], keys)
+        chosen = [written(column, below) for column in columns]
+        statement = sa.select(written(self.key, calls).label(CALL_ID), *chosen).select_from(joined).where(wanted)
+        return join_in_order(statement, self._steps(part, joined)) if self.dialect == "mysql" else statement
+
+    def chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """Keys, as many at a time as one statement takes."""
+        many = LONGEST_LIST if self.dialect == "mysql" else KEYS_A_STATEMENT
+        return (keys[start : start + many] for start in range(0, len(keys), many))
+
+    def _steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
+        """The tables below the call's, each with the index that its rows are found by."""
+        for child in reversed(part.chain):
+            indexes = self._tables[child.table].indexes if child.cast is None else {}
+            yield joined.right, index_for(indexes, child.match, child.where)
+            joined = joined.left
+
+    def locking(self, part: Part, statement: sa.Select[Any], skip: bool) -> sa.Select[Any]:
+        """The statement with locks on the rows of the part."""
+        _, below, _ = self.joined(part)
+        locking = statement.with_for_update(of=below if self.dialect == "postgresql" else None, skip_locked=skip)
+        # one order for every transaction, so that two never wait for each other
+        return locking if part.chain else locking.order_by(below.c[self._call_key])
+
+    def presence(self, part: Part, keys: Sequence[Any]) -> sa.Select[Any]:
+        """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
+        calls, below, joined = self.joined(part)
+        statement = sa.select(self.key.expression(calls)).select_from(joined).distinct()
+        statement = statement.where(column_in(self.dialect, calls.c[self._call_key], keys))
+        if part.columns is None:
+            return statement
+        return statement.where(sa.or_(sa.false(), *(below.c[name].is_not(None) for name in part.columns)))
+
+    def owners(self, part: Part, rows: pa.Table) -> Iterator[sa.Select[Any]]:
+        """Every call that the rows of a part (given by their keys) belong to by the way of this part."""
+        calls, below, joined = self.joined(part)
+        chosen = [column.expression(below) for column in self.key_columns(part)]
+        statement = sa.select(self.key.expression(calls), *chosen).select_from(joined)
+        yield from (statement.where(wanted) for wanted in self.named_rows(below, part, rows))
+
+    def named_rows(self, table: sa.FromClause, part: Part, rows: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
+        """Conditions that hold for the rows with these keys, some rows each."""
+        key = self._tables[part.table].key
+        many = COMPOSITE_KEYS if len(key) > 1 else KEYS_A_STATEMENT
+        many = LONGEST_LIST if self.dialect == "mysql" else many
+        for start in range(0, rows.num_rows, many):
+            yield _row_is_among(self.dialect, table, key, rows.slice(start, many))
+
+    def one_call_only(self, part: Part) -> bool:
+        """Whether the schema itself says that a row belongs to one call at most by this way: each step of it matches
+        a unique key of the row above, and columns of one type, which no conversion can make alike."""
+        above, alone = self._tables[self._call_table], True
+        for child in part.chain:
+            table = self._tables[child.table]
+            alike = all(table.columns[own].type == above.columns[up].type for own, up in child.match.items())
+            named = any(key <= set(child.match.values()) for key in above.unique)
+            alone, above = alone and alike and named, table
+        return alone
+
+    def key_columns(self, part: Part) -> list[Column]:
+        """The columns that name a row of a part."""
+        table = self._tables[part.table]
+        return [table.columns[name] for name in table.key]
+
+    def columns(self, part: Part) -> list[Column]:
+        """Of a row that stays, only what names it and what is cleared; of a row that goes, everything."""
+        table = self._tables[part.table]
+        stays = part.detach or part.columns is not None
+        found_by = part.chain[-1].match if part.chain else (self._call_key,)
+        wanted = {*table.key, *found_by, *part.cleared} if stays else table.columns.keys()
+        return [column for name, column in table.columns.items() if name in wanted]
+
+    def joined(self, part: Part) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
+        """The call's table, the part's, and both joined along the way from one to the other."""
+        calls = self._tables[self._call_table].table.alias("c0")
+        below: sa.FromClause = calls
+        joined: sa.FromClause = calls
+        place = self._tables[self._call_table]
+        for depth, child in enumerate(part.chain, 1):
+            above, below = below, self._tables[child.table].table.alias(f"c{depth}")
+            mine, other = self._tables[child.table].columns, place.columns
+            on = [
+                columns_equal(self.dialect, (below, mine[one]), (above, other[two])) for one, two in child.match.items()
+            ]
+            on += [below.c[name] == plain_bind(value) for name, value in child.where.items()]
+            joined = joined.join(below, sa.and_(*on))
+            place = self._tables[child.table]
+        return calls, below, joined
+
+
+def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
+    if len(key) == 1:
+        return column_in(dialect, table.c[key[0]], rows[key[0]].to_pylist())
+    tuples = list(zip(*(rows[name].to_pylist() for name in key), strict=True))
+    if dialect == "mysql" and tuples:
+        named = sa.type_coerce(sa.tuple_(*(table.c[name] for name in key)), sa.types.NullType())
+        return named.op("IN", is_comparison=True)(plain_bind(tuple(tuples)))
+    return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
+
+
+def can_skip_locked(connection: sa.Connection) -> bool:
+    """Whether the server knows SKIP LOCKED: MariaDB since 10.6, MySQL since 8.0.1. SQLite locks no rows."""
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        return False
+    since = {"mariadb": (10, 6), "mysql": (10, 6) if getattr(dialect, "is_mariadb", False) else (8, 0, 1)}
+    return tuple(dialect.server_version_info or ()) >= since.get(dialect.name, ())
