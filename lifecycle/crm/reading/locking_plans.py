@@ -1,15 +1,12 @@
 """How MariaDB and MySQL are made to plan a statement that locks: from the calls to their rows, each step by an index.
 
-Left to themselves they scan the whole index of a column that is NULL everywhere, and lock every row of it; from a
-thousand keys in a list on MariaDB turns the list into a table and does the same.
+Left to themselves they scan the whole index of a column that is NULL everywhere, and lock every row of it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-
-LONGEST_LIST = 900
 
 Indexes = Mapping[str, Sequence[str]]
 

@@ -1,4 +1,4 @@
-"""The rows of one part, fetched: as CSV that the server writes, where that reads every value exactly; else one by one."""
+"""The rows of one part, fetched: as CSV that the server writes where that reads every value exactly, or row by row."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress

@@ -9,16 +9,15 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import column_in, plain_bind
+from lifecycle.crm.database import column_in, plain_bind, value_chunks
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.crm.reading.column_comparison import columns_equal
-from lifecycle.crm.reading.locking_plans import LONGEST_LIST, index_for, join_in_order
+from lifecycle.crm.reading.locking_plans import index_for, join_in_order
 from lifecycle.evidence.comparison import CALL_ID
 
 COMPOSITE_KEYS = 500  # a statement: SQLite takes an OR of fewer than 1000
-KEYS_A_STATEMENT = 20_000  # SQLite takes no more than 32,766 parameters, where each key is one
 
 Written = Callable[[Column, sa.FromClause], sa.ColumnElement[Any]]
 
@@ -47,8 +46,7 @@ class PartStatements:
 
     def chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Keys, as many at a time as one statement takes."""
-        many = LONGEST_LIST if self.dialect == "mysql" else KEYS_A_STATEMENT
-        return (keys[start : start + many] for start in range(0, len(keys), many))
+        return value_chunks(self.dialect, keys)
 
     def _steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
         """The tables below the call's, each with the index that its rows are found by."""
@@ -83,10 +81,10 @@ class PartStatements:
     def named_rows(self, table: sa.FromClause, part: Part, rows: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
         """Conditions that hold for the rows with these keys, some rows each."""
         key = self._tables[part.table].key
-        many = COMPOSITE_KEYS if len(key) > 1 else KEYS_A_STATEMENT
-        many = LONGEST_LIST if self.dialect == "mysql" else many
-        for start in range(0, rows.num_rows, many):
-            yield _row_is_among(self.dialect, table, key, rows.slice(start, many))
+        places = range(rows.num_rows)
+        composite = [places[start : start + COMPOSITE_KEYS] for start in places[::COMPOSITE_KEYS]]
+        for some in composite if len(key) > 1 else value_chunks(self.dialect, places):
+            yield _row_is_among(self.dialect, table, key, rows.slice(some[0], len(some)))
 
     def one_call_only(self, part: Part) -> bool:
         """Whether the schema itself says that a row belongs to one call at most by this way: each step of it matches
