@@ -97,6 +97,13 @@ class PartStatements:
             alone, above = alone and alike and named, table
         return alone
 
+    def refused_by_key(self, part: Part) -> bool:
+        """Whether the database itself refuses to delete the row above while a row of this part names it."""
+        above = part.chain[-2].table if len(part.chain) > 1 else self._call_table
+        pairs = set(part.chain[-1].match.items())
+        keys = self._tables[part.table].refusing
+        return any(named == above and columns <= pairs for named, columns in keys)
+
     def key_columns(self, part: Part) -> list[Column]:
         """The columns that name a row of a part."""
         table = self._tables[part.table]
