@@ -98,10 +98,12 @@ class Source(StrictModel):
     """One CRM. `timezone` is the zone of the naive times in the facts, `times` what is special about some of them.
 
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
+    `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
     """
 
     source: Name
     dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
+    schemas: tuple[Text, ...] = Field(default=("public",), strict=False)
     facts: Text
     links: Mapping[LinkName, Text] = Field(default_factory=dict)
     timezone: Zone

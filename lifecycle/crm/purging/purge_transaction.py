@@ -14,13 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.control_tables import ControlTables
-from lifecycle.crm.database import LOCK_SECONDS, Database
-from lifecycle.crm.mapping.source import Part
+from lifecycle.crm.database import Database
+from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
+from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.purging.deletion_count import MeantDeletions, UncomparedDeletion, deletions_counted
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.crm.reading.rows import RowKey, Rows
 from lifecycle.crm.refusals import names_a_reference, words
+from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
 from lifecycle.errors import RowLocked, RowRefused
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import PurgeRow
@@ -58,6 +61,15 @@ class SlicePurged:
         return SlicePurged((*self.deleted, *other.deleted), rows, {**self.set_aside, **other.set_aside}, locked)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadSchema:
+    """The schema a purge goes by: the mapping, its fingerprint, and how to get a purge that has read all anew."""
+
+    source: Source
+    fingerprint: str
+    anew: Callable[[], "PurgeTransaction"]
+
+
 class _InterferingWrite(Exception):
     """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
 
@@ -66,7 +78,15 @@ class _OtherSpelling(Exception):
     """The database finds a call under a key, and writes the key otherwise by now."""
 
 
-_ABOUT_ROWS = (UnreadableCalls, IntegrityError, RowRefused, RowLocked, _InterferingWrite, _OtherSpelling)
+_ABOUT_ROWS = (
+    UnreadableCalls,
+    IntegrityError,
+    RowRefused,
+    RowLocked,
+    UncomparedDeletion,
+    _InterferingWrite,
+    _OtherSpelling,
+)
 
 
 class PurgeTransaction:
@@ -82,11 +102,12 @@ class PurgeTransaction:
         rows: Rows,
         facts: Facts,
         control: ControlTables,
+        schema: ReadSchema,
         kept_as_is: Sequence[str] = (),
         whole: Rows | None = None,
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
-        self._kept_as_is, self._whole = kept_as_is, whole or rows
+        self._schema, self._kept_as_is, self._whole = schema, kept_as_is, whole or rows
 
     def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
@@ -129,6 +150,9 @@ class PurgeTransaction:
         keys = [key for group in groups for key in group]
         try:
             return self._transaction(keys, keep, note, links, patience)
+        except SchemaChanged:
+            vars(self).update(vars(self._schema.anew()))  # the caller goes on with this one
+            return self._halving(groups, keep, note, links, patience)
         except _ABOUT_ROWS as error:
             if len(groups) == 1:
                 return _left(keys, error)
@@ -139,8 +163,11 @@ class PurgeTransaction:
     def _transaction(
         self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note, links: LinksAsked, patience: int
     ) -> SlicePurged:
+        dialect, source = self._database.dialect, self._schema.source
         with self._database.writing(patience) as connection:
+            lock_schema(connection, dialect, source)
             locked = self._rows.lock(connection, keys, skip=patience < LOCK_SECONDS)
+            require_fingerprint(connection, dialect, source, self._schema.fingerprint)
             skipped = self._skipped(connection, keys, locked)
             ours = [key for key in keys if key not in skipped]
             reasons = dict(keep(ours, locked, self._facts.of(connection, ours, links()))) if ours else {}
@@ -151,7 +178,8 @@ class PurgeTransaction:
             going = [key for key in going if key not in reasons]
             if not going:
                 return SlicePurged((), {}, reasons, skipped)
-            rows = self._delete(connection, locked, going, belonging.kept)
+            with deletions_counted(connection, dialect) as meant:
+                rows = self._delete(connection, locked, going, belonging.kept, meant)
             self._control.insert(connection, note(going))
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
@@ -160,11 +188,8 @@ class PurgeTransaction:
         found = set(locked[self._rows.parts[0].name][CALL_ID].to_pylist())
         if found - set(keys):
             raise _OtherSpelling
-        there = (
-            self._whole.live(connection, [key for key in keys if key not in found]) if len(found) < len(keys) else ()
-        )
-        if set(there) - set(keys):
-            raise _OtherSpelling
+        missing = [key for key in keys if key not in found]
+        there = self._whole.live_as_named(connection, missing) if missing else ()
         return dict.fromkeys(there, "its own row")
 
     def _delete(
@@ -173,6 +198,7 @@ class PurgeTransaction:
         locked: Mapping[str, pa.Table],
         going: Sequence[Any],
         kept: Mapping[str, Collection[RowKey]],
+        meant: MeantDeletions,
     ) -> dict[str, int]:
         """Each row once, by its own key: only what was compared is deleted, and all of it. What names others first.
 
@@ -180,7 +206,8 @@ class PurgeTransaction:
         """
         chosen = pa.array(going, self._rows.key.type)
         mine = {name: table.filter(pc.is_in(table[CALL_ID], chosen)) for name, table in locked.items()}
-        counts = {part.name: self._clear(connection, part, mine[part.name]) for part in self._rows.parts if part.detach}
+        links = [part for part in self._rows.parts if part.detach]
+        counts = {part.name: self._clear(connection, part, mine[part.name], meant) for part in links}
         gone, unchecked = defaultdict[str, set[RowKey]](set), [part for part in self._rows.parts if part.chain]
         for table in self._rows.deletion_order():
             for part in [part for part in unchecked if table in self._rows.tables_above(part)]:
@@ -189,15 +216,16 @@ class PurgeTransaction:
                 unchecked.remove(part)
             for part in (p for p in self._rows.parts if p.table == table and not p.detach):
                 if part.columns is not None:
-                    counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name])
+                    counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name], meant)
                     continue
                 names = self._rows.row_key(part)
                 rows = without_rows(mine[part.name], names, gone[table] | set(kept.get(table, ())))
                 counts[part.name] = self._remove(connection, part, rows)
+                meant.delete(table, counts[part.name])
                 gone[table] |= _keys(rows, names)
         return counts
 
-    def _clear(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
+    def _clear(self, connection: sa.Connection, part: Part, rows: pa.Table, meant: MeantDeletions) -> int:
         """Set columns to NULL, and leave every other as it was."""
         table = self._rows.mapped(part)
         gone: dict[str, Any] = {name: None for name in part.cleared}
@@ -205,7 +233,9 @@ class PurgeTransaction:
         if part.columns is not None:
             as_it_was |= {name: table.c[name] for name in self._kept_as_is}  # or MySQL writes the moment into it
         rows = without_rows(rows, self._rows.row_key(part), ())
-        return self._execute(connection, part, table.update().values(as_it_was | gone), rows) if gone else 0
+        done = self._execute(connection, part, table.update().values(as_it_was | gone), rows) if gone else 0
+        meant.clear(part.table, done)
+        return done
 
     def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
         return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
