@@ -57,8 +57,8 @@ class Suicide:
                 delete(store, key, version_id)
 
         @contextmanager
-        def write(database: Database) -> Iterator[sa.Connection]:
-            manager = writing(database)
+        def write(database: Database, *given: Any) -> Iterator[sa.Connection]:
+            manager = writing(database, *given)
             connection = manager.__enter__()
             try:
                 yield connection
