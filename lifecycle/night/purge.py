@@ -110,6 +110,7 @@ def purge_batch(
     locked: dict[Any, str] = {}
     waiting, pace = deque(groups), SlicePace(lifecycle.settings.duty)
     while waiting:
+        lifecycle.require_running()
         some = next_slice(waiting, min(pace.calls, SLICE_CALLS))
         asked.clear()
         with pace.slice(sum(map(len, some))):
