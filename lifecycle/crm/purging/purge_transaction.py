@@ -28,6 +28,7 @@ from lifecycle.errors import RowLocked, RowRefused
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import PurgeRow
 
+MOST_RECORD_BYTES = 32 * 2**20  # of a purge row, before it is compressed to a tenth; MariaDB's column holds 16 MiB
 _IN_PASSING = 1  # seconds waited for a lock before its call is left for later
 
 KeptCalls = dict[Any, str]
@@ -74,6 +75,10 @@ class _InterferingWrite(Exception):
     """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
 
 
+class _RecordsTooLarge(Exception):
+    """The records of these calls are more than one purge row holds."""
+
+
 class _OtherSpelling(Exception):
     """The database finds a call under a key, and writes the key otherwise by now."""
 
@@ -86,6 +91,7 @@ _ABOUT_ROWS = (
     UncomparedDeletion,
     _InterferingWrite,
     _OtherSpelling,
+    _RecordsTooLarge,
 )
 
 
@@ -180,7 +186,10 @@ class PurgeTransaction:
                 return SlicePurged((), {}, reasons, skipped)
             with deletions_counted(connection, dialect) as meant:
                 rows = self._delete(connection, locked, going, belonging.kept, meant)
-            self._control.insert(connection, note(going))
+            row = note(going)
+            if len(row.entries) > MOST_RECORD_BYTES:
+                raise _RecordsTooLarge
+            self._control.insert(connection, row)
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
     def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:
@@ -275,6 +284,8 @@ def _reason(error: Exception) -> str:
         return f"{'still referenced' if names_a_reference(error) else 'refused'}: {words(error)}"
     if isinstance(error, RowRefused):
         return f"refused: {error.said}"
+    if isinstance(error, _RecordsTooLarge):
+        return "too large: its records, and those of calls that must go with it, are more than a purge row holds"
     if isinstance(error, _OtherSpelling):
         return "renamed: the CRM writes its key otherwise than when it was archived"
     return f"interfered: {error}"

@@ -313,6 +313,18 @@ def test_a_row_another_table_still_names_keeps_its_call_alone(made):
     assert made.rows("SELECT id FROM t") == [(2,)]
 
 
+def test_records_too_large_for_one_purge_row_are_put_into_several(made, monkeypatch):
+    made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    made.run(f"INSERT INTO t VALUES {', '.join(f'({n})' for n in range(1, 9))}")
+    monkeypatch.setattr("lifecycle.crm.purging.purge_transaction.MOST_RECORD_BYTES", len("1,2,3"))
+    done = purge(made.crm(), [1, 2, 3, 4, 5, 6, 7, 8])
+    assert (sorted(done.deleted), done.set_aside) == ([1, 2, 3, 4, 5, 6, 7, 8], {})
+    monkeypatch.setattr("lifecycle.crm.purging.purge_transaction.MOST_RECORD_BYTES", 0)
+    made.run("INSERT INTO t VALUES (9)")
+    assert list(purge(made.crm(), [9]).set_aside) == [9]
+    assert made.rows("SELECT id FROM t") == [(9,)]
+
+
 def test_a_reason_to_keep_keeps_the_call_and_its_children(made):
     made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "CREATE TABLE c (id INTEGER PRIMARY KEY, t_id INTEGER)")
     made.run("INSERT INTO t VALUES (1), (2)", "INSERT INTO c VALUES (1, 1), (2, 2)")
