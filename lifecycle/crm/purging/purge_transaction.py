@@ -11,20 +11,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
 from lifecycle.crm.mapping.source import Part, Source
-from lifecycle.crm.purging.deletion_count import MeantDeletions, UncomparedDeletion, deletions_counted
+from lifecycle.crm.purging.deletion_count import MeantDeletions, deletions_counted
+from lifecycle.crm.purging.row_failures import (
+    ROW_FAILURES,
+    InterferingWrite,
+    OtherSpelling,
+    RecordsTooLarge,
+    reason_to_set_aside,
+)
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
-from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.crm.reading.rows import RowKey, Rows
-from lifecycle.crm.refusals import names_a_reference, words
 from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
-from lifecycle.errors import RowLocked, RowRefused
+from lifecycle.errors import RowLocked
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import PurgeRow
 
@@ -69,30 +73,6 @@ class ReadSchema:
     source: Source
     fingerprint: str
     anew: Callable[[], "PurgeTransaction"]
-
-
-class _InterferingWrite(Exception):
-    """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
-
-
-class _RecordsTooLarge(Exception):
-    """The records of these calls are more than one purge row holds."""
-
-
-class _OtherSpelling(Exception):
-    """The database finds a call under a key, and writes the key otherwise by now."""
-
-
-_ABOUT_ROWS = (
-    UnreadableCalls,
-    IntegrityError,
-    RowRefused,
-    RowLocked,
-    UncomparedDeletion,
-    _InterferingWrite,
-    _OtherSpelling,
-    _RecordsTooLarge,
-)
 
 
 class PurgeTransaction:
@@ -159,7 +139,7 @@ class PurgeTransaction:
         except SchemaChanged:
             vars(self).update(vars(self._schema.anew()))  # the caller goes on with this one
             return self._halving(groups, keep, note, links, patience)
-        except _ABOUT_ROWS as error:
+        except ROW_FAILURES as error:
             if len(groups) == 1:
                 return _left(keys, error)
         half = len(groups) // 2  # whoever waited once has waited long enough
@@ -188,15 +168,15 @@ class PurgeTransaction:
                 rows = self._delete(connection, locked, going, belonging.kept, meant)
             row = note(going)
             if len(row.entries) > MOST_RECORD_BYTES:
-                raise _RecordsTooLarge
+                raise RecordsTooLarge
             self._control.insert(connection, row)
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
     def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:
-        """The calls that are there and were not locked. Raises _OtherSpelling where a key is written otherwise."""
+        """The calls that are there and were not locked. Raises OtherSpelling where a key is written otherwise."""
         found = set(locked[self._rows.parts[0].name][CALL_ID].to_pylist())
         if found - set(keys):
-            raise _OtherSpelling
+            raise OtherSpelling
         missing = [key for key in keys if key not in found]
         there = self._whole.live_as_named(connection, missing) if missing else ()
         return dict.fromkeys(there, "its own row")
@@ -253,7 +233,7 @@ class PurgeTransaction:
         conditions = self._rows.statements.named_rows(self._rows.mapped(part), part, rows)
         done = sum(connection.execute(statement.where(wanted)).rowcount for wanted in conditions)
         if done != rows.num_rows:
-            raise _InterferingWrite(
+            raise InterferingWrite(
                 f"{part.table}: expected to delete {rows.num_rows} rows, the database deleted {done}"
             )
         return done
@@ -261,34 +241,20 @@ class PurgeTransaction:
     def _nothing_is_added(
         self, connection: sa.Connection, part: Part, going: Sequence[Any], known: Collection[RowKey]
     ) -> None:
-        """Raise _InterferingWrite where a row was added; where the row above goes, and a foreign key refuses that then,
+        """Raise InterferingWrite where a row was added; where the row above goes, and a foreign key refuses that then,
         the database itself looks."""
         above_goes = len(part.chain) > 1 or self._rows.parts[0].columns is None
         if above_goes and not part.shared and self._rows.statements.refused_by_key(part):
             return
         if self._rows.left(connection, part, going, known) is not None:
-            raise _InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
+            raise InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
 
 
 def _left(keys: Sequence[Any], error: Exception) -> SlicePurged:
     """What becomes of the calls of one group that made the transaction fail."""
     if isinstance(error, RowLocked):
         return SlicePurged(locked=dict.fromkeys(keys, error.said))
-    return SlicePurged(set_aside=dict.fromkeys(keys, _reason(error)))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnreadableCalls):
-        return f"unreadable: {error}"
-    if isinstance(error, IntegrityError):
-        return f"{'still referenced' if names_a_reference(error) else 'refused'}: {words(error)}"
-    if isinstance(error, RowRefused):
-        return f"refused: {error.said}"
-    if isinstance(error, _RecordsTooLarge):
-        return "too large: its records, and those of calls that must go with it, are more than a purge row holds"
-    if isinstance(error, _OtherSpelling):
-        return "renamed: the CRM writes its key otherwise than when it was archived"
-    return f"interfered: {error}"
+    return SlicePurged(set_aside=dict.fromkeys(keys, reason_to_set_aside(error)))
 
 
 def _keys(rows: pa.Table, names: Sequence[str]) -> set[RowKey]:
