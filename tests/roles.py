@@ -73,7 +73,7 @@ def statements(
             if named:
                 yield f"GRANT {grant['rights']} ON {named} TO {ROLE}"
         elif "lifecycle_" in grant["tables"]:
-            for name in ("purges", "requests", "leaves", "places", "checkpoints", "source"):
+            for name in ("purges", "requests", "leaves", "places", "checkpoints", "source", "stops"):
                 yield f"GRANT {grant['rights']} ON `{database}`.{control}_{name} TO {ROLE}"
         else:
             for name in sorted(set(tables) - set(mapped) if grant["rights"] == "SELECT" else mapped):
