@@ -29,7 +29,7 @@ from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows
 from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
 from lifecycle.errors import RowLocked
-from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.deletion import PurgeRow
 
 MOST_RECORD_BYTES = 32 * 2**20  # of a purge row, before it is compressed to a tenth; MariaDB's column holds 16 MiB
@@ -133,29 +133,30 @@ class PurgeTransaction:
     def _halving(
         self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, links: LinksAsked, patience: int
     ) -> SlicePurged:
-        keys = [key for group in groups for key in group]
         try:
-            return self._transaction(keys, keep, note, links, patience)
+            return self._transaction(groups, keep, note, links, patience)
         except SchemaChanged:
             vars(self).update(vars(self._schema.anew()))  # the caller goes on with this one
             return self._halving(groups, keep, note, links, patience)
         except ROW_FAILURES as error:
             if len(groups) == 1:
-                return _left(keys, error)
+                return _left(groups[0], error)
         half = len(groups) // 2  # whoever waited once has waited long enough
         first = self._halving(groups[:half], keep, note, links, _IN_PASSING)
         return first.and_then(self._halving(groups[half:], keep, note, links, _IN_PASSING))
 
     def _transaction(
-        self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note, links: LinksAsked, patience: int
+        self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, links: LinksAsked, patience: int
     ) -> SlicePurged:
+        keys = [key for group in groups for key in group]
         dialect, source = self._database.dialect, self._schema.source
         with self._database.writing(patience) as connection:
             lock_schema(connection, dialect, source)
             locked = self._rows.lock(connection, keys, skip=patience < LOCK_SECONDS)
             require_fingerprint(connection, dialect, source, self._schema.fingerprint)
-            skipped = self._skipped(connection, keys, locked)
+            skipped = _with_their_groups(self._skipped(connection, keys, locked), groups)
             ours = [key for key in keys if key not in skipped]
+            locked = rows_of_calls(locked, pa.array(ours, self._rows.key.type)) if skipped else locked
             reasons = dict(keep(ours, locked, self._facts.of(connection, ours, links()))) if ours else {}
             reasons |= named_twice(locked[self._rows.parts[0].name])
             going = [key for key in ours if key not in reasons]
@@ -248,6 +249,12 @@ class PurgeTransaction:
             return
         if self._rows.left(connection, part, going, known) is not None:
             raise InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
+
+
+def _with_their_groups(skipped: KeptCalls, groups: Sequence[Group]) -> KeptCalls:
+    """Calls that were skipped, and whoever goes only together with one of them."""
+    waiting = [group for group in groups if not skipped.keys().isdisjoint(group)]
+    return {key: skipped.get(key, "a row of a call that it shares rows with") for group in waiting for key in group}
 
 
 def _left(keys: Sequence[Any], error: Exception) -> SlicePurged:
