@@ -79,11 +79,27 @@ class Child(StrictModel):
 
 
 class Files(StrictModel):
-    """The columns that name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex."""
+    """The columns that name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex.
+
+    `patterns` says which paths may be a recording at all: `*` is anything but a slash, `**` anything, `{call_id}` the
+    call's key. Who edits a row could name any file there otherwise, and have it removed.
+    """
 
     table: TableName
     path: Text
+    patterns: tuple[Text, ...] = Field(strict=False, min_length=1)
     sha256: Text | None = None
+
+    @model_validator(mode="after")
+    def _a_path_is_of_its_call(self) -> Self:
+        for pattern in self.patterns:
+            if "*{call_id}" in pattern or "{call_id}*" in pattern:
+                raise ValueError(f"expected another sign than * beside {{call_id}}, found {pattern!r}: 7 is in 17")
+            if self.sha256 is None and "{call_id}" not in pattern:
+                raise ValueError(
+                    f"expected {{call_id}} in each pattern, or a column sha256; found {pattern!r} and none"
+                )
+        return self
 
 
 class Component(StrictModel):
