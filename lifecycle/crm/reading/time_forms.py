@@ -90,7 +90,9 @@ def fact_form(source: Source, column: FactColumn, dialect: str) -> TimeForm:
         _require_one_clock(source, column.name, declared)
     if column.kind is Kind.UTC and (declared is None or not (declared.format or declared.unit)):
         return TimeForm("UTC")  # of PostgreSQL's timestamptz the driver gives the zone; MySQL's session is in UTC
-    doubtful = column.computed and column.kind not in (Kind.NUMBER, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
+    doubtful = (
+        column.computed and column.kind not in (Kind.NUMBER, Kind.SINGLE, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
+    )
     if declared is None and doubtful:
         raise SourceError(
             f"source {source.source}: the fact {column.name} is computed, a {column.kind}, and nobody can tell whether "
