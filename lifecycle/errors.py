@@ -14,10 +14,12 @@ LifecycleError
 │       ├── FixityError       other bytes
 │       ├── CompletenessError missing or extra
 │       └── LedgerError       the ledger does not go on from what was signed before, or cannot
-└── OutsideError          exit 3: something outside failed, a rerun is safe
+└── OutsideError          exit 3: something outside failed; the message says whether a rerun helps
     ├── ToolMissing         a program of this machine that is not there, or too old
     ├── DatabaseError
-    │   └── LeaseTaken      another run works on the same cohort
+    │   ├── LeaseTaken      another run works on the same cohort
+    │   ├── RowRefused      the database refuses because of some row
+    │   └── RowLocked       another transaction holds a row
     └── StoreError
         ├── ObjectMissing
         └── ObjectExists    the key already holds other bytes
@@ -87,7 +89,7 @@ class LedgerError(ProofError):
 
 
 class OutsideError(LifecycleError):
-    """Something outside failed. A rerun is safe."""
+    """Something outside failed. The message says that a rerun is safe only where one can help."""
 
     exit_code = 3
 
@@ -102,6 +104,25 @@ class DatabaseError(OutsideError):
 
 class LeaseTaken(DatabaseError):
     """Another run holds the lease of this cohort."""
+
+
+class RowRefused(DatabaseError):
+    """The database refuses because of some row: a trigger, a constraint, a value. Carries what it said.
+
+    The steps try the other calls without it, and name the one it is about.
+    """
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"the CRM database refused a row: {said}. Mend that first; a rerun alone will not help")
+        self.said = said
+
+
+class RowLocked(DatabaseError):
+    """Another transaction holds a row for longer than is waited. Carries what the database said."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"the CRM database refused: {said}. A rerun is safe")
+        self.said = said
 
 
 class StoreError(OutsideError):

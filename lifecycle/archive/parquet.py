@@ -13,6 +13,7 @@ from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.errors import FixityError
 
 GROUP_ROWS = 20_000
+_GROUP_BYTES = 256 * 2**20  # a page counts its bytes in 32 bits, and is cut only between a thousand rows
 
 
 def open_parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
@@ -25,8 +26,15 @@ def put_table(store: ObjectStore, key: str, table: pa.Table) -> StoredObject:
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         path = Path(folder) / "object.parquet"
         with open_parquet(path, table.schema) as writer:
-            writer.write_table(table, row_group_size=GROUP_ROWS)
+            writer.write_table(table, row_group_size=rows_a_group(table))
         return store.put_once(key, path)
+
+
+def rows_a_group(table: pa.Table) -> int:
+    """How many rows a row group takes: few where they are large, one where even a few could be too many bytes."""
+    if table.nbytes <= _GROUP_BYTES:
+        return GROUP_ROWS
+    return 1 if any(pa.types.is_large_string(t) or pa.types.is_large_binary(t) for t in table.schema.types) else 100
 
 
 def fetch_table(

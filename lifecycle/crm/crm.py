@@ -3,17 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
+from lifecycle.crm.fitting import fit_source
 from lifecycle.crm.mapping.inspection import unfit_engines
 from lifecycle.crm.mapping.live_schema import read_schema, unmapped_references
 from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.ownership import named_twice
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.crm.reading.facts import FactKinds, Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.errors import SourceError
+from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
 
@@ -21,6 +26,7 @@ class Crm:
     """A CRM ready for a night. Opening it compares the mapping with the live schema (SourceError)."""
 
     def __init__(self, database: Database, source: Source, kinds: FactKinds) -> None:
+        source = fit_source(database, source) if database.dialect in source.dialects else source
         self.database, self.source = database, source
         self.tables = read_schema(database, source)
         self.rows = Rows(source, self.tables, database.dialect)
@@ -48,7 +54,26 @@ class Crm:
         if problems:
             raise SourceError("\n".join(f"source {self.source.source}: {problem}" for problem in problems))
         as_is = [self.source.call.modified] if self.source.call.modified else []
-        return PurgeTransaction(self.database, self.rows_of(component), self.facts, self.control, as_is)
+        return PurgeTransaction(self.database, self.rows_of(component), self.facts, self.control, as_is, self.rows)
+
+    def read_whole(
+        self, keys: Sequence[Any], component: str | None, most: int
+    ) -> tuple[dict[str, pa.Table], dict[Any, str]]:
+        """Every row of the named calls under one snapshot, and the calls of which no copy can be made of it, and why.
+
+        Raises UnreadableCalls, and CallsTooLarge beyond `most` bytes.
+        """
+        rows = self.rows_of(component)
+        with self.database.reading() as connection:
+            tables = rows.read(connection, keys, most)
+            found = set(tables["calls"][CALL_ID].to_pylist())
+            missing = [key for key in keys if key not in found]
+            why: dict[Any, str] = dict.fromkeys(missing, "gone: deleted from the CRM by somebody else since the plan")
+            spelled = rows.spelled(connection, missing)
+        why |= dict.fromkeys(spelled, "renamed: the CRM writes its key otherwise than its facts do, or did at the plan")
+        empty = (found & set(keys)) - rows.having(tables)
+        why |= dict.fromkeys(empty, "empty: its facts say that it is there, and the mapping finds nothing of it")
+        return tables, why | named_twice(tables["calls"])
 
     def files_of(self, component: str | None) -> list[FileColumns]:
         """Where the rows of whole calls, or of one component, name files outside the database."""

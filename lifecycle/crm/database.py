@@ -12,18 +12,20 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
+from lifecycle.crm.refusals import refused
+from lifecycle.errors import LeaseTaken, SettingsError
 
 _DRIVERS = {
     "postgresql": "postgresql+psycopg://user:password@host/database (extra: postgresql)",
     "mysql": "mysql+pymysql://user:password@host/database (extra: mysql)",
     "sqlite": "sqlite:///path/to/file.db",
 }
+LOCK_SECONDS = 30
 _SESSION = {
-    "postgresql": ("SET TIME ZONE 'UTC'", "SET lock_timeout = '30s'"),
-    "mysql": ("SET time_zone = '+00:00'", "SET innodb_lock_wait_timeout = 30"),
+    "postgresql": ("SET TIME ZONE 'UTC'", f"SET lock_timeout = '{LOCK_SECONDS}s'"),
+    "mysql": ("SET time_zone = '+00:00'", f"SET innodb_lock_wait_timeout = {LOCK_SECONDS}"),
     "sqlite": ("PRAGMA foreign_keys = ON",),
 }
 
@@ -62,16 +64,39 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, patience: int = LOCK_SECONDS) -> Iterator[sa.Connection]:
         """One transaction that sees what others committed once it holds its locks; commits on leaving.
+
+        `patience`: how many seconds it waits for one lock. Not on SQLite, where the file is locked, and nothing else.
 
         MySQL stays at REPEATABLE READ: its gap locks keep new children from slipping in, and its snapshot is taken
         at the first plain read, which comes after the locks. SQLite locks the whole file at once.
         """
         level = {"postgresql": "READ COMMITTED", "mysql": "REPEATABLE READ"}.get(self.dialect)
         options: dict[str, Any] = {"isolation_level": level} if level else {"lifecycle_immediate": True}
-        with translated_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            translated_errors(),
+            self.engine.connect().execution_options(**options) as connection,
+            self._waiting(connection, patience),
+            connection.begin(),
+        ):
             yield connection
+
+    @contextmanager
+    def _waiting(self, connection: sa.Connection, patience: int) -> Iterator[None]:
+        """The session waits so long for a lock, and as long as every other afterwards."""
+        if patience == LOCK_SECONDS or self.dialect == "sqlite":
+            yield
+            return
+        name = {"postgresql": "lock_timeout = '{}s'", "mysql": "innodb_lock_wait_timeout = {}"}[self.dialect]
+        connection.exec_driver_sql(f"SET {name.format(patience)}")
+        connection.commit()
+        try:
+            yield
+        finally:
+            with suppress(SQLAlchemyError):  # a session that is lost keeps nothing
+                connection.exec_driver_sql(f"SET {name.format(LOCK_SECONDS)}")
+                connection.commit()
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
@@ -157,7 +182,7 @@ def _element(value: Any) -> str:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn the driver's errors into DatabaseError: the first line of what the database said, and nothing bound.
+    """Turn the driver's errors into DatabaseError: see `refusals`.
 
     An IntegrityError passes as it is: it is about one row, and the purger finds out which.
     """
@@ -165,11 +190,8 @@ def translated_errors() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except DBAPIError as error:
-        said = str(error.orig).strip().splitlines()[0] if error.orig is not None else type(error).__name__
-        raise DatabaseError(f"the CRM database refused: {said}. A rerun is safe") from error
     except SQLAlchemyError as error:
-        raise DatabaseError(f"the CRM database could not be used: {type(error).__name__}. A rerun is safe") from error
+        raise refused(error) from error
 
 
 def _text(body: bytes) -> str:

@@ -2,12 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 CALL_ID = "_call_id"
+_WIDER = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 
 
 def rows_of_calls(tables: Mapping[str, pa.Table], keys: pa.Array) -> dict[str, pa.Table]:
@@ -19,7 +21,7 @@ def find_differences(
     archived: Mapping[str, pa.Table],
     live: Mapping[str, pa.Table],
     may_vanish: Collection[str] = (),
-    may_clear: Collection[str] = (),
+    may_clear: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> dict[Any, str]:
     """The calls whose live rows are not their archived rows, each with the part that differs.
 
@@ -27,8 +29,8 @@ def find_differences(
     must agree in name, order and type. A call is compared row by row only where whole tables differ.
 
     The purge of one call clears its links in others, and they may be purged in any order. So of the parts in
-    `may_vanish` (links to a call) a live row must be archived, but an archived one may be gone; and a column of
-    `calls` in `may_clear` may be NULL by now. Either way the archived copy is the one that says more.
+    `may_vanish` (links to a call) a live row must be archived, but an archived one may be gone; and the columns that
+    `may_clear` names for a part may be NULL by now. Either way the archived copy is the one that says more.
     """
     found: dict[Any, str] = {}
     for name in dict.fromkeys((*archived, *live)):
@@ -39,10 +41,24 @@ def find_differences(
         elif not ours.schema.equals(theirs.schema):
             reasons = dict.fromkeys([*_keys(ours), *_keys(theirs)], f"{name}: the columns changed")
         else:
-            ours = _cleared(ours, theirs, may_clear) if name == "calls" else ours
+            ours = _cleared(ours, theirs, may_clear.get(name, ()))
             reasons = dict.fromkeys(_differing(ours, theirs, name in may_vanish), f"{name}: the rows changed")
         found = {**reasons, **found}
     return found
+
+
+def of_one_width(tables: Mapping[str, pa.Table], others: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """Tables whose texts and bytes have a large type where the others' have one: how many bytes there are decides it,
+    and the others may have been read with fewer."""
+    return {name: _as_wide(table, others[name]) if name in others else table for name, table in tables.items()}
+
+
+def _as_wide(table: pa.Table, other: pa.Table) -> pa.Table:
+    for place, field in enumerate(table.schema if table.column_names == other.column_names else ()):
+        if _WIDER.get(field.type) == other.schema.field(place).type:
+            wide = field.with_type(other.schema.field(place).type)
+            table = table.set_column(place, wide, table[field.name].cast(wide.type))
+    return table
 
 
 def _cleared(ours: pa.Table, theirs: pa.Table, names: Collection[str]) -> pa.Table:

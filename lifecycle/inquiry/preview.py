@@ -15,7 +15,7 @@ from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.reading.rows import UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.night.archive import equals_or_both_null
+from lifecycle.night.batching import same
 from lifecycle.night.plan import IndustryCount, survey_calls, wanted_schedules
 from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.plan import REVIEW_REASON, format_percent, reasons_to_wait
@@ -72,7 +72,7 @@ def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) ->
     samples: defaultdict[str, defaultdict[str | None, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for industry, table in due:
         for component in table["component"].unique().to_pylist() if industry in schedules else ():
-            some = table.filter(equals_or_both_null(table["component"], component))["call_id"].to_pylist()
+            some = table.filter(same(table["component"], component))["call_id"].to_pylist()
             samples[industry][component] += _spread(some, _A_TABLE)
     found = {
         name: _industry(lifecycle, schedules[name], count, against[name], samples[name])

@@ -8,7 +8,6 @@ Each attempt writes into a folder of its own, so nothing can be overwritten; wha
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 from uuid import uuid4
 
@@ -17,16 +16,19 @@ import pyarrow.compute as pc
 
 from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit_manifest, destroy_folder, put_batch, read_calls
 from lifecycle.archive.plans import read_cohort
-from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.crm.reading.rows import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
 from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
+from lifecycle.night.batching import DestroyGroup, Tables, fill_batches, group_by_destroy_month, same, without_calls
 from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import copy_recording_files
 
-BATCH_CALLS = 10_000
+FIRST_READ, LARGEST_READ = 100, 2_000  # calls
+READ_BYTES = 16 * 2**20  # aimed at
+MOST_READ = 128 * 2**20  # of several calls; one alone may be larger
 
 
 @dataclass
@@ -52,16 +54,15 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
         for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
             _count(result, key, manifest)
             archived = read_calls(lifecycle.store, manifest)[CALL_ID].combine_chunks()
-            done = pc.and_(
-                pc.is_in(planned["call_id"], archived), equals_or_both_null(planned["component"], manifest.component)
-            )
+            done = pc.and_(pc.is_in(planned["call_id"], archived), same(planned["component"], manifest.component))
             planned = planned.filter(pc.invert(done))
         total = _done(result) + planned.num_rows
-        for some in _batches(planned):
-            written = _archive_batch(lifecycle, cohort, run, some, result)
-            if written:
-                _count(result, *written)
-            lifecycle.progress(f"archived {cohort.name}", _done(result), total)
+        for group in group_by_destroy_month(planned, cohort.plan.night):
+            for found in fill_batches(read_planned(lifecycle, group, result.set_aside)):
+                written = _archive_batch(lifecycle, cohort, run, group, found, result)
+                if written:
+                    _count(result, *written)
+                lifecycle.progress(f"archived {cohort.name}", _done(result), total)
     queue_set_aside_events(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
     return result
 
@@ -80,36 +81,19 @@ def _count(result: ArchiveResult, key: str, manifest: Manifest) -> None:
     result.bytes += sum(stored.bytes for stored in manifest.stored)
 
 
-def _batches(planned: pa.Table) -> Iterator[pa.Table]:
-    """Some calls at a time, never two destroy dates or two components together."""
-    kinds = planned.select(["component", "destroy_on"]).group_by(["component", "destroy_on"]).aggregate([])
-    for kind in kinds.sort_by([("component", "ascending"), ("destroy_on", "ascending")]).to_pylist():
-        chosen = planned.filter(
-            reduce(pc.and_, (equals_or_both_null(planned[name], value) for name, value in kind.items()))
-        )
-        yield from (chosen.slice(start, BATCH_CALLS) for start in range(0, chosen.num_rows, BATCH_CALLS))
-
-
-def equals_or_both_null(column: pa.ChunkedArray, value: Any) -> pa.ChunkedArray:
-    """Where a column has a value; None is one."""
-    return pc.is_null(column) if value is None else pc.fill_null(pc.equal(column, pa.scalar(value)), False)
-
-
 def _archive_batch(
-    lifecycle: Lifecycle, cohort: CohortPlan, run: Run, planned: pa.Table, result: ArchiveResult
+    lifecycle: Lifecycle, cohort: CohortPlan, run: Run, group: DestroyGroup, found: Tables, result: ArchiveResult
 ) -> tuple[str, Manifest] | None:
-    component, destroy_on = (planned[name][0].as_py() for name in ("component", "destroy_on"))
-    found, aside = _read_whole(lifecycle, planned, component)
     batch = f"{cohort.plan.night}-{uuid4().hex[:12]}"
     prefix = cohort_prefix(cohort.plan.industry, cohort.cutoff)
-    folder = f"{prefix}{destroy_folder(destroy_on)}{batch}/"
-    copied = copy_recording_files(lifecycle, folder, found, component)
-    add_set_aside(result.set_aside, aside | copied.set_aside, component)
-    tables = _without(found, list(copied.set_aside))
+    folder = f"{prefix}{destroy_folder(group.destroy_on)}{batch}/"
+    copied = copy_recording_files(lifecycle, folder, found, group.component)
+    add_set_aside(result.set_aside, copied.set_aside, group.component)
+    tables = without_calls(found, CALL_ID, copied.set_aside)
     if not tables["calls"].num_rows:
         return None
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
-    manifest = _manifest(lifecycle, cohort, run, batch, objects, files, destroy_on, component)
+    manifest = _manifest(lifecycle, cohort, run, batch, objects, files, group)
     commit_manifest(lifecycle.store, folder, manifest)
     return f"{folder}{MANIFEST}", manifest
 
@@ -121,8 +105,7 @@ def _manifest(
     batch: str,
     objects: tuple[ArchivedObject, ...],
     files: tuple[ArchivedFile, ...],
-    destroy_on: Any,
-    component: str | None,
+    group: DestroyGroup,
 ) -> Manifest:
     plan = cohort.plan
     return Manifest(
@@ -137,8 +120,8 @@ def _manifest(
         run_id=run.id,
         objects=objects,
         calls=objects[0].rows,
-        destroy_on=destroy_on,
-        component=component,
+        destroy_on=group.destroy_on,
+        component=group.component,
         files=files,
     )
 
@@ -150,37 +133,46 @@ def add_set_aside(aside: dict[Any, str], found: Mapping[Any, str], component: st
         aside[key] = f"{aside[key]}; {said}" if key in aside else said
 
 
+def read_planned(lifecycle: Lifecycle, group: DestroyGroup, aside: dict[Any, str]) -> Iterator[Tables]:
+    """Every row of the planned calls, some calls at a time, each time under one snapshot.
+
+    Adds to `aside` the calls that are gone, unreadable, ambiguous or empty, and why. How many calls are read at once
+    follows from how large those before them were.
+    """
+    planned, keys, number = group.planned, group.planned["call_id"].to_pylist(), FIRST_READ
+    while keys:
+        some, keys = keys[:number], keys[number:]
+        for tables in _read_whole(lifecycle, some, group.component, aside):
+            read = tables["calls"].num_rows
+            if read:
+                size = sum(table.nbytes for table in tables.values())
+                number = max(1, min(LARGEST_READ, 2 * number, number * READ_BYTES // max(size, 1)))
+                yield _with_decision(tables, planned)
+
+
 def _read_whole(
-    lifecycle: Lifecycle, planned: pa.Table, component: str | None
-) -> tuple[dict[str, pa.Table], dict[Any, str]]:
-    """Every row of the planned calls under one snapshot; and the calls that are gone, unreadable or empty, and why."""
-    crm, keys = lifecycle.crm, planned["call_id"].to_pylist()
-    aside: dict[Any, str] = {}
+    lifecycle: Lifecycle, keys: list[Any], component: str | None, aside: dict[Any, str]
+) -> Iterator[Tables]:
+    """The rows of some calls; halved where they are too large to be read at once, or one cannot be read."""
     try:
-        tables = _snapshot(lifecycle, keys, component)
-    except UnreadableCalls:
-        aside = crm.unreadable(keys, component)
-        tables = _snapshot(lifecycle, [key for key in keys if key not in aside], component)
-    found = tables["calls"][CALL_ID].combine_chunks()
-    vanished = set(keys) - set(found.to_pylist()) - aside.keys()
-    aside |= dict.fromkeys(vanished, "gone: deleted from the CRM by somebody else since the plan")
-    empty = set(found.to_pylist()) - crm.rows_of(component).having(tables)
-    aside |= dict.fromkeys(empty, "empty: its facts say that it is there, and the mapping finds nothing of it")
-    tables = _without(tables, list(empty))
+        tables, why = lifecycle.crm.read_whole(keys, component, MOST_READ)
+    except (UnreadableCalls, CallsTooLarge) as error:
+        if len(keys) == 1:
+            add_set_aside(aside, {keys[0]: f"unreadable: {error}"}, component)
+            return
+        half = len(keys) // 2
+        yield from _read_whole(lifecycle, keys[:half], component, aside)
+        yield from _read_whole(lifecycle, keys[half:], component, aside)
+        return
+    add_set_aside(aside, why, component)
+    strangers = set(tables["calls"][CALL_ID].to_pylist()) - set(keys)
+    yield without_calls(tables, CALL_ID, why.keys() | strangers)
+
+
+def _with_decision(tables: Tables, planned: pa.Table) -> Tables:
+    """The calls with what was decided about each."""
     found = tables["calls"][CALL_ID].combine_chunks()
     decided = planned.take(pc.index_in(found, planned["call_id"].combine_chunks()))
     for name in DECIDING:
         tables["calls"] = tables["calls"].append_column(name, decided[name.removeprefix("_")])
-    return tables, aside
-
-
-def _snapshot(lifecycle: Lifecycle, keys: list[Any], component: str | None) -> dict[str, pa.Table]:
-    with lifecycle.crm.database.reading() as connection:
-        return lifecycle.crm.rows_of(component).read(connection, keys)
-
-
-def _without(tables: dict[str, pa.Table], calls: list[Any]) -> dict[str, pa.Table]:
-    if not calls:
-        return tables
-    gone = pa.array(calls, tables["calls"][CALL_ID].type)
-    return {name: table.filter(pc.invert(pc.is_in(table[CALL_ID], gone))) for name, table in tables.items()}
+    return tables

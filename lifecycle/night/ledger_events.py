@@ -21,7 +21,7 @@ from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tabl
 from lifecycle.policy.documents.hold import Hold
 from lifecycle.policy.plan import Plan
 
-_MAY_QUOTE = frozenset(("unreadable", "still referenced", "interfered", "files"))
+_MAY_QUOTE = frozenset(("unreadable", "still referenced", "refused", "locked", "shared", "interfered", "files"))
 _LONGEST_REASON = 300  # characters; the run log has the whole of it
 _NAMED = 200  # vanished calls in one leaf
 

@@ -16,13 +16,13 @@ from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
 from lifecycle.errors import PolicyError
-from lifecycle.night.archive import equals_or_both_null
+from lifecycle.night.batching import same
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.documents.schedule import Schedule, Schedules
-from lifecycle.policy.evaluation.disposition import Disposition, dispose_calls, dispose_components
+from lifecycle.policy.evaluation.disposition import Disposition, bounded_components, dispose_with_bounds
 from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, format_percent, reasons_to_wait
 
-PLANNED_COLUMNS = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "cutoff")
+PLANNED_COLUMNS = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "ceiling", "cutoff")
 OVERDUE_AFTER = timedelta(days=7)
 SAMPLES = 5
 _FIRST_COHORT = date(1970, 1, 1)
@@ -108,12 +108,10 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
                 result.industries[schedule.industry].live += calls
         done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
         for table in facts.candidates(connection, latest, policies.holds.facts()):
-            disposed = dispose_calls(table, policies.schedules, policies.holds, result.as_of)
+            disposed = dispose_with_bounds(table, policies.schedules, policies.holds, result.as_of)
             parts = _components(lifecycle, table, disposed, result.as_of)
             for industry, count in result.industries.items():
-                ours, of_ours = (
-                    found.filter(equals_or_both_null(found["industry"], industry)) for found in (disposed, parts)
-                )
+                ours, of_ours = (found.filter(same(found["industry"], industry)) for found in (disposed, parts))
                 yield industry, count.add(ours, of_ours, result.as_of)
             done += disposed.num_rows
             lifecycle.progress("candidates judged", done, 0)
@@ -124,7 +122,7 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
 def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, as_of: date) -> pa.Table:
     """What the law says of components that the mapping can reach, of calls that are not due as a whole."""
     policies = lifecycle.policies
-    found = dispose_components(facts, policies.schedules, policies.holds, as_of)
+    found = bounded_components(facts, policies.schedules, policies.holds, as_of)
     mapped = pc.is_in(found["component"], pa.array(list(lifecycle.crm.source.components), pa.string()))
     whole = _due(disposed)["call_id"].combine_chunks()
     return found.filter(pc.and_(mapped, pc.invert(pc.is_in(found["call_id"], whole))))
@@ -204,6 +202,7 @@ _PLANNED_TYPES = (
     ("trigger_date", pa.date32()),
     ("purge_from", pa.date32()),
     ("destroy_on", pa.date32()),
+    ("ceiling", pa.date32()),
     ("cutoff", pa.string()),
 )
 

@@ -5,7 +5,7 @@ The deletions and their purge row commit together. Files that the rows named go 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -15,10 +15,11 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.crm.purging.purge_transaction import KeptCalls, PurgeTransaction, SlicePurged
+from lifecycle.crm.ownership import calls_together
+from lifecycle.crm.purging.purge_transaction import Group, KeptCalls, PurgeTransaction, SlicePurged
 from lifecycle.crm.reading.file_columns import files_named_by_rows
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.evidence.comparison import CALL_ID, find_differences, rows_of_calls
+from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls
 from lifecycle.evidence.deletion import DECIDING, PurgeDetails, PurgeRow, call_id_text, deletion_records, recorded_rows
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.archive import add_set_aside
@@ -94,14 +95,28 @@ def purge_batch(
     calls, component = batch.tables["calls"], batch.manifest.component
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
     keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
-    for start in range(0, len(keys), SLICE_CALLS):
-        some, asked = keys[start : start + SLICE_CALLS], dict[str, dict[str, str]]()
-        done = purger.purge(
-            some,
-            keep=partial(_reasons_to_keep, lifecycle, batch, asked),
-            note=partial(_purge_row, lifecycle, batch, run, decided_at, calls, asked),
-        )
+    groups = calls_together(batch.tables, lifecycle.crm.rows_of(component), keys)
+    asked: dict[str, dict[str, str]] = {}
+    keep = partial(_reasons_to_keep, lifecycle, batch, asked)
+    note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, asked)
+    locked: dict[Any, str] = {}
+    for some in slices(groups):
+        asked.clear()
+        done = purger.purge_groups(some, keep, note)
+        locked |= done.locked
         _add(result, done, component)
+    _add(result, purger.come_back(groups, locked, keep, note), component)
+
+
+def slices(groups: Sequence[Group]) -> Iterator[list[Group]]:
+    """Whole groups of calls, some SLICE_CALLS calls a transaction."""
+    some: list[Group] = []
+    for group in groups:
+        if some and sum(map(len, some)) + len(group) > SLICE_CALLS:
+            yield some
+            some = []
+        some.append(group)
+    yield from [some] if some else []
 
 
 def _add(result: PurgeResult, done: SlicePurged, component: str | None) -> None:
@@ -136,7 +151,7 @@ def _reasons_to_keep(
     verdicts = _current_dispositions(lifecycle, facts, batch.manifest.night, component)
     present = rows.having(live)
     reasons: KeptCalls = {key: "gone: deleted by somebody else, on no record" for key in keys if key not in present}
-    for verdict in verdicts:
+    for verdict in (verdict for verdict in verdicts if verdict["call_id"] in decided):
         reason = _not_as_decided(verdict, decided[verdict["call_id"]], batch.manifest.industry)
         if reason:
             reasons.setdefault(verdict["call_id"], reason)
@@ -144,6 +159,7 @@ def _reasons_to_keep(
     unknown = {key: "unknown: the CRM gives no facts of it any more" for key in keys if key not in known}
     files = files_not_archived(lifecycle, batch.manifest.files, live, component)
     links = [part.name for part in rows.parts if part.detach]
+    archived, live = of_one_width(archived, live), of_one_width(live, archived)
     changed = {key: f"changed: {part}" for key, part in find_differences(archived, live, links, rows.cleared()).items()}
     return {**files, **changed, **unknown, **reasons}
 

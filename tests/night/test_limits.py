@@ -13,13 +13,13 @@ import resource, sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from lifecycle.settings import Settings
-from lifecycle.steps import archive
+from lifecycle.steps import archive, batching
 from lifecycle.steps.cohort import going_cohorts, open_cohort
 from lifecycle.steps.context import Lifecycle, Run
 from lifecycle.steps.plan import plan_night
 
 folder = Path(sys.argv[1])
-archive.BATCH_CALLS = 1000
+batching.BATCH_CALLS = 1000
 given = {"crm_url": f"sqlite:///{folder / 'crm.db'}", "store": (folder / "store").as_uri()}
 given["policies"] = folder / "policies"
 lifecycle = Lifecycle(Settings(**given), lambda: datetime(2026, 11, 21, tzinfo=UTC))

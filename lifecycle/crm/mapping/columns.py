@@ -42,6 +42,24 @@ class Column:
     cast: TypeEngine[Any] | None = None
     only: frozenset[type] = frozenset()
 
+    @property
+    def kind(self) -> str:
+        """What its values are compared as in a database: text, a number, bytes …; two of one kind, and no others, may
+        be matched without a cast."""
+        if pa.types.is_string(self.type):
+            return "text" if self.cast is None else "of another type"
+        if any(is_one(self.type) for is_one in (pa.types.is_integer, pa.types.is_decimal, pa.types.is_floating)):
+            return "a number"
+        return "bytes" if pa.types.is_binary(self.type) else str(self.type)
+
+    def as_text(self, table: sa.FromClause, dialect: str) -> sa.ColumnElement[Any]:
+        """The value as a text, for a match with a column of another kind. A text is taken as it is, for its index."""
+        column = table.c[self.name]
+        if self.kind == "text":
+            return column
+        # MySQL: so that the collation of the column on the other side counts, and none of the session
+        return sa.func.concat(column, "") if dialect == "mysql" else sa.cast(column, sa.Text)
+
     def expression(self, table: sa.FromClause) -> sa.ColumnElement[Any]:
         """What to select so that the driver hands over the exact value."""
         column = table.c[self.name]
@@ -60,11 +78,24 @@ class Column:
             strange = set(map(type, values)) - self.only - {type(None)} if self.only else ()
             if strange:
                 raise TypeError
-            return pa.array(values, self.type)
+            return self._fitting(values)
         except (pa.ArrowException, OverflowError, UnicodeError, ValueError, TypeError) as error:
             raise UnreadableValue(
                 f"{self.name} holds a value that is no {self.type} ({type(error).__name__})"
             ) from error
+
+    def _fitting(self, values: Sequence[Any]) -> pa.Array:
+        """An array of the column's type, or of its large one where 32 bits cannot count the bytes."""
+        try:
+            found = pa.array(values, self.type)
+        except pa.ArrowCapacityError:
+            return pa.array(values, large_type(self.type))
+        return pa.array(values, large_type(self.type)) if isinstance(found, pa.ChunkedArray) else found
+
+
+def large_type(kind: pa.DataType) -> pa.DataType:
+    """The type for more than 2 GiB of texts or bytes."""
+    return {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}.get(kind, kind)
 
 
 def column_of(dialect: str, name: str, declared: TypeEngine[Any]) -> Column:

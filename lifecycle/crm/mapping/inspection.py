@@ -3,7 +3,7 @@
 Not here: foreign keys from unmapped columns, which stop every purge (`schema.unmapped_references`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -54,14 +54,15 @@ def _slow(inspector: sa.Inspector, source: Source) -> Iterator[MappingDoubt]:
     """Children that are searched row by row, for every call."""
     for part in source.parts()[1:]:
         child = part.chain[-1]
-        if not any(_helps(index, child.match, child.where) for index in _indexes(inspector, part.table)):
+        if not any(_helps(index, child.match, child.where.fixed) for index in _indexes(inspector, part.table)):
             columns = ", ".join(child.match)
             yield MappingDoubt(
                 part.table, f"no index begins with {columns}: every slice of a night reads the whole table"
             )
     for files in file_columns(source, None):
-        if not any(index[:1] == [files.path] for index in _indexes(inspector, files.table)):
-            yield MappingDoubt(files.table, f"no index begins with {files.path}: each file to go reads the whole table")
+        for name in files.files.path.last:
+            if not any(index[:1] == [name] for index in _indexes(inspector, files.table)):
+                yield MappingDoubt(files.table, f"no index begins with {name}: each file to go reads the whole table")
 
 
 def _indexes(inspector: sa.Inspector, name: str) -> list[list[str]]:
@@ -71,12 +72,12 @@ def _indexes(inspector: sa.Inspector, name: str) -> list[list[str]]:
     return [*indexes, list(map(str, inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]))]
 
 
-def _helps(index: list[str], match: Mapping[str, str], where: Mapping[str, str | int]) -> bool:
+def _helps(index: list[str], match: Mapping[str, str], fixed: Collection[str]) -> bool:
     """Whether what an index begins with, as far as the search gives values for it, has a match column in it."""
     for column in index:
         if column in match:
             return True
-        if column not in where:
+        if column not in fixed:
             return False
     return False
 

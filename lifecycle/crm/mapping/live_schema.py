@@ -1,7 +1,7 @@
 """The database's own account of the mapped tables: columns, keys, who else names a call. Reads its catalogue only."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,26 @@ import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.columns import Column, column_of
-from lifecycle.crm.mapping.source import Component, Part, Source
+from lifecycle.crm.mapping.source import Child, Component, Part, Source
 from lifecycle.errors import SettingsError, SourceError
 
 
 @dataclass(frozen=True, slots=True)
 class MappedTable:
-    """One table as the product reads it: its columns in the database's order, those that name a row, those NOT NULL."""
+    """One table as the product reads it: its columns in the database's order, those that name a row, those NOT NULL.
+
+    `unique`: every set of columns whose values name one row at most. `self_updating`: what the database writes anew at
+    any update of a row, unless told otherwise. `references`: the mapped tables whose rows its own rows name by a
+    foreign key, so that its rows must go first.
+    """
 
     table: sa.TableClause
     columns: Mapping[str, Column]
     key: tuple[str, ...]
     required: frozenset[str]
+    unique: tuple[frozenset[str], ...] = ()
+    self_updating: tuple[str, ...] = ()
+    references: frozenset[str] = frozenset()
 
 
 def split_name(name: str) -> tuple[str | None, str]:
@@ -42,21 +50,36 @@ def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
         )
     with translated_errors():
         inspector = sa.inspect(database.engine)
-        names = dict.fromkeys(part.table for part in source.parts())
+        names = dict.fromkeys([*(part.table for part in source.parts()), *_namers(source)])
         missing = [name for name in names if not inspector.has_table(split_name(name)[1], schema=split_name(name)[0])]
         if missing:
             raise SourceError(f"source {source.source}: the database has no table {', '.join(missing)}")
-        tables = {name: _mapped(inspector, database.dialect, name) for name in names}
+        texts = _read_as_text(source)
+        tables = {name: _mapped(inspector, database.dialect, name, texts.get(name, frozenset())) for name in names}
+        tables = {name: replace(table, **_beside(database, inspector, name, names)) for name, table in tables.items()}
     problems = list(_misfits(source, tables))
     if problems:
         raise SourceError("\n".join(f"source {source.source}: {problem}" for problem in problems))
     return tables
 
 
-def _mapped(inspector: sa.Inspector, dialect: str, name: str) -> MappedTable:
+def _namers(source: Source) -> Iterator[str]:
+    """The tables whose rows may keep a row that several own."""
+    return (namer.table for part in source.parts() if part.chain for namer in part.chain[-1].unless_named_by)
+
+
+def _read_as_text(source: Source) -> dict[str, frozenset[str]]:
+    found = {source.call.table: frozenset(source.call.read_as_text)}
+    for child in (part.chain[-1] for part in source.parts() if part.chain):
+        found[child.table] = found.get(child.table, frozenset()) | frozenset(child.read_as_text)
+    return found
+
+
+def _mapped(inspector: sa.Inspector, dialect: str, name: str, as_text: frozenset[str]) -> MappedTable:
     schema, table = split_name(name)
     found = [column for column in inspector.get_columns(table, schema=schema) if not column.get("computed")]
     columns = {str(c["name"]): column_of(dialect, str(c["name"]), c["type"]) for c in found}
+    columns |= {name: Column(name, pa.string(), sa.String()) for name in as_text & columns.keys()}
     quoted: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, True)) for column in columns]
     clause = sa.table(
         sa.sql.quoted_name(table, True), *quoted, schema=sa.sql.quoted_name(schema, True) if schema else None
@@ -71,9 +94,43 @@ def _row_key(inspector: sa.Inspector, table: str, schema: str | None) -> tuple[s
     if primary:
         return tuple(primary)
     required = {str(c["name"]) for c in inspector.get_columns(table, schema=schema) if not c["nullable"]}
+    return next((names for names in _unique(inspector, table, schema) if required.issuperset(names)), ())
+
+
+def _unique(inspector: sa.Inspector, table: str, schema: str | None) -> list[tuple[str, ...]]:
+    """The columns of every unique key of whole columns and all rows: no index over a part of the rows, or a prefix."""
+    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
     unique: list[list[Any]] = [c["column_names"] for c in inspector.get_unique_constraints(table, schema=schema)]
-    unique += [list(i["column_names"]) for i in inspector.get_indexes(table, schema=schema) if i["unique"]]
-    return next((tuple(map(str, names)) for names in unique if required.issuperset(names)), ())
+    indexes = [i for i in inspector.get_indexes(table, schema=schema) if i["unique"] and not _partial(i)]
+    unique += [list(i["column_names"]) for i in indexes if None not in i["column_names"]]
+    return [tuple(map(str, names)) for names in ([primary] if primary else []) + unique]
+
+
+def _partial(index: Any) -> bool:
+    options = index.get("dialect_options", {})
+    return any(name.endswith(("_where", "_length")) and value for name, value in options.items())
+
+
+_SELF_UPDATING = """SELECT COLUMN_NAME FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = COALESCE(:schema, DATABASE()) AND TABLE_NAME = :table AND EXTRA LIKE '%on update%'"""
+
+
+def _beside(database: Database, inspector: sa.Inspector, name: str, mapped: Collection[str]) -> dict[str, Any]:
+    """What a table has beside its columns: unique keys, columns that update themselves, tables that it references."""
+    schema, table = split_name(name)
+    updating: Sequence[str] = ()
+    if database.dialect == "mysql":
+        with database.engine.connect() as connection:
+            updating = connection.scalars(sa.text(_SELF_UPDATING), {"schema": schema, "table": table}).all()
+    home = inspector.default_schema_name
+    places = {(split_name(other)[0] or home, split_name(other)[1]): other for other in mapped}
+    keys = inspector.get_foreign_keys(table, schema=schema)
+    named = {places.get((key["referred_schema"] or schema or home, key["referred_table"])) for key in keys}
+    return {
+        "unique": tuple(map(frozenset, _unique(inspector, table, schema))),
+        "self_updating": tuple(updating),
+        "references": frozenset(named - {None, name}),
+    }
 
 
 def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:
@@ -83,8 +140,10 @@ def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]
         if column is not None and column not in call.columns:
             yield f"table {source.call.table} has no column {column}"
     for part in source.parts():
-        if not tables[part.table].key:
+        if not tables[part.table].key and (not part.chain or part.detach):
             yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
+        elif not tables[part.table].key and (part.chain[-1].unless_named_by or part.chain[-1].children):
+            yield f"table {part.table} has no primary key and no unique key without NULLs: nothing can be below its rows"
         if part.chain:
             yield from _child_misfits(source, part, tables)
     for name, component in source.components.items():
@@ -96,24 +155,40 @@ def _component_misfits(
 ) -> Iterator[str]:
     files = component.files
     wanted = [(called, call, column) for column in component.columns]
-    wanted += [(files.table, tables[files.table], c) for c in (files.path, files.sha256) if c] if files else []
+    wanted += [(files.table, tables[files.table], c) for c in files.columns] if files else []
     for where, table, column in wanted:
         if column not in table.columns:
             yield f"component {name}: table {where} has no column {column}"
-        elif table is call and column in {*call.required, *call.key}:
+        elif column in component.columns and table is call and column in {*call.required, *call.key}:
             yield f"component {name}: {where}.{column} is NOT NULL or a key, so a purge could not clear it"
-        elif table is not call and not pa.types.is_string(table.columns[column].type):
+        elif files and column == files.path.source and not pa.types.is_string(table.columns[column].type):
             yield f"component {name}: {where}.{column} is no text, so it names no file"
 
 
 def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> Iterator[str]:
     child = part.chain[-1]
     parent = part.chain[-2].table if len(part.chain) > 1 else source.call.table
-    wanted = [(part.table, column) for column in (*child.match, *child.where, *child.detach)]
+    wanted = [(part.table, column) for column in (*child.match, *child.where.columns, *child.detach)]
     wanted += [(parent, column) for column in child.match.values()]
-    for table, column in wanted:
-        if column not in tables[table].columns:
-            yield f"table {table} has no column {column}"
+    wanted += [(namer.table, namer.column) for namer in child.unless_named_by]
+    unknown = [(table, column) for table, column in wanted if column not in tables[table].columns]
+    yield from (f"table {table} has no column {column}" for table, column in unknown)
+    if not unknown:
+        yield from _unlike(part.table, child, tables[part.table], parent, tables[parent])
+
+
+def _unlike(name: str, child: Child, own: MappedTable, above: str, parent: MappedTable) -> Iterator[str]:
+    """Matches of two kinds of column: MySQL finds 7 in '7 rue de la Paix', and 0 in every word."""
+    pairs = child.match.items() if child.cast is None else ()
+    for mine, theirs in ((own.columns[one], parent.columns[other]) for one, other in pairs):
+        if mine.kind != theirs.kind:
+            yield (
+                f"{name}.{mine.name} is {mine.kind} and {above}.{theirs.name} is {theirs.kind}, which a database "
+                "compares by rules of its own. Add `cast: text` to this child to match them as the same text"
+            )
+    for column, value in child.where.given:
+        if isinstance(value, str) == (own.columns[column].kind == "a number"):
+            yield f"{name}.{column} is {own.columns[column].kind}; its `where` compares it with {value!r}"
 
 
 _ACTS = ("CASCADE", "SET NULL", "SET DEFAULT")

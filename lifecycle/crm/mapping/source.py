@@ -8,12 +8,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from lifecycle.crm.condition import EVERY_ROW, Where
+from lifecycle.crm.path_template import Path as PathTemplate
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
 from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
-from lifecycle.policy.documents.yaml_document import parse_model, read_yaml_document
+from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model, read_yaml_document
 
-TableName = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)?$")]
+TableName = Annotated[str, Field(pattern=r"^[^.\s]([^.]*[^.\s])?(\.[^.\s]([^.]*[^.\s])?)?$")]
 
 
 def _link_name(name: str) -> str:
@@ -42,40 +44,75 @@ class Restricted(StrictModel):
 
 
 class CallTable(StrictModel):
-    """The table of calls and the column that names one."""
+    """The table of calls and the column that names one. `where`: which of its rows are calls."""
 
     table: TableName
     key: Text
+    where: Where = EVERY_ROW
+    read_as_text: tuple[Text, ...] = Field(default=(), strict=False)
     modified: Text | None = None
     soft_delete: SoftDelete | None = None
     restricted: Restricted | None = None
+
+
+class Namer(StrictModel):
+    """A column that may name a row which several own."""
+
+    table: TableName
+    column: Text
 
 
 class Child(StrictModel):
     """Rows that belong to a call, or to another child: child column → parent column.
 
     `detach` names columns of rows that outlive the call: they are archived with it and set to NULL instead of deleted.
+    `shared`: a row may belong to several calls; it is archived with each and deleted with the last of them.
+    `cast`: how columns of two kinds (a text that holds numbers) are compared; the mapping must say it.
+    `unless_named_by`: a row that others own too; it goes when none of these names it any more.
+    `optional`: some sites lack the table, or a column by which its rows are found.
+    `read_as_text`: columns whose odd values (a zero date) should keep no call.
     """
 
     table: TableName
     match: Mapping[str, str] = Field(min_length=1)
-    where: Mapping[str, str | int] = Field(default_factory=dict)
+    where: Where = EVERY_ROW
+    optional: bool = False
+    unless_named_by: tuple[Namer, ...] = Field(default=(), strict=False)
+    read_as_text: tuple[Text, ...] = Field(default=(), strict=False)
     detach: tuple[Text, ...] = Field(default=(), strict=False)
+    shared: bool = False
+    cast: Literal["text"] | None = None
     children: tuple["Child", ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _detached_rows_stay(self) -> Self:
         if self.detach and self.children:
             raise ValueError("expected detach or children, found both: rows that are detached keep their children")
+        if self.detach and self.unless_named_by:
+            raise ValueError("expected detach or unless_named_by, found both: a detached row stays")
+        if self.unless_named_by and len(self.match) != 1:
+            raise ValueError("unless_named_by: expected one column that names the row, found several")
+        if self.detach and self.shared:
+            raise ValueError("expected detach or shared, found both: a detached row outlives every call anyway")
         return self
 
 
 class Files(StrictModel):
-    """The columns that name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex."""
+    """Which rows name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex.
+
+    `below`: the folder that absolute paths begin with, and LIFECYCLE_RECORDINGS is. `when`: which rows have a file.
+    """
 
     table: TableName
-    path: Text
+    path: PathTemplate
+    below: Text | None = None
     sha256: Text | None = None
+    when: Where = EVERY_ROW
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is read for a file."""
+        return tuple(dict.fromkeys((*self.path.columns, *self.when.columns, *([self.sha256] if self.sha256 else []))))
 
 
 class Component(StrictModel):
@@ -86,15 +123,27 @@ class Component(StrictModel):
     files: Files | None = None
 
 
+class Industries(StrictModel):
+    """The industry of a call by another fact of it, such as the tenant. What is not among the values has none."""
+
+    by: Name
+    values: Mapping[str, Text]
+
+
 class Source(StrictModel):
-    """One CRM. `timezone` is the zone of the naive times in the facts; `links` give what a hold reaches a call by."""
+    """One CRM. `timezone` is the zone of the naive times in the facts; `links` give what a hold reaches a call by.
+
+    `industry`: where the facts query gives none, the one of every call, or by which fact.
+    """
 
     source: Name
+    industry: Text | Industries | None = None
     dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
     facts: Text
     links: Mapping[LinkName, Text] = Field(default_factory=dict)
     timezone: Zone
     call: CallTable
+    files: tuple[Files, ...] = Field(default=(), strict=False)
     children: tuple[Child, ...] = Field(default=(), strict=False)
     components: Mapping[Name, Component] = Field(default_factory=dict)
 
@@ -114,7 +163,8 @@ class Source(StrictModel):
         if component is None:
             return (Part("calls", self.call.table, ()), *children)
         chosen = self.components[component]
-        own = Part("calls", self.call.table, (), chosen.columns)
+        beside = chosen.files.columns if chosen.files and chosen.files.table == self.call.table else ()
+        own = Part("calls", self.call.table, (), chosen.columns, beside)
         return (own, *(part for part in children if part.below(chosen.tables)))
 
 
@@ -122,18 +172,25 @@ class Source(StrictModel):
 class Part:
     """One Parquet object of a batch: its name there, the table it is read from, the way to it from the call.
 
-    `columns`: of the call's own row a component has these alone. None: the row is archived, and goes, whole.
+    `columns`: of the call's own row a component has these alone, read with those `beside` them. None: the row is
+    archived, and goes, whole.
     """
 
     name: str
     table: str
     chain: tuple[Child, ...]
     columns: tuple[str, ...] | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def detach(self) -> tuple[str, ...]:
         """The columns of a row that outlives the call which name it."""
         return self.chain[-1].detach if self.chain else ()
+
+    @property
+    def shared(self) -> bool:
+        """Whether its rows may belong to several calls: they do where a row on the way to them does."""
+        return any(child.shared for child in self.chain)
 
     @property
     def cleared(self) -> tuple[str, ...]:
@@ -172,7 +229,11 @@ def _doubtful(source: Source) -> Iterator[str]:
         for thing in (*own, *(f"column {column}" for column in component.columns)):
             if taken.setdefault(thing, name) != name:
                 yield f"components.{name}: {thing} is of {taken[thing]} already. What lies together is one component"
-        if component.files and component.files.table not in {p.table for p in source.parts(name)[1:] if not p.detach}:
+        its_own = {p.table for p in source.parts(name)[1:] if not p.detach}
+        its_own |= (
+            {source.call.table} if component.files and {*component.files.path.columns} & {*component.columns} else set()
+        )
+        if component.files and component.files.table not in its_own:
             yield f"components.{name}: expected files of one of its tables, found {component.files.table}"
 
 
@@ -199,11 +260,23 @@ def read_source(name_or_path: str) -> Source:
     if not own.is_file() and not shipped.is_file():
         known = ", ".join(shipped_sources())
         raise SourceError(f"LIFECYCLE_SOURCE: expected a path or one of {known}; found {name_or_path!r}")
-    text = own.read_text("utf-8") if own.is_file() else shipped.read_text("utf-8")
     try:
-        return parse_model(Source, read_yaml_document(own.name if own.is_file() else shipped.name, text))
+        return parse_model(Source, _document(own if own.is_file() else shipped))
     except PolicyError as error:
         raise SourceError(str(error)) from error
+
+
+def _document(file: Path | resources.abc.Traversable) -> YamlDocument:
+    """A mapping; one that extends a shipped one has its keys but those that it says itself."""
+    own = read_yaml_document(file.name, file.read_text("utf-8"))
+    if not isinstance(own.content, dict) or "extends" not in own.content:
+        return own
+    name = own.content["extends"]
+    if name not in shipped_sources():
+        raise own.error(("extends",), f"expected one of {', '.join(shipped_sources())}; found {name!r}")
+    base = _document(_shipped() / f"{name}.yaml")
+    said = {key: value for key, value in own.content.items() if key != "extends"}
+    return YamlDocument(own.name, {**base.content, **said}, own.lines)
 
 
 def _shipped() -> resources.abc.Traversable:

@@ -3,143 +3,252 @@
 Which calls may go is not decided here: the caller judges the facts read under lock and says what each verified row is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.control_tables import ControlTables
-from lifecycle.crm.database import Database, column_in, plain_bind
+from lifecycle.crm.database import LOCK_SECONDS, Database
 from lifecycle.crm.mapping.source import Part
+from lifecycle.crm.ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
-from lifecycle.crm.reading.rows import Rows, UnreadableCalls
+from lifecycle.crm.reading.rows import RowKey, Rows, UnreadableCalls
+from lifecycle.crm.refusals import names_a_reference, words
+from lifecycle.errors import RowLocked, RowRefused
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import PurgeRow
 
-ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
+_IN_PASSING = 1  # seconds waited for a lock before its call is left for later
 
 KeptCalls = dict[Any, str]
 ReasonsToKeep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], KeptCalls]
+Note = Callable[[Sequence[Any]], PurgeRow]
+Group = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SlicePurged:
-    """What one transaction did: the calls deleted, the rows deleted by part, the calls set aside with the reason."""
+    """What became of some calls: those deleted, the rows deleted by part, the calls set aside with the reason.
 
-    deleted: tuple[Any, ...]
-    rows: Mapping[str, int]
-    set_aside: Mapping[Any, str]
+    `locked`: calls of which another transaction holds a row: left alone, to come back to, with what was said.
+    """
+
+    deleted: tuple[Any, ...] = ()
+    rows: Mapping[str, int] = field(default_factory=dict)
+    set_aside: Mapping[Any, str] = field(default_factory=dict)
+    locked: Mapping[Any, str] = field(default_factory=dict)
+
+    def and_then(self, other: "SlicePurged") -> "SlicePurged":
+        """Both together; what became of a call later counts."""
+        rows = {name: self.rows.get(name, 0) + other.rows.get(name, 0) for name in {**self.rows, **other.rows}}
+        settled = {*other.deleted, *other.set_aside}
+        locked = {key: said for key, said in self.locked.items() if key not in settled} | dict(other.locked)
+        return SlicePurged((*self.deleted, *other.deleted), rows, {**self.set_aside, **other.set_aside}, locked)
 
 
 class _InterferingWrite(Exception):
     """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
 
 
+class _OtherSpelling(Exception):
+    """The database finds a call under a key, and writes the key otherwise by now."""
+
+
+_ABOUT_ROWS = (UnreadableCalls, IntegrityError, RowRefused, RowLocked, _InterferingWrite, _OtherSpelling)
+
+
 class PurgeTransaction:
-    """Deletes calls of one CRM, or one component of calls, a slice a transaction.
+    """Deletes calls of one CRM, or one component of calls, some a transaction.
 
     Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
-    columns of that row which a database may write by itself on any update.
+    columns of that row which a database may write by itself on any update. `whole`: the rows of whole calls.
     """
 
     def __init__(
-        self, database: Database, rows: Rows, facts: Facts, control: ControlTables, kept_as_is: Sequence[str] = ()
+        self,
+        database: Database,
+        rows: Rows,
+        facts: Facts,
+        control: ControlTables,
+        kept_as_is: Sequence[str] = (),
+        whole: Rows | None = None,
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
-        self._kept_as_is = kept_as_is
+        self._kept_as_is, self._whole = kept_as_is, whole or rows
 
-    def purge(
-        self,
-        keys: Sequence[Any],
-        keep: ReasonsToKeep,
-        note: Callable[[Sequence[Any]], PurgeRow],
-    ) -> SlicePurged:
+    def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
 
         `keep` sees the keys, the locked rows and the facts of this moment. `note` gives the
         purge row for the calls that go; it commits with them. Where one call makes the transaction fail (another table
-        still names it, a value cannot be read), the slice is halved until that call stands alone, and is set aside.
+        still names it, a trigger refuses, a value cannot be read), the slice is halved until that call stands alone,
+        and is set aside. Calls that somebody holds a lock on are come back to.
         """
-        try:
-            return self._transaction(keys, keep, note)
-        except (UnreadableCalls, IntegrityError, _InterferingWrite) as error:
-            if len(keys) == 1:
-                return SlicePurged((), {}, {keys[0]: _reason(error)})
-        half = len(keys) // 2
-        first, second = self.purge(keys[:half], keep, note), self.purge(keys[half:], keep, note)
-        rows = {name: first.rows.get(name, 0) + second.rows.get(name, 0) for name in {**first.rows, **second.rows}}
-        return SlicePurged((*first.deleted, *second.deleted), rows, {**first.set_aside, **second.set_aside})
+        groups = [(key,) for key in keys]
+        done = self.purge_groups(groups, keep, note)
+        return done.and_then(self.come_back(groups, done.locked, keep, note))
 
-    def _transaction(
-        self,
-        keys: Sequence[Any],
-        keep: ReasonsToKeep,
-        note: Callable[[Sequence[Any]], PurgeRow],
+    def purge_groups(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note) -> SlicePurged:
+        """`purge` of calls that go together with those of their group or not at all. Waits for no lock."""
+        return self._halving(groups, keep, note, _IN_PASSING)
+
+    def come_back(
+        self, groups: Iterable[Group], locked: Collection[Any], keep: ReasonsToKeep, note: Note
     ) -> SlicePurged:
-        with self._database.writing() as connection:
-            locked = self._rows.read(connection, keys, lock=True)
-            reasons = keep(keys, locked, self._facts.of(connection, keys))
-            going = [key for key in keys if key not in reasons]
+        """Try the calls again that were locked, waiting once; what is locked still is set aside."""
+        again = [group for group in groups if any(key in locked for key in group)]
+        done = self._halving(again, keep, note, LOCK_SECONDS) if again else SlicePurged()
+        still = {key: f"locked: another transaction holds a row of it ({said})" for key, said in done.locked.items()}
+        return SlicePurged(done.deleted, done.rows, {**done.set_aside, **still})
+
+    def _halving(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+        keys = [key for group in groups for key in group]
+        try:
+            return self._transaction(keys, keep, note, patience)
+        except _ABOUT_ROWS as error:
+            if len(groups) == 1:
+                return _left(keys, error)
+        half = len(groups) // 2  # whoever waited once has waited long enough
+        first = self._halving(groups[:half], keep, note, _IN_PASSING)
+        return first.and_then(self._halving(groups[half:], keep, note, _IN_PASSING))
+
+    def _transaction(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+        with self._database.writing(patience) as connection:
+            locked = self._rows.lock(connection, keys, skip=patience < LOCK_SECONDS)
+            skipped = self._skipped(connection, keys, locked)
+            ours = [key for key in keys if key not in skipped]
+            reasons = dict(keep(ours, locked, self._facts.of(connection, ours))) if ours else {}
+            reasons |= named_twice(locked[self._rows.parts[0].name])
+            going = [key for key in ours if key not in reasons]
+            belonging = ownership(connection, self._whole, self._rows, locked, going)
+            reasons |= belonging.set_aside
+            going = [key for key in going if key not in reasons]
             if not going:
-                return SlicePurged((), {}, reasons)
-            rows = self._delete(connection, locked, going)
+                return SlicePurged((), {}, reasons, skipped)
+            rows = self._delete(connection, locked, going, belonging.kept)
             self._control.insert(connection, note(going))
-        return SlicePurged(tuple(going), rows, reasons)
+        return SlicePurged(tuple(going), rows, reasons, skipped)
+
+    def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:
+        """The calls that are there and were not locked. Raises _OtherSpelling where a key is written otherwise."""
+        found = set(locked[self._rows.parts[0].name][CALL_ID].to_pylist())
+        if found - set(keys):
+            raise _OtherSpelling
+        there = (
+            self._whole.live(connection, [key for key in keys if key not in found]) if len(found) < len(keys) else ()
+        )
+        if set(there) - set(keys):
+            raise _OtherSpelling
+        return dict.fromkeys(there, "its own row")
 
     def _delete(
-        self, connection: sa.Connection, locked: Mapping[str, pa.Table], going: Sequence[Any]
+        self,
+        connection: sa.Connection,
+        locked: Mapping[str, pa.Table],
+        going: Sequence[Any],
+        kept: Mapping[str, Collection[RowKey]],
     ) -> dict[str, int]:
-        """Children before parents, each row by its own key: only what was compared is deleted, and all of it."""
+        """Each row once, by its own key: only what was compared is deleted, and all of it. What names others first.
+
+        Before the rows go by which others are found, nothing may have been added to those.
+        """
         chosen = pa.array(going, self._rows.key.type)
-        counts = {}
-        for part in reversed(self._rows.parts):
-            if not part.chain:
-                self._nothing_is_left(connection, [p for p in self._rows.parts if len(p.chain) == 1], going)
-            table = locked[part.name]
-            name = part.name if part.columns is None else f"{part.name}-cleared"
-            counts[name] = self._remove(connection, part, table.filter(pa.compute.is_in(table[CALL_ID], chosen)))
-            if len(part.chain) > 1:  # found through its parent, which goes next
-                self._nothing_is_left(connection, [part], going)
+        mine = {name: table.filter(pc.is_in(table[CALL_ID], chosen)) for name, table in locked.items()}
+        counts = {part.name: self._clear(connection, part, mine[part.name]) for part in self._rows.parts if part.detach}
+        gone, unchecked = defaultdict[str, set[RowKey]](set), [part for part in self._rows.parts if part.chain]
+        nameless = defaultdict[str, Counter[str]](Counter)
+        for table in self._rows.deletion_order():
+            for part in [part for part in unchecked if table in self._rows.tables_above(part)]:
+                unchecked.remove(part)
+                if not self._rows.row_key(part) and part.name not in counts:
+                    continue  # they are counted when they go
+                waiting = _keys(mine[part.name], self._rows.row_key(part)) - gone[part.table] if not part.detach else ()
+                self._nothing_is_added(connection, part, going, waiting)
+            for part in (p for p in self._rows.parts if p.table == table and not p.detach):
+                if part.columns is not None:
+                    counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name])
+                    continue
+                if not (names := self._rows.row_key(part)):
+                    counts[part.name] = self._remove_nameless(connection, part, mine, nameless[table])
+                    continue
+                rows = without_rows(mine[part.name], names, gone[table] | set(kept.get(table, ())))
+                rows = without_rows(rows, names, self._rows.named_still(connection, part, rows))
+                counts[part.name] = self._remove(connection, part, rows)
+                gone[table] |= _keys(rows, names)
         return counts
 
-    def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
-        table, key = self._rows.mapped(part), self._rows.row_key(part)
+    def _clear(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
+        """Set columns to NULL, and leave every other as it was."""
+        table = self._rows.mapped(part)
         gone: dict[str, Any] = {name: None for name in part.cleared}
+        as_it_was = {name: table.c[name] for name in self._rows.self_updating(part)}
         if part.columns is not None:
-            gone |= {name: table.c[name] for name in self._kept_as_is}  # or MySQL writes the moment into it
-        if part.columns == ():
-            return 0
-        done = 0
-        for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
-            some = rows.slice(start, ROWS_A_STATEMENT)
-            wanted = _row_is_among(self._database.dialect, table, key, some)
-            statement = table.update().where(wanted).values(gone) if gone else table.delete().where(wanted)
-            done += connection.execute(statement).rowcount
-        distinct = rows.select(list(key)).group_by(list(key)).aggregate([]).num_rows if rows.num_rows else 0
-        if done != distinct:
-            raise _InterferingWrite(f"{part.table}: expected to delete {distinct} rows, the database deleted {done}")
+            as_it_was |= {name: table.c[name] for name in self._kept_as_is}  # or MySQL writes the moment into it
+        rows = without_rows(rows, self._rows.row_key(part), ())
+        return self._execute(connection, part, table.update().values(as_it_was | gone), rows) if gone else 0
+
+    def _remove_nameless(
+        self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], gone: Counter[str]
+    ) -> int:
+        """Rows without a key: all that belong to the locked rows above them, which must be as many as were compared."""
+        above = self._rows.part_above(part)
+        if above is None:
+            raise _InterferingWrite(
+                f"{part.table}: its rows have no key, and those above them are not of this component"
+            )
+        wanted = Counter(map(repr, mine[part.name].drop_columns([CALL_ID]).to_pylist())) - gone
+        conditions, table = self._rows.of_parents(part, mine[above]), self._rows.mapped(part)
+        done = sum(connection.execute(table.delete().where(each)).rowcount for each in conditions)
+        if done != wanted.total():
+            raise _InterferingWrite(
+                f"{part.table}: expected to delete {wanted.total()} rows, the database deleted {done}"
+            )
+        gone.update(wanted)
         return done
 
-    def _nothing_is_left(self, connection: sa.Connection, parts: Sequence[Part], going: Sequence[Any]) -> None:
-        for part in parts:
-            if self._rows.any_left(connection, part, going):
-                raise _InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
+    def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
+        return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
+
+    def _execute(self, connection: sa.Connection, part: Part, statement: sa.Update | sa.Delete, rows: pa.Table) -> int:
+        conditions = self._rows.named_rows(self._rows.mapped(part), part, rows)
+        done = sum(connection.execute(statement.where(wanted)).rowcount for wanted in conditions)
+        if done != rows.num_rows:
+            raise _InterferingWrite(
+                f"{part.table}: expected to delete {rows.num_rows} rows, the database deleted {done}"
+            )
+        return done
+
+    def _nothing_is_added(
+        self, connection: sa.Connection, part: Part, going: Sequence[Any], known: Collection[RowKey]
+    ) -> None:
+        if self._rows.left(connection, part, going, known) is not None:
+            raise _InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
 
 
-def _row_is_among(dialect: str, table: sa.TableClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
-    if len(key) == 1:
-        return column_in(dialect, table.c[key[0]], rows[key[0]].to_pylist())
-    tuples = zip(*(rows[name].to_pylist() for name in key), strict=True)
-    return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
+def _left(keys: Sequence[Any], error: Exception) -> SlicePurged:
+    """What becomes of the calls of one group that made the transaction fail."""
+    if isinstance(error, RowLocked):
+        return SlicePurged(locked=dict.fromkeys(keys, error.said))
+    return SlicePurged(set_aside=dict.fromkeys(keys, _reason(error)))
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnreadableCalls):
         return f"unreadable: {error}"
     if isinstance(error, IntegrityError):
-        said = str(error.orig).strip().splitlines()[0]
-        return f"still referenced: {said.split('DETAIL')[0].strip()}"
+        return f"{'still referenced' if names_a_reference(error) else 'refused'}: {words(error)}"
+    if isinstance(error, RowRefused):
+        return f"refused: {error.said}"
+    if isinstance(error, _OtherSpelling):
+        return "renamed: the CRM writes its key otherwise than when it was archived"
     return f"interfered: {error}"
+
+
+def _keys(rows: pa.Table, names: Sequence[str]) -> set[RowKey]:
+    return set(zip(*(rows[name].to_pylist() for name in names), strict=True))

@@ -26,6 +26,7 @@ __all__ = [
     "NEVER",
     "RULE_RESULT_SCHEMA",
     "Disposition",
+    "bounded_components",
     "dispose_calls",
     "dispose_components",
     "dispose_with_bounds",
@@ -93,13 +94,18 @@ def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_o
     Where it has none, in any industry of the call, it follows the call. The floors of the call's regimes hold its
     copy too.
     """
+    return bounded_components(facts, schedules, holds, as_of).drop_columns(list(_BOUNDS))
+
+
+def bounded_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
+    """`dispose_components`, with `floor` and `ceiling`."""
     names = sorted({name for schedule in schedules.by_industry.values() for name in schedule.components})
     found = []
     for name in names:
-        answered = dispose_with_bounds(facts, schedules, holds, as_of, name).drop_columns(list(_BOUNDS))
+        answered = dispose_with_bounds(facts, schedules, holds, as_of, name)
         found.append(answered.append_column("component", pa.repeat(pa.scalar(name), answered.num_rows)))
     nobody = facts["call_id"].slice(0, 0).combine_chunks()
-    empty = resolve_precedence(nobody, RULE_RESULT_SCHEMA.empty_table(), as_of).drop_columns(list(_BOUNDS))
+    empty = resolve_precedence(nobody, RULE_RESULT_SCHEMA.empty_table(), as_of)
     return pa.concat_tables([empty.append_column("component", pa.array([], pa.string())), *found])
 
 
