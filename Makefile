@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-slow lint schemas lock bench clean
+.PHONY: help demo ui test test-slow lint rooms schemas lock bench clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,11 @@ lint: .venv/dev.stamp  ## check style, types, which module imports which, and th
 	done; echo "== dg check defs"; \
 	VIRTUAL_ENV=$$PWD/.venv PYTHONWARNINGS=ignore $(BIN)/dg check defs --use-active-venv || failed="$$failed [dg check defs]"; \
 	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
+
+rooms: .venv/runtime.stamp  ## print each package with the sentence that says what it is for
+	@$(BIN)/python -c 'import ast, pathlib; \
+	    files = [p for root in ("lifecycle", "assets") for p in sorted(pathlib.Path(root).rglob("__init__.py"))]; \
+	    print(*(f"{str(p.parent):28} {ast.get_docstring(ast.parse(p.read_text())).splitlines()[0]}" for p in files), sep="\n")'
 
 schemas: .venv/runtime.stamp  ## write policies/schemas anew from the models
 	$(BIN)/python -m lifecycle.policy.documents.json_schemas

@@ -24,8 +24,8 @@ from lifecycle.archive.object_store import (
     exists_with_other_bytes,
     others_than_expected,
     stream_to_file,
-    try_store_out,
 )
+from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import FixityError, ObjectMissing, StoreError
 
 

@@ -26,10 +26,10 @@ from lifecycle.archive.object_store import (
     exists_with_other_bytes,
     others_than_expected,
     stream_to_file,
-    try_store_out,
 )
 from lifecycle.archive.s3_answers import S3Answers, base64, error_code, is_refusal, version_of
 from lifecycle.archive.s3_trial import S3Trial
+from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import ObjectMissing, SettingsError, StoreError
 
 PART_BYTES = 64 << 20  # files above it go in parts of this size; S3's own minimum is 5 MiB

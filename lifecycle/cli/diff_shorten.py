@@ -168,10 +168,13 @@ def _plain(found: PolicyDiff) -> dict[str, Any]:
 def _tell_shortening(found: ShorteningReport) -> None:
     columns = ("industry", "rule", "now", "proposed", "floor", "calls", "frees about", "in all", "note")
     rows = [
-        (one.industry, one.rule_id, one.now, one.proposed, one.floor, one.calls, format_bytes(one.bytes), format_bytes(one.so_far),
-         "asks for a review!" if one.review else None if one.calls else "only with those below")
+        (
+            *(one.industry, one.rule_id, one.now, one.proposed, one.floor, one.calls),
+            *(format_bytes(one.bytes), format_bytes(one.so_far)),
+            "asks for a review!" if one.review else None if one.calls else "only with those below",
+        )
         for one in found.proposals
-    ]  # fmt: skip
+    ]
     print_table(
         f"To free {format_bytes(found.wanted)}, as of {found.as_of}: proposals, nothing was done", columns, rows
     )

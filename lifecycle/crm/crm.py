@@ -8,9 +8,9 @@ import pyarrow as pa
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
-from lifecycle.crm.fitting import fit_source
-from lifecycle.crm.mapping.inspection import unfit_engines
+from lifecycle.crm.inspection import unfit_engines
 from lifecycle.crm.mapping.live_schema import read_schema, unmapped_references
+from lifecycle.crm.mapping.site_fit import fit_source
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.ownership import named_twice
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction

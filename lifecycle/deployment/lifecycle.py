@@ -6,7 +6,8 @@ from datetime import date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from lifecycle.archive.object_store import ObjectStore, open_store
+from lifecycle.archive.object_store import ObjectStore
+from lifecycle.archive.open_store import open_store
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.authority.ssh_signature import find_ssh_keygen, read_signer_files
-from lifecycle.crm.mapping.inspection import mapping_doubts
+from lifecycle.crm.inspection import mapping_doubts
 from lifecycle.crm.mapping.live_schema import unmapped_references
 from lifecycle.deployment.initialisation import is_warning, recordings_problems
 from lifecycle.deployment.lifecycle import Lifecycle

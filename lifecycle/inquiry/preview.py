@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import pyarrow as pa
-
 from lifecycle.authority.usual_night import NightBaseline, night_baselines
-from lifecycle.crm.crm import Crm
-from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.crm.call_sizes import mean_call_bytes
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.batching import same
 from lifecycle.night.plan import IndustryCount, survey_calls, wanted_schedules
@@ -96,23 +93,6 @@ def _industry(
         for component, sample in samples.items()
     )
     return IndustryPreview(schedule, count, waits_for, round(size))
-
-
-def mean_call_bytes(crm: Crm, sample: list[Any], component: str | None = None) -> float:
-    """The mean size of calls, or of one component, with all rows, before compression. Unreadable ones, files: no."""
-    if not sample:
-        return 0
-    try:
-        tables = _read(crm, sample, component)
-    except UnreadableCalls:
-        unreadable = crm.unreadable(sample, component)
-        tables = _read(crm, [key for key in sample if key not in unreadable], component)
-    return float(sum(int(table.nbytes) for table in tables.values()) / max(1, int(tables["calls"].num_rows)))
-
-
-def _read(crm: Crm, keys: list[Any], component: str | None) -> dict[str, pa.Table]:
-    with crm.database.reading() as connection:
-        return crm.rows_of(component).read(connection, keys)
 
 
 def _spread(values: list[Any], most: int) -> list[Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from lifecycle.archive.object_store import open_store
+from lifecycle.archive.open_store import open_store
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LifecycleError, SettingsError
 from lifecycle.evidence.notes import Verifier

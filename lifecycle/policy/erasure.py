@@ -1,7 +1,7 @@
 """What a person who asks for erasure is told, and on which ground: GDPR Articles 12 and 17.
 
-Whether and when the call goes is `dispose_calls`'s to say, in the night as here; this only reads its answer. A duty to keep
-is a ground where a statute of the Union or of a member state asks for it; a hold is one; the company's wish is none.
+Whether and when the call goes is `dispose_calls`'s to say, in the night as here; this only reads its answer. A duty
+to keep is a ground where a statute of the Union or of a member state asks for it; a hold is one, a company's wish none.
 """
 
 from collections.abc import Iterator

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lifecycle.crm.call_sizes import mean_call_bytes
 from lifecycle.crm.crm import Crm
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.deployment.policy_folder import Policies, read_policies
 from lifecycle.deployment.policy_revision import read_policies_at
-from lifecycle.inquiry.preview import mean_call_bytes
 from lifecycle.policy.changes import PolicyChange, policy_changes
 from lifecycle.policy.evaluation.disposition import Disposition
 from lifecycle.review.affected_calls import PolicyState, fact_kinds_of

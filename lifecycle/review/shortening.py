@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from lifecycle.crm.call_sizes import mean_call_bytes
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.inquiry.preview import mean_call_bytes
 from lifecycle.policy.documents.lawfulness import first_trigger_ending_before
 from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules

@@ -18,7 +18,7 @@ ONE = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lifecycle.archive import folder
+from lifecycle.archive import folder_store as folder
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 link = os.link
 def killed_link(*names):

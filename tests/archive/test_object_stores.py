@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.archive.object_store import ObjectStore, StoredObject, open_store
+from lifecycle.archive.object_store import ObjectStore, StoredObject
+from lifecycle.archive.open_store import open_store
 from lifecycle.errors import ObjectExists, ObjectMissing, SettingsError, StoreError
 
 NewStore = Callable[[], ObjectStore]

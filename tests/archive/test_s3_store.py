@@ -15,7 +15,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from urllib3 import HTTPResponse
 
-from lifecycle.archive.object_store import StoredObject, open_store
+from lifecycle.archive.object_store import StoredObject
+from lifecycle.archive.open_store import open_store
 from lifecycle.archive.s3_store import S3Store, connect
 from lifecycle.errors import FixityError, ObjectExists, ObjectMissing, StoreError
 

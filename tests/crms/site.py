@@ -18,7 +18,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from lifecycle.crm.grants import grant_statements
+from lifecycle.crm.mapping.role_grants import grant_statements
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret

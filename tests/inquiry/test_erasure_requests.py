@@ -70,7 +70,7 @@ def open_on(world: World, day: str):
 def marked(world: World) -> str:
     """A mapping in which the CRM marks restricted calls, and the column it does it by."""
     world.execute("ALTER TABLE calls ADD COLUMN restricted VARCHAR(3) DEFAULT 'no'")
-    text = files("lifecycle.crm").joinpath("sources", "demo.yaml").read_text()
+    text = files("lifecycle.crm.mapping").joinpath("sources", "demo.yaml").read_text()
     mapping = world.policies.parent / "marking.yaml"
     marks = "key: id, restricted: {column: restricted, value: 'yes', otherwise: 'no'}, "
     mapping.write_text(text.replace("key: id, ", marks))

@@ -18,7 +18,7 @@ RELEASED = "released_at: 2026-11-19\nreleased_by: counsel@example.com\n"
 
 def mapping(world: World, **links: str) -> str:
     """The demo's mapping with links of one's own."""
-    text = files("lifecycle.crm").joinpath("sources", "demo.yaml").read_text()
+    text = files("lifecycle.crm.mapping").joinpath("sources", "demo.yaml").read_text()
     head, rest = text.split("links:\n")
     path = world.policies.parent / "linked.yaml"
     path.write_text(

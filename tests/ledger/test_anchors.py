@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lifecycle.archive.object_store import open_store
+from lifecycle.archive.open_store import open_store
 from lifecycle.errors import LedgerError, LifecycleError, OutsideError, SettingsError
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.merkle import EMPTY_ROOT

@@ -17,7 +17,7 @@ from lifecycle.night.purge import purge_cohort
 from tests.builders import BANK_DAY, NIGHT, RUN, archive, committed, plan, purge, run_night
 from tests.night.parts import GOING, PARTS, account_for_parts, furnish, parts_of, small_parts
 
-DEMO_SOURCE = Path(__file__).parents[2] / "lifecycle" / "crm" / "sources" / "demo.yaml"
+DEMO_SOURCE = Path(__file__).parents[2] / "lifecycle" / "crm" / "mapping" / "sources" / "demo.yaml"
 OLD_DAY = datetime(2010, 3, 1, 10, 0)  # noqa: DTZ001
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import botocore.retries.standard
 import pytest
 
-from lifecycle.archive.object_store import open_store
+from lifecycle.archive.open_store import open_store
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.sample import demo_schema
 from lifecycle.errors import FixityError, SettingsError, StoreError

@@ -144,7 +144,7 @@ def test_a_hold_that_broke_during_the_night_stops_the_purge_that_has_begun(furni
 def test_a_hold_that_asks_for_a_fact_the_source_does_not_give_stops_everything(furnished, tmp_path):
     start = furnished.dump()
     source = tmp_path / "mine.yaml"
-    shipped = files("lifecycle.crm").joinpath("sources/demo.yaml").read_text(encoding="utf-8")
+    shipped = files("lifecycle.crm.mapping").joinpath("sources/demo.yaml").read_text(encoding="utf-8")
     source.write_text(shipped.replace(" c.phone AS phone,", ""))
     furnished.hold("{phones: ['+44 20 7946 0001']}")
     with pytest.raises(PolicyError, match="phone"):

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lifecycle.crm.condition import EVERY_ROW, Where
-from lifecycle.crm.path_template import Path as PathTemplate
+from lifecycle.crm.mapping.path_template import Path as PathTemplate
+from lifecycle.crm.mapping.row_condition import EVERY_ROW, Where
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
 from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
@@ -280,4 +280,4 @@ def _document(file: Path | resources.abc.Traversable) -> YamlDocument:
 
 
 def _shipped() -> resources.abc.Traversable:
-    return resources.files("lifecycle.crm") / "sources"
+    return resources.files("lifecycle.crm.mapping") / "sources"

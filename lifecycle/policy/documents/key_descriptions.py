@@ -81,6 +81,6 @@ KEYS = {
     "lead_ids": "Leads whose calls are meant, as the CRM writes them.",
     "case_ids": "Cases whose calls are meant, as the CRM writes them.",
     "industries": "Industries, by any name of their schedule.",
-    "Scope.from": "The first day of the calls, inclusive.",
-    "Scope.to": "The last day of the calls, inclusive.",
+    "HoldScope.from": "The first day of the calls, inclusive.",
+    "HoldScope.to": "The last day of the calls, inclusive.",
 }

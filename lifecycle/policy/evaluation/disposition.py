@@ -65,7 +65,7 @@ def dispose_calls(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: da
 def dispose_with_bounds(
     facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None = None
 ) -> pa.Table:
-    """`dispose_calls` (or one component's answers), with `floor` and `ceiling`: the days the law sets, NULL without one."""
+    """`dispose_calls`, or one component's answers, with `floor` and `ceiling`: the days the law sets, or NULL."""
     judged = _row_results(facts, schedules, holds, as_of, component)
     if component is not None:
         judged = pa.concat_tables([judged, _results_of_whole_call(facts, judged, schedules, holds, as_of)])
@@ -89,7 +89,7 @@ def _is_place(places: pa.ChunkedArray, count: int) -> pa.Array:
 
 
 def dispose_components(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
-    """One row a call and component that has rules of its own and is certainly there: as `dispose_calls`, and `component`.
+    """A row a call and component with rules of its own, certainly there: as `dispose_calls`, with `component`.
 
     Where it has none, in any industry of the call, it follows the call. The floors of the call's regimes hold its
     copy too.

@@ -14,13 +14,13 @@ from lifecycle.policy.evaluation.rule_evaluation import RuleResult, evaluate_rul
 
 @dataclass(frozen=True, slots=True)
 class RuleOverRows:
-    """What a rule says of the rows it may match. `possible`, `certain`: masks over all rows; `rows`: places of the possible.
+    """What a rule says of the rows it may match: `possible`, `certain` are masks over all rows, `rows` the possible.
 
-    `result` has a line a distinct case, `place` the line of each asked row.
+    `result` has a line a distinct case, `place` the line of each possible row.
     """
 
     rule: Rule
-    asked: pa.Array
+    possible: pa.Array
     certain: pa.Array
     rows: pa.Array
     place: pa.Array
@@ -29,27 +29,27 @@ class RuleOverRows:
     @property
     def everywhere(self) -> bool:
         """Whether it has a say in every row."""
-        return len(self.rows) == len(self.asked)
+        return len(self.rows) == len(self.possible)
 
     def take_values(self, column: pa.Array) -> pa.Array:
-        """The asked rows of a column."""
+        """The possible rows of a column."""
         return column if self.everywhere else column.take(self.rows)
 
     def replace_values(self, column: pa.Array, values: pa.Array) -> pa.Array:
-        """A column with other values in the asked rows."""
-        return values if self.everywhere else pc.replace_with_mask(column, self.asked, values)
+        """A column with other values in the possible rows."""
+        return values if self.everywhere else pc.replace_with_mask(column, self.possible, values)
 
 
 def evaluate_rule_over_rows(context: EvaluationContext, rule: Rule, component: str | None) -> RuleOverRows:
-    """Hear a rule about the whole call (None) or about one component. `context.cases` are encoded, a case a row."""
-    certain, asked = match_encoded_conditions(context.cases.words, context.cases.count, rule.when)
+    """Evaluate a rule about the whole call (None) or about one component. `context.cases` are encoded, a case a row."""
+    certain, possible = match_encoded_conditions(context.cases.words, context.cases.count, rule.when)
     if component is None and rule.component:
         there = map_distinct_values(
             context.cases.flags[presence_fact(rule.component)], lambda flag: pc.fill_null(flag, True)
         )
-        certain, asked = pc.and_(certain, there), pc.and_(asked, there)
-    rows = pc.indices_nonzero(asked)
+        certain, possible = pc.and_(certain, there), pc.and_(possible, there)
+    rows = pc.indices_nonzero(possible)
     named = context.named(rule.regimes, component)
     needed = facts_deciding_rule(rule, named, context.extensions.values())
     cases, place = context.cases.distinct(needed, None if len(rows) == context.cases.count else rows)
-    return RuleOverRows(rule, asked, certain, rows, place, evaluate_rule(context.about(cases), rule, component))
+    return RuleOverRows(rule, possible, certain, rows, place, evaluate_rule(context.about(cases), rule, component))

@@ -63,7 +63,7 @@ def sqlite(tmp_path):
 
 
 def mapping() -> dict[str, Any]:
-    return yaml.safe_load(files("lifecycle.crm").joinpath("sources/demo.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(files("lifecycle.crm.mapping").joinpath("sources/demo.yaml").read_text(encoding="utf-8"))
 
 
 def facts(engine, where="1 = 1", **values) -> list[Any]:

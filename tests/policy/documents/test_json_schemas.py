@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from lifecycle.policy.documents.json_schemas import KINDS, json_schema_of, json_schema_text, main
 from lifecycle.policy.documents.yaml_document import read_yaml_document
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "policies"
 DATES = Draft202012Validator.FORMAT_CHECKER
 SCHEMAS = {kind: Draft202012Validator(json_schema_of(kind), format_checker=DATES) for kind in KINDS}
@@ -90,7 +90,7 @@ def test_every_key_is_explained(kind):
         for key, said in model.get("properties", {}).items()
         if "description" not in said and name != "Example"
     ]
-    assert silent == [], "explain them in lifecycle/policy/explained.py"
+    assert silent == [], "explain them in lifecycle/policy/documents/key_descriptions.py"
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.yaml")), ids=lambda path: path.relative_to(FOLDER).as_posix())

@@ -11,7 +11,7 @@ from lifecycle.policy.documents.regime import RegimeKind, read_regime
 from lifecycle.policy.documents.schedule import Schedules, collect_schedules
 from lifecycle.policy.documents.yaml_document import read_yaml_document
 
-FOLDER = Path(__file__).resolve().parents[2] / "policies"
+FOLDER = Path(__file__).resolve().parents[3] / "policies"
 
 
 def documents(folder: Path) -> list:

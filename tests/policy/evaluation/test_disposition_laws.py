@@ -1,4 +1,4 @@
-"""The laws of `dispose_calls`, for all schedules, regimes, facts, holds and nights; and that it answers as the reference."""
+"""The laws of `dispose_calls`, for all schedules, regimes, facts, holds and nights; and its reference."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta

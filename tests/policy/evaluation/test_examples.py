@@ -25,7 +25,7 @@ from lifecycle.policy.evaluation.disposition import dispose_calls, dispose_compo
 from lifecycle.policy.evaluation.regime_explanation import explain_regimes, latest_lawful_day
 from tests.policy.build import KINDS, NO_HOLDS, call, day, facts, hold, holds
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted((ROOT / "policies" / "regimes").glob("*.yaml"))
 REGIMES = {path.stem: read_regime(read_yaml_document(path.name, path.read_text("utf-8"))) for path in FILES}
 EVENTUALLY = day("2100-01-01")

@@ -14,7 +14,7 @@ from lifecycle.policy.documents.yaml_document import read_yaml_document
 from lifecycle.policy.period import RetentionPeriod
 from tests.policy.build import day
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILES = {path.stem: path for path in sorted((ROOT / "policies" / "regimes").glob("*.yaml"))}
 REGIMES = {name: read_regime(read_yaml_document(path.name, path.read_text("utf-8"))) for name, path in FILES.items()}
 SHIPPED_ON = day("2026-11-22")

@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.condition import Condition
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.live_schema import split_name
+from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import CallTable, Child, Source
 from lifecycle.errors import SourceError
 
