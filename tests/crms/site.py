@@ -5,7 +5,6 @@ belong to them, what must be as it was. Every table of the database is compared,
 """
 
 import datetime as dt
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -97,7 +96,8 @@ class Site:
         for name, text in POLICIES.items():
             (self.policies / f"{name}.yaml").write_text(text.replace("[KEEP]", keep))
         lax = {"init_command": "SET sql_mode = ''"} if "mysql" in self.owner_url else {}  # as CRMs have it: zero dates
-        self.engine = sa.create_engine(self.owner_url, poolclass=sa.NullPool, connect_args=lax)
+        text: dict[str, Any] = {} if lax else {"json_deserializer": bytes.decode}  # as the server writes it
+        self.engine = sa.create_engine(self.owner_url, poolclass=sa.NullPool, connect_args=lax, **text)
         for statement in shape.tables.split(";"):
             self.run(statement)
         self.fill(rows)
@@ -277,13 +277,6 @@ def _plain(value: Any) -> str | None:
         return (value.astimezone(dt.UTC) if value.tzinfo else value).replace(tzinfo=None).isoformat()
     if isinstance(value, bytes | memoryview | bytearray):
         return bytes(value).hex()
-    if isinstance(value, dict | list):
-        return json.dumps(value, sort_keys=True)
     if isinstance(value, str) and _TIME.match(value):
         return value.replace(" ", "T")
-    if isinstance(value, str) and value[:1] in "{[":
-        try:
-            return json.dumps(json.loads(value), sort_keys=True)
-        except ValueError:
-            return value
     return str(value)

@@ -225,6 +225,9 @@ def unmapped_references(database: Database, source: Source, component: str | Non
         children = [(place, part.chain[-1]) for place, part in parts if part.chain]
         some = {(place, column) for place, child in children for column in child.match}
         whole = {(place, column) for place, child in children if not child.where for column in child.match}
+        namers = [namer for _, child in children for namer in child.unless_named_by]
+        asked = {((schema or home, table), n.column) for n in namers for schema, table in [split_name(n.table)]}
+        some, whole = some | asked, whole | asked
         schemas = {split_name(part.table)[0] for _, part in parts} | _other_schemas(database, inspector)
         for schema in schemas:
             for (_, table), keys in inspector.get_multi_foreign_keys(schema=schema).items():
