@@ -7,7 +7,7 @@ import pytest
 
 from tests.crms.site import Site, hold_against, truth
 
-SHIPPED = ["suitecrm", "espocrm", "espocrm on_postgresql", "fusionpbx", "chatwoot"]
+SHIPPED = ["suitecrm", "espocrm", "espocrm on_postgresql", "fusionpbx", "chatwoot", "odoo"]
 
 
 def site_of(request: Any, tmp_path: Any, name: str, calls: int) -> Site:
