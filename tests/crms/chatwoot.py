@@ -71,10 +71,19 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
     contact = put("contacts", name="Nobody", phone_number="+442079460001")
     conversations = [put("conversations", account_id=1, status=status) for status in (1, 1, 1, 0)]
     for number in range(calls):
-        started = random.choice([datetime(2025, 3, 4), datetime(2020, 1, 2), datetime(2026, 5, 6)]) - timedelta(hours=number)
+        started = random.choice([datetime(2025, 3, 4), datetime(2020, 1, 2), datetime(2026, 5, 6)]) - timedelta(
+            hours=number
+        )
         at = {"created_at": started, "updated_at": started}
         if number % 9 or not ids.get("messages"):
-            message = put("messages", content="called 日本", account_id=1, message_type=0, content_attributes='{"a": 1.10,  "a": 2}', **at)
+            message = put(
+                "messages",
+                content="called 日本",
+                account_id=1,
+                message_type=0,
+                content_attributes='{"a": 1.10,  "a": 2}',
+                **at,
+            )
         ended = (started + timedelta(seconds=61)).strftime("%Y-%m-%dT%H:%M:%SZ")
         meta = random.choice([{"ended_at": ended, "from_number": "+1"}, {"ended_at": "soon"}, {}, None])
         put("calls", direction=0, duration_seconds=random.choice([60, 0, None]), started_at=random.choice([started, started, None]), meta=json.dumps(meta),
@@ -83,16 +92,44 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
             provider_call_id=f"CA{number}", **at)  # fmt: skip
         if number % 9 == 1:
             put("csat_survey_responses", account_id=1, message_id=message, rating=5, **at)
-        put("notifications", primary_actor_type="Conversation", primary_actor_id=1, secondary_actor_type=random.choice(["Message", "Contact"]), secondary_actor_id=message, **at)
+        put(
+            "notifications",
+            primary_actor_type="Conversation",
+            primary_actor_id=1,
+            secondary_actor_type=random.choice(["Message", "Contact"]),
+            secondary_actor_id=message,
+            **at,
+        )
         for _ in range(random.randint(0, 2)):
             attachment = put("attachments", file_type=1, message_id=message, account_id=1, meta="{}", **at)
             key = f"{random.getrandbits(140):028x}"
             local = made.chance(0.7)
-            blob = put("active_storage_blobs", key=key, filename="r.mp3", byte_size=3, service_name="local" if local else "amazon", created_at=started)
+            blob = put(
+                "active_storage_blobs",
+                key=key,
+                filename="r.mp3",
+                byte_size=3,
+                service_name="local" if local else "amazon",
+                created_at=started,
+            )
             made.files[f"{key[:2]}/{key[2:4]}/{key}" if local else key] = key.encode()
-            put("active_storage_attachments", name="file", record_type="Attachment", record_id=attachment, blob_id=blob, created_at=started)
+            put(
+                "active_storage_attachments",
+                name="file",
+                record_type="Attachment",
+                record_id=attachment,
+                blob_id=blob,
+                created_at=started,
+            )
             if made.chance(0.2):
-                put("active_storage_attachments", name="avatar", record_type="Contact", record_id=blob, blob_id=blob, created_at=started)
+                put(
+                    "active_storage_attachments",
+                    name="avatar",
+                    record_type="Contact",
+                    record_id=blob,
+                    blob_id=blob,
+                    created_at=started,
+                )
             elif made.chance(0.1):
                 put("active_storage_variant_records", blob_id=blob, variation_digest="x")
     return made.rows, made.files

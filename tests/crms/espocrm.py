@@ -109,7 +109,7 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
         start = random.choice(
             [datetime(2025, 3, 4), datetime(2025, 2, 1), datetime(2020, 1, 2), datetime(2026, 5, 6)]
         ) - timedelta(hours=number)
-        end = {7: None, 8: datetime(1970, 1, 1), 9: datetime(2037, 1, 1)}.get(number % 40, start + timedelta(minutes=9))  # noqa: DTZ001
+        end = {7: None, 8: datetime(1970, 1, 1), 9: datetime(2037, 1, 1)}.get(number % 40, start + timedelta(minutes=9))
         kind = random.choice(["Account", "Opportunity", "Lead", None])
         parent = {"Account": accounts, "Opportunity": deals, "Lead": ["lead"]}.get(str(kind))
         known.append(add("call", name=f"Call {number}", deleted=made.chance(0.1), created_at=start, modified_at=start, status="Held", date_start=start, date_end=end,

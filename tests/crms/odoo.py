@@ -78,8 +78,14 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
     companies = [put("res_partner", name="Example", industry_id=random.choice([1, 1, 2, 3, None])) for _ in range(10)]
     for row in made.rows["res_partner"]:
         row["commercial_partner_id"] = row["id"]
-    people = [put("res_partner", name="Nobody", industry_id=None, commercial_partner_id=random.choice(companies)) for _ in range(20)]
-    leads = [put("crm_lead", active=random.choice([True, True, False]), probability=random.choice([100.0, 20.0, None])) for _ in range(8)]
+    people = [
+        put("res_partner", name="Nobody", industry_id=None, commercial_partner_id=random.choice(companies))
+        for _ in range(20)
+    ]
+    leads = [
+        put("crm_lead", active=random.choice([True, True, False]), probability=random.choice([100.0, 20.0, None]))
+        for _ in range(8)
+    ]
     stored: list[str] = []
 
     def attached(call: int, model: str = "crm.phonecall") -> int:
@@ -89,23 +95,56 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
         else:
             stored.append(path)
             made.files[path] = path.encode()
-        return put("ir_attachment", name="r.wav", res_model=model, res_id=call, store_fname=path, checksum="0" * 40, file_size=3)
+        return put(
+            "ir_attachment",
+            name="r.wav",
+            res_model=model,
+            res_id=call,
+            store_fname=path,
+            checksum="0" * 40,
+            file_size=3,
+        )
 
     for number in range(calls):
-        date = random.choice([datetime(2025, 3, 4), datetime(2020, 1, 2), datetime(2026, 5, 6)]) - timedelta(hours=number)
+        date = random.choice([datetime(2025, 3, 4), datetime(2020, 1, 2), datetime(2026, 5, 6)]) - timedelta(
+            hours=number
+        )
         call = put("crm_phonecall", name=f"Call {number}", date=date, date_open=date, duration=1e-9, state="done", direction="in", active=made.chance(0.9), user_id=2,
             date_closed={5: None, 6: datetime(1970, 1, 1)}.get(number % 40, date + timedelta(days=1)), partner_id=random.choice([*people, None]),
             opportunity_id=random.choice([*leads, None, None, None]), partner_phone="+442079460001", description="é日本", write_date=date)  # fmt: skip
         if made.chance(0.5):
             made.put("crm_phonecall_tag_rel", phone_id=call, tag_id=7)
             put("calendar_event", name="meeting", phonecall_id=call)
-            follower = put("mail_followers", res_model=random.choice(["crm.phonecall", "crm.lead"]), res_id=call, partner_id=3)
+            follower = put(
+                "mail_followers", res_model=random.choice(["crm.phonecall", "crm.lead"]), res_id=call, partner_id=3
+            )
             made.put("mail_followers_mail_message_subtype_rel", mail_followers_id=follower, mail_message_subtype_id=1)
-            put("ir_model_data", module="__export__", name=f"call_{call}", model=random.choice(["crm.phonecall", "crm.lead"]), res_id=call)
-        messages = [put("mail_message", model=random.choice(["crm.phonecall", "crm.phonecall", "crm.lead"]), res_id=call, body="<p>said</p>", date=date) for _ in range(random.randint(0, 2))]
+            put(
+                "ir_model_data",
+                module="__export__",
+                name=f"call_{call}",
+                model=random.choice(["crm.phonecall", "crm.lead"]),
+                res_id=call,
+            )
+        messages = [
+            put(
+                "mail_message",
+                model=random.choice(["crm.phonecall", "crm.phonecall", "crm.lead"]),
+                res_id=call,
+                body="<p>said</p>",
+                date=date,
+            )
+            for _ in range(random.randint(0, 2))
+        ]
         for message in messages:
             made.rows["mail_message"][message - 1]["parent_id"] = messages[0] if message != messages[0] else None
-            put("mail_tracking_value", mail_message_id=message, old_value_char="open", new_value_char="done", old_value_monetary="1.10")
+            put(
+                "mail_tracking_value",
+                mail_message_id=message,
+                old_value_char="open",
+                new_value_char="done",
+                old_value_monetary="1.10",
+            )
             put("mail_notification", mail_message_id=message, res_partner_id=1)
             put("mail_mail", mail_message_id=message, state="sent")
             made.put("mail_message_res_partner_rel", mail_message_id=message, res_partner_id=1)
@@ -117,5 +156,13 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
         if made.chance(0.1):
             attached(call, "crm.lead")
         made.rows["crm_phonecall"][-1].setdefault("message_main_attachment_id", None)
-    order = ["res_partner_industry", "res_partner", "crm_lead", "ir_attachment", "crm_phonecall", "mail_message", "mail_followers"]
+    order = [
+        "res_partner_industry",
+        "res_partner",
+        "crm_lead",
+        "ir_attachment",
+        "crm_phonecall",
+        "mail_message",
+        "mail_followers",
+    ]
     return {name: made.rows[name] for name in [*order, *made.rows]}, made.files

@@ -42,9 +42,9 @@ CREATE TABLE contacts ({_HEAD}, last_name VARCHAR(100));
 CREATE TABLE documents ({_HEAD}, status_id VARCHAR(100))
 """.replace(");\n", ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;\n")
 
-OLD, YOUNG = datetime(2025, 3, 4, 10, 30), datetime(2026, 5, 6, 7, 8, 9)  # noqa: DTZ001
-ANCIENT = datetime(2020, 1, 2, 3, 4, 5)  # noqa: DTZ001
-ODD_ENDS: dict[int, Any] = {7: "0000-00-00 00:00:00", 8: None, 9: datetime(1970, 1, 1), 10: datetime(2099, 1, 1)}  # noqa: DTZ001
+OLD, YOUNG = datetime(2025, 3, 4, 10, 30), datetime(2026, 5, 6, 7, 8, 9)
+ANCIENT = datetime(2020, 1, 2, 3, 4, 5)
+ODD_ENDS: dict[int, Any] = {7: "0000-00-00 00:00:00", 8: None, 9: datetime(1970, 1, 1), 10: datetime(2099, 1, 1)}
 
 _ENDED = "GREATEST(c.date_end, c.date_start + INTERVAL (IFNULL(c.duration_hours,0) * 60 + IFNULL(c.duration_minutes,0)) MINUTE)"
 # every account of a call: the one it is filed under, however, and those of its present guests

@@ -143,7 +143,7 @@ def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]
         if not tables[part.table].key and (not part.chain or part.detach):
             yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
         elif not tables[part.table].key and (part.chain[-1].unless_named_by or part.chain[-1].children):
-            yield f"table {part.table} has no primary key and no unique key without NULLs: nothing can be below its rows"
+            yield f"table {part.table} has no primary key and no unique key without NULLs: nothing can hang on its rows"
         if part.chain:
             yield from _child_misfits(source, part, tables)
     for name, component in source.components.items():

@@ -1,4 +1,4 @@
-"""A mapping as one site has it: without the optional tables that are not there, with the values the CRM itself gives."""
+"""A mapping as one site has it: without optional tables that are not there, with values that the CRM itself gives."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial

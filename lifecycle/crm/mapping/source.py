@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -69,6 +69,8 @@ class Child(StrictModel):
     `shared`: a row may belong to several calls; it is archived with each and deleted with the last of them.
     `cast`: how columns of two kinds (a text that holds numbers) are compared; the mapping must say it.
     `unless_named_by`: a row that others own too; it goes when none of these names it any more.
+    `written_by_deletion`: a history in which the database itself writes such rows when the call is deleted; they are
+    not archived, for they say again what is, and go with the others.
     `optional`: some sites lack the table, or a column by which its rows are found.
     `read_as_text`: columns whose odd values (a zero date) should keep no call.
     """
@@ -79,6 +81,7 @@ class Child(StrictModel):
     optional: bool = False
     unless_named_by: tuple[Namer, ...] = Field(default=(), strict=False)
     read_as_text: tuple[Text, ...] = Field(default=(), strict=False)
+    written_by_deletion: Where = EVERY_ROW
     detach: tuple[Text, ...] = Field(default=(), strict=False)
     shared: bool = False
     cast: Literal["text"] | None = None
@@ -267,16 +270,24 @@ def read_source(name_or_path: str) -> Source:
 
 
 def _document(file: Path | resources.abc.Traversable) -> YamlDocument:
-    """A mapping; one that extends a shipped one has its keys but those that it says itself."""
+    """A mapping. One that extends a shipped one replaces plain values of it, and adds to its lists and names."""
     own = read_yaml_document(file.name, file.read_text("utf-8"))
     if not isinstance(own.content, dict) or "extends" not in own.content:
         return own
     name = own.content["extends"]
     if name not in shipped_sources():
         raise own.error(("extends",), f"expected one of {', '.join(shipped_sources())}; found {name!r}")
-    base = _document(_shipped() / f"{name}.yaml")
     said = {key: value for key, value in own.content.items() if key != "extends"}
-    return YamlDocument(own.name, {**base.content, **said}, own.lines)
+    base: dict[str, Any] = _document(_shipped() / f"{name}.yaml").content
+    both = {**base, **{key: _added(base.get(key), value) for key, value in said.items()}}
+    return YamlDocument(own.name, both, own.lines)
+
+
+def _added(shipped: Any, said: Any) -> Any:
+    if isinstance(shipped, list) and isinstance(said, list):
+        return [*shipped, *said]
+    named = isinstance(shipped, dict) and isinstance(said, dict)
+    return {**shipped, **said} if named else said
 
 
 def _shipped() -> resources.abc.Traversable:

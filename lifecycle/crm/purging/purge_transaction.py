@@ -163,6 +163,8 @@ class PurgeTransaction:
         counts = {part.name: self._clear(connection, part, mine[part.name]) for part in self._rows.parts if part.detach}
         gone, unchecked = defaultdict[str, set[RowKey]](set), [part for part in self._rows.parts if part.chain]
         nameless = defaultdict[str, Counter[str]](Counter)
+        histories = [part for part in unchecked if part.chain[-1].written_by_deletion]
+        unchecked = [part for part in unchecked if part not in histories]
         for table in self._rows.deletion_order():
             for part in [part for part in unchecked if table in self._rows.tables_above(part)]:
                 unchecked.remove(part)
@@ -170,7 +172,7 @@ class PurgeTransaction:
                     continue  # they are counted when they go
                 waiting = _keys(mine[part.name], self._rows.row_key(part)) - gone[part.table] if not part.detach else ()
                 self._nothing_is_added(connection, part, going, waiting)
-            for part in (p for p in self._rows.parts if p.table == table and not p.detach):
+            for part in (p for p in self._rows.parts if p.table == table and not p.detach and p not in histories):
                 if part.columns is not None:
                     counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name])
                     continue
@@ -181,7 +183,7 @@ class PurgeTransaction:
                 rows = without_rows(rows, names, self._rows.named_still(connection, part, rows))
                 counts[part.name] = self._remove(connection, part, rows)
                 gone[table] |= _keys(rows, names)
-        return counts
+        return counts | {part.name: self._remove_history(connection, part, mine) for part in histories}
 
     def _clear(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
         """Set columns to NULL, and leave every other as it was."""
@@ -197,19 +199,30 @@ class PurgeTransaction:
         self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], gone: Counter[str]
     ) -> int:
         """Rows without a key: all that belong to the locked rows above them, which must be as many as were compared."""
+        wanted = Counter(map(repr, mine[part.name].drop_columns([CALL_ID]).to_pylist())) - gone
+        gone.update(wanted)
+        return self._remove_of_parents(connection, part, mine, wanted.total())
+
+    def _remove_history(self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table]) -> int:
+        """Rows that were compared, and those that the database wrote while it deleted the others."""
+        rows, written = mine[part.name], part.chain[-1].written_by_deletion
+        before = sum(map(written.holds, rows.select(list(written.columns)).to_pylist()))
+        again = self._rows.count_of_parents(connection, part, self._above(part, mine), written)
+        return self._remove_of_parents(connection, part, mine, rows.num_rows + again - before)
+
+    def _above(self, part: Part, mine: Mapping[str, pa.Table]) -> pa.Table:
         above = self._rows.part_above(part)
         if above is None:
-            raise _InterferingWrite(
-                f"{part.table}: its rows have no key, and those above them are not of this component"
-            )
-        wanted = Counter(map(repr, mine[part.name].drop_columns([CALL_ID]).to_pylist())) - gone
-        conditions, table = self._rows.of_parents(part, mine[above]), self._rows.mapped(part)
+            raise _InterferingWrite(f"{part.table}: its rows are found by rows that are not of this component")
+        return mine[above]
+
+    def _remove_of_parents(
+        self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], wanted: int
+    ) -> int:
+        conditions, table = self._rows.of_parents(part, self._above(part, mine)), self._rows.mapped(part)
         done = sum(connection.execute(table.delete().where(each)).rowcount for each in conditions)
-        if done != wanted.total():
-            raise _InterferingWrite(
-                f"{part.table}: expected to delete {wanted.total()} rows, the database deleted {done}"
-            )
-        gone.update(wanted)
+        if done != wanted:
+            raise _InterferingWrite(f"{part.table}: expected to delete {wanted} rows, the database deleted {done}")
         return done
 
     def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from lifecycle.crm.database import column_in, plain_bind
 from lifecycle.crm.mapping.columns import Column, UnreadableValue, large_type
 from lifecycle.crm.mapping.live_schema import MappedTable
+from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import Child, Part, Source
 from lifecycle.crm.refusals import Refusal, kind_of_refusal
 from lifecycle.evidence.comparison import CALL_ID
@@ -156,6 +157,13 @@ class Rows:
             some = distinct.slice(start, ROWS_A_STATEMENT)
             alike = _row_is_among(self._dialect, table, tuple(own), some)
             yield sa.and_(alike, *child.where.expressions(table))
+
+    def count_of_parents(self, connection: sa.Connection, part: Part, above: pa.Table, which: Condition) -> int:
+        """How many rows of a part belong to these rows above them at this moment, of those that are meant."""
+        table, count = self.mapped(part), sa.select(sa.func.count())
+        each = (count.select_from(table).where(one, *which.expressions(table)) for one in self.of_parents(part, above))
+        lock = self._dialect == "mysql"
+        return sum(connection.scalar(one.with_for_update() if lock else one) or 0 for one in each)
 
     def part_above(self, part: Part) -> str | None:
         """The name of the part whose rows those of a part belong to; None: it is not among these rows."""
