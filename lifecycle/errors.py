@@ -22,6 +22,7 @@ LifecycleError
     │   └── RowLocked       another transaction holds a row
     └── StoreError
         ├── ObjectMissing
+        ├── ObjectRefused   the store refuses this one object
         └── ObjectExists    the key already holds other bytes
 """
 
@@ -131,6 +132,10 @@ class StoreError(OutsideError):
 
 class ObjectMissing(StoreError):
     """No object, or not that version of it, under the key."""
+
+
+class ObjectRefused(StoreError):
+    """The store refuses this one object, whoever asks again: no right, a place outside, a tier that must be thawed."""
 
 
 class ObjectExists(StoreError):

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from lifecycle.crm.sample import demo_schema
 from tests.builders import CONTROL, World
+from tests.night.cases import Case
 
 DATABASES = {"sqlite": None, "postgresql": "postgres_server", "mariadb": "mariadb_server"}
 
@@ -54,6 +55,25 @@ def served_world(request, new_world) -> World:
 @pytest.fixture
 def sqlite_world(new_world) -> World:
     return new_world("sqlite")
+
+
+@pytest.fixture
+def new_case(request, tmp_path) -> Callable[[str], Case]:
+    """Makes an empty database of a kind, for tables of its own."""
+
+    def make(database: str) -> Case:
+        if DATABASES[database] is None:
+            (tmp_path / "crm.db").touch()
+            return Case(f"sqlite:///{tmp_path / 'crm.db'}", tmp_path)
+        return Case(request.getfixturevalue(DATABASES[database]).new_database(), tmp_path)
+
+    return make
+
+
+@pytest.fixture(params=list(DATABASES))
+def case(request, new_case) -> Case:
+    """An empty database of each kind, for tables of its own."""
+    return new_case(request.param)
 
 
 def _empty(request, urls: dict[str, str], database: str, folder: Path) -> str:

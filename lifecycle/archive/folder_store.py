@@ -5,6 +5,7 @@ older versions) does not belong here.
 """
 
 import builtins
+import errno
 import fcntl
 import hashlib
 import os
@@ -26,7 +27,9 @@ from lifecycle.archive.object_store import (
     stream_to_file,
 )
 from lifecycle.archive.store_trial import try_store_out
-from lifecycle.errors import FixityError, ObjectMissing, StoreError
+from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused, StoreError
+
+_UNTIL_MENDED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR}
 
 
 class FolderStore:
@@ -146,7 +149,9 @@ class FolderStore:
     def _inside(self, path: Path, key: str) -> Path:
         # A symbolic link could lead out of the store, or give one object two keys.
         if os.path.realpath(path) != str(path):
-            raise StoreError(f"{self.url}: {key!r} leads through a symbolic link. Nothing was done; remove the link.")
+            raise ObjectRefused(
+                f"{self.url}: {key!r} leads through a symbolic link. Nothing was done; remove the link."
+            )
         return path
 
     @contextmanager
@@ -156,7 +161,11 @@ class FolderStore:
         except OSError as error:
             if doing == "read" and isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
                 raise ObjectMissing(f"{self.url}: no object {key!r}.") from error
-            raise StoreError(f"{self.url}: could not {doing} {key!r}: {error}. Mend it; a rerun is safe.") from error
+            said = f"{self.url}: could not {doing} {key!r}: {error}."
+            if error.errno in _UNTIL_MENDED:
+                refused = ObjectRefused if doing in ("read", "delete") else StoreError
+                raise refused(f"{said} Mend that first; a rerun alone will not help.") from error
+            raise StoreError(f"{said} Mend it; a rerun is safe.") from error
 
 
 def _make_folder(folder: Path) -> None:

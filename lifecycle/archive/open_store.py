@@ -23,7 +23,8 @@ def open_store(url: str, endpoint: str | None, setting: str = "LIFECYCLE_STORE")
         raise SettingsError(f"{setting}: {_EXPECTED}, found {shown}. Take out what begins at '?' or '#'.")
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
         # Imported when needed: boto3 takes half a second, and the embedded default has no use for it.
-        from lifecycle.archive.s3_store import S3Store, connect
+        from lifecycle.archive.s3_client import connect
+        from lifecycle.archive.s3_store import S3Store
 
         prefix = _required_prefix(parts.path.strip("/"), shown, setting)
         return S3Store(connect(_endpoint(endpoint)), parts.netloc, prefix)

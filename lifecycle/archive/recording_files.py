@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lifecycle.archive.folder_store import FolderStore
 from lifecycle.archive.object_store import ObjectStore, StoredObject, check_key
-from lifecycle.errors import FixityError, ObjectMissing, StoreError
+from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused, StoreError
 from lifecycle.evidence.manifest import ArchivedFile
 
 FILES = "files/"
@@ -29,6 +29,8 @@ def fetch_file(recordings: ObjectStore, path: str, sha256: str | None, into: Pat
         found = recordings.fetch(path, None, into)
     except ObjectMissing:
         raise UnfitFile("it is not there") from None
+    except ObjectRefused as error:
+        raise UnfitFile(f"it cannot be read: {_why(error)}") from error
     if sha256 is not None and found.sha256 != sha256:
         raise UnfitFile(f"the CRM promises sha256 {sha256}, the file has {found.sha256}")
     return found
@@ -56,17 +58,25 @@ def verify_file(store: ObjectStore, wanted: ArchivedFile) -> None:
 
 def remove_file(recordings: ObjectStore, archived: ArchivedFile) -> str | None:
     """Remove one file where it lay; again and again the same. Gives why it is there still; None: it is gone."""
-    left = _other_bytes(recordings, archived)
-    if left is None:
-        return None
-    if isinstance(left, str):
-        return left
     try:
+        left = _other_bytes(recordings, archived)
+        if left is None or isinstance(left, str):
+            return left
         recordings.delete(archived.path, left.version_id)
+        again = _other_bytes(recordings, archived)
     except ObjectMissing:
         return None  # somebody removed it in this moment
-    again = _other_bytes(recordings, archived)
+    except ObjectRefused as error:
+        return f"it cannot be removed: {_why(error)}"
     return again if again is None or isinstance(again, str) else "it is there still after it was removed"
+
+
+def _why(error: ObjectRefused) -> str:
+    """What stood in the way, without the path, which may hold a telephone number."""
+    cause = error.__cause__
+    if isinstance(cause, OSError):
+        return cause.strerror or type(cause).__name__
+    return "the store refuses it" if cause is not None else "its path leads through a symbolic link"
 
 
 def is_attached(recordings: ObjectStore) -> bool:

@@ -18,7 +18,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from lifecycle.errors import FixityError, ObjectMissing, StoreError
+from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused, StoreError
 
 _MISSING = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}  # the last: that version is a delete marker
 
@@ -34,7 +34,10 @@ _REFUSALS = {
     "AuthorizationHeaderMalformed": "the bucket is in another region. Correct AWS_REGION",
     "PermanentRedirect": "the bucket is at another endpoint or in another region. Correct the endpoint or AWS_REGION",
     "NoSuchBucket": "there is no such bucket. Create it, or correct the URL",
+    "InvalidObjectState": "the object lies in a tier from which it must be restored first",
 }
+_OF_ONE_OBJECT = ("AccessDenied", "InvalidObjectState")
+_PASSING = {200, 408, 409, 412, 425, 429}  # HTTP: asked again a little later, the store may say yes
 _UNREACHABLE: tuple[type[BotoCoreError], ...] = (
     EndpointConnectionError,
     ConnectTimeoutError,
@@ -73,7 +76,20 @@ class S3Answers:
             why = "no credentials found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
         else:
             why = _REFUSALS.get(error_code(error), str(error))
-        return StoreError(f"{self.url}: could not {doing} {key!r}: {why} ({error_code(error)}). A rerun is safe.")
+        said = f"{self.url}: could not {doing} {key!r}: {why} ({error_code(error)})."
+        if _may_pass(error):
+            return StoreError(f"{said} A rerun is safe.")
+        said = f"{said} Mend that first; a rerun alone will not help."
+        one = error_code(error) in _OF_ONE_OBJECT and doing in ("read", "delete")
+        return ObjectRefused(said) if one else StoreError(said)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may succeed a little later, without anybody mending anything."""
+    if isinstance(error, ClientError):
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+        return error_code(error) not in _REFUSALS and (status >= 500 or status in _PASSING)
+    return not isinstance(error, _NO_CREDENTIALS)
 
 
 def is_refusal(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""An S3 bucket as object store. boto3 lives here, in `s3_answers` and in `s3_probe`.
+"""An S3 bucket as object store. boto3 lives here and in the other `s3_…` modules.
 
 Put-once is `If-None-Match: *`. Whenever an answer leaves a doubt, the object is read back and compared. HEAD is never
 asked: stores were seen to echo there the checksum they were sent. What to store, and when, does not belong here.
@@ -14,8 +14,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lifecycle.archive.object_store import (
@@ -30,30 +28,9 @@ from lifecycle.archive.object_store import (
 from lifecycle.archive.s3_answers import S3Answers, base64, error_code, is_refusal, version_of
 from lifecycle.archive.s3_trial import S3Trial
 from lifecycle.archive.store_trial import try_store_out
-from lifecycle.errors import ObjectMissing, SettingsError, StoreError
+from lifecycle.errors import ObjectMissing, StoreError
 
 PART_BYTES = 64 << 20  # files above it go in parts of this size; S3's own minimum is 5 MiB
-
-# Three attempts of five seconds, and the pauses between them: a dead store is reported within twenty seconds.
-_PATIENCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"mode": "standard", "total_max_attempts": 3}}
-
-
-def connect(endpoint: str | None) -> Any:
-    """A boto3 client with bounded patience. Credentials and region come from boto3's own chain."""
-    config = Config(
-        s3={"addressing_style": "path" if endpoint else "auto"},
-        max_pool_connections=32,
-        # We send SHA-256 ourselves, and compare it ourselves: a reader must be shown damaged bytes to judge them.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        **_PATIENCE,
-    )
-    try:
-        session = boto3.Session()
-        region = session.region_name or ("us-east-1" if endpoint else None)
-        return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
-    except (BotoCoreError, ValueError) as error:
-        raise SettingsError(f"S3 client: expected a usable endpoint, profile and region, found: {error}") from error
 
 
 class S3Store:

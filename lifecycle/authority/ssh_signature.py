@@ -121,7 +121,7 @@ def find_ssh_keygen() -> str:
     """Where ssh-keygen is. Raises ToolMissing."""
     program = shutil.which("ssh-keygen")
     if program is None:
-        raise ToolMissing(f"signatures: {_INSTALL}, found none. Nothing was let through; a rerun is safe")
+        raise ToolMissing(f"signatures: {_INSTALL}, found none. Nothing was let through; install it first")
     return program
 
 

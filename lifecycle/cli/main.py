@@ -34,7 +34,7 @@ app = typer.Typer(
     help="Archive CRM calls that have outlived their retention schedule, prove the copy, delete them, keep the record. "
     "Settings are LIFECYCLE_… variables of the environment or of a file .env. "
     "Exit codes: 0 done; 1 done, and a person must look; 2 the input is wrong and nothing was done; "
-    "3 something outside failed and a rerun is safe.",
+    "3 something outside failed; the message says whether a rerun helps.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

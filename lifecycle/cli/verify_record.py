@@ -99,7 +99,11 @@ def _words(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"With it {files} {'file' if files == 1 else 'files'}: {', '.join(f['key'] for f in record['files'])}."
     yield f"Manifest: {record['manifest_key']}, sha256 {record['manifest_sha256']}."
     destroy_on = record["destroy_on"]
-    yield f"The copy is to be destroyed on {destroy_on}." if destroy_on else "The copy is kept for ever."
+    yield (
+        f"The copy may be destroyed from {destroy_on} on, with its batch."
+        if destroy_on
+        else "The copy is kept for ever."
+    )
 
 
 def _tell(found: AuditReport) -> None:

@@ -12,8 +12,8 @@ from lifecycle.crm.inspection import unfit_engines
 from lifecycle.crm.mapping.live_schema import read_schema, unmapped_references
 from lifecycle.crm.mapping.site_fit import fit_source
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.ownership import named_twice
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction
+from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.reading.facts import FactKinds, Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls

@@ -4,18 +4,21 @@ A purge row holds its records as JSON Lines: a line is a leaf, byte for byte. Ve
 calls by their ids, and is read here still.
 """
 
+import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.evidence.leaf import EpochKey, make_leaf, row_digest
+from lifecycle.evidence.canonical_columns import json_text, rows_as_json, values_as_json
+from lifecycle.evidence.leaf import EpochKey, commitment, many_leaves
 from lifecycle.evidence.manifest import ArchivedFile, Manifest
 from lifecycle.policy.canonical import sha256_hex
 
+_NO_COPIES: Mapping[str, Any] = {"files": []}
 FILES_NAMED = 100  # a leaf of 65,535 bytes holds some 250
 NO_REQUESTS: Mapping[str, Mapping[str, str]] = {}
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
@@ -98,29 +101,35 @@ def deletion_records(
         "object": {"key": archived.key, "version_id": archived.version_id, "sha256": archived.sha256},
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
-    each = _each(manifest.source, calls, regimes, epoch, files, requests)
-    return b"".join(make_leaf("purged", {**common, **own}) + b"\n" for own in each)
+    own = _own(manifest.source, calls, regimes, epoch, files, requests)
+    return b"".join(body + b"\n" for body in many_leaves("purged", common, own, calls.num_rows))
 
 
-def _each(
+def _own(
     source: str,
     calls: pa.Table,
     regimes: Mapping[str, tuple[str, ...]],
     epoch: EpochKey,
     files: Mapping[Any, Sequence[ArchivedFile]],
     requests: Mapping[str, Mapping[str, str]],
-) -> Iterator[dict[str, Any]]:
-    for row in calls.to_pylist():
-        call_id, position = call_id_text(row["_call_id"]), row["_row"]
-        named = {
-            "call": epoch.commitment(source, call_id),
-            "row": position,
-            "row_sha256": row_digest(row, epoch.salt(source, call_id)),
-        }
-        decided = {name.removeprefix("_"): _plain(row[name]) for name in DECIDING}
-        reasons = {"regimes": list(regimes.get(row["_rule_id"], ()))}
-        asked = {"request": dict(requests[call_id])} if call_id in requests else {}
-        yield {**named, **_copies(files.get(row["_call_id"], ())), **decided, **reasons, **asked}
+) -> dict[str, list[str | None]]:
+    """What each record has of its own, as JSON, a column at a time."""
+    keys = calls["_call_id"].to_pylist()
+    ids = [call_id_text(key) for key in keys]
+    salts = [epoch.salt(source, one) for one in ids]
+    rows = zip(salts, rows_as_json(calls), strict=True)
+    copies = [_copies(files.get(key, ())) if files else _NO_COPIES for key in keys]
+    reasons = {rule: json_text(list(regimes.get(rule, ()))) for rule in calls["_rule_id"].unique().to_pylist()}
+    return {
+        "call": [f'"{commitment(source, one, salt)}"' for one, salt in zip(ids, salts, strict=True)],
+        "row": list(values_as_json(calls["_row"])),
+        "row_sha256": [f'"{hashlib.sha256(salt + body).hexdigest()}"' for salt, body in rows],
+        **{name.removeprefix("_"): list(values_as_json(calls[name])) for name in DECIDING},
+        "regimes": [reasons[rule] for rule in calls["_rule_id"].to_pylist()],
+        "files": [json_text(each["files"]) if each["files"] else "[]" for each in copies],
+        "files_in_all": [json_text(each["files_in_all"]) if "files_in_all" in each else None for each in copies],
+        "request": [json_text(dict(requests[one])) if one in requests else None for one in ids],
+    }
 
 
 def _copies(files: Sequence[ArchivedFile]) -> dict[str, Any]:

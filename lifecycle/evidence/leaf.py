@@ -7,12 +7,12 @@ What a purge puts into its leaves is `deletion`'s.
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 
 from lifecycle.errors import FixityError, LedgerError
+from lifecycle.evidence.canonical_columns import plain_value, records_as_json
 from lifecycle.evidence.tiles import LONGEST_LEAF
 from lifecycle.policy.canonical import canonical_json
 
@@ -34,9 +34,25 @@ KINDS = {
 
 def make_leaf(kind: str, fields: Mapping[str, Any]) -> bytes:
     """One leaf. Fields nobody here knows are carried as they are. Raises LedgerError where it would be too long."""
+    _require_kind(kind)
+    return _fitting(kind, canonical_json({**fields, "v": VERSION, "kind": kind}))
+
+
+def many_leaves(
+    kind: str, common: Mapping[str, Any], own: Mapping[str, Sequence[str | None]], count: int
+) -> Iterator[bytes]:
+    """Many leaves of one kind: fields in common, and fields of their own as JSON texts; None: without the field."""
+    _require_kind(kind)
+    for body in records_as_json({**common, "v": VERSION, "kind": kind}, own, count):
+        yield _fitting(kind, body)
+
+
+def _require_kind(kind: str) -> None:
     if kind not in KINDS:
         raise LedgerError(f"expected a leaf of {', '.join(KINDS)}; found {kind!r}. Nothing was written")
-    body = canonical_json({**fields, "v": VERSION, "kind": kind})
+
+
+def _fitting(kind: str, body: bytes) -> bytes:
     if len(body) > LONGEST_LEAF:
         raise LedgerError(f"a leaf of kind {kind} has {len(body)} bytes, expected at most {LONGEST_LEAF}")
     return body
@@ -87,17 +103,9 @@ def row_digest(row: Mapping[str, Any], salt: bytes) -> str:
 
     Values JSON has no word for are written as text: days and times as ISO 8601, bytes as hex, other numbers as digits.
     """
-    plain = {name: _plain(value) for name, value in row.items() if not name.startswith("_")}
+    plain = {name: plain_value(value) for name, value in row.items() if not name.startswith("_")}
     return hashlib.sha256(salt + canonical_json(plain)).hexdigest()
 
 
 def _named(source: str, call_id: str) -> bytes:
     return f"{source}\n{call_id}".encode()
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)

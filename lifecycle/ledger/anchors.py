@@ -15,6 +15,7 @@ from lifecycle.ledger.log import PublishedCheckpoint
 
 ANCHORS = "anchors/"
 WITNESS = "witness"
+_ASKED_AGAIN = "Every night asks again; if it stays so, mend it"
 _GIT_SECONDS = 60
 
 
@@ -94,9 +95,9 @@ class GitAnchor:
             done = subprocess.run(command, capture_output=True, check=True, timeout=_GIT_SECONDS)
         except subprocess.CalledProcessError as error:
             said = (error.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
-            raise OutsideError(f"git {arguments[0]} in {self._folder}: {said}. A rerun is safe") from error
+            raise OutsideError(f"git {arguments[0]} in {self._folder}: {said}. {_ASKED_AGAIN}") from error
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise OutsideError(f"git {arguments[0]} in {self._folder}: {error}. A rerun is safe") from error
+            raise OutsideError(f"git {arguments[0]} in {self._folder}: {error}. {_ASKED_AGAIN}") from error
         return done.stdout.strip()
 
 
@@ -106,7 +107,7 @@ def _said(store: ObjectStore, stored: StoredObject) -> bytes:
 
 def unreachable_anchor(what: str, error: Exception) -> OutsideError:
     """A place that could not be asked."""
-    return OutsideError(f"{what}: could not be asked: {error}. A rerun is safe")
+    return OutsideError(f"{what}: could not be asked: {error}. {_ASKED_AGAIN}")
 
 
 def invalid_answer(what: str, found: str) -> LedgerError:

@@ -21,8 +21,15 @@ from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
 from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
-from lifecycle.night.batching import DestroyGroup, Tables, fill_batches, group_by_destroy_month, same, without_calls
 from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
+from lifecycle.night.destroy_batches import (
+    DestroyGroup,
+    Tables,
+    fill_batches,
+    group_by_destroy_month,
+    same,
+    without_calls,
+)
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import copy_recording_files
 

@@ -100,7 +100,8 @@ def release_commands(plan: Plan, waiting: Sequence[str]) -> list[str]:
 def manifests_of_cohort(lifecycle: Lifecycle, cohort: CohortPlan) -> dict[str, tuple[Manifest, bytes]]:
     """The committed batches of a cohort that were archived under this very plan, by manifest key."""
     keys = manifest_keys(lifecycle.store, cohort_prefix(cohort.plan.industry, cohort.cutoff))
-    found = {key: read_manifest(lifecycle.store, key) for key in keys}
+    of_night = [key for key in keys if f"/{cohort.plan.night}-" in key]  # a bad one of another night is not in the way
+    found = {key: read_manifest(lifecycle.store, key) for key in of_night}
     return {key: pair for key, pair in found.items() if pair[0].plan_sha256 == cohort.plan.sha256}
 
 

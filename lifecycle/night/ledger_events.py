@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from lifecycle.archive.batches import manifest_keys, read_manifest
 from lifecycle.archive.plans import planned_nights, read_cohort, read_plans
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import PolicyError
+from lifecycle.errors import ObjectMissing, PolicyError, ProofError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.night.event_leaves import queue_event_leaves
@@ -72,7 +72,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
     ]
     before = [day for name in lifecycle.policies.schedules.by_industry for day in planned_nights(store, name)]
     last = max((day for day in before if day < night), default=None)
-    outcome = _outcome(lifecycle, last) if last else Reconciliation()
+    outcome, unproved = _outcome(lifecycle, last) if last else (Reconciliation(), 0)
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
     fields = {
@@ -85,19 +85,28 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
         "recorded": outcome.recorded,
         "vanished": len(vanished),
         "vanished_calls": vanished[:_NAMED],
+        **({"unproved_batches": unproved} if unproved else {}),
         "epoch": epoch.id,
     }
     queue_event_leaves(lifecycle, "census", {night.isoformat(): fields})
 
 
-def _outcome(lifecycle: Lifecycle, night: date) -> Reconciliation:
-    """The batches of one night against the CRM and the record."""
-    result = Reconciliation()
+def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
+    """The batches of one night against the CRM and the record, and how many of them prove nothing.
+
+    A damaged one must not keep tonight's plan from being made; `lifecycle verify` names it.
+    """
+    result, unproved = Reconciliation(), 0
     for key in manifest_keys(lifecycle.store):
         if f"/{night}-" in key:  # a batch is named after its night
-            manifest: Manifest = read_manifest(lifecycle.store, key)[0]
-            reconcile_batch(lifecycle, manifest, tables_to_reconcile(lifecycle.store, manifest), result)
-    return result
+            try:
+                manifest: Manifest = read_manifest(lifecycle.store, key)[0]
+                tables = tables_to_reconcile(lifecycle.store, manifest)
+            except (ProofError, ObjectMissing):
+                unproved += 1
+                continue
+            reconcile_batch(lifecycle, manifest, tables, result)
+    return result, unproved
 
 
 def _left(lifecycle: Lifecycle, plan: Plan, night: date) -> int:

@@ -16,7 +16,7 @@ from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
 from lifecycle.errors import PolicyError
-from lifecycle.night.batching import same
+from lifecycle.night.destroy_batches import same
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import Disposition, bounded_components, dispose_with_bounds

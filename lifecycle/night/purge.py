@@ -15,8 +15,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.crm.ownership import calls_together
 from lifecycle.crm.purging.purge_transaction import Group, KeptCalls, PurgeTransaction, SlicePurged
+from lifecycle.crm.purging.row_ownership import calls_together
 from lifecycle.crm.reading.file_columns import files_named_by_rows
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls

@@ -17,7 +17,8 @@ from urllib3 import HTTPResponse
 
 from lifecycle.archive.object_store import StoredObject
 from lifecycle.archive.open_store import open_store
-from lifecycle.archive.s3_store import S3Store, connect
+from lifecycle.archive.s3_client import connect
+from lifecycle.archive.s3_store import S3Store
 from lifecycle.errors import FixityError, ObjectExists, ObjectMissing, StoreError
 
 PART = 5 << 20
@@ -258,7 +259,8 @@ def test_a_file_that_changes_while_it_is_sent_is_not_stored(store, large, server
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lifecycle.archive.s3 import S3Store, connect
+from lifecycle.archive.s3_client import connect
+from lifecycle.archive.s3_store import S3Store
 client = connect(sys.argv[1])
 send = client.upload_part
 def killed(**request):

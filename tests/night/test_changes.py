@@ -442,17 +442,17 @@ def test_a_row_written_between_the_locked_read_and_the_delete_is_refused_or_keep
     crowd(world, ["a", "b"])
     archive(world)
     start = world.dump()
-    engine, read, written = impatient(world), Rows.read, []
+    engine, lock, written = impatient(world), Rows.lock, []
 
-    def read_then_write(self, connection, keys, lock=False):
-        tables = read(self, connection, keys, lock)
-        if lock and not written:
+    def lock_then_write(self, connection, keys, skip=False):
+        tables = lock(self, connection, keys, skip)
+        if not written:
             written.append(False)
             with suppress(sa.exc.OperationalError), engine.begin() as other:
                 written[0] = bool(other.execute(sa.text(INSERTS[what])).rowcount)
         return tables
 
-    monkeypatch.setattr(Rows, "read", read_then_write)
+    monkeypatch.setattr(Rows, "lock", lock_then_write)
     night = purge(world)
     monkeypatch.undo()
     assert len(written) == 1

@@ -6,10 +6,11 @@ from pathlib import Path
 import botocore.retries.standard
 import pytest
 
+from lifecycle.archive.folder_store import FolderStore
 from lifecycle.archive.open_store import open_store
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.sample import demo_schema
-from lifecycle.errors import FixityError, SettingsError, StoreError
+from lifecycle.errors import FixityError, ObjectRefused, SettingsError, StoreError
 from lifecycle.inquiry.check import check_everything
 from lifecycle.night.recording_files import remove_recording_files
 from tests.builders import BANK_DAY, World, account_for, archive, committed, purge, run_night
@@ -255,3 +256,35 @@ def test_a_removal_that_fails_either_way_is_finished_by_a_rerun(
         audit_archive_and_ledger(world.lifecycle()).sound,
         audit_archive_and_ledger(world.lifecycle()).files_waiting,
     ) == (True, 0)
+
+
+def test_a_file_that_cannot_be_read_keeps_its_call_alone(sqlite_world):
+    world = recordings(sqlite_world, "good", "linked", "folder")
+    (world.files / "r/linked.wav").unlink()
+    (world.files / "r/linked.wav").symlink_to(world.files / "r/good.wav")
+    (world.files / "r/folder.wav").unlink()
+    (world.files / "r/folder.wav").mkdir()
+    night = run_night(world.lifecycle())
+    why = "recording: files: a file cannot be archived: {}"
+    assert night.set_aside == {
+        "linked": why.format("it cannot be read: its path leads through a symbolic link"),
+        "folder": why.format("it is not there"),
+    }
+    assert sum(purged.files for purged in night.purged.values()) == 1
+
+
+def test_a_file_that_cannot_be_removed_is_named_and_the_others_are_removed(sqlite_world, monkeypatch):
+    world = recordings(sqlite_world, "a", "b")
+    remove = FolderStore.delete
+
+    def refusing(self, key, version_id):
+        if key == "r/a.wav":
+            raise ObjectRefused(f"could not delete {key}") from PermissionError(13, "Permission denied")
+        remove(self, key, version_id)
+
+    monkeypatch.setattr(FolderStore, "delete", refusing)
+    night = run_night(world.lifecycle())
+    left = [reason for purged in night.purged.values() for reason in purged.files_left.values()]
+    assert (left, set(world.on_disk())) == (["it cannot be removed: Permission denied"], {"r/a.wav"})
+    monkeypatch.undo()
+    assert (remove_recording_files(world.lifecycle()).left, world.on_disk()) == ({}, {})

@@ -13,19 +13,19 @@ import resource, sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from lifecycle.settings import Settings
-from lifecycle.steps import archive, batching
-from lifecycle.steps.cohort import going_cohorts, open_cohort
-from lifecycle.steps.context import Lifecycle, Run
-from lifecycle.steps.plan import plan_night
+from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.night import archive, destroy_batches
+from lifecycle.night.cohort import open_cohort, runnable_cohorts
+from lifecycle.night.plan import plan_night
 
 folder = Path(sys.argv[1])
-batching.BATCH_CALLS = 1000
+destroy_batches.BATCH_CALLS = 1000
 given = {"crm_url": f"sqlite:///{folder / 'crm.db'}", "store": (folder / "store").as_uri()}
 given["policies"] = folder / "policies"
 lifecycle = Lifecycle(Settings(**given), lambda: datetime(2026, 11, 21, tzinfo=UTC))
 _, plans = plan_night(lifecycle, date(2026, 11, 20), Run("r", "t"))
 done = 0
-for industry, cutoff in going_cohorts(lifecycle, plans):
+for industry, cutoff in runnable_cohorts(lifecycle, plans):
     done += archive.archive_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), Run("r", "t")).calls
 print(done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
@@ -33,13 +33,13 @@ print(done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 FILL = """
 import sys
 import sqlalchemy as sa
-from lifecycle.crm import demo
-from lifecycle.crm.control import Control
+from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.database import open_database
+from lifecycle.crm.sample import demo_schema
 url, count = sys.argv[1], int(sys.argv[2])
 engine = sa.create_engine(url)
-demo.create_schema(engine)
-Control(open_database(url)).create()
+demo_schema.create_schema(engine)
+ControlTables(open_database(url)).create()
 with engine.begin() as connection:
     connection.exec_driver_sql("INSERT INTO accounts (id, name, status) VALUES (1, 'n', 'active')")
     connection.exec_driver_sql("INSERT INTO account_industries VALUES (1, 'Banking')")

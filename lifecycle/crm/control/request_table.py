@@ -97,7 +97,10 @@ class RequestTable:
             try:
                 self._insert(new, restriction, keys)
             except IntegrityError as error:
-                raise DatabaseError("the CRM database refused the request or its mark. A rerun is safe") from error
+                raise DatabaseError(
+                    "the CRM database refused the request or its mark, twice. Nothing was put on file. Mend what "
+                    "refuses it (a rule on the column that marks restricted calls?) first; a rerun alone will not help"
+                ) from error
 
     def _insert(self, new: Sequence[ErasureRequest], restriction: "Restriction", keys: Sequence[Any]) -> None:
         with self._database.writing() as connection:

@@ -166,8 +166,7 @@ def _component_misfits(
 
 
 def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> Iterator[str]:
-    child = part.chain[-1]
-    parent = part.chain[-2].table if len(part.chain) > 1 else source.call.table
+    child, parent = part.chain[-1], _parent_table(source, part)
     wanted = [(part.table, column) for column in (*child.match, *child.where.columns, *child.detach)]
     wanted += [(parent, column) for column in child.match.values()]
     wanted += [(namer.table, namer.column) for namer in child.unless_named_by]
@@ -175,6 +174,10 @@ def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]
     yield from (f"table {table} has no column {column}" for table, column in unknown)
     if not unknown:
         yield from _unlike(part.table, child, tables[part.table], parent, tables[parent])
+
+
+def _parent_table(source: Source, part: Part) -> str:
+    return part.chain[-2].table if len(part.chain) > 1 else source.call.table
 
 
 def _unlike(name: str, child: Child, own: MappedTable, above: str, parent: MappedTable) -> Iterator[str]:
@@ -224,6 +227,9 @@ def unmapped_references(database: Database, source: Source, component: str | Non
         deleted = {place for place, part in parts if not part.detach and part.columns is None}
         children = [(place, part.chain[-1]) for place, part in parts if part.chain]
         some = {(place, column) for place, child in children for column in child.match}
+        # a link to a row that hangs on it, such as a message's: where the key does nothing, it refuses what it names
+        above = [(split_name(_parent_table(source, part)), part.chain[-1]) for _, part in parts if part.chain]
+        some |= {((schema or home, table), up) for (schema, table), child in above for up in child.match.values()}
         whole = {(place, column) for place, child in children if not child.where for column in child.match}
         namers = [namer for _, child in children for namer in child.unless_named_by]
         asked = {((schema or home, table), n.column) for n in namers for schema, table in [split_name(n.table)]}

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.database import LOCK_SECONDS, Database
 from lifecycle.crm.mapping.source import Part
-from lifecycle.crm.ownership import named_twice, ownership, without_rows
+from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows, UnreadableCalls
 from lifecycle.crm.refusals import names_a_reference, words

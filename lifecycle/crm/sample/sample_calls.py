@@ -1,7 +1,7 @@
 """A made-up CRM of realistic calls, the same for the same day: what `lifecycle demo` runs a night on.
 
-It looks as if the nightly had run well until a few days ago, with the dirt that real CRMs have. Nobody in it exists:
-names say so, and every number is from a range that regulators keep free for films and books.
+It looks as if the nightly had run well until a few days ago, with the dirt of real CRMs. Which industries it has,
+and who is in it, is `sample_industries`'s to say.
 """
 
 import hashlib
@@ -17,35 +17,19 @@ from typing import Any
 from sqlalchemy import Engine, Table, select
 
 from lifecycle.crm.sample import demo_schema
+from lifecycle.crm.sample.sample_industries import (
+    FIRST_NAMES,
+    LAST_NAMES,
+    SAMPLE_INDUSTRIES,
+    SampleIndustry,
+    fictional_phone,
+)
 from lifecycle.errors import InputError
 
 Files = dict[str, bytes]
 
 _SEED = 20261120
 _BACKLOG_DAYS = 5
-_FIRST_NAMES = ("Exampla", "Testo", "Samplina", "Fictor", "Placida", "Dummio", "Mocka", "Specimen")
-_LAST_NAMES = ("Nobody", "Madeup", "Placeholder", "Von Beispiel", "McFixture", "O'Sample", "Müsterfrau", "山田テスト")
-# Ofcom's drama numbers, the Bundesnetzagentur's for scripts, and North America's 555-01xx.
-_FICTION = (
-    ("+44 20 7946 0{:03d}", 1000),
-    ("+44 7700 900{:03d}", 1000),
-    ("+49 30 23125 {:03d}", 1000),
-    ("+1 202 555 01{:02d}", 100),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SampleIndustry:
-    """An industry of the sample: its share of the calls, how a CRM writes it, the years its calls stay, their classes.
-
-    `due` is the share of its calls that tonight lets go, below any brake worth having.
-    """
-
-    share: float
-    spellings: tuple[str | None, ...]
-    years: int
-    classes: tuple[str, ...]
-    due: float = 0.015
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +39,6 @@ class SampleCall:
     id: str
     standing: str
     row: dict[str, Any]
-
-
-_EVERYWHERE = ("service", "complaint", "marketing")
-SAMPLE_INDUSTRIES = (
-    SampleIndustry(0.30, ("Banking", "Banking", "BANKING", "Banking "), 5, ("order", "advice", *_EVERYWHERE)),
-    SampleIndustry(
-        0.20, ("Hospital & Health Care", "hospital & health care"), 10, ("treatment", "billing", *_EVERYWHERE)
-    ),
-    SampleIndustry(0.20, ("Insurance", "Insurance", "insurance "), 6, ("claim", "advice", *_EVERYWHERE)),
-    SampleIndustry(0.15, ("Telecommunications", " Telecommunications"), 1, ("billing", *_EVERYWHERE)),
-    SampleIndustry(0.10, ("Retail", "Retail", "RETAIL "), 1, ("order", *_EVERYWHERE)),
-    SampleIndustry(0.05, ("Bankng", None, ""), 12, _EVERYWHERE, due=0),
-)
-
-
-def fictional_phone(number: int) -> str:
-    """The same number for the same `number` (0 or more), always from a range reserved for fiction."""
-    shape, size = _FICTION[number % len(_FICTION)]
-    return shape.format(number // len(_FICTION) % size)
 
 
 def populate_sample(engine: Engine, as_of: date, calls: int = 2000, recordings: Path | None = None) -> None:
@@ -142,7 +107,7 @@ def _account(
 
 
 def _contact(rng: Random, rows: demo_schema.Rows, account: int) -> dict[str, Any]:
-    first, last = rng.choice(_FIRST_NAMES), rng.choice(_LAST_NAMES)
+    first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
     phone, email = fictional_phone(rng.randrange(4000)), f"person{len(rows[demo_schema.contacts]) + 1}@example.com"
     return _add(
         rows, demo_schema.contacts, account_id=account, first_name=first, last_name=last, phone=phone, email=email

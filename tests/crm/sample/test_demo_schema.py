@@ -12,7 +12,8 @@ import yaml
 
 from lifecycle.crm.sample import demo_schema
 from lifecycle.crm.sample.bank_calls import import_calls
-from lifecycle.crm.sample.sample_calls import SAMPLE_INDUSTRIES, fictional_phone, populate_sample
+from lifecycle.crm.sample.sample_calls import populate_sample
+from lifecycle.crm.sample.sample_industries import SAMPLE_INDUSTRIES, fictional_phone
 from lifecycle.errors import InputError
 
 AS_OF = date(2026, 11, 20)

@@ -90,7 +90,7 @@ def _open_tables(whole: Rows, mine: Rows) -> Iterator[tuple[str, list[Part]]]:
     for table in taken:
         ways = [part for part in whole.parts if part.table == table and not part.detach]
         if whole.row_key(ways[0]) and (len(ways) > 1 or not whole.one_call_only(ways[0])):
-            yield table, ways  # rows without a key belong to one call each: `schema` sees to it
+            yield table, ways  # rows without a key belong to one call each: `live_schema` sees to it
 
 
 def _owners(
