@@ -46,7 +46,7 @@ schemas: .venv/runtime.stamp  ## write policies/schemas anew from the models
 	$(BIN)/python -m lifecycle.policy.documents.json_schemas
 
 bench: .venv/dev.stamp  ## run the performance comparisons
-	@for file in bench/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@for file in bench/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python -m "bench.$$(basename "$$file" .py)" || exit 1; done
 
 lock: .venv/python.stamp  ## compile requirements.txt and requirements-dev.txt anew from pyproject.toml
 	$(PYTHON) -m venv --clear .venv/lock

@@ -12,6 +12,7 @@ from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import PurgeRow
 
+_FAST = 1  # zlib: records are a tenth of their size at any level, and 1 takes a third of the time
 _LARGEST_ENTRIES = 2**24 - 1  # of a MySQL MEDIUMBLOB
 _PURGES = (
     sa.Column("id", sa.String(160), primary_key=True),
@@ -76,7 +77,7 @@ class ControlTables:
         """Write a purge row into the transaction that deletes the calls."""
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
-        connection.execute(self.table.insert().values(entries=zlib.compress(row.entries), **kept))
+        connection.execute(self.table.insert().values(entries=zlib.compress(row.entries, _FAST), **kept))
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
         """The committed slices of a batch."""

@@ -1,0 +1,185 @@
+"""A night's purge against the limit: copy the rows out and one DELETE a table. Each figure a ratio of medians.
+
+Usage: night.py [postgresql|mariadb|sqlite …] [--calls N] [--due N] [--days N] [--runs N] [--profile]
+"""
+
+import argparse
+import cProfile
+import os
+import pstats
+import resource
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bench.support.crms import TABLES, Template
+from bench.support.statements import Statements
+from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
+from lifecycle.night.archive import archive_cohort
+from lifecycle.night.cohort import open_cohort, runnable_cohorts
+from lifecycle.night.plan import plan_night
+from lifecycle.night.purge import purge_cohort
+from lifecycle.night.seal import seal_ledger
+from lifecycle.settings import Settings
+
+NIGHT, CLOCK, RUN = date(2026, 11, 20), datetime(2026, 11, 21, 2, 0, tzinfo=UTC), Run("run-1", "bench")
+BANK = """industry: bank
+matches: [Banking]
+owner: records@example.com
+timezone: Europe/Berlin
+max_share: 100%
+rules:
+  - {id: BANK, title: t, purge_after: P5Y, destroy_after: P7Y, trigger: ended_at, keep_while: [open_deal, open_task]}
+"""
+OF_DUE = "SELECT id FROM calls WHERE ended_at < '2022-01-01'"
+ROWS_OF = {
+    "calls": "id IN (SELECT id FROM due)",
+    "call_contacts": "call_id IN (SELECT id FROM due)",
+    "notes": "parent_type = 'Calls' AND parent_id IN (SELECT id FROM due)",
+    "note_files": "note_id IN (SELECT id FROM notes WHERE parent_type = 'Calls' AND parent_id IN (SELECT id FROM due))",
+}
+Seconds = dict[str, float]
+
+
+def ours(url: str, store: Path) -> Seconds:
+    """A night of the product, step by step, in this process."""
+    policies = store / "policies"
+    (policies / "holds").mkdir(parents=True)
+    (policies / "bank.yaml").write_text(BANK)
+    key = store / "lifecycle.key"
+    given = {"crm_url": url, "store": (store / "store").as_uri(), "policies": policies, "signing_key": key}
+    lifecycle = Lifecycle(Settings(**given), lambda: CLOCK)  # type: ignore[arg-type]
+    lifecycle.crm.control.create()
+    write_secret(key, new_signing_key(), "")
+    FileKeys(key).make_epoch(CLOCK.year)
+    taken: Seconds = defaultdict(float)
+
+    def timed(step: str, work):  # type: ignore[no-untyped-def]
+        started = time.perf_counter()
+        found = work()
+        taken[step] += time.perf_counter() - started
+        return found
+
+    lifecycle = Lifecycle(Settings(**given), lambda: CLOCK)  # type: ignore[arg-type]
+    timed("open", lambda: lifecycle.crm)
+    _, plans = timed("plan", lambda: plan_night(lifecycle, NIGHT, RUN))
+    cohorts = runnable_cohorts(lifecycle, plans)
+    for industry, cutoff in cohorts:
+        timed("archive", lambda: archive_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), RUN))  # noqa: B023
+    for industry, cutoff in cohorts:
+        done = timed("purge", lambda: purge_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), RUN))  # noqa: B023
+        taken["calls"] += done.calls
+        assert not done.set_aside, dict(list(done.set_aside.items())[:3])
+    timed("seal", lambda: seal_ledger(lifecycle))
+    taken["all"] = sum(taken[step] for step in ("open", "plan", "archive", "purge", "seal"))
+    lifecycle.crm.database.engine.dispose()
+    return dict(taken)
+
+
+def limit(url: str, folder: Path) -> Seconds:
+    """Copy the due rows out to synced files, and one DELETE a table, in one transaction."""
+    started = time.perf_counter()
+    dialect = sa.make_url(url).get_backend_name()
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        if dialect == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE due (id varchar(36) PRIMARY KEY)")
+        connection.exec_driver_sql(f"INSERT INTO due {OF_DUE}")
+        if dialect == "postgresql":
+            connection.exec_driver_sql("ANALYZE due")
+        for table in TABLES:
+            _copy_out(connection, dialect, table, folder / table)
+        for table in reversed(TABLES):
+            connection.exec_driver_sql(_delete(dialect, table))
+    engine.dispose()
+    return {"all": time.perf_counter() - started}
+
+
+def _copy_out(connection: sa.Connection, dialect: str, table: str, path: Path) -> None:
+    query = f"SELECT * FROM {table} WHERE {ROWS_OF[table]}"
+    with path.open("wb") as file:
+        if dialect == "postgresql":
+            cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+            with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:
+                for block in copy:
+                    file.write(block)
+        else:
+            for row in connection.exec_driver_sql(query).cursor.fetchall():  # type: ignore[union-attr]
+                file.write(repr(row).encode() + b"\n")
+        os.fsync(file.fileno())
+
+
+def _delete(dialect: str, table: str) -> str:
+    if dialect == "postgresql" or dialect == "sqlite":
+        return f"DELETE FROM {table} WHERE {ROWS_OF[table]}"
+    joined = {
+        "calls": "due d STRAIGHT_JOIN calls t ON t.id = d.id",
+        "call_contacts": "due d STRAIGHT_JOIN call_contacts t ON t.call_id = d.id",
+        "notes": "due d STRAIGHT_JOIN notes t ON t.parent_id = d.id AND t.parent_type = 'Calls'",
+        "note_files": "due d STRAIGHT_JOIN notes n ON n.parent_id = d.id AND n.parent_type = 'Calls' "
+        "STRAIGHT_JOIN note_files t ON t.note_id = n.id",
+    }
+    return f"DELETE t FROM {joined[table]}"
+
+
+def compare(database: str, asked: argparse.Namespace) -> None:
+    """Interleaved runs on copies of one CRM; prints medians and their ratio."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        template = Template(database, folder, asked.calls, asked.due, asked.days)
+        try:
+            found: dict[str, list[Seconds]] = {"limit": [], "ours": []}
+            for run in range(asked.runs):
+                for what, work in (("limit", limit), ("ours", ours)):
+                    url, here = template.copy(), folder / f"{what}-{run}"
+                    here.mkdir()
+                    statements = Statements() if asked.statements and what == "ours" else None
+                    profiler = cProfile.Profile() if asked.profile and what == "ours" else None
+                    if profiler:
+                        profiler.enable()
+                    found[what].append(work(url, here))
+                    if profiler:
+                        profiler.disable()
+                        pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
+                    if statements:
+                        statements.show()
+                    template.drop(url)
+        finally:
+            template.close()
+    middle = {
+        what: {step: statistics.median(run[step] for run in runs) for step in runs[0]} for what, runs in found.items()
+    }
+    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in middle["ours"].items())
+    print(f"{database}, {asked.due:,} due of {asked.calls:,} on {asked.days} days, {asked.runs} runs each")
+    print(f"  limit {middle['limit']['all']:.2f} s; ours: {steps}")
+    print(
+        f"  ratio limit / ours {middle['limit']['all'] / middle['ours']['all']:.3f}; purge alone "
+        f"{middle['limit']['all'] / middle['ours']['purge']:.3f}; "
+        f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB; load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def main() -> None:
+    """Compare on each database asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("databases", nargs="*", default=["postgresql", "mariadb", "sqlite"])
+    parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--due", type=int, default=20_000)
+    parser.add_argument("--days", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--statements", action="store_true")
+    asked = parser.parse_args()
+    for database in asked.databases:
+        compare(database, asked)
+
+
+if __name__ == "__main__":
+    main()
