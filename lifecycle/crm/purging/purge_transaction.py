@@ -219,7 +219,7 @@ class PurgeTransaction:
     def _remove_of_parents(
         self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], wanted: int
     ) -> int:
-        conditions, table = self._rows.of_parents(part, self._above(part, mine)), self._rows.mapped(part)
+        conditions, table = self._rows.statements.of_parents(part, self._above(part, mine)), self._rows.mapped(part)
         done = sum(connection.execute(table.delete().where(each)).rowcount for each in conditions)
         if done != wanted:
             raise _InterferingWrite(f"{part.table}: expected to delete {wanted} rows, the database deleted {done}")
@@ -229,7 +229,7 @@ class PurgeTransaction:
         return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
 
     def _execute(self, connection: sa.Connection, part: Part, statement: sa.Update | sa.Delete, rows: pa.Table) -> int:
-        conditions = self._rows.named_rows(self._rows.mapped(part), part, rows)
+        conditions = self._rows.statements.named_rows(self._rows.mapped(part), part, rows)
         done = sum(connection.execute(statement.where(wanted)).rowcount for wanted in conditions)
         if done != rows.num_rows:
             raise _InterferingWrite(

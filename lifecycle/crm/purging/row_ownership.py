@@ -89,7 +89,7 @@ def _open_tables(whole: Rows, mine: Rows) -> Iterator[tuple[str, list[Part]]]:
     taken = dict.fromkeys(part.table for part in mine.parts if part.chain and not part.detach)
     for table in taken:
         ways = [part for part in whole.parts if part.table == table and not part.detach]
-        if whole.row_key(ways[0]) and (len(ways) > 1 or not whole.one_call_only(ways[0])):
+        if whole.row_key(ways[0]) and (len(ways) > 1 or not whole.statements.one_call_only(ways[0])):
             yield table, ways  # rows without a key belong to one call each: `live_schema` sees to it
 
 
@@ -102,8 +102,9 @@ def _owners(
     rows = pa.concat_tables(locked[part.name].select(list(names)) for part in parts)
     rows = rows.group_by(list(names)).aggregate([]).select(list(names))
     found = defaultdict[RowKey, set[Any]](set)
-    for call, row in (pair for way in ways for pair in whole.owners(connection, way, rows)):
-        found[row].add(call)
+    for statement in (each for way in ways for each in whole.statements.owners(way, rows)):
+        for call, *row in connection.execute(statement):
+            found[tuple(row)].add(call)
     return found
 
 

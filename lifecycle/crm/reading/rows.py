@@ -11,16 +11,16 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from lifecycle.crm.database import column_in, plain_bind
+from lifecycle.crm.database import plain_bind
 from lifecycle.crm.mapping.columns import Column, UnreadableValue, large_type
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import Child, Part, Source
+from lifecycle.crm.reading.part_statements import PartStatements, can_skip_locked
 from lifecycle.crm.refusals import Refusal, kind_of_refusal
 from lifecycle.evidence.comparison import CALL_ID
 
 KEYS_A_STATEMENT = 1000
-ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
 LARGE_BYTES = 2**30  # of a column: beyond it a large type, for 32 bits count 2 GiB
 _LITTLE = 4 * 2**20  # of a fetch: below it the next one takes twice as many rows, above it half as many
 
@@ -43,7 +43,8 @@ class Rows:
         self, source: Source, tables: Mapping[str, MappedTable], dialect: str, component: str | None = None
     ) -> None:
         self.parts = source.parts(component)
-        self._call_table, self._call_key, self._calls_are = source.call.table, source.call.key, source.call.where
+        self.statements = PartStatements(source, tables, dialect)
+        self._call_table, self._call_key = source.call.table, source.call.key
         self._tables, self._dialect = tables, dialect
         owned = (part for part in self.parts if part.chain and part.chain[-1].unless_named_by)
         self._namers = {p.table: {namer.table for namer in p.chain[-1].unless_named_by} for p in owned}
@@ -51,7 +52,7 @@ class Rows:
     @property
     def key(self) -> Column:
         """The column that names a call."""
-        return self._tables[self._call_table].columns[self._call_key]
+        return self.statements.key
 
     def read(self, connection: sa.Connection, keys: Sequence[Any], most: int | None = None) -> dict[str, pa.Table]:
         """All rows of the named calls, by part.
@@ -78,11 +79,9 @@ class Rows:
 
     def spelled(self, connection: sa.Connection, keys: Sequence[Any]) -> dict[Any, Any]:
         """Keys that the database finds under another spelling (`AbC` where one asks for `abc`), with that spelling."""
-        calls = self._tables[self._call_table].table
-        column, found = self.key.expression(calls), dict[Any, Any]()
+        calls, found = self._tables[self._call_table].table, dict[Any, Any]()
         for key in keys:
-            named = calls.c[self._call_key] == plain_bind(key)
-            live = connection.scalar(sa.select(column).where(named, *self._calls_are.expressions(calls)))
+            live = connection.scalar(self.statements.every_call().where(calls.c[self._call_key] == plain_bind(key)))
             if live is not None and live != key:
                 found[key] = live
         return found
@@ -91,7 +90,7 @@ class Rows:
         """Which of the named calls the CRM still has; of a component: which still have any of it."""
         whole = self.parts[0].columns is None
         parts = self.parts[:1] if whole else [part for part in self.parts if not part.detach]
-        wanted = (self._presence(part, some) for part in parts for some in _chunks(keys))
+        wanted = (self.statements.presence(part, some) for part in parts for some in _chunks(keys))
         return list(dict.fromkeys(key for statement in wanted for key in connection.scalars(statement)))
 
     def having(self, tables: Mapping[str, pa.Table]) -> set[Any]:
@@ -105,9 +104,7 @@ class Rows:
 
     def every_key(self, connection: sa.Connection) -> Iterator[Any]:
         """The keys of all calls the CRM has, streamed."""
-        table = self._tables[self._call_table].table
-        statement = sa.select(self.key.expression(table)).where(*self._calls_are.expressions(table))
-        yield from connection.execution_options(yield_per=KEYS_A_STATEMENT).scalars(statement)
+        yield from connection.execution_options(yield_per=KEYS_A_STATEMENT).scalars(self.statements.every_call())
 
     def row_key(self, part: Part) -> tuple[str, ...]:
         """The columns that name a row of a part."""
@@ -134,36 +131,15 @@ class Rows:
         return ordered
 
     def named_still(self, connection: sa.Connection, part: Part, rows: pa.Table) -> set[RowKey]:
-        """Of rows that others may own too the keys of those that some row still names."""
-        table, found = self.mapped(part), set[RowKey]()
-        for namer in part.chain[-1].unless_named_by if part.chain else ():
-            other, (own,) = self._tables[namer.table].table.alias("n"), part.chain[-1].match
-            joined = table.join(other, other.c[namer.column] == table.c[own])
-            statement = sa.select(*(column.expression(table) for column in self._key_columns(part))).select_from(joined)
-            if self._dialect == "mysql":  # and nobody adds one before the end
-                statement = statement.with_for_update(read=True)
-            for wanted in self.named_rows(table, part, rows):
-                found |= {tuple(row) for row in connection.execute(statement.where(wanted))}
-        return found
-
-    def of_parents(self, part: Part, above: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
-        """Conditions that hold for all rows of a part that belong to these rows above them, some of those each."""
-        child, table = part.chain[-1], self.mapped(part)
-        own, other = list(child.match), list(child.match.values())
-        distinct = above.select(other).group_by(other).aggregate([]).select(other).rename_columns(own)
-        for name in own:
-            distinct = distinct.filter(distinct[name].is_valid())
-        for start in range(0, distinct.num_rows, ROWS_A_STATEMENT):
-            some = distinct.slice(start, ROWS_A_STATEMENT)
-            alike = _row_is_among(self._dialect, table, tuple(own), some)
-            yield sa.and_(alike, *child.where.expressions(table))
+        """Of rows that others may own too the keys of those that some row names at this moment."""
+        return {tuple(row) for each in self.statements.named_still(part, rows) for row in connection.execute(each)}
 
     def count_of_parents(self, connection: sa.Connection, part: Part, above: pa.Table, which: Condition) -> int:
         """How many rows of a part belong to these rows above them at this moment, of those that are meant."""
-        table, count = self.mapped(part), sa.select(sa.func.count())
-        each = (count.select_from(table).where(one, *which.expressions(table)) for one in self.of_parents(part, above))
-        lock = self._dialect == "mysql"
-        return sum(connection.scalar(one.with_for_update() if lock else one) or 0 for one in each)
+        table = self.mapped(part)
+        count = sa.select(sa.func.count()).select_from(table).where(*which.expressions(table))
+        count = count.with_for_update() if self._dialect == "mysql" else count
+        return sum(connection.scalar(count.where(each)) or 0 for each in self.statements.of_parents(part, above))
 
     def part_above(self, part: Part) -> str | None:
         """The name of the part whose rows those of a part belong to; None: it is not among these rows."""
@@ -178,46 +154,10 @@ class Rows:
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], known: Collection[RowKey]
     ) -> RowKey | None:
         """The key of some row of a part that belongs to the named calls at this moment and is not known."""
-        wanted = self._statement(part, keys, self._key_columns(part))
+        wanted = self.statements.rows_of(part, keys, self.statements.key_columns(part))
         wanted = wanted.with_for_update() if self._dialect == "mysql" else wanted
         rows = connection.execute(wanted if known else wanted.limit(1))
         return next((row for row in (tuple(found[1:]) for found in rows) if row not in known), None)
-
-    def owners(self, connection: sa.Connection, part: Part, rows: pa.Table) -> Iterator[tuple[Any, RowKey]]:
-        """Every call that the rows of a part (given by their keys) belong to by the way of this part."""
-        calls, below, joined = self._joined(part)
-        chosen = [column.expression(below) for column in self._key_columns(part)]
-        statement = sa.select(self.key.expression(calls), *chosen).select_from(joined)
-        for wanted in self.named_rows(below, part, rows):
-            yield from ((call, tuple(key)) for call, *key in connection.execute(statement.where(wanted)))
-
-    def named_rows(self, table: sa.FromClause, part: Part, rows: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
-        """Conditions that hold for the rows with these keys, some rows each."""
-        for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
-            yield _row_is_among(self._dialect, table, self.row_key(part), rows.slice(start, ROWS_A_STATEMENT))
-
-    def one_call_only(self, part: Part) -> bool:
-        """Whether the schema itself says that a row belongs to one call at most by this way: each step of it matches
-        a unique key of the row above, and columns of one type, which no conversion can make alike."""
-        above, alone = self._tables[self._call_table], True
-        for child in part.chain:
-            table = self._tables[child.table]
-            alike = all(table.columns[own].type == above.columns[up].type for own, up in child.match.items())
-            named = any(key <= set(child.match.values()) for key in above.unique)
-            alone, above = alone and alike and named and child.cast is None, table
-        return alone
-
-    def _key_columns(self, part: Part) -> list[Column]:
-        table = self._tables[part.table]
-        return [table.columns[name] for name in table.key]
-
-    def _columns(self, part: Part) -> list[Column]:
-        """Of a row that stays, only what names it and what is cleared; of a row that goes, everything."""
-        table = self._tables[part.table]
-        stays = part.detach or part.columns is not None
-        found_by = part.chain[-1].match if part.chain else (self._call_key,)
-        wanted = {*table.key, *found_by, *part.cleared, *part.beside} if stays else table.columns.keys()
-        return [column for name, column in table.columns.items() if name in wanted]
 
     def cleared(self) -> dict[str, tuple[str, ...]]:
         """By part, the columns that the purge of another call sets to NULL. None of them is of a component."""
@@ -229,7 +169,7 @@ class Rows:
     def _read_part(
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], most: int | None = None, lock: Lock = "none"
     ) -> pa.Table:
-        columns, size = [Column(CALL_ID, self.key.type), *self._columns(part)], 0
+        columns, size = [Column(CALL_ID, self.key.type), *self.statements.columns(part)], 0
         read = [pa.schema([(column.name, column.type) for column in columns]).empty_table()]
         for some in _chunks(keys):
             with closing(self._fetched(connection, part, some, lock, columns)) as fetched:
@@ -245,9 +185,9 @@ class Rows:
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], lock: Lock, columns: list[Column]
     ) -> Generator[pa.Table]:
         """Rows as they come from the database: few where they are large."""
-        statement, number = self._statement(part, keys), 8
+        statement, number = self.statements.rows_of(part, keys), 8
         options = {"stream_results": True, "max_row_buffer": KEYS_A_STATEMENT} if lock == "none" else {}
-        statement = statement if lock == "none" else self._locking(part, statement, lock == "skip")
+        statement = statement if lock == "none" else self.statements.locking(part, statement, lock == "skip")
         try:
             with closing(connection.execute(statement, execution_options=options)) as result:
                 while fetched := result.fetchmany(number):
@@ -265,53 +205,6 @@ class Rows:
                 raise
             raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
 
-    def _presence(self, part: Part, keys: Sequence[Any]) -> sa.Select[Any]:
-        """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
-        calls, below, joined = self._joined(part)
-        statement = sa.select(self.key.expression(calls)).select_from(joined).distinct()
-        statement = statement.where(
-            column_in(self._dialect, calls.c[self._call_key], keys), *self._calls_are.expressions(calls)
-        )
-        if part.columns is None:
-            return statement
-        return statement.where(sa.or_(sa.false(), *(below.c[name].is_not(None) for name in part.columns)))
-
-    def _joined(self, part: Part) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
-        """The call's table, the part's, and both joined along the way from one to the other."""
-        calls = self._tables[self._call_table].table.alias("c0")
-        below: sa.FromClause = calls
-        joined: sa.FromClause = calls
-        place = self._tables[self._call_table]
-        for depth, child in enumerate(part.chain, 1):
-            above, below = below, self._tables[child.table].table.alias(f"c{depth}")
-            on = [self._alike(child, own, below, other, above, place) for own, other in child.match.items()]
-            on += child.where.expressions(below)
-            joined = joined.join(below, sa.and_(*on))
-            place = self._tables[child.table]
-        return calls, below, joined
-
-    def _alike(
-        self, child: Child, own: str, below: sa.FromClause, other: str, above: sa.FromClause, place: MappedTable
-    ) -> sa.ColumnElement[bool]:
-        if child.cast is None:
-            return below.c[own] == above.c[other]
-        mine, theirs = self._tables[child.table].columns[own], place.columns[other]
-        return mine.as_text(below, self._dialect) == theirs.as_text(above, self._dialect)
-
-    def _statement(self, part: Part, keys: Sequence[Any], columns: Sequence[Column] | None = None) -> sa.Select[Any]:
-        calls, below, joined = self._joined(part)
-        call_id = self.key.expression(calls).label(CALL_ID)
-        chosen = [column.expression(below) for column in (self._columns(part) if columns is None else columns)]
-        wanted = column_in(self._dialect, calls.c[self._call_key], keys)
-        return sa.select(call_id, *chosen).select_from(joined).where(wanted, *self._calls_are.expressions(calls))
-
-    def _locking(self, part: Part, statement: sa.Select[Any], skip: bool) -> sa.Select[Any]:
-        """The statement with locks on the rows of the part."""
-        _, below, _ = self._joined(part)
-        locking = statement.with_for_update(of=below if self._dialect == "postgresql" else None, skip_locked=skip)
-        # one order for every transaction, so that two never wait for each other
-        return locking if part.chain else locking.order_by(below.c[self._call_key])
-
 
 def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
     """Tables of the same columns as one. A column of more bytes than 32 bits can count has a large type."""
@@ -321,22 +214,6 @@ def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
         [field.with_type(large_type(field.type)) if field.name in wide else field for field in found.schema]
     )
     return found.cast(schema).combine_chunks()
-
-
-def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
-    if len(key) == 1:
-        return column_in(dialect, table.c[key[0]], rows[key[0]].to_pylist())
-    tuples = zip(*(rows[name].to_pylist() for name in key), strict=True)
-    return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
-
-
-def can_skip_locked(connection: sa.Connection) -> bool:
-    """Whether the server knows SKIP LOCKED: MariaDB since 10.6, MySQL since 8.0.1. SQLite locks no rows."""
-    dialect = connection.dialect
-    if dialect.name == "sqlite":
-        return False
-    since = {"mariadb": (10, 6), "mysql": (10, 6) if getattr(dialect, "is_mariadb", False) else (8, 0, 1)}
-    return tuple(dialect.server_version_info or ()) >= since.get(dialect.name, ())
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:

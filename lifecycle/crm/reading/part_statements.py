@@ -1,0 +1,157 @@
+"""The SQL that finds the rows of calls, part by part: the way from a call to a row, as the mapping gives it.
+
+Nothing is run here, and no row becomes anything.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lifecycle.crm.database import column_in, plain_bind
+from lifecycle.crm.mapping.columns import Column
+from lifecycle.crm.mapping.live_schema import MappedTable
+from lifecycle.crm.mapping.source import Child, Part, Source
+from lifecycle.evidence.comparison import CALL_ID
+
+ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
+
+
+class PartStatements:
+    """The statements over the parts of one mapping on one database schema."""
+
+    def __init__(self, source: Source, tables: Mapping[str, MappedTable], dialect: str) -> None:
+        self._call_table, self._call_key, self._calls_are = source.call.table, source.call.key, source.call.where
+        self._tables, self._dialect = tables, dialect
+
+    @property
+    def key(self) -> Column:
+        """The column that names a call."""
+        return self._tables[self._call_table].columns[self._call_key]
+
+    def rows_of(self, part: Part, keys: Sequence[Any], columns: Sequence[Column] | None = None) -> sa.Select[Any]:
+        """The rows of a part that belong to the named calls, each with its call's key as CALL_ID."""
+        calls, below, joined = self.joined(part)
+        call_id = self.key.expression(calls).label(CALL_ID)
+        chosen = [column.expression(below) for column in (self.columns(part) if columns is None else columns)]
+        wanted = column_in(self._dialect, calls.c[self._call_key], keys)
+        return sa.select(call_id, *chosen).select_from(joined).where(wanted, *self._calls_are.expressions(calls))
+
+    def locking(self, part: Part, statement: sa.Select[Any], skip: bool) -> sa.Select[Any]:
+        """The statement with locks on the rows of the part."""
+        _, below, _ = self.joined(part)
+        locking = statement.with_for_update(of=below if self._dialect == "postgresql" else None, skip_locked=skip)
+        # one order for every transaction, so that two never wait for each other
+        return locking if part.chain else locking.order_by(below.c[self._call_key])
+
+    def presence(self, part: Part, keys: Sequence[Any]) -> sa.Select[Any]:
+        """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
+        calls, below, joined = self.joined(part)
+        statement = sa.select(self.key.expression(calls)).select_from(joined).distinct()
+        wanted = column_in(self._dialect, calls.c[self._call_key], keys)
+        statement = statement.where(wanted, *self._calls_are.expressions(calls))
+        if part.columns is None:
+            return statement
+        return statement.where(sa.or_(sa.false(), *(below.c[name].is_not(None) for name in part.columns)))
+
+    def owners(self, part: Part, rows: pa.Table) -> Iterator[sa.Select[Any]]:
+        """Every call that the rows of a part (given by their keys) belong to by the way of this part."""
+        calls, below, joined = self.joined(part)
+        chosen = [column.expression(below) for column in self.key_columns(part)]
+        statement = sa.select(self.key.expression(calls), *chosen).select_from(joined)
+        yield from (statement.where(wanted) for wanted in self.named_rows(below, part, rows))
+
+    def named_rows(self, table: sa.FromClause, part: Part, rows: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
+        """Conditions that hold for the rows with these keys, some rows each."""
+        for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
+            yield _row_is_among(self._dialect, table, self._tables[part.table].key, rows.slice(start, ROWS_A_STATEMENT))
+
+    def every_call(self) -> sa.Select[Any]:
+        """The keys of all calls."""
+        table = self._tables[self._call_table].table
+        return sa.select(self.key.expression(table)).where(*self._calls_are.expressions(table))
+
+    def of_parents(self, part: Part, above: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
+        """Conditions that hold for all rows of a part that belong to these rows above them, some of those each."""
+        child, table = part.chain[-1], self._tables[part.table].table
+        own, other = list(child.match), list(child.match.values())
+        distinct = above.select(other).group_by(other).aggregate([]).select(other).rename_columns(own)
+        for name in own:
+            distinct = distinct.filter(distinct[name].is_valid())
+        for start in range(0, distinct.num_rows, ROWS_A_STATEMENT):
+            alike = _row_is_among(self._dialect, table, tuple(own), distinct.slice(start, ROWS_A_STATEMENT))
+            yield sa.and_(alike, *child.where.expressions(table))
+
+    def named_still(self, part: Part, rows: pa.Table) -> Iterator[sa.Select[Any]]:
+        """Of rows that others may own too the keys of those that some row names at this moment."""
+        table, lock = self._tables[part.table].table, self._dialect == "mysql"
+        for namer in part.chain[-1].unless_named_by if part.chain else ():
+            other, (own,) = self._tables[namer.table].table.alias("n"), part.chain[-1].match
+            joined = table.join(other, other.c[namer.column] == table.c[own])
+            chosen = [column.expression(table) for column in self.key_columns(part)]
+            statement = sa.select(*chosen).select_from(joined)
+            statement = statement.with_for_update(read=True) if lock else statement  # and nobody adds one
+            yield from (statement.where(wanted) for wanted in self.named_rows(table, part, rows))
+
+    def one_call_only(self, part: Part) -> bool:
+        """Whether the schema itself says that a row belongs to one call at most by this way: each step of it matches
+        a unique key of the row above, and columns of one type, which no conversion can make alike."""
+        above, alone = self._tables[self._call_table], True
+        for child in part.chain:
+            table = self._tables[child.table]
+            alike = all(table.columns[own].type == above.columns[up].type for own, up in child.match.items())
+            named = any(key <= set(child.match.values()) for key in above.unique)
+            alone, above = alone and alike and named and child.cast is None, table
+        return alone
+
+    def key_columns(self, part: Part) -> list[Column]:
+        """The columns that name a row of a part."""
+        table = self._tables[part.table]
+        return [table.columns[name] for name in table.key]
+
+    def columns(self, part: Part) -> list[Column]:
+        """Of a row that stays, only what names it and what is cleared; of a row that goes, everything."""
+        table = self._tables[part.table]
+        stays = part.detach or part.columns is not None
+        found_by = part.chain[-1].match if part.chain else (self._call_key,)
+        wanted = {*table.key, *found_by, *part.cleared, *part.beside} if stays else table.columns.keys()
+        return [column for name, column in table.columns.items() if name in wanted]
+
+    def joined(self, part: Part) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
+        """The call's table, the part's, and both joined along the way from one to the other."""
+        calls = self._tables[self._call_table].table.alias("c0")
+        below: sa.FromClause = calls
+        joined: sa.FromClause = calls
+        place = self._tables[self._call_table]
+        for depth, child in enumerate(part.chain, 1):
+            above, below = below, self._tables[child.table].table.alias(f"c{depth}")
+            on = [self._alike(child, own, below, other, above, place) for own, other in child.match.items()]
+            on += child.where.expressions(below)
+            joined = joined.join(below, sa.and_(*on))
+            place = self._tables[child.table]
+        return calls, below, joined
+
+    def _alike(
+        self, child: Child, own: str, below: sa.FromClause, other: str, above: sa.FromClause, place: MappedTable
+    ) -> sa.ColumnElement[bool]:
+        if child.cast is None:
+            return below.c[own] == above.c[other]
+        mine, theirs = self._tables[child.table].columns[own], place.columns[other]
+        return mine.as_text(below, self._dialect) == theirs.as_text(above, self._dialect)
+
+
+def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
+    if len(key) == 1:
+        return column_in(dialect, table.c[key[0]], rows[key[0]].to_pylist())
+    tuples = zip(*(rows[name].to_pylist() for name in key), strict=True)
+    return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
+
+
+def can_skip_locked(connection: sa.Connection) -> bool:
+    """Whether the server knows SKIP LOCKED: MariaDB since 10.6, MySQL since 8.0.1. SQLite locks no rows."""
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        return False
+    since = {"mariadb": (10, 6), "mysql": (10, 6) if getattr(dialect, "is_mariadb", False) else (8, 0, 1)}
+    return tuple(dialect.server_version_info or ()) >= since.get(dialect.name, ())
