@@ -9,7 +9,7 @@ from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
 from lifecycle.crm.inspection import unfit_engines
-from lifecycle.crm.mapping.live_schema import read_schema, unmapped_references
+from lifecycle.crm.mapping.live_schema import read_schema, row_references, unmapped_references
 from lifecycle.crm.mapping.site_fit import fit_source
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction
@@ -54,7 +54,9 @@ class Crm:
         if problems:
             raise SourceError("\n".join(f"source {self.source.source}: {problem}" for problem in problems))
         as_is = [self.source.call.modified] if self.source.call.modified else []
-        return PurgeTransaction(self.database, self.rows_of(component), self.facts, self.control, as_is, self.rows)
+        by_rows = row_references(self.database, self.source, component)
+        rows = self.rows_of(component)
+        return PurgeTransaction(self.database, rows, self.facts, self.control, as_is, self.rows, by_rows)
 
     def read_whole(
         self, keys: Sequence[Any], component: str | None, most: int

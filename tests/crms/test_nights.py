@@ -7,7 +7,7 @@ import pytest
 
 from tests.crms.site import Site, hold_against, truth
 
-SHIPPED = ["suitecrm", "espocrm", "espocrm on_postgresql", "fusionpbx", "chatwoot", "odoo", "civicrm"]
+SHIPPED = ["suitecrm", "espocrm", "espocrm on_postgresql", "fusionpbx", "chatwoot", "odoo", "civicrm", "vtiger"]
 
 
 def site_of(request: Any, tmp_path: Any, name: str, calls: int) -> Site:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.columns import Column, column_of
+from lifecycle.crm.mapping.row_references import RowReference, partly_mapped
 from lifecycle.crm.mapping.source import Child, Component, Part, Source
 from lifecycle.errors import SettingsError, SourceError
 
@@ -214,8 +215,19 @@ def unmapped_references(database: Database, source: Source, component: str | Non
 
     A cascade there would delete rows that nobody archived, so a purge refuses while there is one. A mapped column
     counts only where all its rows are mapped: beside a `where`, the database's own action would reach the others.
+    Keys to a table of which only some rows are mapped are judged by the rows they reach: `row_references`.
     """
-    problems = []
+    partly = partly_mapped(source, component)
+    return sorted({str(one) for one in _unmapped(database, source, component) if one.named not in partly})
+
+
+def row_references(database: Database, source: Source, component: str | None = None) -> list[RowReference]:
+    """The unmapped keys that are judged by the rows they reach."""
+    partly = partly_mapped(source, component)
+    return [one for one in _unmapped(database, source, component) if one.named in partly]
+
+
+def _unmapped(database: Database, source: Source, component: str | None) -> Iterator[RowReference]:
     with translated_errors():
         inspector = sa.inspect(database.engine)
         home = inspector.default_schema_name
@@ -224,7 +236,7 @@ def unmapped_references(database: Database, source: Source, component: str | Non
             for part in source.parts(component)
             for schema, table in [split_name(part.table)]
         ]
-        deleted = {place for place, part in parts if not part.detach and part.columns is None}
+        deleted = {place: part.table for place, part in parts if not part.detach and part.columns is None}
         children = [(place, part.chain[-1]) for place, part in parts if part.chain]
         some = {(place, column) for place, child in children for column in child.match}
         # a link to a row that hangs on it, such as a message's: where the key does nothing, it refuses what it names
@@ -238,9 +250,9 @@ def unmapped_references(database: Database, source: Source, component: str | Non
         for schema in schemas:
             for (_, table), keys in inspector.get_multi_foreign_keys(schema=schema).items():
                 for key in keys:
-                    if (key["referred_schema"] or home, key["referred_table"]) in deleted:
-                        mapped = whole if key["options"].get("ondelete", "NO ACTION") in _ACTS else some
-                        free = [c for c in key["constrained_columns"] if ((schema or home, table), c) not in mapped]
-                        named = key["referred_table"]
-                        problems += [f"{table}.{c} names a row of {named} and is not mapped" for c in free]
-    return sorted(set(problems))
+                    place = (key["referred_schema"] or home, key["referred_table"])
+                    mapped = whole if key["options"].get("ondelete", "NO ACTION") in _ACTS else some
+                    for column, named in zip(key["constrained_columns"], key["referred_columns"], strict=True):
+                        if place in deleted and ((schema or home, table), column) not in mapped:
+                            clause = sa.table(table, sa.column(column), schema=schema)
+                            yield RowReference(clause, column, deleted[place], named)

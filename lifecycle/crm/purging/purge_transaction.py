@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.control_tables import ControlTables
-from lifecycle.crm.database import LOCK_SECONDS, Database
+from lifecycle.crm.database import LOCK_SECONDS, Database, column_in
+from lifecycle.crm.mapping.row_references import RowReference
 from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
@@ -68,6 +69,7 @@ class PurgeTransaction:
 
     Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
     columns of that row which a database may write by itself on any update. `whole`: the rows of whole calls.
+    `references`: unmapped keys, none of which may name a row that goes.
     """
 
     def __init__(
@@ -78,9 +80,10 @@ class PurgeTransaction:
         control: ControlTables,
         kept_as_is: Sequence[str] = (),
         whole: Rows | None = None,
+        references: Sequence[RowReference] = (),
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
-        self._kept_as_is, self._whole = kept_as_is, whole or rows
+        self._kept_as_is, self._whole, self._references = kept_as_is, whole or rows, references
 
     def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
@@ -226,6 +229,12 @@ class PurgeTransaction:
         return done
 
     def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
+        for one in (one for one in self._references if one.named == part.table and rows.num_rows):
+            column, values = one.table.c[one.column], rows[one.named_column].unique().to_pylist()
+            asked = sa.select(column).where(column_in(self._database.dialect, column, values)).limit(1)
+            locks = self._database.dialect == "mysql"  # its snapshot may be older than the locks
+            if connection.execute(asked.with_for_update(read=True) if locks else asked).first() is not None:
+                raise _InterferingWrite(str(one))
         return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
 
     def _execute(self, connection: sa.Connection, part: Part, statement: sa.Update | sa.Delete, rows: pa.Table) -> int:
