@@ -69,8 +69,10 @@ SHAPE = Shape(
     },
     gone_files=f"SELECT uri FROM civicrm_file WHERE uri <> '' AND id IN {_FILES}",
     cleared={"civicrm_activity": "parent_id"},
+    # other entities with the id of a call; and what the history of a live activity says of its former parent
     left=frozenset(
-        {("civicrm_entity_tag", "entity_id"), ("log_civicrm_entity_tag", "entity_id"), ("civicrm_log", "entity_id")}
+        {("civicrm_entity_tag", "entity_id"), ("log_civicrm_entity_tag", "entity_id")}
+        | {("civicrm_log", "entity_id"), ("log_civicrm_activity", "parent_id")}
     ),
     keep="open_case",
     grows=frozenset({"log_civicrm_activity"}),

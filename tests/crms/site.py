@@ -214,10 +214,14 @@ class Truth:
 def truth(site: Site) -> Truth:
     """Asked before the night."""
     due = site.ask(site.shape.due)
-    listed = ", ".join(repr(str(one)) if not isinstance(one, int) else str(one) for one in due) or "NULL"
+    listed = ", ".join(map(_literal, due)) or "NULL"
     goes = {table: site.rows(table, where.replace("{due}", listed)) for table, where in site.shape.goes.items()}
     gone = set(site.ask(site.shape.gone_files.replace("{due}", listed))) if site.shape.gone_files else set()
     return Truth(due, goes, site.dump(), site.on_disk(), gone)
+
+
+def _literal(key: Any) -> str:
+    return str(key) if isinstance(key, int) else "'" + key.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def hold_against(site: Site, wanted: Truth) -> None:

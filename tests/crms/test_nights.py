@@ -7,7 +7,17 @@ import pytest
 
 from tests.crms.site import Site, hold_against, truth
 
-SHIPPED = ["suitecrm", "espocrm", "espocrm on_postgresql", "fusionpbx", "chatwoot", "odoo", "civicrm", "vtiger"]
+SHIPPED = [
+    "suitecrm",
+    "espocrm",
+    "espocrm on_postgresql",
+    "fusionpbx",
+    "chatwoot",
+    "odoo",
+    "civicrm",
+    "vtiger",
+    "frappe_crm",
+]
 
 
 def site_of(request: Any, tmp_path: Any, name: str, calls: int) -> Site:

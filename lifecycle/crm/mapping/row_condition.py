@@ -28,10 +28,14 @@ class ColumnTest:
     values: tuple[Scalar, ...]
     excluded: bool = False
     select: str | None = None
+    begins: str | None = None
 
     def expression(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
         """The test in SQL. Never unknown: NULL is a value like any other."""
         column = table.c[self.column]
+        if self.begins is not None:
+            first = sa.func.substr(column, 1, len(self.begins))
+            return sa.and_(column.is_not(None), column.startswith(self.begins, autoescape=True), first == self.begins)
         given = [_bound(value) for value in self.values if value is not None]
         among = [column == given[0]] if len(given) == 1 else [column.in_(given)] if given else []
         if self.excluded:
@@ -41,6 +45,8 @@ class ColumnTest:
 
     def holds(self, value: Any) -> bool:
         """The test of a value that was read."""
+        if self.begins is not None:
+            return value is not None and str(value).startswith(self.begins)
         return any(_same(value, one) for one in self.values) != self.excluded
 
 
@@ -115,7 +121,9 @@ def _test(column: str, said: Any) -> ColumnTest:
             return ColumnTest(column, _values(column, said["not"]), excluded=True)
         if set(said) == {"select"} and isinstance(said["select"], str):
             return ColumnTest(column, (), select=said["select"])
-        raise ValueError(f"{column}: expected a value, a list, {{not: …}} or {{select: SQL}}, found {said!r}")
+        if set(said) == {"begins"} and isinstance(said["begins"], str):
+            return ColumnTest(column, (), begins=said["begins"])
+        raise ValueError(f"{column}: expected a value, a list, not, begins or select, found {said!r}")
     return ColumnTest(column, _values(column, said))
 
 

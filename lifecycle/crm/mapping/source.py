@@ -193,7 +193,7 @@ class Part:
     @property
     def shared(self) -> bool:
         """Whether its rows may belong to several calls: they do where a row on the way to them does."""
-        return any(child.shared for child in self.chain)
+        return any(child.shared or child.unless_named_by for child in self.chain)
 
     @property
     def cleared(self) -> tuple[str, ...]:
