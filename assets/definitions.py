@@ -7,6 +7,7 @@ from assets.checks import (
     archive_matches_manifest,
     every_archived_call_is_live_or_recorded,
     ledger_is_consistent_with_before,
+    nothing_names_a_purged_call,
 )
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.resources import LifecycleResource
@@ -17,6 +18,7 @@ defs = dg.Definitions(
         archive_matches_manifest,
         every_archived_call_is_live_or_recorded,
         ledger_is_consistent_with_before,
+        nothing_names_a_purged_call,
     ],
     jobs=[nightly, cohort],
     schedules=[nightly_schedule()],

@@ -1,6 +1,6 @@
 """The story of a night as assets: disposition_plan, then archived_calls → purged_calls → deletion_record a cohort."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,8 +11,10 @@ from assets import report
 from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
 from assets.resources import LifecycleResource, dagster_failures, night_tag, run_of
 from lifecycle.deployment.lifecycle import resolve_night
+from lifecycle.errors import ClockError
 from lifecycle.night.anchor import anchor_checkpoint
 from lifecycle.night.archive import archive_cohort
+from lifecycle.night.clocks import clock_message, odd_clocks, require_agreeing_clocks
 from lifecycle.night.cohort import accept_plans, cohorts_of, open_cohort, waiting_message, waiting_plans
 from lifecycle.night.ledger_events import take_census
 from lifecycle.night.plan import Survey, plan_night
@@ -25,6 +27,8 @@ _OWNERS = ["team:records"]
 _PLAN_CHECKS = {
     "policies_are_lawful": "Every policy file can be relied on; the industries of those that cannot are kept.",
     "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
+    "clocks_agree": "The clocks of this machine, the CRM database and the store agree, and none is behind the ledger.",
+    "nothing_left_out": "Every call has a key that names it, and every request to erase a day of receipt.",
     "brake_not_tripped": "No plan waits for a person: no brake tripped, no rule's review is without an approval.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
@@ -62,10 +66,15 @@ class NightConfig(dg.Config):
 )
 def disposition_plan(
     context: dg.AssetExecutionContext, config: NightConfig, lifecycle: LifecycleResource
-) -> dg.MaterializeResult:  # type: ignore[type-arg]
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:  # type: ignore[type-arg]
     """What may go tonight, industry by industry: every call's disposition, the plan, and whether its brake tripped."""
     with dagster_failures():
         opened, run = lifecycle.open(), run_of(context)
+        odd = odd_clocks(opened)
+    yield dg.AssetCheckResult(passed=not odd, check_name="clocks_agree", metadata=dict(odd))
+    with dagster_failures():
+        if odd:
+            raise ClockError(clock_message(odd))
         night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         survey, plans = plan_night(opened, night, run, config.industry)
         accept_plans(opened, plans, config.accept_plan, run)
@@ -73,7 +82,7 @@ def disposition_plan(
         waiting = waiting_plans(opened, plans)
         going = cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata=report.plan_metadata(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
     )
 
@@ -84,6 +93,7 @@ def _plan_checks(
     found: dict[str, dict[str, Any]] = {
         "policies_are_lawful": dict(survey.broken),
         "no_unscheduled_industry": dict(survey.unscheduled),
+        "nothing_left_out": dict(survey.left_out),
         "brake_not_tripped": {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
     }
@@ -143,7 +153,11 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     """Calls deleted from the CRM, each still due and equal to its archived copy at that moment. Never retried alone."""
     with dagster_failures():
         opened = lifecycle.open()
+        require_agreeing_clocks(opened)
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
+        resolve_night(
+            opened, cohort.plan.night
+        )  # one that has begun: a plan made under a clock ahead waits for its day
         result = purge_cohort(opened, cohort, run_of(context))
         stayed = {**result.set_aside, **result.files_left}
     return dg.MaterializeResult(metadata=report.purge_metadata(cohort, result), check_results=[_aside(stayed)])

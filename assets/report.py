@@ -7,6 +7,7 @@ import dagster as dg
 
 from lifecycle.audit.ledger_consistency import LedgerConsistency
 from lifecycle.evidence.deletion import call_id_text
+from lifecycle.inquiry.discovery import Discovery
 from lifecycle.night.anchor import AnchorResult
 from lifecycle.night.archive import ArchiveResult
 from lifecycle.night.cohort import CohortPlan, release_commands
@@ -61,6 +62,7 @@ def plan_metadata(
         "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
         "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
+        "left_out": dict(list(survey.left_out.items())[:_SHOWN]),
     }
 
 
@@ -126,6 +128,16 @@ def record_metadata(result: SealResult, anchors: AnchorResult) -> Metadata:
 def consistency_metadata(result: LedgerConsistency) -> Metadata:
     """From where to where the ledger was seen to grow."""
     return {"from_size": result.from_size, "to_size": result.to_size, "checkpoints": result.checkpoints}
+
+
+def discovery_metadata(result: Discovery) -> Metadata:
+    """Which columns still hold keys of purged calls. Nothing of the keys themselves."""
+    rows = [(one.table, one.column, one.rows, "yes" if one.mapped else "no") for one in result.columns]
+    return {
+        "columns": markdown_table(("table", "column", "rows", "mapped"), rows),
+        "tables": result.tables,
+        "not_searched": dict(result.not_searched),
+    }
 
 
 def reconciliation_metadata(result: Reconciliation) -> Metadata:

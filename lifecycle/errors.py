@@ -16,6 +16,7 @@ LifecycleError
 │       └── LedgerError       the ledger does not go on from what was signed before, or cannot
 └── OutsideError          exit 3: something outside failed; the message says whether a rerun helps
     ├── ToolMissing         a program of this machine that is not there, or too old
+    ├── ClockError          clocks that do not agree on what time it is
     ├── DatabaseError
     │   ├── LeaseTaken      another run works on the same cohort
     │   ├── RowRefused      the database refuses because of some row
@@ -97,6 +98,10 @@ class OutsideError(LifecycleError):
 
 class ToolMissing(OutsideError):
     """A program that this machine should have is not there, or too old."""
+
+
+class ClockError(OutsideError):
+    """A clock is off, so nobody knows which night it is. Nothing was done; a rerun helps once it is right."""
 
 
 class DatabaseError(OutsideError):

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from lifecycle.crm.sample import demo_schema
 from tests.builders import CONTROL, World
 from tests.night.cases import Case
+from tests.night.small import FACTS, SmallWorld
 
 DATABASES = {"sqlite": None, "postgresql": "postgres_server", "mariadb": "mariadb_server"}
 
@@ -110,3 +111,21 @@ def _wipe(url: str) -> None:
             )
             if sa.inspect(connection).has_table(table, schema=schema):
                 connection.execute(sa.table(table, schema=schema).delete())
+
+
+@pytest.fixture
+def small(request, tmp_path) -> Callable[..., SmallWorld]:
+    """Makes a small world of one's own tables on a database, the SQL given run first."""
+
+    def make(database: str, *sql: str, facts: str = FACTS, more: str = "", zone: str = "UTC") -> SmallWorld:
+        url = f"sqlite:///{tmp_path / 'crm.db'}"
+        if DATABASES[database]:
+            url = request.getfixturevalue(DATABASES[database]).new_database()
+        else:
+            (tmp_path / "crm.db").touch()
+        world = SmallWorld(url, tmp_path, facts, more, zone)
+        for statement in sql:
+            world.execute(statement)
+        return world
+
+    return make

@@ -116,6 +116,10 @@ class FolderStore:
         """Whether the folder is there and not empty."""
         return self._root.is_dir() and any(self._root.iterdir())
 
+    def now(self) -> datetime | None:
+        """See ObjectStore."""
+        return None
+
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""
         return try_store_out(self, lambda _: [])

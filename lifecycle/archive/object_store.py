@@ -70,6 +70,9 @@ class ObjectStore(Protocol):
     def lock(self, stored: StoredObject, until: datetime) -> None:
         """Let nobody remove or shorten that version before then. StoreError where the store cannot lock."""
 
+    def now(self) -> datetime | None:
+        """What the store's clock says. None: it has none but this machine's."""
+
     def probe(self) -> builtins.list[str]:
         """What makes this store unfit, found by trying; empty when fit. 'warning: ' marks what can be lived with."""
 

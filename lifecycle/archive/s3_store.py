@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,18 @@ class S3Store:
             found = self._client.get_object_retention(**where)["Retention"]
         if found["Mode"] != "COMPLIANCE" or found["RetainUntilDate"] < until.replace(microsecond=0):
             raise StoreError(f"{self.url}: {stored.key!r} was to be locked until {until}, the store says {found}")
+
+    def now(self) -> datetime | None:
+        """See ObjectStore. The Date header of an answer, be it a refusal: a store refuses whose clock is far off."""
+        with self._answers.translated("list", ""):
+            try:
+                answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._under, MaxKeys=1)
+            except ClientError as error:
+                if "date" not in error.response["ResponseMetadata"].get("HTTPHeaders", {}):
+                    raise
+                answer = error.response
+        said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return parsedate_to_datetime(said).astimezone(UTC) if said else None
 
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""

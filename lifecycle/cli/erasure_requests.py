@@ -9,7 +9,7 @@ import typer
 from lifecycle.cli.options import AsJson, AsOf, open_lifecycle, parse_day
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
 from lifecycle.deployment.lifecycle import resolve_night
-from lifecycle.inquiry.erasure_requests import AnsweredRequest, open_requests, withdraw_request
+from lifecycle.inquiry.erasure_requests import AnsweredRequest, malformed_requests, open_requests, withdraw_request
 from lifecycle.inquiry.erasure_requests import register_requests as put_on_file
 from lifecycle.policy.erasure import ErasureOutcome
 
@@ -82,19 +82,22 @@ def withdraw_command(request: RequestId, by: By = None, json_output: AsJson = Fa
 def requests_command(as_of: AsOf = None, json_output: AsJson = False) -> None:
     """List the open erasure requests: what each comes to tonight, and until when the person must be answered.
 
-    Exit 1 where a call is kept without a ground to refuse.
+    Exit 1 where a call is kept without a ground to refuse, or a request cannot be read.
     """
     with progress_bar(json_output) as draw:
         lifecycle = open_lifecycle(draw)
         found = open_requests(lifecycle, as_of or resolve_night(lifecycle, None))
+        malformed = malformed_requests(lifecycle)
     if json_output:
-        print_json({"requests": [_plain(one) for one in found]})
-    elif not found:
+        print_json({"requests": [_plain(one) for one in found], "malformed": malformed})
+    elif not found and not malformed:
         print_sentence("No erasure request is open.")
     else:
         columns = ("request", "call", "received", "answer by", "comes to", "goes on", "why")
         print_table("Open erasure requests; their calls are restricted", columns, [_row(one) for one in found])
-    raise typer.Exit(1 if any(one.verdict.needs_person for one in found) else 0)
+        for what, why in malformed.items():
+            print_sentence(f"{what}: {why}", "bold red")
+    raise typer.Exit(1 if malformed or any(one.verdict.needs_person for one in found) else 0)
 
 
 def _row(one: AnsweredRequest) -> tuple[Any, ...]:

@@ -68,8 +68,11 @@ def _problems(matter: HoldReport) -> list[str]:
     if not matter.active:
         return []
     of = f" {len(matter.by_scope)}" if len(matter.by_scope) > 1 else ""
-    idle = [number for number, calls in enumerate(matter.by_scope, 1) if not calls]
+    idle = [number for number, calls in enumerate(matter.known_by_scope, 1) if not calls]
     found = [f"its scope{f' {number} of{of}' if of else ''} matches no call at present" for number in idle]
+    if matter.unknown:
+        facts = ", ".join(f"{name} ({count})" for name, count in matter.unknown_facts.items()) or "when it was"
+        found.append(f"{matter.unknown} of its calls are held because nobody knows their {facts}")
     if matter.legal_review:
         samples = "; ".join(f"call {call}: {reason}" for call, reason in matter.reasons.items())
         found.append(f"{matter.legal_review} calls past a maximum of the law. {samples}")
@@ -93,6 +96,8 @@ def _plain(matter: HoldReport) -> dict[str, Any]:
             for s, n in zip(hold.scope, matter.by_scope, strict=True)
         ],
         "calls": matter.calls,
+        "unknown": matter.unknown,
+        "unknown_facts": dict(matter.unknown_facts),
         "needs_legal_review": matter.legal_review,
         "problems": _problems(matter),
         "needs_person": matter.needs_person,

@@ -15,6 +15,7 @@ import typer
 from lifecycle.cli import (
     approve,
     diff_shorten,
+    discover,
     erasure_requests,
     holds,
     init_check,
@@ -39,7 +40,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (init_check, plan_explain, diff_shorten, approve, verify_record, ledger, holds, erasure_requests):
+for group in (
+    init_check,
+    plan_explain,
+    discover,
+    diff_shorten,
+    approve,
+    verify_record,
+    ledger,
+    holds,
+    erasure_requests,
+):
     group.register(app)
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also after the command.")]

@@ -92,6 +92,8 @@ def _tell_plan(found: NightPreview) -> None:
     if found.unscheduled:
         rows = [(name, calls) for name, calls in sorted(found.unscheduled.items())]
         print_table("Kept, for no schedule speaks of them", ("industry as the CRM writes it", "calls"), rows)
+    for what, why in found.left_out.items():
+        print_sentence(f"left out: {what}: {why}", "bold red")
     for reason in found.broken.values():
         print_sentence(f"not used, its industry is kept: {reason}", "bold red")
 
@@ -127,6 +129,7 @@ def _plain_plan(found: NightPreview) -> dict[str, Any]:
         "as_of": found.as_of,
         "industries": industries,
         "unscheduled": found.unscheduled,
+        "left_out": found.left_out,
         "broken": found.broken,
         "needs_person": found.needs_person,
     }

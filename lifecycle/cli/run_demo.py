@@ -123,6 +123,8 @@ def _tell(night: NightResult) -> None:
         unscheduled = list(night.planned["unscheduled_by_industry"].items())
         if unscheduled:
             output.print_table("Kept, for no schedule speaks of them", ("industry in the CRM", "calls"), unscheduled)
+        for what, why in night.planned["left_out"].items():
+            output.print_sentence(f"left out: {what}: {why}", "bold red")
     if night.cohorts:
         shown = ("industry", "cutoff", "archived", "purged", "parts", "records", "calls_set_aside")
         rows = [tuple({**cohort, "parts": _parts(cohort)}[name] for name in shown) for cohort in night.cohorts]
@@ -179,6 +181,7 @@ def _plain(night: NightResult) -> dict[str, Any]:
         "night": night.night,
         "industries": night.planned.get("plans_by_industry", {}),
         "unscheduled": night.planned.get("unscheduled_by_industry", {}),
+        "left_out": night.planned.get("left_out", {}),
         "cohorts": night.cohorts,
         "failures": [{"message": message, "exit_code": code} for message, code in night.failures],
         "failed_checks": night.failed_checks,

@@ -30,7 +30,8 @@ class Crm:
         self.database, self.source = database, source
         self.tables = read_schema(database, source)
         self.rows = Rows(source, self.tables, database.dialect)
-        self.control = ControlTables(database)
+        self.control = ControlTables(database, source.source, source.control)
+        database.lease_scope = source.control
         flags = frozenset(map(presence_fact, source.components))
         given = FactKinds(kinds.times, kinds.flags | flags)
         self.facts = Facts(database, source, self.rows.key, given, self.control.requests)

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,19 @@ _SESSION = {
     "sqlite": ("PRAGMA foreign_keys = ON",),
 }
 
+_NOW = {
+    "postgresql": "SELECT extract(epoch FROM pg_catalog.clock_timestamp())",
+    "mysql": "SELECT unix_timestamp(sysdate(6))",
+}
+
 
 class Database:
     """One CRM database. Errors of the driver leave as DatabaseError, without URL, password or bound values."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
+        self.lease_scope = "lifecycle"
+        """The control tables that leases are about: those of another source have leases of their own."""
         self.dialect = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
         sa.event.listen(engine, "connect", self._prepare)
         if self.dialect == "sqlite":
@@ -83,6 +91,15 @@ class Database:
         ):
             yield connection
 
+    def now(self) -> datetime | None:
+        """What the database's clock says. None: it has none but this machine's."""
+        statement = _NOW.get(self.dialect)
+        if statement is None:
+            return None
+        with self.reading() as connection:
+            seconds = connection.scalar(sa.text(statement))
+        return datetime.fromtimestamp(float(seconds), UTC)
+
     @contextmanager
     def _waiting(self, connection: sa.Connection, patience: int) -> Iterator[None]:
         """The session waits so long for a lock, and as long as every other afterwards."""
@@ -103,7 +120,9 @@ class Database:
     def lease(self, name: str) -> Iterator[None]:
         """Hold a name for this process alone; a process that dies lets go at once. Raises LeaseTaken."""
         taken = LeaseTaken(f"another run holds the lease of {name}. Let it end, then run again; nothing was done here")
-        digest = hashlib.sha256(f"call-lifecycle {name}".encode()).hexdigest()
+        # The names of MySQL's locks are the server's, and two of its databases may be two CRMs.
+        where = f"{self.engine.url.database}/" if self.dialect == "mysql" else ""
+        digest = hashlib.sha256(f"call-lifecycle {where}{self.lease_scope}: {name}".encode()).hexdigest()
         if self.dialect == "sqlite":
             with _file_lease(Path(f"{self.engine.url.database}.lease-{digest[:16]}"), taken):
                 yield

@@ -86,11 +86,12 @@ def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[MappingDoubt
     """Columns that look as if they named a row that a purge deletes, in tables that neither the mapping nor we know."""
     mapped = {split_name(part.table) for part in source.parts()}
     suspicious = {name.lower() for part in source.parts()[1:] for name in part.chain[-1].match} - {"id"}
+    ours = f"{source.control}_"
     suspicious.add(f"{_singular(split_name(source.call.table)[1])}_id")
     for schema in {schema for schema, _ in mapped}:
         for (_, table), columns in inspector.get_multi_columns(schema=schema).items():
             for name in (str(column["name"]) for column in columns):
-                if name.lower() in suspicious and (schema, table) not in mapped and not table.startswith("lifecycle_"):
+                if name.lower() in suspicious and (schema, table) not in mapped and not table.startswith(ours):
                     yield MappingDoubt(
                         table, f"{table}.{name} looks as if it named a call or a row of one, and is not mapped"
                     )

@@ -12,10 +12,20 @@ from lifecycle.crm.inspection import mapping_doubts
 from lifecycle.crm.mapping.live_schema import unmapped_references
 from lifecycle.deployment.initialisation import is_warning, recordings_problems
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import InputError, LifecycleError, PolicyError, SettingsError, SourceError, ToolMissing
+from lifecycle.errors import (
+    ClockError,
+    InputError,
+    LifecycleError,
+    PolicyError,
+    SettingsError,
+    SourceError,
+    ToolMissing,
+)
+from lifecycle.inquiry.fact_findings import fact_findings
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.worked_examples import failing_worked_examples
 from lifecycle.ledger.keys import epoch_problems, key_problems
+from lifecycle.night.clocks import odd_clocks
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals
 from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.documents.hold import facts_of_scopes
@@ -111,6 +121,8 @@ def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     yield from _facts_asked_for(lifecycle)
     yield from _components(lifecycle)
     yield from _holds(lifecycle)
+    for odd, why in odd_clocks(lifecycle).items():
+        yield CheckFinding("error", "clock", f"the clock of {odd} is odd: {why}: no night runs", ClockError.exit_code)
     for problem in (references := unmapped_references(crm.database, crm.source)):
         yield CheckFinding("error", "mapping", f"{problem}: nothing is purged until it is", InputError.exit_code)
     named = tuple(f"{problem.partition(' ')[0]} " for problem in references)
@@ -119,15 +131,18 @@ def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
             yield CheckFinding("error", "CRM", f"{doubt.table}: {doubt.problem}", SourceError.exit_code)
         elif not doubt.problem.startswith(named):
             yield CheckFinding("warning", "CRM", f"{doubt.table}: {doubt.problem}")
+    for subject, found in fact_findings(lifecycle):
+        yield CheckFinding("warning", subject, found)
     try:
         crm.control.require()
-    except SourceError:
-        yield CheckFinding("warning", "CRM", "no control tables, so no night can run. Run `lifecycle init` once")
+    except SourceError as error:
+        if crm.control.begun():
+            yield CheckFinding("error", "CRM", str(error), SourceError.exit_code)
+        else:
+            yield CheckFinding("warning", "CRM", "no control tables, so no night can run. Run `lifecycle init` once")
         return
-    if not crm.control.complete():
-        yield CheckFinding(
-            "warning", "CRM", "no table of erasure requests, so there are none. Run `lifecycle init` once"
-        )
+    for missing in crm.control.missing():
+        yield CheckFinding("warning", "CRM", f"{missing}. Run `lifecycle init` once")
 
 
 def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[CheckFinding]:

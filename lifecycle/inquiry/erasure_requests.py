@@ -98,9 +98,19 @@ def open_requests(lifecycle: Lifecycle, as_of: date) -> list[AnsweredRequest]:
     return [AnsweredRequest(one.call_id, one, judged[one.id]) for one in pending if one.id in judged]
 
 
+def malformed_requests(lifecycle: Lifecycle) -> dict[str, str]:
+    """The requests that cannot be read, and why. Nobody acts on them; their calls stay as long as the schedule says."""
+    with lifecycle.crm.database.reading() as connection:
+        found = lifecycle.crm.control.requests.malformed(connection)
+    problem = "received_on: expected a date, found {!r}; correct it in the control table"
+    return {f"request {name} for call {call}": problem.format(day) for name, call, day in found}
+
+
 def require_request_table(lifecycle: Lifecycle) -> None:
     """Raise SourceError where `lifecycle init` has not made the table of requests."""
-    if not lifecycle.crm.control.complete():
+    with lifecycle.crm.database.reading() as connection:
+        there = lifecycle.crm.control.requests.there(connection)
+    if not there:
         raise SourceError("the CRM has no table of erasure requests. Run `lifecycle init` once; nothing was done")
 
 

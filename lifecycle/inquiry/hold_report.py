@@ -1,8 +1,10 @@
 """Matters: what each hold keeps tonight, and which of its scopes reach no call. Reads only; matching is policy's."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -11,11 +13,11 @@ import pyarrow.compute as pc
 from lifecycle.crm.reading.facts import Facts, Narrowing
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.plan import require_hold_facts
-from lifecycle.policy.documents.hold import Hold, HoldScope
+from lifecycle.policy.documents.hold import Hold, HoldScope, facts_of_scopes
 from lifecycle.policy.documents.model_types import fold_name
 from lifecycle.policy.documents.schedule import Schedules, industry_names
 from lifecycle.policy.erasure import LEGAL_REVIEW
-from lifecycle.policy.evaluation.condition_matching import holds_on_rows
+from lifecycle.policy.evaluation.condition_matching import in_scope, unknown_rows
 from lifecycle.policy.evaluation.disposition import dispose_calls
 
 SAMPLES = 3
@@ -23,19 +25,26 @@ SAMPLES = 3
 
 @dataclass
 class HoldReport:
-    """One hold on one night: the calls in it (of a released one too), by scope; those a lawyer must look at."""
+    """One hold on one night: the calls in it (of a released one too); those a lawyer must look at.
+
+    `by_scope` counts the calls that each scope holds, `known_by_scope` those that are certainly in it. `unknown` are
+    held only because a fact that a scope asks for is missing or blank; `unknown_facts` counts them by fact.
+    """
 
     hold: Hold
     active: bool
     by_scope: list[int]
     calls: int = 0
+    known_by_scope: list[int] = field(default_factory=list)
+    unknown: int = 0
+    unknown_facts: Counter[str] = field(default_factory=Counter)
     legal_review: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
 
     @property
     def needs_person(self) -> bool:
         """Whether an active hold keeps what the law forbids to keep, or a scope of it reaches nothing."""
-        return self.active and (self.legal_review > 0 or not all(self.by_scope))
+        return self.active and (self.legal_review > 0 or not all(self.known_by_scope))
 
 
 def hold_reports(lifecycle: Lifecycle, as_of: date) -> list[HoldReport]:
@@ -45,7 +54,8 @@ def hold_reports(lifecycle: Lifecycle, as_of: date) -> list[HoldReport]:
     """
     require_hold_facts(lifecycle)
     every = [
-        HoldReport(hold, hold.active(as_of), [0] * len(hold.scope)) for hold in lifecycle.policies.holds.by_id.values()
+        HoldReport(hold, hold.active(as_of), [0] * len(hold.scope), known_by_scope=[0] * len(hold.scope))
+        for hold in lifecycle.policies.holds.by_id.values()
     ]
     with lifecycle.crm.database.reading() as connection:
         spellings = [raw for raw, _ in lifecycle.crm.facts.census(connection) if raw is not None]
@@ -60,10 +70,10 @@ def hold_reports(lifecycle: Lifecycle, as_of: date) -> list[HoldReport]:
 def scopes_without_calls(
     facts: Facts, connection: Any, hold: Hold, spellings: Sequence[str], of: Schedules
 ) -> Iterator[int]:
-    """The numbers, from 1, of the scopes of a hold that no call of the CRM can be in."""
+    """The numbers, from 1, of the scopes of a hold that no call of the CRM is in as far as its facts are known."""
     for number, scope in enumerate(hold.scope, 1):
         wanted = narrow_to_scope(scope, spellings, of)
-        if not all(wanted.wanted.values()) or not facts.any_in(connection, wanted):
+        if not all(wanted.wanted.values()) or not facts.any_in(connection, wanted, unknown=False):
             yield number
 
 
@@ -78,26 +88,37 @@ def narrow_to_scope(scope: HoldScope, spellings: Sequence[str], schedules: Sched
     return Narrowing(wanted, scope.first_day, scope.last_day)
 
 
-def rows_under_hold(lifecycle: Lifecycle, facts: pa.Table, hold: Hold) -> pa.Array:
-    """A mask of the rows of facts that are in a hold's scope, whatever their industry, in its schedule's zone."""
+def scope_rows(lifecycle: Lifecycle, facts: pa.Table, hold: Hold, scope: HoldScope) -> tuple[pa.Array, pa.Array]:
+    """Masks of the rows certainly, and possibly, in a scope: whatever their industry, in its schedule's zone."""
     schedules, usual = lifecycle.policies.schedules, lifecycle.crm.source.timezone
     written = facts["industry"].combine_chunks()
-    rows = []
+    found: tuple[list[pa.Array], list[pa.Array]] = [], []
     for raw in written.unique().to_pylist():
         of = schedules.of(raw)
         its = (of.timezone, industry_names(of)) if of else (usual, frozenset[str]())
         here = pc.indices_nonzero(pc.is_null(written) if raw is None else pc.fill_null(pc.equal(written, raw), False))
-        rows.append(here.filter(pc.is_valid(holds_on_rows(facts.take(here), [hold], *its))))
+        for rows, mask in zip(found, in_scope(facts.take(here), hold, scope, *its), strict=True):
+            rows.append(here.filter(mask))
     places = pa.array(range(facts.num_rows), pa.uint64())
-    return pc.is_in(places, pa.concat_arrays(rows)) if rows else pa.array([], pa.bool_())
+    certain, possible = (
+        pc.is_in(places, pa.concat_arrays(rows)) if rows else pa.array([], pa.bool_()) for rows in found
+    )
+    return certain, possible
 
 
 def _count(lifecycle: Lifecycle, matter: HoldReport, facts: pa.Table, as_of: date) -> None:
-    masks = [rows_under_hold(lifecycle, facts, _only(matter.hold, scope)) for scope in matter.hold.scope]
-    for number, mask in enumerate(masks):
-        matter.by_scope[number] += _calls(facts.filter(mask))
-    held = facts.filter(rows_under_hold(lifecycle, facts, matter.hold))
+    masks = [scope_rows(lifecycle, facts, matter.hold, scope) for scope in matter.hold.scope]
+    for number, (certain, possible) in enumerate(masks):
+        matter.known_by_scope[number] += _calls(facts.filter(certain))
+        matter.by_scope[number] += _calls(facts.filter(possible))
+    held = facts.filter(reduce(pc.or_, [possible for _, possible in masks]))
+    known = facts.filter(reduce(pc.or_, [certain for certain, _ in masks]))
+    guessed = held.filter(pc.invert(pc.is_in(held["call_id"], known["call_id"].combine_chunks())))
     matter.calls += _calls(held)
+    matter.unknown += _calls(guessed)
+    for name in sorted(facts_of_scopes(matter.hold.scope)):
+        blank = guessed.filter(unknown_rows(guessed, name))
+        matter.unknown_facts += Counter({name: _calls(blank)} if blank.num_rows else {})
     if matter.active and held.num_rows:
         whole = facts.filter(pc.is_in(facts["call_id"], held["call_id"].combine_chunks()))
         disposed = dispose_calls(whole, lifecycle.policies.schedules, lifecycle.policies.holds, as_of)
@@ -105,10 +126,6 @@ def _count(lifecycle: Lifecycle, matter: HoldReport, facts: pa.Table, as_of: dat
         matter.legal_review += found.num_rows
         for row in found.slice(0, SAMPLES - len(matter.reasons)).to_pylist():
             matter.reasons[str(row["call_id"])] = row["detail"]
-
-
-def _only(hold: Hold, scope: HoldScope) -> Hold:
-    return hold.model_copy(update={"scope": (scope,)})
 
 
 def _calls(facts: pa.Table) -> int:

@@ -48,17 +48,21 @@ class IndustryPreview:
 
 @dataclass(frozen=True, slots=True)
 class NightPreview:
-    """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used."""
+    """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used.
+
+    `left_out` as `Survey` has it.
+    """
 
     as_of: date
     industries: Mapping[str, IndustryPreview]
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
+    left_out: Mapping[str, str]
 
     @property
     def needs_person(self) -> bool:
         """Whether somebody must look before such a night could run whole."""
-        return bool(self.broken) or any(industry.waits_for for industry in self.industries.values())
+        return bool(self.broken or self.left_out) or any(industry.waits_for for industry in self.industries.values())
 
 
 def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> NightPreview:
@@ -76,7 +80,7 @@ def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) ->
         for name, count in result.industries.items()
         if name in schedules
     }
-    return NightPreview(as_of, found, result.unscheduled, result.broken)
+    return NightPreview(as_of, found, result.unscheduled, result.broken, result.left_out)
 
 
 def _industry(

@@ -348,3 +348,25 @@ def test_the_night_after_a_restored_backup_fails_a_check_once(world: World, inst
     assert (again.failures, again.failed_checks.count("database_is_not_older_than_ledger")) == ([], 1)
     assert len(world.records()) == 2 * before
     assert "database_is_not_older_than_ledger" not in night(instance).failed_checks
+
+
+def test_no_night_begins_and_none_goes_on_while_this_machine_is_behind_its_ledger(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    world.execute("INSERT INTO lifecycle_checkpoints VALUES (1, 'x', '2999-01-01T00:00:00+00:00')")
+    before = world.dump()
+    result = night(instance)
+    assert (result.exit_code, result.cohorts, result.failed_checks) == (3, [], ["clocks_agree"])
+    assert "the clock of the ledger is odd: its newest entry is of 2999-01-01" in messages(result)
+    assert world.dump() == before
+    world.execute("DELETE FROM lifecycle_checkpoints")
+    assert (night(instance).exit_code, world.live() & DUE) == (1, set())  # 1: calls that no schedule speaks of
+
+
+def test_what_is_left_out_is_named_by_a_check_and_the_others_go(world: World, instance: dg.DagsterInstance) -> None:
+    asked = "INSERT INTO lifecycle_requests VALUES ('erase-a', 'id-new', 'soon', '2026-11-01', 'x', '', NULL, NULL)"
+    world.execute(asked)
+    result = night(instance)
+    assert "nothing_left_out" in result.failed_checks
+    assert list(result.planned["left_out"]) == ["request erase-a for call id-new"]
+    assert DUE.isdisjoint(world.live())

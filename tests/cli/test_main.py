@@ -67,7 +67,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(plan_explain, "opened", broken)
+    monkeypatch.setattr(plan_explain, "open_lifecycle", broken)
 
 
 def test_the_unexpected_is_a_bug_in_one_line_without_its_text(lifecycle: Run_, monkeypatch: pytest.MonkeyPatch) -> None:

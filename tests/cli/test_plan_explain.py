@@ -378,3 +378,16 @@ def test_explain_of_a_live_call_needs_no_store(lifecycle: Run_, place: Place, mo
     monkeypatch.setenv("LIFECYCLE_STORE", "file:///proc/nowhere/store")
     assert lifecycle("explain", call).code == 0
     assert lifecycle("plan").code in (0, 1)
+
+
+def test_discover_lists_what_names_a_call(lifecycle: Run_, place: Place) -> None:
+    call = place.sql("SELECT call_id FROM notes JOIN call_deals ON call_id = parent_id LIMIT 1")[0][0]
+    place.sql("CREATE TABLE trackers (id INTEGER PRIMARY KEY, item VARCHAR(40))")
+    place.sql("INSERT INTO trackers (item) VALUES (?)", [call])
+    said = lifecycle("discover", call, "--json")
+    unmapped = [(one["table"], one["column"]) for one in said.json["columns"] if one["sure"] and not one["mapped"]]
+    assert (said.code, unmapped, said.json["not_searched"]) == (1, [("trackers", "item")], {})
+    shown = lifecycle("discover", call).out
+    assert "trackers" in shown
+    assert "NO" in shown
+    assert lifecycle("discover", "no-such-call").code == 2

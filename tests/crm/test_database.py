@@ -121,3 +121,17 @@ def test_a_server_that_is_away_is_a_database_error_and_comes_back(request, kind)
     server.start()
     with database.reading() as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_two_crms_on_one_server_do_not_take_each_others_leases(make, kind):
+    first, second = (open_database(make(kind).url) for _ in range(2))
+    with first.lease("ledger"), second.lease("ledger"), pytest.raises(LeaseTaken), first.lease("ledger"):
+        pass
+
+
+def test_two_sources_in_one_database_do_not_take_each_others_leases(filled):
+    first, second = open_database(filled.url), open_database(filled.url)
+    second.lease_scope = "lifecycle_two"
+    with first.lease("ledger"), second.lease("ledger"):
+        pass

@@ -296,7 +296,7 @@ def _in_scope(scope: HoldScope, row: Row, its: Schedule) -> bool:
             wanted, value = {name.casefold() for name in wanted}, value and value.casefold()
             if wanted & {name.strip().casefold() for name in (its.industry, *its.matches)}:
                 continue
-        if wanted and value not in wanted:
+        if wanted and value not in wanted and (value is not None or fact == "industry"):  # what is unknown holds
             return False
     started, ended = (_known(row[name], its) for name in ("started_at", "ended_at"))
     if started is None and ended is None:

@@ -1,10 +1,15 @@
 """The product's own few rows inside the CRM database: what must commit with a deletion, and nothing else."""
 
+import json
+import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.request_table import RequestTable
@@ -35,43 +40,95 @@ _PURGES = (
 
 
 class ControlTables:
-    """The purge rows and erasure requests of one CRM: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
+    """The purge rows and erasure requests of one source: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
-    `places` is the ledger's side of them.
+    `places` is the ledger's side of them. `name`: of the schema, or what the tables begin with. They are one source's
+    alone, for a ledger is: `source` is who asks, None where nobody does.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._schema = "lifecycle" if database.dialect == "postgresql" else None
-        name = "purges" if self._schema else "lifecycle_purges"
+    def __init__(self, database: Database, source: str | None = None, name: str = "lifecycle") -> None:
+        self._database, self._source, self.name = database, source, name
+        self._schema = name if database.dialect == "postgresql" else None
+        self._prefix = "" if self._schema else f"{name}_"
         columns, metadata = [column._copy() for column in _PURGES], sa.MetaData(schema=self._schema)
-        self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
-        self.requests = RequestTable(database, metadata)
-        self.places = LedgerQueue(database, metadata, self.table)
+        of: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+        self.table = sa.Table(f"{self._prefix}purges", metadata, *columns, **of)
+        self.requests = RequestTable(database, metadata, self._prefix)
+        self.places = LedgerQueue(database, metadata, self.table, self._prefix)
+        owner = sa.Column("source", sa.String(80), nullable=False)
+        one = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+        self._owner = sa.Table(f"{self._prefix}source", metadata, one, owner, **of)
 
     def create(self) -> None:
-        """Make what is missing; safe to run again."""
+        """Make what is missing, and note whose it is; safe to run again. Raises SourceError where it is another's."""
         with translated_errors(), self._database.engine.begin() as connection:
             if self._schema and not sa.inspect(connection).has_schema(self._schema):
                 connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
             self.table.metadata.create_all(connection)
+        with suppress(IntegrityError), self._database.writing() as connection:  # somebody else was faster
+            self._require_own(connection)
+            if self._source is not None and self._owned_by(connection) is None:
+                connection.execute(self._owner.insert().values(id=1, source=self._source))
+        self.require()
 
     def complete(self) -> bool:
-        """Whether every table is there; an installation of before has no `requests`, and runs its nights without."""
-        with translated_errors():
-            inspector = sa.inspect(self._database.engine)
-            tables = self.table.metadata.tables.values()
-            return all(inspector.has_table(table.name, schema=self._schema) for table in tables)
+        """Whether every table is there; an installation of before lacks the youngest, and runs its nights without."""
+        return {table.name for table in self.table.metadata.tables.values()} <= self._there()
+
+    def begun(self) -> bool:
+        """Whether any of the tables is there."""
+        return self.table.name in self._there()
+
+    def missing(self) -> list[str]:
+        """What an installation of before lacks, and what it runs its nights without."""
+        there, found = self._there(), []
+        if self.requests.table.name not in there:
+            found.append("no table of erasure requests, so there are none")
+        if self._owner.name not in there:
+            found.append(f"no table {self._owner.name}, so another source could share the control tables")
+        return found
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
-        with translated_errors():
-            there = set(sa.inspect(self._database.engine).get_table_names(schema=self._schema))
-        asked = [table for table in self.table.metadata.sorted_tables if table is not self.requests.table]
+        there, younger = self._there(), (self.requests.table, self._owner)
+        asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:
             which = "no control tables" if self.table.name in missing else f"no table {missing[0]} yet"
             raise SourceError(f"the CRM has {which}. Run `lifecycle init` once; nothing was done")
+        if self._owner.name in there:
+            with self._database.reading() as connection:
+                self._require_own(connection)
+
+    def newest(self) -> str | None:
+        """When the last checkpoint was signed or the last call purged, as ISO 8601; None before either."""
+        if self.places.checkpoints.name not in self._there():
+            return None
+        with self._database.reading() as connection:
+            return self.places.newest(connection)
+
+    def _there(self) -> set[str]:
+        with translated_errors():
+            return set(sa.inspect(self._database.engine).get_table_names(schema=self._schema))
+
+    def _require_own(self, connection: sa.Connection) -> None:
+        owner = self._owned_by(connection)
+        if self._source is not None and owner not in (None, self._source):
+            raise SourceError(
+                f"the control tables `{self.name}` of this database are those of source {owner}: what source "
+                f"{self._source} deletes would never be in its ledger. Give the mapping tables of its own: "
+                f"`control: {self.name}_{re.sub('[^a-z0-9]+', '_', self._source.lower())}`; nothing was done"
+            )
+
+    def _owned_by(self, connection: sa.Connection) -> str | None:
+        """The source whose purges are here: as was noted, or as the records of a purge say."""
+        noted: str | None = connection.scalar(sa.select(self._owner.c.source))
+        entries = None if noted else connection.scalar(sa.select(self.table.c.entries).limit(1))
+        if entries is None:
+            return noted
+        with suppress(ValueError, IndexError, zlib.error):
+            return str(json.loads(zlib.decompress(entries).splitlines()[0])["source"])
+        return None
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
         """Write a purge row into the transaction that deletes the calls."""

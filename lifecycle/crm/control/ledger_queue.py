@@ -38,9 +38,8 @@ class LedgerPlace:
 class LedgerQueue:
     """The tables `leaves`, `places` and `checkpoints`, named as the table of purge rows is."""
 
-    def __init__(self, database: Database, metadata: sa.MetaData, purges: sa.Table) -> None:
+    def __init__(self, database: Database, metadata: sa.MetaData, purges: sa.Table, prefix: str) -> None:
         self._database, self._purges = database, purges
-        prefix = "" if metadata.schema else "lifecycle_"
         self.leaves = sa.Table(
             f"{prefix}leaves",
             metadata,
@@ -133,6 +132,12 @@ class LedgerQueue:
         newest = sa.select(self.checkpoints.c.note).order_by(self.checkpoints.c.size.desc()).limit(1)
         found: bytes | None = connection.scalar(newest)
         return found
+
+    def newest(self, connection: sa.Connection) -> str | None:
+        """When the last checkpoint was signed, or the last call purged, as ISO 8601; None before either."""
+        signed = connection.scalar(sa.select(sa.func.max(self.checkpoints.c.signed_at)))
+        purged = connection.scalar(sa.select(sa.func.max(self._purges.c.purged_at)))
+        return max(filter(None, (signed, purged)), default=None)
 
     def seen_since(self, connection: sa.Connection, at: datetime) -> list[bytes]:
         """The last checkpoint published before a time, and every one since, the oldest first."""

@@ -52,9 +52,9 @@ class ErasureRequest:
 class RequestTable:
     """The table `requests` of schema `lifecycle` on PostgreSQL, `lifecycle_requests` elsewhere."""
 
-    def __init__(self, database: Database, metadata: sa.MetaData) -> None:
+    def __init__(self, database: Database, metadata: sa.MetaData, prefix: str) -> None:
         self._database = database
-        name = "requests" if metadata.schema else "lifecycle_requests"
+        name = f"{prefix}requests"
         columns = [column._copy() for column in _COLUMNS]
         self.table = sa.Table(name, metadata, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
         self._there = False
@@ -79,6 +79,12 @@ class RequestTable:
     def pending(self, connection: sa.Connection) -> list[ErasureRequest]:
         """Every request that nobody has withdrawn, the earliest first, whether or not its call is there still."""
         return sorted(self._rows(connection, self.table.c.withdrawn_at.is_(None)), key=_order)
+
+    def malformed(self, connection: sa.Connection) -> list[tuple[str, str, str]]:
+        """The requests whose day of receipt is no date, as (id, call id, what stands there). Nobody acts on them."""
+        found = connection.execute(self.table.select()).mappings().all() if self.there(connection) else []
+        odd = [row for row in found if row["withdrawn_at"] is None and _day(row["received_on"]) is None]
+        return [(str(row["id"]), str(row["call_id"]), str(row["received_on"])) for row in odd]
 
     def by_id(self, connection: sa.Connection, request_id: str) -> ErasureRequest | None:
         """One request, withdrawn or not; None: there is none of that id."""
@@ -121,8 +127,9 @@ class RequestTable:
     def _rows(self, connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> list[ErasureRequest]:
         if not self.there(connection):
             return []
-        rows = connection.execute(self.table.select().where(*wanted)).mappings()
-        return [ErasureRequest(**{**row, "received_on": date.fromisoformat(row["received_on"])}) for row in rows]
+        rows = connection.execute(self.table.select().where(*wanted)).mappings().all()
+        dated = [(row, _day(row["received_on"])) for row in rows]
+        return [ErasureRequest(**{**row, "received_on": day}) for row, day in dated if day is not None]
 
 
 class Restriction:
@@ -178,6 +185,13 @@ def keys_of(key: Column, texts: Sequence[str]) -> list[Any]:
         with suppress(ValueError, OverflowError):
             found += key.parse([text])
     return found
+
+
+def _day(text: Any) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _values(one: ErasureRequest) -> dict[str, Any]:

@@ -43,22 +43,9 @@ class Column:
     only: frozenset[type] = frozenset()
 
     @property
-    def kind(self) -> str:
-        """What its values are compared as in a database: text, a number, bytes …; two of one kind, and no others, may
-        be matched without a cast."""
-        if pa.types.is_string(self.type):
-            return "text" if self.cast is None else "of another type"
-        if any(is_one(self.type) for is_one in (pa.types.is_integer, pa.types.is_decimal, pa.types.is_floating)):
-            return "a number"
-        return "bytes" if pa.types.is_binary(self.type) else str(self.type)
-
-    def as_text(self, table: sa.FromClause, dialect: str) -> sa.ColumnElement[Any]:
-        """The value as a text, for a match with a column of another kind. A text is taken as it is, for its index."""
-        column = table.c[self.name]
-        if self.kind == "text":
-            return column
-        # MySQL: so that the collation of the column on the other side counts, and none of the session
-        return sa.func.concat(column, "") if dialect == "mysql" else sa.cast(column, sa.Text)
+    def is_number(self) -> bool:
+        """Whether a database compares its values as numbers."""
+        return any(is_one(self.type) for is_one in (pa.types.is_integer, pa.types.is_decimal, pa.types.is_floating))
 
     def expression(self, table: sa.FromClause) -> sa.ColumnElement[Any]:
         """What to select so that the driver hands over the exact value."""

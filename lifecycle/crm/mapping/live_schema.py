@@ -174,25 +174,19 @@ def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]
     unknown = [(table, column) for table, column in wanted if column not in tables[table].columns]
     yield from (f"table {table} has no column {column}" for table, column in unknown)
     if not unknown:
-        yield from _unlike(part.table, child, tables[part.table], parent, tables[parent])
+        yield from _unlike(part.table, child, tables[part.table])
 
 
 def _parent_table(source: Source, part: Part) -> str:
     return part.chain[-2].table if len(part.chain) > 1 else source.call.table
 
 
-def _unlike(name: str, child: Child, own: MappedTable, above: str, parent: MappedTable) -> Iterator[str]:
-    """Matches of two kinds of column: MySQL finds 7 in '7 rue de la Paix', and 0 in every word."""
-    pairs = child.match.items() if child.cast is None else ()
-    for mine, theirs in ((own.columns[one], parent.columns[other]) for one, other in pairs):
-        if mine.kind != theirs.kind:
-            yield (
-                f"{name}.{mine.name} is {mine.kind} and {above}.{theirs.name} is {theirs.kind}, which a database "
-                "compares by rules of its own. Add `cast: text` to this child to match them as the same text"
-            )
+def _unlike(name: str, child: Child, table: MappedTable) -> Iterator[str]:
+    """Fixed values of another kind than their column: MySQL finds 0 in every word, and 7 in `7 rue`."""
     for column, value in child.where.given:
-        if isinstance(value, str) == (own.columns[column].kind == "a number"):
-            yield f"{name}.{column} is {own.columns[column].kind}; its `where` compares it with {value!r}"
+        number = table.columns[column].is_number
+        if isinstance(value, str) == number:
+            yield f"{name}.{column} is {'a number' if number else 'no number'}; its `where` compares it with {value!r}"
 
 
 _ACTS = ("CASCADE", "SET NULL", "SET DEFAULT")

@@ -10,11 +10,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lifecycle.crm.mapping.path_template import Path as PathTemplate
 from lifecycle.crm.mapping.row_condition import EVERY_ROW, Where
+from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
 from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
 from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model, read_yaml_document
 
+ControlName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 TableName = Annotated[str, Field(pattern=r"^[^.\s]([^.]*[^.\s])?(\.[^.\s]([^.]*[^.\s])?)?$")]
 
 
@@ -134,8 +136,9 @@ class Industries(StrictModel):
 
 
 class Source(StrictModel):
-    """One CRM. `timezone` is the zone of the naive times in the facts; `links` give what a hold reaches a call by.
+    """One CRM. `timezone` is the zone of the naive times in the facts, `times` what is special about some of them.
 
+    `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
     """
 
@@ -145,6 +148,8 @@ class Source(StrictModel):
     facts: Text
     links: Mapping[LinkName, Text] = Field(default_factory=dict)
     timezone: Zone
+    times: Mapping[Name, TimeFact] = Field(default_factory=dict)
+    control: ControlName = "lifecycle"
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)
     children: tuple[Child, ...] = Field(default=(), strict=False)

@@ -42,15 +42,19 @@ def _whole_times(values: Sequence[Any], kind: pa.DataType) -> bool:
 
 def parse_texts(values: Sequence[Any]) -> pa.Array:
     """Facts that are compared as text: numbers and text alike."""
-    try:
-        return pa.array(values, pa.string())
-    except (pa.ArrowException, TypeError, UnicodeError):
-        return _once_each(clean_text, values, pa.string())
+    if not any(isinstance(value, bytes | bytearray) for value in values):  # Arrow would take them for text
+        try:
+            return pa.array(values, pa.string())
+        except (pa.ArrowException, TypeError, UnicodeError):
+            pass
+    return _once_each(clean_text, values, pa.string())
 
 
 def clean_text(value: Any) -> str | None:
-    """A fact as text; one that is no UTF-8 is unknown."""
-    text = str(value)
+    """A fact as text, bytes in hex as records name them; one that is no UTF-8 is unknown. A whole number is one."""
+    if isinstance(value, bytes | bytearray):
+        return value.hex()
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     return None if any("\udc80" <= letter <= "\udcff" for letter in text) else text
 
 

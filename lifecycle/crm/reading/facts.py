@@ -15,14 +15,18 @@ from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, ke
 from lifecycle.crm.database import Database, ValuesOrSelect, column_in, column_named_in, exact_text
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, bind_day, may_touch_days
-from lifecycle.crm.reading.fact_values import FALSE, clean_text, parse_flags, parse_texts, parse_times
+from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, may_touch_days
+from lifecycle.crm.reading.fact_columns import FactColumn, Kind, fact_columns, readable
+from lifecycle.crm.reading.fact_values import FALSE, clean_text, parse_flags, parse_texts
 from lifecycle.crm.reading.links import Links, embeddable_sql
+from lifecycle.crm.reading.scope_sql import may_be_one_of
+from lifecycle.crm.reading.time_forms import TimeForm, time_form
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
 BATCH_ROWS = 50_000
+_NO_OFFSET = ("UTC", "Etc/UTC")
 _REQUESTED = 1000  # requested calls looked up a statement
 
 
@@ -61,16 +65,21 @@ class Facts:
     def __init__(
         self, database: Database, source: Source, key: Column, kinds: FactKinds, requests: RequestTable
     ) -> None:
-        self._database, self._source, self._key, self.kinds = database, source, key, kinds
+        self._database, self._source, self._key = database, source, key
+        self.kinds = FactKinds(kinds.times | source.times.keys(), kinds.flags)
         self._requests = requests
+        self.unnameable: set[str] = set()
+        """The keys of rows that were met and left out, for nobody can name their calls: they stay in the CRM."""
         with database.reading() as connection:
-            self.names = _names(connection, source)
+            self.columns = {column.name: column for column in fact_columns(connection, _text(source).text)}
+            self.names = list(self.columns)
             self.links = Links(database, source, key, connection)
         for twice in sorted(self.links.names & set(self.names)):
             raise SourceError(f"source {source.source}: {twice} is a link and a column of the facts query; keep one")
-        for needed in ("call_id", "industry"):
+        for needed in ("call_id", "industry", *source.times):
             if needed not in self.names:
                 raise SourceError(f"source {source.source}: the facts query gives no column {needed}")
+        self.forms = {name: _form(source, column) for name, column in self.columns.items() if name in self.kinds.times}
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
 
     @property
@@ -157,6 +166,15 @@ class Facts:
         statement = self._select().where(column_in(self._database.dialect, self._query.c.call_id, keys))
         return self._table(connection.execute(statement).fetchall())
 
+    def sample(self, connection: sa.Connection, rows: int) -> tuple[dict[str, list[Any]], pa.Table]:
+        """Some rows: the driver's values by fact, and the same read. Those that nobody can name are left out."""
+        found = connection.execute(self._select().limit(rows)).fetchall()
+        place = self.names.index("call_id")
+        self._table(found)  # notes the keys that are none
+        nameable = [row for row in found if row[place] is not None and self._nameable([row[place]])]
+        raw = {name: [row[number] for row in nameable] for number, name in enumerate(self.names)}
+        return raw, self._table(nameable)
+
     def find(self, connection: sa.Connection, text: str) -> tuple[Any, pa.Table]:
         """The key of the call that a person typed as records name it, and its facts. Raises InputError for no key."""
         kind = self._key.type
@@ -166,23 +184,33 @@ class Facts:
         except (ValueError, sa.exc.DataError):
             raise InputError(f"call {text!r}: expected a key of the CRM's calls ({kind}); nothing was done") from None
 
-    def any_in(self, connection: sa.Connection, scope: Narrowing) -> bool:
-        """Whether any call may be in a scope."""
-        statement = sa.select(self._query.c.call_id).where(self._in_scope(self._query, scope)).limit(1)
+    def any_in(self, connection: sa.Connection, scope: Narrowing, unknown: bool = True) -> bool:
+        """Whether any call may be in a scope. `unknown`: one of which nobody knows counts."""
+        wanted = self._in_scope(self._query, scope, unknown)
+        statement = sa.select(self._query.c.call_id).where(wanted).limit(1)
         return connection.execute(statement).first() is not None
 
-    def _in_scope(self, query: Any, scope: Narrowing) -> sa.ColumnElement[bool]:
-        asked = [self._has(query.c, name, texts) for name, texts in scope.wanted.items()]
-        started, ended = (query.c[name] if name in self.names else sa.null() for name in ("started_at", "ended_at"))
-        return sa.and_(may_touch_days((started, ended), scope.first, scope.last), *asked)
+    def _in_scope(self, query: Any, scope: Narrowing, unknown: bool = True) -> sa.ColumnElement[bool]:
+        asked = [self._has(query.c, name, texts, unknown) for name, texts in scope.wanted.items()]
+        return sa.and_(may_touch_days(self.call_times(query.c), scope.first, scope.last), *asked)
 
-    def _has(self, given: Any, name: str, wanted: Collection[str]) -> sa.ColumnElement[bool]:
+    def call_times(self, given: Any) -> list[tuple[sa.ColumnElement[Any], TimeForm]]:
+        """When a call started and ended, and how that is written."""
+        zone = time_form(None, self._source.timezone)
+        return [
+            (given[name] if name in self.names else sa.null(), self.forms.get(name, zone))
+            for name in ("started_at", "ended_at")
+        ]
+
+    def _has(self, given: Any, name: str, wanted: Collection[str], unknown: bool) -> sa.ColumnElement[bool]:
         column: sa.ColumnElement[Any] = given.call_id if name in self.links.names else given[name]
         if name in self.links.names:
-            return column.in_(self.links.calls_with(name, wanted))
+            return column.in_(self.links.calls_with(name, wanted, unknown))
         if name == "call_id":
             return column_in(self._database.dialect, column, keys_of(self._key, sorted(wanted)))
-        return sa.func.trim(sa.cast(column, sa.String)).in_(list(wanted))
+        if name == "industry":
+            return sa.func.trim(sa.cast(column, sa.String)).in_(list(wanted))
+        return may_be_one_of(self._database.dialect, column, self.columns[name].kind, wanted, unknown)
 
     @property
     def query(self) -> Any:
@@ -204,21 +232,17 @@ class Facts:
         column = self._query.c[name]
         if name == "call_id" and self._key.cast is not None:
             return sa.cast(column, self._key.cast).label(name)
-        if name not in self.kinds.times or self._database.dialect != "postgresql":
-            return column
-        # 'infinity' and years before Christ are no dates for Python: they are no usable trigger either
-        usable = column.between(sa.literal_column("'0001-01-02'"), sa.literal_column("'9999-12-30'"))
-        return sa.case((usable, column)).label(name)
+        return readable(self._database.dialect, self.columns[name].kind, column).label(name)
 
     def _may_be_due(
         self, query: Any, latest: Mapping[str, date | None], as_of: date
     ) -> Iterator[sa.ColumnElement[bool]]:
         for name, day in latest.items():
             if name in self.names:
-                column = query.c[name]
-                future = column >= bind_day(as_of - timedelta(days=1))
-                unusable = sa.or_(column.is_(None), column < bind_day(date(1970, 1, 3)), future)
-                yield unusable if day is None else sa.or_(unusable, column < bind_day(day + ZONE_TOLERANCE))
+                column, form = query.c[name], self.forms[name]
+                future = form.since(column, as_of - timedelta(days=1))
+                unusable = sa.or_(column.is_(None), form.too_early(column, timedelta(days=1)), future)
+                yield unusable if day is None else sa.or_(unusable, form.before(column, day + ZONE_TOLERANCE))
 
     def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
         """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
@@ -234,27 +258,42 @@ class Facts:
             yield self._table(waiting)
 
     def _table(self, rows: Sequence[Any]) -> pa.Table:
+        place = self.names.index("call_id")
+        if not self._nameable([row[place] for row in rows]):  # seldom, and then one by one
+            known = {key: self._nameable([key]) for key in {row[place] for row in rows}}
+            self.unnameable.update(_shown(key) for key, nameable in known.items() if not nameable)
+            rows = [row for row in rows if known[row[place]]]
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.names)
         return pa.table({name: self._typed(name, values) for name, values in zip(self.names, columns, strict=True)})
 
-    def _keys(self, values: Sequence[Any]) -> pa.Array:
+    def _nameable(self, keys: Sequence[Any]) -> bool:
+        """Whether all of the keys can be read exactly."""
         try:
-            return self._key.array(values)
-        except UnreadableValue as error:
-            problem = f"source {self._source.source}: a call cannot be named: {error}. Nothing was done"
-            raise SourceError(problem) from error
+            return bool(self._key.array(keys).null_count == 0)
+        except UnreadableValue:
+            return False
 
     def _typed(self, name: str, values: Sequence[Any]) -> pa.Array:
         if name == "call_id":
-            return self._keys(values)
+            return self._key.array(values)
         if name in self.kinds.times:
-            return parse_times(values, self._source.timezone.key)
+            return self.forms[name].read(values)
         return parse_flags(values) if name in self.kinds.flags else parse_texts(values)
 
 
-def _names(connection: sa.Connection, source: Source) -> list[str]:
-    text = _text(source).text
-    return list(connection.execute(sa.text(f"SELECT * FROM ({text}) AS f WHERE 1 = 0")).keys())
+def _form(source: Source, column: FactColumn) -> TimeForm:
+    """How a time fact is written. Raises SourceError where that cannot be told."""
+    declared, zone = source.times.get(column.name), source.timezone
+    if column.kind is Kind.UTC and (declared is None or not (declared.format or declared.unit)):
+        return TimeForm("UTC")  # of PostgreSQL's timestamptz the driver gives the zone; MySQL's session is in UTC
+    doubtful = column.computed and column.kind not in (Kind.NUMBER, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
+    if declared is None and doubtful:
+        raise SourceError(
+            f"source {source.source}: the fact {column.name} is computed, a {column.kind}, and nobody can tell whether "
+            f"it is in UTC or in {zone.key}. Give the bare column, or say which: "
+            f"`times: {{{column.name}: {{zone: UTC}}}}` or `{{zone: {zone.key}}}`"
+        )
+    return time_form(declared, zone)
 
 
 def _text(source: Source) -> sa.TextClause:
@@ -264,3 +303,10 @@ def _text(source: Source) -> sa.TextClause:
 def _not_false(flag: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """Whether a fact says yes, or nothing that is known to be no."""
     return sa.or_(flag.is_(None), sa.func.lower(sa.func.trim(sa.cast(flag, sa.String))).not_in(sorted(FALSE)))
+
+
+def _shown(key: Any) -> str:
+    """A key that is none, as a person finds it."""
+    if isinstance(key, str):
+        key = key.encode("utf-8", "surrogateescape")
+    return "NULL" if key is None else f"X'{key.hex().upper()}'" if isinstance(key, bytes) else repr(key)

@@ -5,7 +5,7 @@ the group, so that no zone, no change of the clocks and no way to write a time c
 cannot say (a call of several rows, one that a hold may be on) is left to be asked for singly.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -13,8 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from lifecycle.crm.database import ValuesOrSelect, column_named_in, exact_text
-from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, bind_day, is_in_calendar, may_touch_days
+from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, is_in_calendar, may_touch_days
+from lifecycle.crm.reading.fact_columns import FactColumn, readable
 from lifecycle.crm.reading.links import Links
+from lifecycle.crm.reading.scope_sql import may_be_one_of
+from lifecycle.crm.reading.time_forms import TimeForm
 from lifecycle.policy.documents.hold import HoldScope
 
 INDUSTRY_FACT = "industry"
@@ -56,13 +59,20 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class FactsQuery:
-    """The rows of a facts query, and what is known of it: dialect, names of its facts, time facts that are text."""
+    """The rows of a facts query, and what is known of it: dialect, its facts, how times are written, which are text."""
 
     query: Any
     dialect: str
-    names: frozenset[str]
+    columns: Mapping[str, FactColumn]
+    forms: Mapping[str, TimeForm]
+    times: Callable[[Any], Sequence[tuple[sa.ColumnElement[Any], TimeForm]]]
     written: frozenset[str]
     links: Links
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The facts that are columns."""
+        return frozenset(self.columns)
 
 
 def group_statement(
@@ -78,7 +88,9 @@ def group_statement(
     where += [_is_not(column_named_in(asked.dialect, c.call_id, each)) for each in apart]
     texts = sorted({INDUSTRY_FACT, *by.words} & asked.names)
     flags, times = sorted(by.flags & asked.names), sorted(by.marks.keys() & asked.names)
-    matters = sa.or_(sa.false(), *(_between(c[name], (None, day)) for name, day in by.past.items() if name in c))
+    matters = sa.or_(
+        sa.false(), *(_between(c[name], asked.forms[name], (None, day)) for name, day in by.past.items() if name in c)
+    )
     inner = sa.select(
         call_id.label("call_id"),
         *(c[name].label(name) for name in texts),
@@ -140,7 +152,7 @@ def _in_spans(asked: FactsQuery, c: Any, spans: Spans | None) -> sa.ColumnElemen
     if spans is None:
         return sa.true()
     given = [(name, span) for name, several in spans.items() for span in several if name in asked.names]
-    return sa.or_(sa.false(), *(_between(c[name], span) for name, span in given))
+    return sa.or_(sa.false(), *(_between(c[name], asked.forms[name], span) for name, span in given))
 
 
 def _singly(asked: FactsQuery, c: Any, by: Grouping) -> sa.ColumnElement[bool]:
@@ -155,23 +167,25 @@ def _in_scope(asked: FactsQuery, c: Any, scope: HoldScope) -> sa.ColumnElement[b
         if name in asked.links.names:
             parts.append(c.call_id.in_(asked.links.calls_with(name, values)))
         elif name in asked.names and name != INDUSTRY_FACT:
-            parts.append(sa.func.trim(sa.cast(c[name], sa.String)).in_(sorted(values)))
-    started, ended = (c[name] if name in asked.names else sa.null() for name in ("started_at", "ended_at"))
-    return sa.and_(may_touch_days((started, ended), scope.first_day, scope.last_day), *parts)
+            parts.append(may_be_one_of(asked.dialect, c[name], asked.columns[name].kind, values))
+    return sa.and_(may_touch_days(asked.times(c), scope.first_day, scope.last_day), *parts)
 
 
 def _time(asked: FactsQuery, name: str, marks: Iterable[date]) -> Sequence[sa.ColumnElement[Any]]:
     """A time, the number of the stretch between marks it lies in, and itself where it lies beside one."""
-    column, beside = asked.query.c[name], _beside(marks)
+    column, form, beside = asked.query.c[name], asked.forms[name], _beside(marks)
+    given = readable(asked.dialect, asked.columns[name].kind, column)
     ends = [end for zone in beside for end in zone]
-    stretch = sa.case(*((column < bind_day(end), number) for number, end in enumerate(ends)), else_=len(ends))
-    near = sa.or_(sa.false(), *(sa.and_(column >= bind_day(low), column < bind_day(high)) for low, high in beside))
-    if name in asked.written:  # text in a database that has dates: nobody knows how it is written
-        return column.label(name), sa.literal(0).label(f"{name}_between"), column.label(f"{name}_beside")
+    stretch = sa.case(*((form.before(column, end), number) for number, end in enumerate(ends)), else_=len(ends))
+    near = sa.or_(sa.false(), *(sa.and_(form.since(column, low), form.before(column, high)) for low, high in beside))
+    if (
+        name in asked.written or not form.comparable
+    ):  # text in a database that has dates: nobody knows how it is written
+        return given.label(name), sa.literal(0).label(f"{name}_between"), given.label(f"{name}_beside")
     if asked.dialect == "sqlite":  # it compares texts, which is right for those that begin with a day
         is_day = sa.func.date(column) == sa.func.substr(column, 1, 10)
-        near = sa.or_(near, _is_not(is_day))
-    return column.label(name), stretch.label(f"{name}_between"), sa.case((near, column)).label(f"{name}_beside")
+        near = sa.or_(near, _is_not(is_day if form.plain else sa.func.typeof(column).in_(["integer", "real"])))
+    return given.label(name), stretch.label(f"{name}_between"), sa.case((near, given)).label(f"{name}_beside")
 
 
 def _beside(marks: Iterable[date]) -> list[tuple[date, date]]:
@@ -186,11 +200,11 @@ def _beside(marks: Iterable[date]) -> list[tuple[date, date]]:
     return found
 
 
-def _between(column: sa.ColumnElement[Any], span: Span) -> sa.ColumnElement[bool]:
+def _between(column: sa.ColumnElement[Any], form: TimeForm, span: Span) -> sa.ColumnElement[bool]:
     first, last = span
     parts: list[sa.ColumnElement[bool]] = [column.is_not(None)]
-    parts += [column >= bind_day(first - ZONE_TOLERANCE)] if first and is_in_calendar(first) else []
-    parts += [column < bind_day(last + ZONE_TOLERANCE)] if last and is_in_calendar(last) else []
+    parts += [form.since(column, first - ZONE_TOLERANCE)] if first and is_in_calendar(first) else []
+    parts += [form.before(column, last + ZONE_TOLERANCE)] if last and is_in_calendar(last) else []
     return sa.and_(*parts)
 
 

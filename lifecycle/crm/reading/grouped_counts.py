@@ -24,7 +24,7 @@ _FEW = 5_000
 
 def industries_written(connection: sa.Connection, facts: Facts, spans: Spans | None) -> list[str]:
     """The industries the CRM writes in rows that have a day in one of the spans, each spelling once."""
-    asked = FactsQuery(facts.query, connection.dialect.name, frozenset(facts.names), frozenset(), facts.links)
+    asked = _asked(facts, connection.dialect.name, frozenset())
     found = connection.execute(industry_spellings(asked, spans))
     return [text for text in facts.typed("industry", [row[0] for row in found]).to_pylist() if text is not None]
 
@@ -35,7 +35,7 @@ class GroupedCounts:
     def __init__(self, connection: sa.Connection, database: Database, facts: Facts, by: Grouping) -> None:
         self._connection, self._dialect, self._facts, self._by = connection, database.dialect, facts, by
         names = frozenset(facts.names)
-        self._asked = FactsQuery(facts.query, database.dialect, names, self._written(names), facts.links)
+        self._asked = _asked(facts, database.dialect, self._written(names))
         several = self._several_rows() if by.reaches else None
         requested = facts.requested(connection)
         self._apart: list[ValuesOrSelect] = [
@@ -89,6 +89,10 @@ class GroupedCounts:
         """A call's key in a type that has a least value: PostgreSQL's UUIDs and bytes have none."""
         column = self._facts.query.c.call_id
         return sa.cast(column, sa.Text) if self._dialect == "postgresql" else column
+
+
+def _asked(facts: Facts, dialect: str, written: frozenset[str]) -> FactsQuery:
+    return FactsQuery(facts.query, dialect, facts.columns, facts.forms, facts.call_times, written, facts.links)
 
 
 def _text(key: Any) -> str:

@@ -15,6 +15,9 @@ from lifecycle.crm.database import Database, column_in
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.reading.fact_columns import fact_columns
+from lifecycle.crm.reading.fact_values import clean_text
+from lifecycle.crm.reading.scope_sql import may_be_one_of
 from lifecycle.errors import SourceError
 
 KEYS_A_STATEMENT = 1000
@@ -33,7 +36,12 @@ class Links:
             sa.column(named),
             schema=sa.sql.quoted_name(schema, True) if schema else None,
         )
-        self._queries = {name: _query(connection, source, name, text) for name, text in source.links.items()}
+        texts = {name: embeddable_sql(text) for name, text in source.links.items()}
+        self.columns = {
+            name: {column.name: column for column in fact_columns(connection, clause.text)}
+            for name, clause in texts.items()
+        }
+        self._queries = {name: _query(source, name, clause, self.columns[name]) for name, clause in texts.items()}
         self.names = frozenset(self._queries)
         for name in self.names:  # a key that the database cannot compare is found here, not in a night
             connection.execute(self._pairs(name).where(sa.false()))
@@ -48,11 +56,11 @@ class Links:
             facts = facts.append_column(name, self._lists(connection, name, keys, facts["call_id"].combine_chunks()))
         return facts
 
-    def calls_with(self, name: str, texts: Collection[str]) -> sa.Select[Any]:
-        """The keys of calls with a link that is one of the texts, or may be. For narrowing: blanks but spaces count."""
+    def calls_with(self, name: str, texts: Collection[str], unknown: bool = True) -> sa.Select[Any]:
+        """The keys of at least the calls with a link that is one of the texts. `unknown`: or to nobody knows what."""
         query = self._queries[name]
-        text = sa.func.trim(sa.cast(query.c[name], sa.String))
-        return sa.select(query.c.call_id).where(sa.or_(text.in_(list(texts)), query.c[name].is_(None), text == ""))
+        wanted = may_be_one_of(self._dialect, query.c[name], self.columns[name][name].kind, texts, unknown)
+        return sa.select(query.c.call_id).where(wanted)
 
     def _lists(self, connection: sa.Connection, name: str, keys: Sequence[Any], calls: pa.Array) -> pa.Array:
         found: list[Any] = []
@@ -73,9 +81,7 @@ class Links:
         return sa.select(self._key.expression(self._calls), query.c[name]).select_from(joined)
 
 
-def _query(connection: sa.Connection, source: Source, name: str, text: str) -> sa.Subquery:
-    clause = embeddable_sql(text)
-    given = list(connection.execute(sa.text(f"SELECT * FROM ({clause.text}) AS l WHERE 1 = 0")).keys())
+def _query(source: Source, name: str, clause: sa.TextClause, given: Collection[str]) -> sa.Subquery:
     missing = [needed for needed in ("call_id", name) if needed not in given]
     if missing:
         raise SourceError(
@@ -91,5 +97,4 @@ def embeddable_sql(text: str) -> sa.TextClause:
 
 def _text(value: Any) -> str | None:
     """A link as holds name it; one that is no UTF-8 is unknown. Bytes are named in hex, as records name them."""
-    text = value.hex() if isinstance(value, bytes) else str(value)
-    return None if value is None or any("\udc80" <= letter <= "\udcff" for letter in text) else text
+    return None if value is None else clean_text(value)

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from lifecycle.crm.database import column_in, plain_bind
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import MappedTable
-from lifecycle.crm.mapping.source import Child, Part, Source
+from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.reading.column_comparison import columns_equal
 from lifecycle.evidence.comparison import CALL_ID
 
 ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
@@ -102,7 +103,7 @@ class PartStatements:
             table = self._tables[child.table]
             alike = all(table.columns[own].type == above.columns[up].type for own, up in child.match.items())
             named = any(key <= set(child.match.values()) for key in above.unique)
-            alone, above = alone and alike and named and child.cast is None, table
+            alone, above = alone and alike and named, table
         return alone
 
     def key_columns(self, part: Part) -> list[Column]:
@@ -126,19 +127,15 @@ class PartStatements:
         place = self._tables[self._call_table]
         for depth, child in enumerate(part.chain, 1):
             above, below = below, self._tables[child.table].table.alias(f"c{depth}")
-            on = [self._alike(child, own, below, other, above, place) for own, other in child.match.items()]
+            mine, other = self._tables[child.table].columns, place.columns
+            on = [
+                columns_equal(self._dialect, (below, mine[one]), (above, other[two]))
+                for one, two in child.match.items()
+            ]
             on += child.where.expressions(below)
             joined = joined.join(below, sa.and_(*on))
             place = self._tables[child.table]
         return calls, below, joined
-
-    def _alike(
-        self, child: Child, own: str, below: sa.FromClause, other: str, above: sa.FromClause, place: MappedTable
-    ) -> sa.ColumnElement[bool]:
-        if child.cast is None:
-            return below.c[own] == above.c[other]
-        mine, theirs = self._tables[child.table].columns[own], place.columns[other]
-        return mine.as_text(below, self._dialect) == theirs.as_text(above, self._dialect)
 
 
 def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """Which rows of facts a condition or a hold speaks of, and on which day. Arrow columns in, Arrow columns out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from functools import partial, reduce
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import EARLIEST_TRIGGER
 from lifecycle.policy.documents.hold import Extension, Hold, HoldScope
 from lifecycle.policy.documents.model_types import Conditions, fold_name
+from lifecycle.policy.evaluation.spelling import spellings, trimmed, without_zeros
 
 _COMMA = pa.scalar(", ")
 
@@ -42,7 +44,7 @@ def fact_words(facts: pa.Table, name: str) -> pa.DictionaryArray:
     """
     each = dictionary_encoded(_text(facts, name))
     # Not utf8_lower: it leaves ß, İ and others as case-folding does not.
-    context = [value and fold_name(value) for value in _trimmed(each.dictionary).to_pylist()]
+    context = [value and fold_name(value) for value in trimmed(each.dictionary).to_pylist()]
     among = dictionary_encoded(pa.array(context, pa.string()))
     return pa.DictionaryArray.from_arrays(among.indices.take(each.indices), among.dictionary)
 
@@ -81,8 +83,9 @@ def holds_on_rows(
     """For each row the ids of the holds whose scope it is in, NULL where there are none.
 
     `names` are the folded names of the industry all rows are of: a hold may say what the CRM writes, or the schedule's.
-    Days are those of the zone. A call without any time is inside every range of days: it may be. One of which only its
-    beginning or end is known may have lasted a day.
+    Days are those of the zone. What is unknown holds: a call may be in a scope if a fact that it asks for is missing or
+    blank. A call without any time is inside every range of days. One of which only its beginning or end is known may
+    have lasted a day.
     """
     found = [pa.nulls(facts.num_rows, pa.string())]
     for hold in holds:
@@ -95,42 +98,66 @@ def holds_on_rows(
 def rows_in_scope(
     facts: pa.Table, hold: Hold | Extension, zone: ZoneInfo, names: frozenset[str] = frozenset()
 ) -> pa.Array:
-    """Which rows are in any scope of a hold or an extension; see `holds_on_rows`."""
-    return reduce(pc.or_, [_in_scope(facts, hold, scope, zone, names) for scope in hold.scope])
+    """Which rows are, or may be, in any scope of a hold or an extension; see `holds_on_rows`."""
+    return reduce(pc.or_, [in_scope(facts, hold, scope, zone, names)[1] for scope in hold.scope])
 
 
-def _in_scope(
-    facts: pa.Table, hold: Hold | Extension, scope: HoldScope, zone: ZoneInfo, names: frozenset[str]
-) -> pa.Array:
-    hit = _all(facts)
+def in_scope(
+    facts: pa.Table, hold: Hold | Extension, scope: HoldScope, zone: ZoneInfo, names: frozenset[str] = frozenset()
+) -> tuple[pa.Array, pa.Array]:
+    """Two masks: the rows that are certainly in a scope, and those that may be because a fact is unknown as well."""
+    known = may_be = _all(facts)
     for name, values in scope.wanted().items():
         if name not in facts.column_names:
             raise PolicyError(f"{_named(hold)}: its scope asks for the fact {name!r}, which the source does not give")
         if pa.types.is_list(facts.schema.field(name).type):
-            hit = pc.and_(hit, _any_element(facts[name].combine_chunks(), values))
-            continue
-        if name == "industry":
-            values = frozenset(fold_name(value) for value in values)
-            if values & names:
-                continue
-        fact = fact_words(facts, name) if name == "industry" else _trimmed(_text(facts, name))
-        hit = pc.and_(
-            hit, map_distinct_values(fact, partial(pc.is_in, value_set=pa.array(sorted(values), pa.string())))
-        )
+            certain, possible = _any_element(facts[name].combine_chunks(), values)
+        elif name == "industry":
+            certain, possible = _industry(facts, values, names)
+        else:
+            certain, possible = _one_of(without_zeros(trimmed(_text(facts, name))), values)
+        known, may_be = pc.and_(known, certain), pc.and_(may_be, possible)
     if scope.first_day is None and scope.last_day is None:
-        return hit
-    return pc.and_(hit, _in_range(facts, hold, scope, zone))
+        return known, may_be
+    certain, possible = _in_range(facts, hold, scope, zone)
+    return pc.and_(known, certain), pc.and_(may_be, possible)
 
 
-def _any_element(lists: pa.Array, values: frozenset[str]) -> pa.Array:
-    """The rows in which a link is one of the values, or may be: a link to nobody knows what, or unknown links."""
-    texts = _trimmed(pc.list_flatten(lists).cast(pa.string()))
-    hit = pc.or_(pc.is_in(texts, pa.array(sorted(values), pa.string())), pc.is_null(texts))
-    rows = pc.list_parent_indices(lists).filter(hit).cast(pa.int64())
-    return pc.or_(pc.is_null(lists), pc.is_in(pa.array(range(len(lists)), pa.int64()), rows))
+def _industry(facts: pa.Table, values: frozenset[str], names: frozenset[str]) -> tuple[pa.Array, pa.Array]:
+    """A row without an industry is in no scope by industry: nothing ever lets it go."""
+    wanted = frozenset(fold_name(value) for value in values)
+    if wanted & names:
+        return _all(facts), _all(facts)
+    found = fact_words(facts, "industry")
+    hit = map_distinct_values(found, partial(pc.is_in, value_set=pa.array(sorted(wanted), pa.string())))
+    return hit, hit
 
 
-def _in_range(facts: pa.Table, hold: Hold | Extension, scope: HoldScope, zone: ZoneInfo) -> pa.Array:
+def _one_of(fact: pa.Array, values: frozenset[str]) -> tuple[pa.Array, pa.Array]:
+    hit = pc.is_in(fact, _spelled(values))
+    return hit, pc.or_(hit, pc.is_null(fact))
+
+
+def _spelled(values: frozenset[str]) -> pa.Array:
+    return pa.array(sorted(frozenset[str]().union(*map(spellings, values))), pa.string())
+
+
+def _any_element(lists: pa.Array, values: frozenset[str]) -> tuple[pa.Array, pa.Array]:
+    """The rows with a link that is one of the values, and those with one that may be: to nobody knows what."""
+    texts = without_zeros(trimmed(pc.list_flatten(lists).cast(pa.string())))
+    parents, places = pc.list_parent_indices(lists), pa.array(range(len(lists)), pa.int64())
+    certain, possible = (pc.is_in(places, parents.filter(hit).cast(pa.int64())) for hit in _one_of(texts, values))
+    return certain, pc.or_(pc.is_null(lists), possible)
+
+
+def unknown_rows(facts: pa.Table, name: str) -> pa.Array:
+    """The rows of which nobody knows a fact, or one of whose links names nobody knows what."""
+    if not pa.types.is_list(facts.schema.field(name).type):
+        return pc.is_null(trimmed(_text(facts, name)))
+    return _any_element(facts[name].combine_chunks(), frozenset())[1]
+
+
+def _in_range(facts: pa.Table, hold: Hold | Extension, scope: HoldScope, zone: ZoneInfo) -> tuple[pa.Array, pa.Array]:
     if not {"started_at", "ended_at"} & set(facts.column_names):
         raise PolicyError(f"{_named(hold)}: its days ask for started_at or ended_at, which the source does not give")
     started, ended = (_dated(local_dates(facts, name, zone)) for name in ("started_at", "ended_at"))
@@ -140,7 +167,15 @@ def _in_range(facts: pa.Table, hold: Hold | Extension, scope: HoldScope, zone: Z
         inside = pc.and_(inside, pc.greater_equal(pc.max_element_wise(*ends), pa.scalar(scope.first_day)))
     if scope.last_day is not None:
         inside = pc.and_(inside, pc.less_equal(pc.min_element_wise(*ends), pa.scalar(scope.last_day)))
-    return pc.fill_null(inside, True)
+    both = pc.and_(pc.is_valid(started), pc.is_valid(ended))
+    touches = reduce(pc.or_, [_is_between(end, scope) for end in (started, ended)])
+    return pc.or_(touches, pc.and_(both, pc.fill_null(inside, False))), pc.fill_null(inside, True)
+
+
+def _is_between(days: pa.Array, scope: HoldScope) -> pa.Array:
+    first, last = scope.first_day or date.min, scope.last_day or date.max
+    inside = pc.and_(pc.greater_equal(days, pa.scalar(first)), pc.less_equal(days, pa.scalar(last)))
+    return pc.fill_null(inside, False)
 
 
 def _dated(days: pa.Array) -> pa.Array:
@@ -168,11 +203,6 @@ def _text(facts: pa.Table, name: str) -> pa.Array:
     if pa.types.is_binary(fact.type) or pa.types.is_fixed_size_binary(fact.type):  # records name such a key in hex
         return pa.array([None if value is None else value.hex() for value in fact.to_pylist()], pa.string())
     return fact.cast(pa.string())
-
-
-def _trimmed(text: pa.Array) -> pa.Array:
-    trimmed = pc.utf8_trim_whitespace(text)
-    return pc.if_else(pc.equal(trimmed, pa.scalar("")), pa.scalar(None, pa.string()), trimmed)
 
 
 def _all(facts: pa.Table) -> pa.Array:

@@ -1,5 +1,7 @@
 """The control tables: made where they are missing, asked for by name, one note an id."""
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
@@ -69,3 +71,44 @@ def test_the_last_checkpoint_and_those_of_a_day_are_remembered(control):
         assert control.places.seen_since(connection, CLOCK.replace(day=22)) == [b"three", b"five"]
         assert control.places.seen_since(connection, CLOCK.replace(day=23)) == [b"five"]
         assert isinstance(connection, sa.Connection)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def url(request, make) -> str:
+    return make(request.param).url
+
+
+def test_a_second_source_is_refused_the_control_tables_of_another(url):
+    ControlTables(open_database(url), "one").create()
+    second = ControlTables(open_database(url), "two")
+    for refused in (second.create, second.require):
+        with pytest.raises(SourceError, match=r"`lifecycle` of this database are those of source one.*lifecycle_two"):
+            refused()
+    ControlTables(open_database(url), "one").require()
+
+
+def test_two_sources_with_names_of_their_own_share_a_database(url):
+    first, second = ControlTables(open_database(url), "one"), ControlTables(open_database(url), "two", "lifecycle_two")
+    for control, key in ((first, "c-1"), (second, "c-2")):
+        control.create()
+        with control._database.writing() as connection:
+            control.insert(connection, purge_row([key]))
+    for control, key in ((first, "row-c-1"), (second, "row-c-2")):
+        control.require()
+        with control._database.reading() as connection:
+            assert control.all_ids(connection) == [key]
+
+
+def test_an_installation_from_before_is_the_source_whose_records_it_holds(make):
+    url = make("sqlite").url
+    control = ControlTables(open_database(url))
+    control.create()
+    with control._database.writing() as connection:
+        row = replace(purge_row(["c-1"]), entries=b'{"kind":"purged","source":"one"}\n')
+        control.insert(connection, row)
+        control._owner.drop(connection)
+    assert control.missing() == ["no table lifecycle_source, so another source could share the control tables"]
+    ControlTables(open_database(url), "two").require()  # as before, until somebody runs init
+    with pytest.raises(SourceError, match="source one"):
+        ControlTables(open_database(url), "two").create()
+    ControlTables(open_database(url), "one").create()

@@ -1,0 +1,112 @@
+"""How a source writes one time fact: wall clock of a zone, epoch number, or text of a format. Reading it, comparing it.
+
+A value that fits its form nowhere is NULL: never another clock. Which facts are times is the schedules' to say.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lifecycle.crm.database import plain_bind
+from lifecycle.crm.mapping.time_facts import TimeFact
+from lifecycle.crm.reading.fact_values import parse_times
+from lifecycle.policy.clock import EARLIEST_TRIGGER
+
+_SORTABLE = re.compile(r"%Y([-/. ]?)%m\1%d([ T_-]?%H([:.]?)%M(\3%S)?)?(%z)?")
+_HOUR = re.compile(r"%[HIcXs]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FEWEST_MILLISECONDS = 10**10
+"""Less than this, as milliseconds, is a day before 27 April 1970: such numbers are seconds in truth."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeForm:
+    """How one time fact is written. `zone`: of what carries none. `whole_days`: its dates are days of that zone."""
+
+    zone: str
+    unit: str | None = None
+    format: str | None = None
+    whole_days: bool = True
+
+    @property
+    def plain(self) -> bool:
+        """Whether the database's own times, dates and ISO texts are meant."""
+        return self.unit is None and self.format is None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the database orders such values as time goes."""
+        return self.format is None or _SORTABLE.fullmatch(self.format) is not None
+
+    def read(self, values: Sequence[Any]) -> pa.Array:
+        """The driver's values as dates, or as timestamps in UTC; what is no such time is NULL."""
+        if self.plain:
+            given: Sequence[Any] = values if self.whole_days else [_evening(value) for value in values]
+            return parse_times(given, self.zone)
+        convert = _from_text if self.format else _from_epoch
+        known = {value: convert(self.format or self.unit or "", value) for value in set(values)}
+        return parse_times([known[value] for value in values], self.zone)
+
+    def before(self, column: sa.ColumnElement[Any], day: date) -> sa.ColumnElement[bool]:
+        """At least the rows before a day of no zone in particular."""
+        return column < self._written(day) if self.comparable else sa.true()
+
+    def since(self, column: sa.ColumnElement[Any], day: date) -> sa.ColumnElement[bool]:
+        """At least the rows on or after a day of no zone in particular."""
+        return column >= self._written(day) if self.comparable else sa.true()
+
+    def too_early(self, column: sa.ColumnElement[Any], margin: timedelta) -> sa.ColumnElement[bool]:
+        """At least the rows before the first day that is a call's."""
+        if self.unit == "epoch_milliseconds":
+            return column < sa.literal(_FEWEST_MILLISECONDS, sa.BigInteger)
+        return self.before(column, EARLIEST_TRIGGER + margin)
+
+    def _written(self, day: date) -> sa.ColumnElement[Any]:
+        if self.unit:
+            seconds = (day - _EPOCH.date()) // timedelta(seconds=1)
+            return sa.literal(seconds * (1 if self.unit == "epoch_seconds" else 1000), sa.BigInteger)
+        return plain_bind(day.strftime(self.format.removesuffix("%z")) if self.format else day.isoformat())
+
+
+def time_form(declared: TimeFact | None, zone: ZoneInfo) -> TimeForm:
+    """The form of a fact: what the mapping says of it, in the source's zone where it names none."""
+    if declared is None:
+        return TimeForm(zone.key)
+    own = declared.zone or zone
+    return TimeForm(own.key, declared.unit, declared.format, whole_days=own.key == zone.key)
+
+
+def _from_epoch(unit: str, value: Any) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+        if unit == "epoch_milliseconds":
+            if abs(number) < _FEWEST_MILLISECONDS:
+                return None
+            number = number.scaleb(-3)
+        return _EPOCH + timedelta(seconds=int(number // 1), microseconds=int(number % 1 * 1_000_000))
+    except (InvalidOperation, OverflowError, ValueError):
+        return None
+
+
+def _from_text(form: str, value: Any) -> datetime | date | None:
+    try:
+        found = datetime.strptime(str(value).strip(), form)  # noqa: DTZ007 - naive ones are of the zone
+    except (ValueError, OverflowError):
+        return None
+    return found if _HOUR.search(form) else found.date()
+
+
+def _evening(value: Any) -> Any:
+    """A date as the end of its day in a zone that is not the source's."""
+    if type(value) is date:
+        return datetime(value.year, value.month, value.day, 23, 59, 59, 999_999)  # noqa: DTZ001
+    return value

@@ -1,0 +1,146 @@
+"""Where some values stand in a whole database: every column of every table that a role may read, in bounded time.
+
+A sweep reads whole tables; it locks nothing. What the values mean, and whether a find is bad, is not decided here.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from lifecycle.crm.database import Database, column_in, translated_errors
+from lifecycle.errors import DatabaseError
+
+_SYSTEM = ("information_schema", "pg_catalog", "pg_toast", "mysql", "performance_schema", "sys")
+_MOST_INTEGER = 2**63 - 1
+_STEPS = 1_000  # of SQLite's machine between two looks at the clock
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedTable:
+    """One table and what kind each of its columns is: text, integer, uuid or bytes. Others hold no key."""
+
+    schema: str | None
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The table as a mapping writes it."""
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass
+class TableFinds:
+    """In how many rows each column has one of the values; or why the table could not be looked through."""
+
+    table: SearchedTable
+    rows: dict[str, int] = field(default_factory=dict)
+    problem: str | None = None
+
+
+def searched_tables(database: Database, schemas: Sequence[str | None] = ()) -> list[SearchedTable]:
+    """Every table beside the database's own, in the default schema, those named, and on PostgreSQL all others."""
+    with translated_errors():
+        inspector = sa.inspect(database.engine)
+        wanted: set[str | None] = {None, *schemas}
+        if database.dialect == "postgresql":
+            wanted |= set[str | None](inspector.get_schema_names()) - {inspector.default_schema_name, *_SYSTEM}
+        return [
+            SearchedTable(schema, table, _kinds(columns), tuple(keys.get((schema, table), ())))
+            for schema in sorted(wanted, key=str)
+            for keys in [_primary_keys(inspector, schema)]
+            for (_, table), columns in sorted(inspector.get_multi_columns(schema=schema).items(), key=str)
+        ]
+
+
+def sweep_table(database: Database, table: SearchedTable, values: Sequence[Any], seconds: float) -> TableFinds:
+    """Count the rows of one table in which each column has any of the values, in so many seconds at most."""
+    wanted = {name: _as_kind(kind, values) for name, kind in table.columns.items()}
+    wanted = {name: some for name, some in wanted.items() if some}
+    found = TableFinds(table)
+    if not wanted:
+        return found
+    columns: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(name, True)) for name in wanted]
+    place = sa.sql.quoted_name(table.schema, True) if table.schema else None
+    clause = sa.table(sa.sql.quoted_name(table.name, True), *columns, schema=place)
+    hits = {name: column_in(database.dialect, clause.c[name], some) for name, some in wanted.items()}
+    counted = [sa.func.count(sa.case((hit, 1))).label(f"c{number}") for number, hit in enumerate(hits.values())]
+    try:
+        with database.reading() as connection, _bounded(connection, seconds):
+            row = connection.execute(sa.select(*counted).where(sa.or_(*hits.values()))).one()
+    except DatabaseError as error:
+        found.problem = str(error).removeprefix("the CRM database refused: ").removesuffix(". A rerun is safe")
+        return found
+    found.rows = {name: count for name, count in zip(wanted, row, strict=True) if count}
+    return found
+
+
+@contextmanager
+def _bounded(connection: sa.Connection, seconds: float) -> Iterator[None]:
+    """End a statement that takes longer; the driver then raises."""
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        raw: Any = connection.connection.driver_connection
+        until = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+        try:
+            yield
+        finally:
+            raw.set_progress_handler(None, _STEPS)
+        return
+    if dialect.name == "postgresql":
+        connection.execute(sa.text(f"SET LOCAL statement_timeout = {int(seconds * 1000) or 1}"))
+        yield
+        return
+    maria = bool(getattr(dialect, "is_mariadb", False))
+    name, most = ("max_statement_time", seconds) if maria else ("max_execution_time", int(seconds * 1000) or 1)
+    connection.execute(sa.text(f"SET SESSION {name} = {most}"))
+    try:
+        yield
+    finally:
+        connection.execute(sa.text(f"SET SESSION {name} = 0"))
+
+
+def _primary_keys(inspector: sa.Inspector, schema: str | None) -> dict[Any, Sequence[str]]:
+    found = inspector.get_multi_pk_constraint(schema=schema)
+    return {place: key["constrained_columns"] for place, key in found.items() if key}
+
+
+def _kinds(columns: Sequence[Any]) -> dict[str, str]:
+    kinds = {str(column["name"]): _kind(column["type"]) for column in columns}
+    return {name: kind for name, kind in kinds.items() if kind}
+
+
+def _kind(declared: Any) -> str:
+    if isinstance(declared, sa.Uuid):
+        return "uuid"
+    if isinstance(declared, sa.LargeBinary | sa.BINARY | sa.VARBINARY):
+        return "bytes"
+    if isinstance(declared, sa.Boolean | sa.JSON | sa.Enum):
+        return ""
+    if isinstance(declared, sa.Integer) or type(declared).__name__ == "NUMERIC":
+        return "integer"
+    return "text" if isinstance(declared, sa.String | sa.types.NullType) else ""
+
+
+def _as_kind(kind: str, values: Sequence[Any]) -> list[Any]:
+    """The values that a column of a kind can hold, as it holds them."""
+    if kind == "bytes":
+        return [value for value in values if isinstance(value, bytes)]
+    texts = [str(value) for value in values if not isinstance(value, bytes)]
+    if kind == "integer":
+        return [int(text) for text in texts if text.isascii() and text.isdecimal() and int(text) <= _MOST_INTEGER]
+    return [text for text in texts if kind == "text" or _is_uuid(text)]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

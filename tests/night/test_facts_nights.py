@@ -1,0 +1,244 @@
+"""Nights on facts that databases and people write in many ways: nothing goes early, and what is unknown keeps."""
+
+from datetime import date
+
+import pytest
+
+from lifecycle.errors import SourceError
+from lifecycle.inquiry.erasure_requests import malformed_requests, open_requests
+from lifecycle.inquiry.hold_report import hold_reports
+from lifecycle.inquiry.preview import preview_night
+from lifecycle.night.plan import night_cutoffs
+from lifecycle.policy.evaluation.disposition import dispose_calls
+from tests.night.small import FACTS, NIGHT
+
+CALLS = "CREATE TABLE calls (id {key} PRIMARY KEY, industry VARCHAR(20), ended_at {ended} NULL, account_id {account})"
+
+
+def calls(ended: str = "TIMESTAMP", account: str = "INT", key: str = "INT") -> str:
+    return CALLS.format(key=key, ended=ended, account=account)
+
+
+def row(key: object = 1, ended: str = "'2025-11-20 12:00:00'", account: str = "4711") -> str:
+    return f"INSERT INTO calls VALUES ({key}, 'Retail', {ended}, {account})"
+
+
+YOUNG = row(2, "'2026-11-01 12:00:00'")
+BERLIN = "Europe/Berlin"
+
+
+def test_a_mariadb_timestamp_is_in_utc_whatever_the_zone_of_the_source(small):
+    """00:30 on 30 November in Berlin is 29 November in UTC: kept through 30 November, gone the night after."""
+    world = small("mariadb", calls(), zone=BERLIN)
+    world.execute("SET time_zone = '+01:00'")  # of another session; the next statement has its own
+    world.execute(row(1, "CONVERT_TZ('2025-11-30 00:30:00', '+01:00', @@session.time_zone)"), **{})
+    world.initialised()
+    world.ran(NIGHT)
+    assert world.ids() == [1]
+    world.ran(date(2026, 12, 1))
+    assert world.ids() == []
+
+
+def test_a_mariadb_datetime_is_wall_clock_of_the_source(small):
+    world = small("mariadb", calls("DATETIME"), row(1, "'2025-11-29 23:30:00'"), zone=BERLIN).initialised()
+    world.ran(NIGHT)
+    assert world.ids() == []
+
+
+def test_timestamp_and_datetime_are_told_apart_in_one_query(small):
+    made = "CREATE TABLE calls (id INT PRIMARY KEY, industry VARCHAR(20), ended_at TIMESTAMP NULL, began DATETIME NULL)"
+    facts = FACTS.replace("c.ended_at AS started_at", "c.began AS started_at").replace(
+        ",\nc.account_id AS account_id", ""
+    )
+    wrote = "INSERT INTO calls VALUES (1, 'Retail', '2025-11-29 23:30:00', '2025-11-29 23:30:00')"
+    world = small("mariadb", "SET time_zone = '+00:00'", made, facts=facts, zone=BERLIN)
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql("SET time_zone = '+00:00'")
+        connection.exec_driver_sql(wrote)
+    crm = world.lifecycle().crm
+    with crm.database.reading() as connection:
+        found = crm.facts.of(connection, [1]).to_pylist()[0]
+    assert (found["ended_at"].isoformat(), found["started_at"].isoformat()) == (
+        "2025-11-29T23:30:00+00:00",
+        "2025-11-29T22:30:00+00:00",
+    )
+
+
+COMPUTED = {
+    "mariadb": ["COALESCE(c.ended_at, c.other)", "FROM_UNIXTIME(0)", "DATE(c.ended_at)", "CONCAT(c.ended_at, '')"],
+    "postgresql": ["CAST(c.ended_at AS timestamp)", "CAST(c.ended_at AS date)", "CAST(c.ended_at AS text)"],
+}
+
+
+@pytest.mark.parametrize("database", list(COMPUTED))
+def test_a_computed_time_of_no_known_zone_is_refused_until_the_mapping_says_which(small, database):
+    kind = {"mariadb": "TIMESTAMP", "postgresql": "timestamptz"}[database]
+    naive = {"mariadb": "DATETIME", "postgresql": "timestamp"}[database]
+    world = small(database, calls(kind).replace("account_id INT", f"other {naive} NULL"), zone=BERLIN)
+    text = world.mapping.read_text().replace(",\n  c.account_id AS account_id", "")
+    for computed in COMPUTED[database]:
+        world.mapping.write_text(text.replace("c.ended_at AS ended_at", f"{computed} AS ended_at"))
+        with pytest.raises(SourceError, match=r"the fact ended_at is computed.*times: \{ended_at: \{zone: UTC\}\}"):
+            world.lifecycle().crm.facts.names  # noqa: B018
+        world.mapping.write_text(f"{world.mapping.read_text()}times: {{ended_at: {{zone: UTC}}}}\n")
+        assert "ended_at" in world.lifecycle().crm.facts.names
+
+
+def test_a_date_declared_to_be_of_utc_ends_with_the_day_in_utc(small):
+    """PostgreSQL makes a date of a timestamptz in the session's zone: 29 November, for a call of the 30th in Berlin."""
+    facts = FACTS.replace("c.ended_at AS ended_at", "CAST(c.ended_at AS date) AS ended_at")
+    world = small("postgresql", calls("timestamptz"), row(1, "'2025-11-30 00:30:00+01'"), facts=facts, zone=BERLIN,
+                  more="times: {ended_at: {zone: UTC}}").initialised()  # fmt: skip
+    world.ran(NIGHT)
+    assert world.ids() == [1]
+
+
+FORMS = {
+    "{as: epoch_seconds}": ("BIGINT", "1763640000", "1793620800"),
+    "{as: epoch_milliseconds}": ("BIGINT", "1763640000123", "1793620800123"),
+    "{format: '%d.%m.%Y %H:%M'}": ("VARCHAR(40)", "'20.11.2025 12:00'", "'02.11.2026 12:00'"),
+    "{format: '%Y%m%d%H%M%S', zone: Europe/Berlin}": ("VARCHAR(40)", "'20251120120000'", "'20261102120000'"),
+    "{format: '%Y-%m-%dT%H:%M:%S%z'}": ("VARCHAR(40)", "'2025-11-20T12:00:00+0900'", "'2026-11-02T12:00:00+0000'"),
+    "{format: '%d/%m/%Y'}": ("VARCHAR(40)", "'20/11/2025'", "'02/11/2026'"),
+}
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_a_declared_form_of_times_lets_the_due_call_go_and_no_other(small, database):
+    world = small(database)
+    for form, (kind, due, young) in FORMS.items():
+        world.execute("DROP TABLE IF EXISTS calls")
+        world.execute(calls(kind))
+        for key, ended in enumerate((due, young, "NULL"), 1):
+            world.execute(row(key, ended))
+        text = world.mapping.read_text().split("times:")[0]
+        world.mapping.write_text(f"{text}times: {{ended_at: {form}, started_at: {form}}}\n")
+        lifecycle = world.lifecycle()
+        lifecycle.crm.control.create()
+        assert dict(_judged(world)) == {1: "due", 3: "awaiting_trigger"}, form
+
+
+def _judged(world):
+    lifecycle = world.lifecycle()
+    law = lifecycle.policies
+    with lifecycle.crm.database.reading() as connection:
+        for table in lifecycle.crm.facts.candidates(connection, night_cutoffs(law.schedules, NIGHT)):
+            for found in dispose_calls(table, law.schedules, law.holds, NIGHT).to_pylist():
+                if found["disposition"] != "retained":
+                    yield found["call_id"], found["disposition"]
+
+
+def test_seconds_declared_as_milliseconds_are_no_time(small):
+    """They would be days of January 1970, long past every period."""
+    world = small("sqlite", calls("BIGINT"), row(1, "1763640000"), more="times: {ended_at: {as: epoch_milliseconds}}")
+    assert dict(_judged(world)) == {1: "awaiting_trigger"}
+
+
+HELD = "{account_ids: [4711]}"
+UUID = "6ccd780c-baba-1026-9564-040080000000"
+TYPED = {
+    "sqlite": [("FLOAT", "4711", "4711"), ("TEXT", "'4711.0'", "4711"), ("TEXT", "' 4711'", "4711"),
+               ("BLOB", "X'FF27'", "ff27")],
+    "mariadb": [("FLOAT", "4711", "4711"), ("DECIMAL(12,2)", "4711", "4711"), ("BINARY(2)", "x'ff27'", "FF27"),
+                ("BINARY(2)", "x'4142'", "4142"), ("BINARY(16)", f"x'{UUID.replace('-', '')}'", UUID.upper())],
+    "postgresql": [("double precision", "4711", "4711"), ("numeric(12,2)", "4711", "4711"),
+                   ("bytea", "'\\xff27'", "ff27"), ("uuid", f"'{UUID}'", UUID.replace("-", "").upper())],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("database", list(TYPED))
+def test_a_hold_matches_a_value_whatever_type_it_is_kept_in(small, database):
+    world = small(database)
+    for kind, value, held in TYPED[database]:
+        world.execute("DROP TABLE IF EXISTS calls")
+        for statement in (calls("TIMESTAMP", kind), row(1, account=value)):
+            world.execute(statement)
+        world.hold(f"{{account_ids: ['{held}']}}")
+        assert dict(_judged(world)) == {1: "on_hold"}, kind
+        (report,) = hold_reports(world.lifecycle(), NIGHT)
+        assert (report.calls, report.by_scope, report.unknown, report.needs_person) == (1, [1], 0, False), kind
+
+
+def test_a_call_held_by_a_number_kept_as_a_fraction_outlives_the_night(small):
+    world = small("sqlite", calls("TIMESTAMP", "FLOAT"), row(1), row(3, account="4712")).initialised()
+    world.hold(HELD)
+    assert world.ran().plans["Retail"].dispositions == {"on_hold": 1, "due": 1}
+    assert world.ids() == [1]
+
+
+UNKNOWN = ["NULL", "''", "'  '", "'\u00a0'", "'\u200b'", "'\ufeff\u00a0 '", "'\t'", "'\u2060'", "'\u3164'"]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_a_call_of_an_unknown_account_is_held_by_every_hold_on_accounts_and_counted(small, database):
+    charset = " CHARACTER SET utf8mb4" if database == "mariadb" else ""
+    world = small(database, calls("TIMESTAMP", f"VARCHAR(20){charset}"), row(90, account="'other'"))
+    for key, value in enumerate(UNKNOWN, 1):
+        world.execute(row(key, account=value))
+    world.initialised().hold(HELD)
+    world.ran()
+    assert world.ids() == list(range(1, len(UNKNOWN) + 1))
+    (matter,) = hold_reports(world.lifecycle(), NIGHT)
+    assert (matter.calls, matter.known_by_scope, matter.unknown) == (len(UNKNOWN), [0], len(UNKNOWN))
+    assert matter.unknown_facts == {"account_id": len(UNKNOWN)}
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_an_unknown_link_holds_and_no_link_does_not(small, database):
+    charset = " CHARACTER SET utf8mb4" if database == "mariadb" else ""
+    world = small(database, calls(), f"CREATE TABLE l (call_id INT, deal_id VARCHAR(20){charset})",
+                  row(90), row(91), "INSERT INTO l VALUES (91, 'other')",
+                  more="links: {deal_id: 'SELECT call_id, deal_id FROM l'}")  # fmt: skip
+    for key, value in enumerate(UNKNOWN, 1):
+        world.execute(row(key))
+        world.execute(f"INSERT INTO l VALUES ({key}, {value})")
+    world.initialised().hold("{deal_ids: [88]}")
+    world.ran()
+    assert world.ids() == list(range(1, len(UNKNOWN) + 1))
+    (matter,) = hold_reports(world.lifecycle(), NIGHT)
+    assert (matter.calls, matter.unknown, matter.unknown_facts) == (
+        len(UNKNOWN),
+        len(UNKNOWN),
+        {"deal_id": len(UNKNOWN)},
+    )
+
+
+def test_a_fact_that_no_rule_uses_stops_no_night_whatever_is_in_it(small):
+    kinds = {"a": "timestamp", "b": "timestamptz", "c": "date", "d": "tstzrange", "e": "interval", "f": "jsonb"}
+    facts = (
+        FACTS.replace("FROM", "".join(f", a.{n} AS fact_{n}" for n in kinds) + " FROM") + " LEFT JOIN a ON a.id = c.id"
+    )
+    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    world = small("postgresql", calls(), f"CREATE TABLE a (id int, {columns})", YOUNG, facts=facts).initialised()
+    for key, value in enumerate(["infinity", "-infinity", "0044-03-15 BC"], 10):
+        world.execute(row(key))
+        one = f"('{value}'), ('{value}'), ('{value}'), ('[{value},)'), ('-178000000 years'), ('1.10')".replace(
+            "), (", ", "
+        )
+        world.execute(f"INSERT INTO a SELECT {key}, {one[1:-1]}")
+    world.ran()
+    assert world.ids() == [2]
+
+
+@pytest.mark.parametrize("odd", ["X'00FF'", "CAST(X'FF41' AS TEXT)"])
+def test_a_call_that_nobody_can_name_stays_and_the_others_go_on(small, odd):
+    made = "CREATE TABLE calls (id TEXT UNIQUE, industry TEXT, ended_at TEXT, account_id INT, n INTEGER PRIMARY KEY)"
+    wrote = "INSERT INTO calls VALUES ({}, 'Retail', '2025-11-20', 1, NULL)"
+    world = small("sqlite", made, wrote.format(odd), wrote.format("'due'")).initialised()
+    world.ran()
+    assert world.rows("SELECT count(*), count(id = 'due' OR NULL) FROM calls") == [(1, 0)]
+    left = preview_night(world.lifecycle(), NIGHT).left_out
+    assert list(left) == ["call X'FF41'" if "CAST" in odd else "call X'00FF'"]
+
+
+def test_a_malformed_request_is_named_and_the_night_goes_on(small):
+    world = small("sqlite", calls(), row(1), YOUNG).initialised()
+    asked = "INSERT INTO lifecycle_requests VALUES ('{0}', '{1}', '{2}', '2026-11-01', 'x', '', NULL, NULL)"
+    world.execute(asked.format("erase-a", 2, "soon"))
+    world.execute(asked.format("erase-b", 2, "2026-11-02"))
+    world.ran()
+    assert world.ids() == [2]
+    assert [one.request.id for one in open_requests(world.lifecycle(), NIGHT)] == ["erase-b"]
+    assert malformed_requests(world.lifecycle()) == {
+        "request erase-a for call 2": "received_on: expected a date, found 'soon'; correct it in the control table"
+    }
