@@ -106,7 +106,7 @@ def fact_kinds(schedules: Schedules, shown: bool = False) -> FactKinds:
     laws = [
         law for each in schedules.by_industry.values() for law in regimes_of_schedule(each, schedules.regimes) if shown
     ]
-    clocks = [law.clock(limit) for law in laws for limit in (*law.minimum, *law.maximum)]
+    clocks = [clock for law in laws for clock in law.clocks((*law.minimum, *law.maximum))]
     times |= frozenset().union(*(clock.triggers for clock in clocks)) - frozenset().union(
         *(each.words for each in asked)
     )

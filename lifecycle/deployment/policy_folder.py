@@ -10,13 +10,15 @@ from typing import TypeVar
 from lifecycle.errors import PolicyError
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
-from lifecycle.policy.documents.lawfulness import extensions_without_effect, read_schedule
+from lifecycle.policy.documents.lawfulness import claim_line, extensions_without_effect, read_schedule
 from lifecycle.policy.documents.regime import Regime, read_regime
 from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
 from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document
+from lifecycle.policy.documents.yaml_grammar import MOST_CHARACTERS
 from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
 from lifecycle.policy.plan import ScheduleVersion
 
+_MOST_BYTES = 4 * MOST_CHARACTERS
 _FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged"
 T = TypeVar("T", Regime, Hold, Extension)
 
@@ -73,8 +75,11 @@ def read_policies(folder: Path) -> Policies:
         except PolicyError as error:
             broken[path.name] = str(error)
     commit, dirty = _git(folder)
-    found = collect_schedules(schedules, broken, regimes)
-    digests = {path.stem: sha256_hex(path.read_bytes()) for path in _yaml_files(folder / "regimes")}
+    found = collect_schedules(
+        schedules, broken, regimes, lambda name, what: claim_line(name, _text(folder / name), what)
+    )
+    files = [path for path in _yaml_files(folder / "regimes") if path.stem in regimes]
+    digests = {path.stem: sha256_hex(path.read_bytes()) for path in files}
     return Policies(found, read_holds_for(folder, found), regimes, commit, dirty, digests)
 
 
@@ -132,6 +137,9 @@ def _not_yaml(folder: Path) -> list[str]:
 
 def _text(path: Path) -> str:
     try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise OSError(f"expected at most {_MOST_BYTES:,} bytes, found {size:,}")
         return path.read_bytes().decode("utf-8")  # as it is: the digest is of the file's bytes
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path.name}:1: the file cannot be read: {error}") from error

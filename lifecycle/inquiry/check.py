@@ -189,11 +189,15 @@ def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[
     """Each fact a schedule needs, with the place that asks for it."""
     for rule in schedule.rules:
         asked = [("trigger", rule.trigger), ("when", rule.when), ("keep_while", rule.keep_while)]
+        asked.append(("at_the_latest", rule.at_the_latest.trigger if rule.at_the_latest else ()))
+        asked.append(("only_if", [rule.only_if] if rule.only_if else []))
         asked.append(("component", [presence_fact(rule.component)] if rule.component else []))
         yield from ((f"{rule.id}: {key}", name) for key, names in asked for name in names)
     for law in regimes_of_schedule(schedule, regimes):
-        clocks = [trigger for limit in (*law.floor, *law.ceiling) for trigger in law.clock(limit).triggers]
-        yield from ((f"regime {law.id}", name) for name in dict.fromkeys([*clocks, *law.applies]))
+        limits = (*law.floor, *law.ceiling, *law.in_force.before)
+        clocks = [trigger for clock in law.clocks(limits) for trigger in clock.triggers]
+        flags = [limit.only_if for limit in limits if limit.only_if]
+        yield from ((f"regime {law.id}", name) for name in dict.fromkeys([*clocks, *flags, *law.applies]))
 
 
 def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:

@@ -222,6 +222,8 @@ def _why_not(facts: pa.Table, rule: Rule) -> str:
     for name, values in rule.when.items():
         if not match_conditions(facts, {name: values})[1][0].as_py():
             return f"{name} is {facts[name][0].as_py()}; the rule asks for {', '.join(values)}"
+    if rule.only_if and facts[rule.only_if][0].as_py() is False:
+        return f"{rule.only_if} is false"
     return f"{presence_fact(rule.component)} is false" if rule.component else "another rule speaks of it"
 
 

@@ -152,9 +152,10 @@ def night_cutoffs(schedules: Schedules, as_of: date) -> Cutoffs:
     found = Cutoffs(as_of)
     for schedule, rule in ((each, rule) for each in schedules.by_industry.values() for rule in each.rules):
         latest = found.components.setdefault(rule.component, {}) if rule.component else found.latest
-        day = schedule.cutoff(rule, as_of)
-        for fact in rule.trigger:  # the later of several is past its day only where each of them is
-            latest[fact] = max(filter(None, (latest.get(fact), day)), default=None)
+        days = dict(schedule.cutoffs(rule, as_of))
+        for clock in rule.clocks:
+            for fact in clock.triggers:  # the later of several is past its day only where each of them is
+                latest[fact] = max(filter(None, (latest.get(fact), days.get(clock))), default=None)
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lifecycle.policy.clock import EarlierOf
 from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.lawfulness import first_trigger_ending_before
 from lifecycle.policy.documents.model_types import StrictModel
@@ -116,6 +117,8 @@ def _fields(
 
 def format_value(value: Any) -> str:
     """A policy's value as people read it."""
+    if isinstance(value, EarlierOf):
+        return str(value)
     if value is None:
         return "none"
     if isinstance(value, Mapping):
@@ -140,7 +143,11 @@ def _there(value: StrictModel | None) -> str:
 def _rule(rule: Rule | None) -> str:
     if rule is None:
         return "absent"
-    return f"{format_value(rule.when)}; {rule.clock.text} + {rule.purge_after or 'never'}"
+    only = f" only if {rule.only_if}" if rule.only_if else ""
+    latest = (
+        f", at the latest {rule.at_the_latest.clock.text} + {rule.at_the_latest.period}" if rule.at_the_latest else ""
+    )
+    return f"{format_value(rule.when)}{only}; {rule.clock.text} + {rule.purge_after or 'never'}{latest}"
 
 
 def _never(_before: Any, _after: Any) -> bool:
@@ -153,6 +160,10 @@ def _always(_before: Any, _after: Any) -> bool:
 
 def _more(before: Any, after: Any) -> bool:
     return set(before) <= set(after)
+
+
+def _fewer(before: Any, after: Any) -> bool:
+    return set(after) <= set(before)
 
 
 def _tighter(before: Any, after: Any) -> bool:
@@ -172,7 +183,8 @@ def _longer_minima(before: Any, after: Any) -> bool:
     """Each of the old limits is still asked for, or a longer one on the same clock."""
     return all(
         any(
-            (new.trigger, new.count) == (old.trigger, old.count)
+            (new.trigger, new.count, new.only_if, new.at_the_latest)
+            == (old.trigger, old.count, old.only_if, old.at_the_latest)
             and new.period.months >= old.period.months
             and new.period.days >= old.period.days
             for new in after
@@ -196,12 +208,13 @@ def _within(old: Any, new: Any) -> bool:
 
 _SCHEDULE: Mapping[str, HarmlessChange] = {"max_share": _tighter, "max_calls": _tighter, "max_usual": _tighter}
 _RULE: Mapping[str, HarmlessChange] = {
+    "at_the_latest": _taken_back,
     "keep_while": _more,
     "regimes": _more,
     "review": _stricter,
     "on_erasure": _stricter,
 }
-_REGIME: Mapping[str, HarmlessChange] = {"minimum": _longer_minima}
+_REGIME: Mapping[str, HarmlessChange] = {"minimum": _longer_minima, "without": _fewer, "replaced_by": _always}
 _HOLD: Mapping[str, HarmlessChange] = {
     "scope": _wider_scopes,
     "released_at": _taken_back,

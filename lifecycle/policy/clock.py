@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from lifecycle.policy.period import RetentionPeriod
+from lifecycle.policy.period import AT_ONCE, RetentionPeriod
 
 EARLIEST_TRIGGER = date(1970, 1, 2)
 """A clock on the day before is what software writes for no date."""
@@ -14,6 +14,27 @@ _ONE_DAY = timedelta(days=1)
 
 FiscalYearEnd = tuple[int, int]
 """The month and the day a company's year ends on; 29 February is the last day of February."""
+
+
+class EarlierOf(tuple[str, ...]):
+    """Facts of which the earlier starts a clock. Plain tuples of several stand for the later of them."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EarlierOf) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(("earlier_of", *self))
+
+    def __str__(self) -> str:
+        return f"the earlier of {' and '.join(self)}"
+
+    def __repr__(self) -> str:
+        return f"EarlierOf({tuple.__repr__(self)})"
 
 
 class CountingRule(StrEnum):
@@ -34,7 +55,11 @@ class CountingRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What starts a period: one fact, or the later of several, all of which must be known; and the counting."""
+    """What starts a period, and the counting: one fact, or several.
+
+    Of the later of several all must be known. The earlier (`EarlierOf`) is that of those that are known: one that is
+    not could only let the period end sooner.
+    """
 
     triggers: tuple[str, ...]
     count: CountingRule = CountingRule.AFTER_EVENT
@@ -43,6 +68,7 @@ class Clock:
     def text(self) -> str:
         """The clock as people read it."""
         facts = self.triggers[0] if len(self.triggers) == 1 else f"the later of {' and '.join(self.triggers)}"
+        facts = str(self.triggers) if isinstance(self.triggers, EarlierOf) else facts
         return facts if self.count is CountingRule.AFTER_EVENT else f"{facts} ({self.count})"
 
     @property
@@ -61,7 +87,7 @@ class Term:
 
     def last_day(self, trigger: date) -> date:
         """The last day of the term of a record triggered on `trigger`."""
-        if self.clock.count in (CountingRule.FROM_EVENT, CountingRule.AGE):
+        if self.clock.count in (CountingRule.FROM_EVENT, CountingRule.AGE) and self.period != AT_ONCE:
             return self._last_day_from(trigger)
         return self.period.last_day(self._begins(trigger))
 
@@ -72,7 +98,7 @@ class Term:
     def latest_trigger(self, as_of: date) -> date:
         """The latest trigger whose first free day has come by `as_of`: the cutoff, inclusive."""
         latest = self.period.latest_trigger(as_of)
-        if self.clock.count in (CountingRule.FROM_EVENT, CountingRule.AGE):
+        if self.clock.count in (CountingRule.FROM_EVENT, CountingRule.AGE) and self.period != AT_ONCE:
             while self.first_free_day(latest + _ONE_DAY) <= as_of:
                 latest += _ONE_DAY
             return latest
@@ -81,7 +107,7 @@ class Term:
 
     def _begins(self, trigger: date) -> date:
         """The day after whose end the period runs."""
-        if self.clock.count is CountingRule.AFTER_EVENT:
+        if self.clock.count not in (CountingRule.YEAR_END, CountingRule.FISCAL_YEAR_END):
             return trigger
         end = self._year_end(trigger.year)
         return end if trigger <= end else self._year_end(trigger.year + 1)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Self
 
 _ISO_8601 = re.compile(r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?", re.ASCII)
+_LONGEST_TEXT = 100
 _LONGEST_MONTHS = 200 * 12
 _LONGEST_DAYS = 200 * 366
 _DAYS_OF_EVERY_MONTH = 28
@@ -29,6 +30,8 @@ class RetentionPeriod:
         found = _ISO_8601.fullmatch(text)
         if found is None or text == "P":
             raise ValueError(f"expected an ISO 8601 period such as P5Y, P6M or P90D, found {text!r}")
+        if len(text) > _LONGEST_TEXT:
+            raise ValueError(f"expected at most 200 years, found a number of {len(text)} digits")
         years, months, weeks, days = (int(found[part] or 0) for part in ("years", "months", "weeks", "days"))
         period = cls(12 * years + months, 7 * weeks + days)
         if period == cls(0, 0):
@@ -53,9 +56,15 @@ class RetentionPeriod:
         return found
 
     def __str__(self) -> str:
+        if self == AT_ONCE:
+            return "at_once"
         years, months = divmod(self.months, 12)
         parts = ((years, "Y"), (months, "M"), (self.days, "D"))
         return "P" + "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
+AT_ONCE = RetentionPeriod(0, 0)
+"""No period at all: the event's own day is the last. A nightly program can do no sooner."""
 
 
 def _add_months(day: date, months: int) -> date:

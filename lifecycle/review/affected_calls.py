@@ -88,8 +88,8 @@ def latest_cutoffs(schedules: Iterable[Schedule], as_of: date) -> dict[str, date
     found: dict[str, date] = {}
     for schedule in schedules:
         for rule in schedule.rules:
-            if (day := schedule.cutoff(rule, as_of)) is not None:
-                found |= {name: max(found.get(name, day), day) for name in rule.trigger}
+            for clock, day in schedule.cutoffs(rule, as_of):
+                found |= {name: max(found.get(name, day), day) for name in clock.triggers}
     return found
 
 
@@ -103,6 +103,8 @@ def has_steady_conflicts(schedule: Schedule, regimes: Mapping[str, Regime]) -> b
     ends = [schedule.term(rule, rule.destroy_after) for rule in schedule.rules if rule.destroy_after]
     ends += [schedule.limit(law, limit) for law in laws for limit in law.floor]
     moving = any(law.in_force.records == "unexpired" for law in laws)
+    moving |= any(limit.at_the_latest for law in laws for limit in law.floor)
+    moving |= any(rule.at_the_latest for rule in schedule.rules)
     return not ceilings or (not moving and all(_steady(ceiling, end) for ceiling in ceilings for end in ends))
 
 
@@ -145,7 +147,8 @@ def _moved(schedules: Sequence[Schedule], as_of: date) -> Spans:
     """Between the earliest and the latest cutoff of each rule, where they are not the same."""
     spans: defaultdict[str, list[Span]] = defaultdict(list)
     for rules in zip(*(schedule.rules for schedule in schedules), strict=True):
-        days = [schedule.cutoff(rule, as_of) for schedule, rule in zip(schedules, rules, strict=True)]
+        each = [dict(schedule.cutoffs(rule, as_of)) for schedule, rule in zip(schedules, rules, strict=True)]
+        days = [found.get(rules[0].clock) for found in each]
         ends = [day for day in days if day]
         if len(set(days)) > 1:
             first = None if None in days else min(ends) + _DAY
@@ -164,7 +167,7 @@ def _meaning(schedule: Schedule, law: PolicyState, periods: bool = True) -> str:
 
 def _selects(schedule: Schedule) -> str:
     """Which calls its rules speak of."""
-    return repr(sorted(repr((rule.component, _sorted(rule.when))) for rule in schedule.rules))
+    return repr(sorted(repr((rule.component, rule.only_if, _sorted(rule.when))) for rule in schedule.rules))
 
 
 def _sorted(when: Mapping[str, Iterable[str]]) -> list[Any]:
@@ -219,8 +222,8 @@ def _grouping(
     marks: defaultdict[str, set[date]] = defaultdict(set, {n: set(usable) for each in asked for n in each.times})
     for schedule, laws in asking:
         for rule in schedule.rules:
-            if (day := schedule.cutoff(rule, as_of)) is not None:
-                for name in rule.trigger:
+            for clock, day in schedule.cutoffs(rule, as_of):
+                for name in clock.triggers:
                     marks[name].add(day)
         for name in CREATION_FACTS:
             marks[name] |= set(_in_force(schedule, laws))

@@ -102,7 +102,7 @@ def _option(
 ) -> Iterator[_ShorteningOption]:
     name, now = f"{schedule.industry}: {rule.id}", rule.purge_after
     limits = [(regimes[law], limit) for law in rule.regimes if law in regimes for limit in regimes[law].floor]
-    strange = [law.id for law, limit in limits if law.clock(limit).triggers != rule.trigger]
+    strange = [law.id for law, limit in limits for clock in law.clocks([limit]) if clock.triggers != rule.trigger]
     if now is None:
         kept[name] = "it keeps for ever"
     elif rule.component:

@@ -10,6 +10,7 @@ from lifecycle.deployment.policy_folder import read_holds, read_policies
 from lifecycle.errors import PolicyError
 from lifecycle.policy.canonical import canonical_json
 from lifecycle.policy.plan import ScheduleVersion
+from tests.policy.documents.test_yaml_limits import PLANTED
 
 SCHEDULE = """\
 industry: {0}
@@ -93,7 +94,23 @@ def test_a_broken_schedule_is_named_and_the_others_stand(folder):
     found = read_policies(folder)
     assert list(found.schedules.by_industry) == ["retail"]
     said = "expected an ISO 8601 period such as P5Y, P6M or P90D, found '1y'"
-    assert found.broken == {"finance.yaml": f"finance.yaml:7: rules.0.purge_after: {said}"}
+    assert found.broken == {"finance.yaml": f"finance.yaml:7: R: purge_after: {said}"}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_file_that_is_too_much_closes_its_own_industry_only(folder, name):
+    write(folder, "finance.yaml", PLANTED[name][0])
+    found = read_policies(folder)
+    assert list(found.schedules.by_industry) == ["retail"]
+    assert list(found.broken) == ["finance.yaml"]
+    assert found.broken["finance.yaml"].startswith("finance.yaml:")
+
+
+def test_a_file_is_not_read_beyond_what_it_may_hold(folder):
+    with (folder / "finance.yaml").open("wb") as file:
+        file.truncate(20_000_000_000)  # sparse: more than there is memory
+    said = "expected at most 4,000,000 bytes, found 20,000,000,000"
+    assert read_policies(folder).broken == {"finance.yaml": f"finance.yaml:1: the file cannot be read: {said}"}
 
 
 def test_a_broken_law_breaks_the_schedules_that_name_it(folder):
@@ -119,8 +136,8 @@ def test_two_files_that_match_one_industry_are_both_broken(folder):
     found = read_policies(folder)
     assert found.schedules.by_industry == {}
     assert found.broken == {
-        "finance.yaml": "finance.yaml:1: the industry 'finance' is also matched by retail.yml",
-        "retail.yml": "retail.yml:1: the industry 'finance' is also matched by finance.yaml",
+        "finance.yaml": "finance.yaml:1: the industry 'finance' is also matched by retail.yml:2",
+        "retail.yml": "retail.yml:2: the industry 'finance' is also matched by finance.yaml:1",
     }
 
 

@@ -30,6 +30,8 @@ KINDS = {
     "agent_id": pa.string(),
     "open_deal": pa.bool_(),
     "open_task": pa.bool_(),
+    "disputed": pa.bool_(),
+    "dispute_ended_at": pa.date32(),
 }
 
 

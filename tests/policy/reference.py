@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from lifecycle.policy.clock import CountingRule
+from lifecycle.policy.clock import CountingRule, EarlierOf
 from lifecycle.policy.documents.hold import Hold, Holds, HoldScope
 from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
@@ -44,8 +44,9 @@ def _one_call(rows: Sequence[Row], of: Schedules, held: Holds, as_of: date, comp
     ceiling = min(ceilings, default=None)
     held_by = [answer["hold"] for answer in said if answer["hold"]]
     if held_by and strictest["disposition"] in ("kept", "due"):
-        late = f"; needs legal review: a maximum ended on {ceiling}" if ceiling and ceiling < as_of else ""
-        strictest |= {"disposition": "on_hold", "detail": max(held_by) + late}
+        strictest |= {"disposition": "on_hold", "detail": max(held_by)}
+    if strictest["disposition"] in ("kept", "on_hold") and ceiling and ceiling < as_of:
+        strictest["detail"] += f"; needs legal review: a maximum ended on {ceiling}"
     if ceiling and floor and floor > ceiling:
         said_of = f"{ceiling}: a maximum's last day, a minimum lasts until {floor}"
         strictest |= {"disposition": "conflict", "detail": said_of}
@@ -92,6 +93,8 @@ def _means(written: str | None, its: Schedule) -> bool:
 
 
 def _may_match(row: Row, rule: Rule) -> bool:
+    if rule.only_if and row.get(rule.only_if) is False:
+        return False
     return all(_word(row, name) in (None, *_folded(values)) for name, values in rule.when.items())
 
 
@@ -110,7 +113,7 @@ def _has_a_say(row: Row, rule: Rule, component: str | None) -> bool:
 
 
 def _is_about(row: Row, rule: Rule, component: str | None) -> bool:
-    return rule.component == component
+    return rule.component == component and (not rule.only_if or row.get(rule.only_if) is True)
 
 
 def _text(row: Row, name: str) -> str | None:
@@ -129,12 +132,14 @@ def _one_rule(
     row: Row, by: Rule, of: Schedule, all_of_them: Schedules, held: Holds, as_of: date, component: str | None
 ) -> Row:
     laws = [all_of_them.regimes[name] for name in by.regimes if name in all_of_them.regimes]
-    laws = [law for law in laws if not component or not law.components or component in law.components]
+    laws = [law for law in laws if not component or _speaks_of(law, component)]
     said = [_one_law(row, law, laws, of, held, as_of, component) for law in laws]
     floor = max((one["floor"] for one in said if one["floor"]), default=None)
+    # The maximum of a part of the call is no maximum of the call.
+    about_it = [one for one, law in zip(said, laws, strict=True) if component or _is_the_calls(by, law)]
     bounds = {
         "floor": floor,
-        "ceiling": min((one["ceiling"] for one in said if one["ceiling"]), default=None),
+        "ceiling": min((one["ceiling"] for one in about_it if one["ceiling"]), default=None),
     }
     late = next((one["late"] for one in said if one["late"]), None)
     waits = next((one["waits"] for one in said if one["waits"]), None)
@@ -142,20 +147,37 @@ def _one_rule(
         answer = _answer("conflict" if late else "awaiting_trigger" if waits else "due", late or waits)
         return {**answer, **bounds, "industry": of.industry, "rule_id": by.id, "destroy_on": floor and floor + DAY}
     day, usable = _clock(row, by.trigger, by.count, of, as_of)
+    own, free, gone = (day if usable else None), date.max, date.max
+    if own:
+        free, gone = (_free(period, by.count, own, of) for period in (by.purge_after, by.destroy_after))
+    cap = by.at_the_latest
+    capped, cap_usable = _clock(row, cap.trigger, cap.count, of, as_of) if cap else (None, False)
+    if cap and cap_usable and capped:
+        over = _free(cap.period, cap.count, capped, of)
+        if own is None or over < free:
+            day, free = capped, over
+        gone = min(gone, over)
     answer = _answer("due", None, of.industry, by.id) | bounds | {"trigger_date": day}
-    unusable = None if usable else _unusable(by, day, as_of)
+    unusable = None if usable or cap_usable else _unusable(by, day, as_of)
     if unusable or waits:
         return answer | {"disposition": "conflict" if late else "awaiting_trigger", "detail": late or unusable or waits}
-    assert day is not None
-    free, gone = (_free(period, by.count, day, of) for period in (by.purge_after, by.destroy_after))
     gone = max(gone, floor + DAY) if floor else gone
     asked_on = row.get("erasure_requested_on")
-    if by.on_erasure == "floor" and asked_on and asked_on <= as_of:
-        lawful = max(asked_on, day + DAY, floor + DAY if floor else day)
+    if by.on_erasure == "floor" and own and asked_on and asked_on <= as_of:
+        lawful = max(asked_on, own + DAY, floor + DAY if floor else own)
+        answer |= {"trigger_date": own} if lawful < free else {}
         free = min(free, lawful)
         gone = max(min(gone, lawful), free)
     keeping = [f"{name}?" if row.get(name) is None else name for name in by.keep_while if row.get(name) is not False]
     return answer | {"purge_from": free, "destroy_on": gone} | _verdict(by, free, keeping, late, as_of)
+
+
+def _speaks_of(law: Regime, component: str) -> bool:
+    return component in law.components or (not law.components and component not in law.without)
+
+
+def _is_the_calls(by: Rule, law: Regime) -> bool:
+    return by.component is None and (not law.components or "metadata" in law.components)
 
 
 def _verdict(by: Rule, free: date, keeping: list[str], late: str | None, as_of: date) -> Row:
@@ -168,13 +190,20 @@ def _verdict(by: Rule, free: date, keeping: list[str], late: str | None, as_of: 
 
 
 def _unusable(by: Rule, day: date | None, as_of: date) -> str:
+    also = f", and {_clock_text(by.at_the_latest.trigger, by.at_the_latest.count)} as well" if by.at_the_latest else ""
     if len(by.trigger) > 1:
-        counted = "" if by.count is CountingRule.AFTER_EVENT else f" ({by.count})"
-        return f"the later of {' and '.join(by.trigger)}{counted}: not each of them is known and usable"
+        none = "none of them" if isinstance(by.trigger, EarlierOf) else "not each of them"
+        return f"{_clock_text(by.trigger, by.count)}: {none} is known and usable{also}"
     if day is None:
-        return f"{by.trigger[0]} is missing or no date"
+        return f"{by.trigger[0]} is missing or no date{also}"
     earliest = "1880-01-01" if by.count is CountingRule.AGE else "1970-01-02"
-    return f"{by.trigger[0]} {day} is " + ("in the future" if day > as_of else f"before {earliest}")
+    return f"{by.trigger[0]} {day} is " + ("in the future" if day > as_of else f"before {earliest}") + also
+
+
+def _clock_text(triggers: Sequence[str], count: CountingRule) -> str:
+    which = "earlier" if isinstance(triggers, EarlierOf) else "later"
+    facts = f"the {which} of {' and '.join(triggers)}" if len(triggers) > 1 else triggers[0]
+    return facts if count is CountingRule.AFTER_EVENT else f"{facts} ({count})"
 
 
 def _clock(
@@ -182,9 +211,12 @@ def _clock(
 ) -> tuple[date | None, bool]:
     days = [_local(row.get(name), of) for name in triggers]
     first = date(1880, 1, 1) if count is CountingRule.AGE else date(1970, 1, 2)
-    usable = all(day is not None and first <= day <= as_of for day in days)
+    fit = [day for day in days if day is not None and first <= day <= as_of]
+    usable = len(fit) == len(days)
     if len(days) == 1:
         return days[0], usable
+    if isinstance(triggers, EarlierOf):
+        return min(fit, default=None), bool(fit)
     return (max(day for day in days if day), True) if usable else (None, False)
 
 
@@ -198,6 +230,8 @@ def _free(period: RetentionPeriod | None, count: CountingRule, day: date, of: Sc
 
 def last_day(period: RetentionPeriod, count: CountingRule, day: date, year_ends: tuple[int, int]) -> date:
     """The last day of a period, counted month by month and day by day."""
+    if not period.months and not period.days and count in (CountingRule.FROM_EVENT, CountingRule.AGE):
+        return day
     if count in (CountingRule.FROM_EVENT, CountingRule.AGE):
         # Day one is the event's: the period ends with the eve of the day that corresponds, or with the month's end.
         corresponding = months_later(day, period.months)
@@ -221,21 +255,27 @@ def _one_law(
         return nothing
     if component is None and law.components and all(row.get(f"has_{name}") is False for name in law.components):
         return nothing
-    hard = law.kind == "statute"
-    minima = [_limit(row, law, limit, of, as_of) for limit in law.minimum] if hard else []
+    hard, force = law.kind == "statute", law.in_force
+    minima = _minima(row, law, law.minimum, of, as_of) if hard else []
     floor = max(minima) if minima and None not in minima else None
+    older = _minima(row, law, force.before, of, as_of)
+    expired = max(older) if older and None not in older else None
     floor, late = _lengthened(row, law, of, held, as_of, floor)
-    force = law.in_force
     if force.records == "unexpired":
-        if floor and force.first_day and floor < force.first_day:
+        measured = expired if force.before else floor
+        if measured and force.first_day and measured < force.first_day:
             return nothing
         floor = min(floor, force.last_day) if floor and force.last_day else floor
     soft = not hard or "statute" in law.yields_to
-    maxima = [] if soft else [day for limit in law.maximum if (day := _limit(row, law, limit, of, as_of))]
+    counted = [limit for limit in law.maximum if not limit.only_if or row.get(limit.only_if) is True]
+    maxima = [] if soft else [day for limit in counted if (day := _limit(row, law, limit, of, as_of))]
     ceiling = min(maxima, default=None)
     if ceiling and floor and law.extension:
         ceiling = max(ceiling, floor)
-    clocks = dict.fromkeys(law.clock(limit).text for limit in law.minimum)
+    named = [(limit.trigger or law.trigger, limit.count or law.count, limit.at_the_latest) for limit in law.minimum]
+    clocks = dict.fromkeys(
+        _clock_text(*each) for t, c, cap in named for each in ((t, c), *([(cap.trigger, cap.count)] if cap else []))
+    )
     waits = f"{law.id} counts from {' and '.join(clocks)}, which is missing or cannot be used"
     return nothing | {"floor": floor, "ceiling": ceiling, "waits": waits if None in minima else None, "late": late}
 
@@ -255,9 +295,21 @@ def _in_scope_of(row: Row, law: Regime, of: Schedule, certainly: bool) -> bool:
 
 
 def _limit(row: Row, law: Regime, limit: RegimeLimit, of: Schedule, as_of: date) -> date | None:
-    clock = law.clock(limit)
-    day, usable = _clock(row, clock.triggers, clock.count, of, as_of)
-    return last_day(limit.period, clock.count, day, of.fiscal_year_ends) if usable and day else None
+    ends, cap = [], limit.at_the_latest
+    for period, triggers, count in [
+        (limit.period, limit.trigger or law.trigger, limit.count or law.count),
+        *([(cap.period, cap.trigger, cap.count)] if cap else []),
+    ]:
+        day, usable = _clock(row, triggers, count, of, as_of)
+        ends += [last_day(period, count, day, of.fiscal_year_ends)] if usable and day else []
+    return min(ends, default=None)
+
+
+def _minima(row: Row, law: Regime, limits: Sequence[RegimeLimit], of: Schedule, as_of: date) -> list[date | None]:
+    """The end of each minimum that has a say, None where it cannot be known."""
+    return [
+        _limit(row, law, each, of, as_of) for each in limits if not each.only_if or row.get(each.only_if) is not False
+    ]
 
 
 def _lengthened(
@@ -274,7 +326,7 @@ def _lengthened(
             longest = max(longest or floor, months_later(floor, how.by.months) + timedelta(how.by.days))
         elif floor and how.to:
             totals = [limit.model_copy(update={"period": how.to}) for limit in law.minimum]
-            longest = max([longest or floor, *(d for t in totals if (d := _limit(row, law, t, of, as_of)))])
+            longest = max([longest or floor, *(d for d in _minima(row, law, totals, of, as_of) if d)])
     return longest, late
 
 

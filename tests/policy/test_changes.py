@@ -49,6 +49,12 @@ def test_nothing_differs_where_nothing_is_meant_otherwise():
         ({"trigger": "ended_at"}, {"trigger": "started_at"}, [("R: trigger", True)]),
         ({"count": "after_event"}, {"count": "year_end"}, [("R: count", True)]),
         ({}, {"component": "recording"}, [("R: component", True)]),
+        ({"trigger": {"later_of": ["a", "b"]}}, {"trigger": {"earlier_of": ["a", "b"]}}, [("R: trigger", True)]),
+        ({}, {"at_the_latest": {"period": "P9Y", "trigger": "a"}}, [("R: at_the_latest", True)]),
+        ({"at_the_latest": {"period": "P9Y", "trigger": "a"}}, {}, [("R: at_the_latest", False)]),
+        ({}, {"only_if": "disputed"}, [("R: only_if", True)]),
+        ({"purge_after": "P1D"}, {"purge_after": "at_once"}, [("R: purge_after", True)]),
+        ({"purge_after": "at_once"}, {"purge_after": "P1D"}, [("R: purge_after", False)]),
     ],
 )
 def test_a_rule_that_can_only_keep_longer_needs_nobody(before, after, expected):
@@ -97,6 +103,10 @@ def test_a_brake_may_tighten_and_a_selector_may_not_move(field, before, after, l
         ({"minimum": "P5Y"}, {"minimum": "P5Y", "kind": "guidance"}, [("kind", True)]),
         ({"minimum": "P5Y"}, {"minimum": "P5Y", "applies": {"channel": ["phone"]}}, [("applies", True)]),
         ({"minimum": "P5Y"}, {"minimum": "P5Y", "review_by": day("2031-01-01")}, []),
+        ({"minimum": "P5Y"}, {"minimum": {"period": "P5Y", "only_if": "disputed"}}, [("minimum", True)]),
+        ({"minimum": "P5Y"}, {"minimum": ["P5Y", {"period": "P9Y", "only_if": "disputed"}]}, [("minimum", False)]),
+        ({"minimum": "P5Y"}, {"minimum": "P5Y", "without": ["card_data"]}, [("without", True)]),
+        ({"minimum": "P5Y", "without": ["card_data"]}, {"minimum": "P5Y"}, [("without", False)]),
     ],
 )
 def test_a_law_may_only_ask_for_more(before, after, expected):
@@ -127,3 +137,10 @@ WIDE, NARROW = hold("h", account_ids=[1, 2]), hold("h", account_ids=[1])
 def test_a_hold_may_only_grow(before, after, expected):
     nothing = Schedules({}, {})
     assert [(c.place, c.look) for c in edit(nothing, nothing, (before, after))] == expected
+
+
+def test_a_rule_is_said_with_its_cap_and_its_condition():
+    capped = rule("B", trigger={"earlier_of": ["a", "b"]}, only_if="disputed",
+                  at_the_latest={"period": "P9Y", "trigger": "ended_at"})  # fmt: skip
+    (new,) = edit(of(rule("A")), of(rule("A"), capped))
+    assert new.after == "every call only if disputed; the earlier of a and b + P5Y, at the latest ended_at + P9Y"

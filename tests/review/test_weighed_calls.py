@@ -21,17 +21,19 @@ from lifecycle.review.affected_calls import PolicyState, affected_calls_query
 from lifecycle.review.policy_diff import ChangeEffect, calls_disposed_otherwise, change_effect
 from lifecycle.review.weighed_calls import weigh_affected_calls
 from tests.policy.build import NO_HOLDS, hold, holds, regime, rule, schedule, schedules
-from tests.policy.evaluation.test_disposition_laws import AS_OF, HOLDS, NIGHTS, ROWS, laws
+from tests.policy.evaluation.test_disposition_laws import AS_OF, CAPPED, HOLDS, NIGHTS, ROWS, TAIL, laws
 
 Row = dict[str, Any]
 COLUMNS = {
     "call_id": "VARCHAR(40)", "industry": "VARCHAR(40)", "started_at": "TIMESTAMP", "ended_at": "TIMESTAMP",
     "relationship_ended_at": "DATE", "record_class": "VARCHAR(40)", "channel": "VARCHAR(40)",
     "account_id": "VARCHAR(40)", "open_deal": "INTEGER", "open_task": "INTEGER", "has_recording": "INTEGER",
-    "erasure_requested_on": "DATE",
+    "erasure_requested_on": "DATE", "disputed": "INTEGER", "dispute_ended_at": "DATE",
 }  # fmt: skip
-DATES = ("relationship_ended_at", "erasure_requested_on")
-KINDS = FactKinds(frozenset({"started_at", "ended_at", *DATES}), frozenset({"open_deal", "open_task", "has_recording"}))
+DATES = ("relationship_ended_at", "erasure_requested_on", "dispute_ended_at")
+KINDS = FactKinds(
+    frozenset({"started_at", "ended_at", *DATES}), frozenset({"open_deal", "open_task", "has_recording", "disputed"})
+)
 MAPPING = f"""source: rows
 dialects: [sqlite, postgresql, mysql]
 facts: SELECT {", ".join(COLUMNS)} FROM f
@@ -123,6 +125,8 @@ REGIMES = {
     for each in (
         regime("floor", trigger="relationship_ended_at", minimum="P1M", applies={"channel": ["phone"]}),
         regime("cap", maximum="P28D"),
+        regime("capped", minimum=CAPPED),
+        regime("tail", minimum=["P28D", TAIL], maximum={"period": "P1M", "only_if": "disputed"}),
         regime("cap-months", maximum="P1M", minimum="P28D"),
         regime("old", minimum="P3M", trigger="started_at", in_force={"from": AS_OF - timedelta(days=30)}),
     )
@@ -142,6 +146,11 @@ EDITS: list[Callable[[Schedule], Schedule]] = [
     lambda s: edited(s, when={"record_class": ["complaint"]}),
     lambda s: edited(s, trigger="relationship_ended_at"),
     lambda s: edited(s, trigger={"later_of": ["ended_at", "relationship_ended_at"]}),
+    lambda s: edited(s, trigger={"earlier_of": ["ended_at", "relationship_ended_at"]}),
+    lambda s: edited(s, trigger="relationship_ended_at", at_the_latest={"period": "P1M", "trigger": "ended_at"}),
+    lambda s: edited(s, at_the_latest={"period": "P28D", "trigger": "started_at"}),
+    lambda s: edited(s, only_if="disputed"),
+    lambda s: edited(s, purge_after="at_once", destroy_after="never"),
     lambda s: edited(s, count="year_end"),
     lambda s: edited(s, component="recording"),
     lambda s: s.model_copy(update={"rules": (*s.rules, RECORDING)}),
@@ -149,6 +158,9 @@ EDITS: list[Callable[[Schedule], Schedule]] = [
     lambda s: edited(s, regimes=["floor"]),
     lambda s: edited(s, regimes=["cap"]),
     lambda s: edited(s, regimes=["cap-months", "old"]),
+    lambda s: edited(s, regimes=["capped"]),
+    lambda s: edited(s, regimes=["capped", "cap"]),
+    lambda s: edited(s, regimes=["tail"]),
     lambda s: s.model_copy(update={"rules": s.rules[1:] or s.rules}),
     lambda s: s.model_copy(update={"matches": s.matches[:1]}),
     lambda s: schedule(rule("new", "P2W", "never"), industry=s.industry, matches=list(s.matches), zone="Asia/Kolkata"),

@@ -5,22 +5,29 @@ closed set of old records, no worked case can be made beforehand, and `judgement
 """
 
 import calendar
+import difflib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from itertools import combinations_with_replacement
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.clock import Term
+from lifecycle.policy.clock import CALENDAR_YEAR, FiscalYearEnd, Term
 from lifecycle.policy.documents.hold import Extension
-from lifecycle.policy.documents.model_types import fold_name
-from lifecycle.policy.documents.regime import Regime, RegimeLimit
+from lifecycle.policy.documents.model_types import YearEnd, fold_name
+from lifecycle.policy.documents.regime import METADATA, Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
-from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model, read_yaml_document
+from lifecycle.policy.documents.yaml_document import YamlDocument, check_model, scan_document
 
 # The calendar repeats every 400 years (2100 has no 29 February), and a month treats its first 28 days alike. Today's
 # years come first, for they make the better example.
 _YEARS = (*range(2020, 2028), *range(1970, 2370))
+_YEAR_END: TypeAdapter[FiscalYearEnd] = TypeAdapter(YearEnd)
+_MOST_LISTED = 5
 _EVERY_KIND_OF_DAY = tuple(
     date(year, month, day)
     for year in _YEARS
@@ -31,24 +38,57 @@ _EVERY_KIND_OF_DAY = tuple(
 
 
 def read_schedule(name: str, text: str, regimes: Mapping[str, Regime]) -> Schedule:
-    """Read one schedule file and hold it against the regimes it names. Raises PolicyError with file and line."""
-    document = read_yaml_document(name, text)
+    """Read one schedule file and hold it against the regimes it names.
+
+    Raises PolicyError with file and line, naming everything that is wrong: what a sound rule breaks beside an unsound
+    one, too.
+    """
+    document = scan_document(name, text)
+    problems = list(document.problems)
     if isinstance(document.content, dict) and "sha256" in document.content:
-        raise document.error(("sha256",), "sha256: unknown key")
-    schedule = parse_model(Schedule, document)
-    problems = [
-        problem
-        for index in range(len(schedule.rules))
-        for problem in (*_wrong(document, schedule, index), *_unlawful(document, schedule, index, regimes))
-    ]
-    if problems:
-        raise PolicyError("\n".join(problems))
+        problems.append(str(document.error(("sha256",), "sha256: unknown key")))
+    schedule, complaints = check_model(Schedule, document)
+    rules = list(enumerate(schedule.rules)) if schedule else list(_sound_rules(document))
+    shown = schedule or _of_rules(document, [rule for _, rule in rules])
+    for index, rule in rules:
+        complaints += [*_wrong(document, shown, index, rule), *_unlawful(document, shown, index, rule, regimes)]
+        complaints += _left_in_the_call(document, shown, index, rule, regimes) if schedule else []
+    if schedule is None or problems or complaints:
+        raise PolicyError("\n".join(dict.fromkeys((*problems, *complaints))))
     return schedule.model_copy(update={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
-def _wrong(document: YamlDocument, schedule: Schedule, index: int) -> Iterator[str]:
-    rule, place = schedule.rules[index], ("rules", index)
-    if rule.id in (other.id for other in schedule.rules[:index]):
+def claim_line(name: str, text: str, industry: str) -> int:
+    """The line at which a schedule file matches an industry, given folded."""
+    document = scan_document(name, text)
+    listed = document.content.get("matches")
+    for index, each in enumerate(listed if isinstance(listed, list) else [listed]):
+        if fold_name(str(each)) == industry:
+            return document.line(("matches", index))
+    return document.line(("industry",))
+
+
+def _sound_rules(document: YamlDocument) -> Iterator[tuple[int, Rule]]:
+    """The rules of a schedule that can be read, with their places: other things may be wrong with them."""
+    rules = document.content.get("rules") if isinstance(document.content, dict) else None
+    for index, content in enumerate(rules if isinstance(rules, list) else []):
+        with suppress(ValidationError):
+            yield index, Rule.model_validate(content)
+
+
+def _of_rules(document: YamlDocument, rules: Sequence[Rule]) -> Schedule:
+    """Rules as a schedule, to hold against the law. It decides nothing."""
+    known: dict[str, Any] = {"rules": tuple(rules), "fiscal_year_ends": CALENDAR_YEAR}
+    if isinstance(document.content, dict) and "fiscal_year_ends" in document.content:
+        with suppress(ValidationError):
+            known["fiscal_year_ends"] = _YEAR_END.validate_python(document.content["fiscal_year_ends"])
+    return Schedule.model_construct(**known)
+
+
+def _wrong(document: YamlDocument, schedule: Schedule, index: int, rule: Rule) -> Iterator[str]:
+    place = ("rules", index)
+    earlier = document.content["rules"][:index]
+    if rule.id in [other.get("id") for other in earlier if isinstance(other, dict)]:
         yield str(document.error((*place, "id"), f"expected distinct rule ids, found {rule.id} more than once"))
     stay, life = rule.purge_after, rule.destroy_after
     if life is not None and (
@@ -56,20 +96,63 @@ def _wrong(document: YamlDocument, schedule: Schedule, index: int) -> Iterator[s
     ):
         problem = f"{rule.id}: destroy_after {life} ends before purge_after {stay or 'never'}"
         yield str(document.error((*place, "destroy_after"), problem))
+    if rule.at_the_latest and (stay is None or life is None):
+        problem = f"{rule.id}: at_the_latest ends what never ends: expected purge_after and destroy_after to be periods"
+        yield str(document.error((*place, "at_the_latest"), problem))
 
 
-def _unlawful(document: YamlDocument, schedule: Schedule, index: int, regimes: Mapping[str, Regime]) -> Iterator[str]:
-    rule, place = schedule.rules[index], ("rules", index)
-    for name in rule.regimes:
+def _unlawful(
+    document: YamlDocument, schedule: Schedule, index: int, rule: Rule, regimes: Mapping[str, Regime]
+) -> Iterator[str]:
+    place = ("rules", index)
+    for number, name in enumerate(rule.regimes):
+        where = (*place, "regimes", number)
         if name not in regimes:
-            known = ", ".join(sorted(regimes)) or "none"
-            yield str(document.error((*place, "regimes"), f"{rule.id}: unknown regime {name!r}; known: {known}"))
-        elif regimes[name].status == "disapplied":
-            law = f"{name} ({regimes[name].citation}) is not applied: {regimes[name].evidence}"
-            yield str(document.error((*place, "regimes"), f"{rule.id}: {law}. Take it out"))
-        elif not _replaced(regimes[name], rule, regimes):
-            for breach in regime_breaches(regimes[name], schedule, rule):
+            yield str(document.error(where, f"{rule.id}: unknown regime {name!r}; {_suggested(name, regimes)}"))
+            continue
+        regime = regimes[name]
+        if regime.status == "disapplied":
+            law = f"{name} ({regime.citation}) is not applied: {regime.evidence}"
+            yield str(document.error(where, f"{rule.id}: {law}. Take it out"))
+        elif not _replaced(regime, rule, regimes):
+            for breach in regime_breaches(regime, schedule, rule):
                 yield str(document.error((*place, "destroy_after"), f"{rule.id}: {breach}"))
+        for successor in regime.replaced_by:
+            if successor in regimes and successor not in rule.regimes:
+                ends = f"{name} ({regime.citation}) ends on {regime.in_force.last_day}"
+                yield str(document.error(where, f"{rule.id}: {ends}: name {successor} as well, which takes its place"))
+
+
+def _suggested(name: str, regimes: Mapping[str, Regime]) -> str:
+    """What else somebody may have meant."""
+    close = difflib.get_close_matches(name.casefold(), regimes, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    few = len(regimes) <= _MOST_LISTED
+    return (
+        f"known: {', '.join(sorted(regimes)) or 'none'}" if few else f"none of the {len(regimes)} there are is like it"
+    )
+
+
+def _left_in_the_call(
+    document: YamlDocument, schedule: Schedule, index: int, rule: Rule, regimes: Mapping[str, Regime]
+) -> Iterator[str]:
+    """Maxima of components that a rule for the whole call names and that no rule could keep."""
+    for law in (regimes[name] for name in rule.regimes if name in regimes):
+        left = [name for name in law.components if name not in schedule.components]
+        if rule.component or law.bounds_whole_calls or not law.ceiling or not left:
+            continue
+        terms = [schedule.limit(law, limit) for limit in law.ceiling]
+        if not all(_ends_within(schedule, rule, term) for term in terms):
+            said = f"the maximum of {law.id} ({law.citation}) is one of the {left[0]}, which no rule lets go by itself"
+            problem = f"{rule.id}: {said}. Write a rule with component: {left[0]}"
+            yield str(document.error(("rules", index, "regimes"), problem))
+
+
+def _ends_within(schedule: Schedule, rule: Rule, maximum: Term) -> bool:
+    """Whether the copies under a rule are gone by a maximum on every day, as far as that can be compared."""
+    lives = [term for term in _lives(schedule, rule) if term.clock.triggers == maximum.clock.triggers]
+    return any(first_trigger_ending_before(maximum, life) is None for life in lives)
 
 
 def _replaced(regime: Regime, rule: Rule, regimes: Mapping[str, Regime]) -> bool:
@@ -88,7 +171,7 @@ def _covers(law: Regime, rule: Rule) -> bool:
 def regime_breaches(regime: Regime, schedule: Schedule, rule: Rule) -> Iterator[str]:
     """What of a regime the life of a rule's copies breaks, each said with the dates of a worked case."""
     if not _binds_old_records_only(regime):
-        yield from _broken(regime, schedule, rule, regime.floor, regime.ceiling)
+        yield from _broken(regime, schedule, rule, regime.floor, regime.ceiling if _bounded(regime, rule) else ())
 
 
 def regime_advice(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[str]:
@@ -96,20 +179,42 @@ def regime_advice(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator
     for rule in schedule.rules:
         for law in (regimes[name] for name in rule.regimes if name in regimes):
             minimum = () if law.floor else law.minimum
-            maximum = () if law.ceiling else law.maximum
+            maximum = () if law.ceiling or not _bounded(law, rule) else law.maximum
             for breach in _broken(law, schedule, rule, minimum, maximum):
                 soft = "gives way to statutes" if law.floor or law.kind == "statute" else f"is {law.kind}"
                 yield f"{rule.id}: {breach}. It {soft}, so nothing is enforced"
 
 
+def _bounded(regime: Regime, rule: Rule) -> bool:
+    """Whether a regime's maximum is one of what a rule is about: that of a component ends at the component."""
+    return regime.speaks_of(rule.component) if rule.component else regime.bounds_whole_calls
+
+
 def _broken(
     regime: Regime, schedule: Schedule, rule: Rule, minimum: tuple[RegimeLimit, ...], maximum: tuple[RegimeLimit, ...]
 ) -> Iterator[str]:
-    life = schedule.term(rule, rule.destroy_after) if rule.destroy_after else None
-    for limit in _comparable(regime, minimum, rule):
-        yield from _undercut(regime, limit, schedule.limit(regime, limit), life)
-    for limit in _comparable(regime, maximum, rule):
-        yield from _outlived(regime, limit, schedule.limit(regime, limit), life)
+    for limit in (limit for limit in minimum if not _hangs_on_more(limit)):
+        asked = schedule.limit(regime, limit)
+        for life in _comparable(_lives(schedule, rule), asked):
+            yield from _undercut(regime, limit, asked, life)
+    for limit in (limit for limit in maximum if not _hangs_on_more(limit)):
+        allowed = schedule.limit(regime, limit)
+        lives = _comparable(_lives(schedule, rule), allowed)
+        if rule.destroy_after is None and rule.clock.triggers == allowed.clock.triggers:
+            yield from _outlived(regime, limit, allowed, None)
+        elif lives and not _ends_within(schedule, rule, allowed):
+            yield from _outlived(regime, limit, allowed, lives[0])
+
+
+def _lives(schedule: Schedule, rule: Rule) -> list[Term]:
+    """The terms by which the copies under a rule go, the first that ends: its own, and its cap."""
+    own = [schedule.term(rule, rule.destroy_after)] if rule.destroy_after else []
+    return own + ([schedule.cap(rule.at_the_latest)] if rule.at_the_latest else [])
+
+
+def _hangs_on_more(limit: RegimeLimit) -> bool:
+    """Whether a limit has no end that can be told from its trigger: it is left to the night."""
+    return limit.at_the_latest is not None or limit.only_if is not None
 
 
 def rule_conflicts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[str]:
@@ -156,13 +261,13 @@ def _binds_old_records_only(regime: Regime) -> bool:
     return regime.in_force.records == "created" and regime.in_force.last_day is not None
 
 
-def _comparable(regime: Regime, limits: tuple[RegimeLimit, ...], rule: Rule) -> list[RegimeLimit]:
-    return [limit for limit in limits if regime.clock(limit).triggers == rule.clock.triggers]
+def _comparable(lives: Sequence[Term], limit: Term) -> list[Term]:
+    return [life for life in lives if life.clock.triggers == limit.clock.triggers]
 
 
-def _undercut(regime: Regime, limit: RegimeLimit, minimum: Term, life: Term | None) -> Iterator[str]:
-    day = first_trigger_ending_before(life, minimum) if life else None
-    if life and day:
+def _undercut(regime: Regime, limit: RegimeLimit, minimum: Term, life: Term) -> Iterator[str]:
+    day = first_trigger_ending_before(life, minimum)
+    if day:
         yield (
             f"undercuts the minimum {limit.period} of {regime.id} ({regime.citation}): triggered on {day}, "
             f"the last copy may go from {life.first_free_day(day)}, the law asks for it until {minimum.last_day(day)}"
@@ -180,16 +285,16 @@ def _outlived(regime: Regime, limit: RegimeLimit, maximum: Term, life: Term | No
 
 
 def _torn(schedule: Schedule, regimes: Mapping[str, Regime], one: Rule, other: Rule) -> Iterator[str]:
-    """A hard maximum that the first rule names, against what the second asks for."""
+    """A hard maximum that the first rule names, against what the second asks for of the same part of the call."""
     for law in (regimes[name] for name in one.regimes if name in regimes):
-        for limit in law.ceiling:
+        levels = [one.component] if one.component else _levels(law)
+        for limit in (limit for limit in law.ceiling if not _hangs_on_more(limit)):
             maximum = schedule.limit(law, limit)
-            for what, term in _asked(schedule, regimes, law, one, other):
-                day = (
-                    first_trigger_ending_before(maximum, term)
-                    if term.clock.triggers == maximum.clock.triggers
-                    else None
-                )
+            asked = [each for level in levels for each in _asked(schedule, regimes, law, (one, other), level)]
+            for what, term in dict.fromkeys(asked):
+                if term.clock.triggers != maximum.clock.triggers:
+                    continue
+                day = first_trigger_ending_before(maximum, term)
                 if day:
                     yield (
                         f"{one.id} and {other.id} can meet on one call: triggered on {day}, the maximum of {law.id} "
@@ -198,13 +303,22 @@ def _torn(schedule: Schedule, regimes: Mapping[str, Regime], one: Rule, other: R
                     )
 
 
+def _levels(law: Regime) -> list[str | None]:
+    """What a law's maximum bounds where a rule for the whole call names it: the call (None), or components."""
+    return [None if name == METADATA else name for name in law.components] or [None]
+
+
 def _asked(
-    schedule: Schedule, regimes: Mapping[str, Regime], law: Regime, one: Rule, other: Rule
+    schedule: Schedule, regimes: Mapping[str, Regime], law: Regime, rules: tuple[Rule, Rule], level: str | None
 ) -> Iterator[tuple[str, Term]]:
+    one, other = rules
+    if level is not None and other.component not in (None, level):
+        return
     for name in other.regimes:
         against = regimes.get(name)
-        if against and against.id != law.id and against.id not in law.implements:
-            for limit in against.floor:
+        if against and against.id != law.id and against.id not in law.implements and against.speaks_of(level):
+            for limit in (limit for limit in against.floor if not _hangs_on_more(limit)):
                 yield f"the minimum of {against.id} ({against.citation})", schedule.limit(against, limit)
-    if one is not other and other.destroy_after:
+    of_its_copy = level is None or other.component == level
+    if one is not other and other.destroy_after and not other.at_the_latest and of_its_copy:
         yield f"the copy under {other.id}", schedule.term(other, other.destroy_after)

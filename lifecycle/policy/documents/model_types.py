@@ -5,11 +5,11 @@ from datetime import date
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, StringConstraints, TypeAdapter
 
-from lifecycle.policy.clock import CountingRule, FiscalYearEnd
+from lifecycle.policy.clock import Clock, CountingRule, EarlierOf, FiscalYearEnd
 from lifecycle.policy.documents import schema_annotations
-from lifecycle.policy.period import RetentionPeriod
+from lifecycle.policy.period import AT_ONCE, RetentionPeriod
 
 
 class StrictModel(BaseModel):
@@ -27,8 +27,13 @@ def parse_period(value: Any) -> RetentionPeriod:
     return RetentionPeriod.parse(value)
 
 
+def period_or_at_once(value: Any) -> RetentionPeriod:
+    """A period, or at_once. Raises ValueError."""
+    return AT_ONCE if value == "at_once" else parse_period(value)
+
+
 def _period_or_never(value: Any) -> RetentionPeriod | None:
-    return None if value == "never" else parse_period(value)
+    return None if value == "never" else period_or_at_once(value)
 
 
 def _zone(value: Any) -> ZoneInfo:
@@ -48,12 +53,13 @@ def _many(value: Any) -> tuple[str, ...]:
 def _triggers(value: Any) -> tuple[str, ...]:
     if isinstance(value, tuple):
         return value
-    listed = value["later_of"] if isinstance(value, dict) and set(value) == {"later_of"} else value
-    several = isinstance(value, dict)
+    several = isinstance(value, dict) and len(value) == 1 and (value.keys() <= {"later_of", "earlier_of"})
+    listed = next(iter(value.values())) if several else value
     names = listed if isinstance(listed, list) and several else [listed]
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names) or len(names) < 1 + several:
-        raise ValueError(f"expected a fact, or later_of with several different facts, found {value!r}")
-    return tuple(_NAME.validate_python(name) for name in names)
+        raise ValueError(f"expected a fact, or later_of or earlier_of with several different facts, found {value!r}")
+    found = tuple(_NAME.validate_python(name) for name in names)
+    return EarlierOf(found) if several and "earlier_of" in value else found
 
 
 def _count(value: Any) -> CountingRule:
@@ -93,10 +99,24 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Period = Annotated[RetentionPeriod, BeforeValidator(parse_period), schema_annotations.PERIOD]
+PeriodOrAtOnce = Annotated[RetentionPeriod, BeforeValidator(period_or_at_once), schema_annotations.PERIOD_OR_AT_ONCE]
 PeriodOrNever = Annotated[RetentionPeriod | None, BeforeValidator(_period_or_never), schema_annotations.PERIOD_OR_NEVER]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone), schema_annotations.ZONE]
 Values = Annotated[tuple[str, ...], BeforeValidator(_many), schema_annotations.VALUES]
 Conditions = Mapping[Name, Values]
-Triggers = Annotated[tuple[str, ...], BeforeValidator(_triggers), schema_annotations.TRIGGERS]
+Triggers = Annotated[tuple[str, ...], PlainValidator(_triggers), schema_annotations.TRIGGERS]
 Counting = Annotated[CountingRule, BeforeValidator(_count)]
 YearEnd = Annotated[FiscalYearEnd, BeforeValidator(_fiscal_year_end), schema_annotations.MONTH_AND_DAY]
+
+
+class Cap(StrictModel):
+    """When a period is over at the latest, on a clock of its own. Where that is unknown it ends nothing."""
+
+    period: Period
+    trigger: Triggers
+    count: Counting = CountingRule.AFTER_EVENT
+
+    @property
+    def clock(self) -> Clock:
+        """What starts it."""
+        return Clock(self.trigger, self.count)

@@ -3,6 +3,7 @@
 What of a schedule breaks a regime is `lawful`'s to say, and what it means for one call `judgement`'s.
 """
 
+from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -12,16 +13,22 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from lifecycle.policy.clock import Clock, CountingRule
 from lifecycle.policy.documents import schema_annotations
 from lifecycle.policy.documents.model_types import (
+    Cap,
     Conditions,
     Counting,
     Name,
     Period,
+    PeriodOrAtOnce,
     StrictModel,
     Text,
     Triggers,
-    parse_period,
+    period_or_at_once,
 )
 from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model
+from lifecycle.policy.period import AT_ONCE
+
+METADATA = "metadata"
+"""The component that is the call itself."""
 
 
 class RegimeKind(StrEnum):
@@ -41,34 +48,48 @@ def _kind(value: Any) -> RegimeKind:
 
 
 class RegimeLimit(StrictModel):
-    """One period of a regime. Without a trigger or a counting of its own it is on the regime's clock."""
+    """One period of a regime. Without a trigger or a counting of its own it is on the regime's clock.
 
-    period: Period
+    `at_the_latest`: it is over by then, whatever starts it. `only_if`: a yes-or-no fact; where it is no, the period
+    says nothing.
+    """
+
+    period: PeriodOrAtOnce
     trigger: Triggers | None = None
     count: Counting | None = None
+    at_the_latest: Cap | None = None
+    only_if: Name | None = None
 
 
 def _limits(value: Any) -> Any:
     listed = value if isinstance(value, list | tuple) else [value]
     if not listed:
         raise ValueError("expected a period or a list of them, found an empty list")
-    return tuple(item if isinstance(item, dict | RegimeLimit) else {"period": parse_period(item)} for item in listed)
+    return tuple(
+        item if isinstance(item, dict | RegimeLimit) else {"period": period_or_at_once(item)} for item in listed
+    )
 
 
 class InForce(StrictModel):
     """When a regime binds, and which records: those `created` from `from` to `until`, or those `unexpired` on `from`.
 
-    An `unexpired` one binds until `until` only: what it asked for ends with it.
+    An `unexpired` one binds until `until` only: what it asked for ends with it. `before`: the periods that ran until
+    `from`; what had run out under them was expired. Without them the regime's own count.
     """
 
     first_day: date | None = Field(default=None, alias="from")
     last_day: date | None = Field(default=None, alias="until")
     records: Literal["created", "unexpired"] = "created"
+    before: Annotated[
+        tuple[RegimeLimit, ...], BeforeValidator(_limits), Field(strict=False), schema_annotations.PERIODS
+    ] = ()
 
     @model_validator(mode="after")
     def _is_a_time(self) -> Self:
         if self.first_day and self.last_day and self.last_day < self.first_day:
             raise ValueError(f"expected `until` on or after `from`, found {self.first_day} to {self.last_day}")
+        if self.before and (self.records != "unexpired" or not self.first_day):
+            raise ValueError("expected `before` beside `from` and records: unexpired, found it without")
         return self
 
 
@@ -91,7 +112,7 @@ class LawfulExtension(StrictModel):
 
 
 RegimeLimits = Annotated[
-    tuple[RegimeLimit, ...], BeforeValidator(_limits), Field(strict=False), schema_annotations.OneOrMany(periods=True)
+    tuple[RegimeLimit, ...], BeforeValidator(_limits), Field(strict=False), schema_annotations.PERIODS
 ]
 RegimeKindValue = Annotated[RegimeKind, BeforeValidator(_kind)]
 
@@ -113,12 +134,14 @@ class Regime(StrictModel):
     in_force: InForce = InForce()
     applies: Conditions = Field(default_factory=dict)
     components: tuple[Name, ...] = Field(default=(), strict=False)
+    without: tuple[Name, ...] = Field(default=(), strict=False)
     trigger: Triggers
     count: Counting = CountingRule.AFTER_EVENT
     minimum: RegimeLimits = ()
     maximum: RegimeLimits = ()
     yields_to: tuple[RegimeKindValue, ...] = Field(default=(), strict=False)
     implements: tuple[Name, ...] = Field(default=(), strict=False)
+    replaced_by: tuple[Name, ...] = Field(default=(), strict=False)
     extension: LawfulExtension | None = None
 
     @property
@@ -140,9 +163,20 @@ class Regime(StrictModel):
         """The clock of one of its periods."""
         return Clock(limit.trigger or self.trigger, limit.count or self.count)
 
+    def clocks(self, limits: Iterable[RegimeLimit]) -> list[Clock]:
+        """Every clock that some of its periods ask for."""
+        return [clock for limit in limits for clock in (self.clock(limit), *_latest(limit))]
+
     def speaks_of(self, component: str | None) -> bool:
         """Whether it says anything of a component; every regime does of the whole call (None)."""
-        return component is None or not self.components or component in self.components
+        if component is None:
+            return True
+        return component in self.components if self.components else component not in self.without
+
+    @property
+    def bounds_whole_calls(self) -> bool:
+        """Whether its maximum is one of the whole call; that of a component ends at the component."""
+        return not self.components or METADATA in self.components
 
 
 def read_regime(document: YamlDocument) -> Regime:
@@ -152,4 +186,27 @@ def read_regime(document: YamlDocument) -> Regime:
         raise document.error((), "expected a minimum, a maximum or both, found neither")
     if regime.extension and not regime.minimum:
         raise document.error(("extension",), "extension: expected a minimum that it lengthens, found none")
+    if regime.replaced_by and not regime.in_force.last_day:
+        raise document.error(("replaced_by",), "replaced_by: expected in_force with `until`, its last day; found none")
+    if regime.components and regime.without:
+        raise document.error(("without",), "without: says nothing beside `components`, which name all it speaks of")
+    for key in ("minimum", "maximum"):
+        for limit in getattr(regime, key):
+            if problem := _cannot_say(regime, key, limit):
+                raise document.error((key,), f"{key}: {problem}")
     return regime
+
+
+def _cannot_say(regime: Regime, key: str, limit: RegimeLimit) -> str | None:
+    """What no period of a regime may be; None: it may."""
+    if key == "minimum" and limit.period == AT_ONCE:
+        return "at_once asks for nothing; it is a maximum"
+    if key == "maximum" and limit.at_the_latest:
+        return "at_the_latest: write a list of maxima, of which the earliest counts"
+    if key == "minimum" and limit.at_the_latest and regime.extension:
+        return "at_the_latest beside an extension: nobody could say which of them wins"
+    return None
+
+
+def _latest(limit: RegimeLimit) -> list[Clock]:
+    return [limit.at_the_latest.clock] if limit.at_the_latest else []

@@ -1,6 +1,6 @@
 """A retention schedule: one industry's rules as one file states them. Whether they are lawful is `lawful`'s to say."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import date
@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 from lifecycle.policy.clock import CALENDAR_YEAR, Clock, CountingRule, Term
 from lifecycle.policy.documents import schema_annotations
 from lifecycle.policy.documents.model_types import (
+    Cap,
     Conditions,
     Counting,
     Name,
@@ -27,7 +28,7 @@ from lifecycle.policy.documents.model_types import (
     fold_name,
     parse_period,
 )
-from lifecycle.policy.documents.regime import Regime, RegimeLimit
+from lifecycle.policy.documents.regime import METADATA, Regime, RegimeLimit
 from lifecycle.policy.period import RetentionPeriod
 
 
@@ -48,10 +49,6 @@ def _share(value: Any) -> Decimal:
 Share = Annotated[Decimal, BeforeValidator(_share), schema_annotations.SHARE]
 
 
-METADATA = "metadata"
-"""The component that is the call itself."""
-
-
 def _component(value: Any) -> Any:
     return None if value == METADATA else value
 
@@ -63,6 +60,7 @@ def _grace(value: Any) -> Any:
 class Rule(StrictModel):
     """One line of a schedule: which calls (or which component of them), what starts the clock, how long.
 
+    `only_if`: a yes-or-no fact; where it is no the rule has no say. `at_the_latest`: both periods are over by then.
     `on_erasure` is what a person's request does: `floor` ends the company's own wish, `wait` changes nothing.
     """
 
@@ -70,10 +68,12 @@ class Rule(StrictModel):
     title: Text
     component: Annotated[Name | None, BeforeValidator(_component)] = None
     when: Conditions = Field(default_factory=dict)
+    only_if: Name | None = None
     trigger: Triggers
     count: Counting = CountingRule.AFTER_EVENT
     purge_after: PeriodOrNever
     destroy_after: PeriodOrNever
+    at_the_latest: Cap | None = None
     regimes: tuple[Name, ...] = Field(default=(), strict=False)
     keep_while: tuple[Name, ...] = Field(default=(), strict=False)
     on_erasure: Literal["wait", "floor"] = "wait"
@@ -83,6 +83,11 @@ class Rule(StrictModel):
     def clock(self) -> Clock:
         """What starts its periods."""
         return Clock(self.trigger, self.count)
+
+    @property
+    def clocks(self) -> tuple[Clock, ...]:
+        """What starts its periods, and what they are over by."""
+        return (self.clock, self.at_the_latest.clock) if self.at_the_latest else (self.clock,)
 
 
 class Example(StrictModel):
@@ -136,9 +141,15 @@ class Schedule(StrictModel):
         """A period of one of its rules, on that rule's clock."""
         return Term(period, rule.clock, self.fiscal_year_ends)
 
-    def cutoff(self, rule: Rule, as_of: date) -> date | None:
-        """The latest trigger at which one of its rules lets a call go by `as_of`; None: never."""
-        return self.term(rule, rule.purge_after).latest_trigger(as_of) if rule.purge_after else None
+    def cap(self, cap: Cap) -> Term:
+        """By when a period is over at the latest."""
+        return Term(cap.period, cap.clock, self.fiscal_year_ends)
+
+    def cutoffs(self, rule: Rule, as_of: date) -> list[tuple[Clock, date]]:
+        """By clock the latest start at which one of its rules lets a call go by `as_of`; none: never."""
+        terms = [self.term(rule, rule.purge_after)] if rule.purge_after else []
+        terms += [self.cap(rule.at_the_latest)] if rule.at_the_latest else []
+        return [(term.clock, term.latest_trigger(as_of)) for term in terms]
 
     def limit(self, regime: Regime, limit: RegimeLimit) -> Term:
         """A period of a regime, as it counts for this company."""
@@ -167,15 +178,22 @@ class Schedules:
 
 
 def collect_schedules(
-    schedules: Mapping[str, Schedule], broken: Mapping[str, str], regimes: Mapping[str, Regime] | None = None
+    schedules: Mapping[str, Schedule],
+    broken: Mapping[str, str],
+    regimes: Mapping[str, Regime] | None = None,
+    line: Callable[[str, str], int] = lambda name, industry: 1,
 ) -> Schedules:
-    """Put schedules, by file name, together. Two that claim one industry are both broken: neither can be trusted."""
+    """Put schedules, by file name, together. Two that claim one industry are both broken: neither can be trusted.
+
+    `line`: where a file, by its name, claims an industry, given folded.
+    """
     wrong = dict(broken)
     for name, schedule in schedules.items():
         for other_name, other in schedules.items():
             shared = sorted(industry_names(schedule) & industry_names(other))
             if name != other_name and shared:
-                wrong[name] = f"{name}:1: the industry {shared[0]!r} is also matched by {other_name}"
+                there = f"{other_name}:{line(other_name, shared[0])}"
+                wrong[name] = f"{name}:{line(name, shared[0])}: the industry {shared[0]!r} is also matched by {there}"
     sound = {s.industry: s for name, s in sorted(schedules.items()) if name not in wrong}
     return Schedules(sound, wrong, regimes or {})
 

@@ -16,21 +16,24 @@ JsonSchema = Mapping[str, Any]
 _PERIOD: JsonSchema = {"type": "string", "pattern": r"^P(?=\d)(?!(0+[YMWD])+$)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$"}
 _NAME: JsonSchema = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": 80}
 _VALUE: JsonSchema = {"type": ["string", "integer"], "pattern": r"\S"}
-_LATER_OF: JsonSchema = {
+_FACTS: JsonSchema = {"type": "array", "items": _NAME, "minItems": 2, "uniqueItems": True}
+_OF_SEVERAL: JsonSchema = {
     "type": "object",
-    "properties": {"later_of": {"type": "array", "items": _NAME, "minItems": 2, "uniqueItems": True}},
-    "required": ["later_of"],
+    "properties": {"later_of": _FACTS, "earlier_of": _FACTS},
+    "minProperties": 1,
+    "maxProperties": 1,
     "additionalProperties": False,
 }
 _DATE_OR_NEVER: JsonSchema = {"anyOf": [{"type": "string", "format": "date"}, {"const": "never"}]}
 
 PERIOD = WithJsonSchema({**_PERIOD})
-PERIOD_OR_NEVER = WithJsonSchema({"anyOf": [_PERIOD, {"const": "never"}]})
+PERIOD_OR_AT_ONCE = WithJsonSchema({"anyOf": [_PERIOD, {"const": "at_once"}]})
+PERIOD_OR_NEVER = WithJsonSchema({"anyOf": [_PERIOD, {"enum": ["at_once", "never"]}]})
 PERIOD_OR_NONE = WithJsonSchema({"anyOf": [_PERIOD, {"const": "none"}]})
 ZONE = WithJsonSchema({"type": "string", "pattern": r"\S"})
 VALUES = WithJsonSchema({"anyOf": [_VALUE, {"type": "array", "items": _VALUE, "minItems": 1}]})
 VALUE_LIST = WithJsonSchema({"type": "array", "items": _VALUE})
-TRIGGERS = WithJsonSchema({"anyOf": [_NAME, _LATER_OF]})
+TRIGGERS = WithJsonSchema({"anyOf": [_NAME, _OF_SEVERAL]})
 MONTH_AND_DAY = WithJsonSchema({"type": "string", "pattern": r"^(0?[1-9]|1[0-2])-(0?[1-9]|[12]\d|3[01])$"})
 SHARE = WithJsonSchema({"type": "string", "pattern": r"^\s*\+?[\d.]+\s*%$"})
 
@@ -59,5 +62,8 @@ class OneOrMany:
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Called by pydantic."""
         listed = handler(core)
-        item = {"anyOf": [_PERIOD, listed["items"]]} if self.periods else listed["items"]
+        item = {"anyOf": [_PERIOD, {"const": "at_once"}, listed["items"]]} if self.periods else listed["items"]
         return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
+
+
+PERIODS = OneOrMany(periods=True)

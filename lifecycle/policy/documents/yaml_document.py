@@ -6,7 +6,7 @@ Only the plain scalars of YAML 1.2's core schema are understood, and dates: `no`
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
@@ -14,22 +14,32 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lifecycle.errors import PolicyError
+from lifecycle.policy.documents.yaml_grammar import MOST_DEPTH, MOST_VALUES, compose, line_of, why_no_yaml
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_CURLY = re.compile(
+    "[\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb].*[\u2018\u2019\u201c\u201d\u00ab\u00bb]", re.DOTALL
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
-_FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a PyYAML can be built without libyaml
+_MOST_DIGITS = 100
+_SHOWN = 200
 KeyPath = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """One parsed file: its name, its content as plain Python values, and the line of every value."""
+    """One parsed file: its name, its content as plain Python values, and the line of every value.
+
+    `problems`: what is wrong with single values, each beginning with file and line; such a value is None.
+    """
 
     name: str
     content: Any
     lines: Mapping[KeyPath, int]
+    problems: tuple[str, ...] = ()
 
     def line(self, path: KeyPath) -> int:
         """The line of the value at `path`, or of the closest value around it."""
@@ -43,42 +53,40 @@ class YamlDocument:
 
 
 def read_yaml_document(name: str, text: str) -> YamlDocument:
-    """Parse one YAML text. Raises PolicyError with `name:line`."""
+    """Parse one YAML text. Raises PolicyError with `name:line`, naming every value that cannot be read."""
+    document = scan_document(name, text)
+    if document.problems:
+        raise PolicyError("\n".join(document.problems))
+    return document
+
+
+def scan_document(name: str, text: str) -> YamlDocument:
+    """Parse one YAML text as far as it goes: single wrong values are its `problems`. Raises PolicyError for no YAML."""
     try:
-        root = _composed(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise PolicyError(f"{name}:{mark.line + 1 if mark else 1}: this is not YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
-        raise PolicyError(f"{name}:{line}: this is not YAML: {str(error).splitlines()[0]}") from error
+        root = compose(text)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a character past the last one is a ValueError
+        raise PolicyError(f"{name}:{line_of(error, text)}: {why_no_yaml(error)}") from error
     if root is None:
         raise PolicyError(f"{name}:1: the file is empty")
-    lines: dict[KeyPath, int] = {}
-    return YamlDocument(name, _value(name, root, (), lines, set()), lines)
-
-
-def _composed(text: str) -> yaml.Node | None:
-    """The nodes of a text. libyaml is many times as fast, and there are many files.
-
-    Python's has the last word on what is wrong, and the only one on tabs and byte order marks, which libyaml lets
-    through: a tab in a hold's number would be a hold on nothing.
-    """
-    if "\t" in text or "\ufeff" in text:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    try:
-        return yaml.compose(text, Loader=_FAST)
-    except yaml.YAMLError:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+    reader = _Reader(name)
+    content = reader.value(root, (), frozenset())
+    return YamlDocument(name, content, reader.lines, tuple(reader.problems))
 
 
 def parse_model(model: type[M], document: YamlDocument) -> M:
     """Check a document against a strict model. Raises PolicyError at the first wrong value's line, naming each."""
+    found, complaints = check_model(model, document)
+    if found is None:
+        raise PolicyError("\n".join(complaints))
+    return found
+
+
+def check_model(model: type[M], document: YamlDocument) -> tuple[M | None, list[str]]:
+    """A document as a strict model, or what is wrong with it: a line each, beginning with file and line."""
     try:
-        return model.model_validate(document.content)
+        return model.model_validate(document.content), []
     except ValidationError as error:
-        wrong = [_complaint(document, dict(detail)) for detail in error.errors()]
-        raise PolicyError("\n".join(wrong)) from error
+        return None, [_complaint(document, dict(detail)) for detail in error.errors()]
 
 
 def _complaint(document: YamlDocument, detail: dict[str, Any]) -> str:
@@ -92,52 +100,96 @@ def _complaint(document: YamlDocument, detail: dict[str, Any]) -> str:
         message = f"the key {detail['loc'][-1]!r} is missing"
     elif "found" not in message:
         message = f"{message[0].lower()}{message[1:]}, found {detail['input']!r}"
-    place = ".".join(str(part) for part in path)
+    if len(message) > 2 * _SHOWN:
+        message = f"{message[:_SHOWN]} … {message[-_SHOWN:]}"
+    place = _place(document.content, path)
     return f"{document.name}:{document.line(path)}: {place + ': ' if place else ''}{message}"
 
 
-def _value(name: str, node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], open_nodes: set[int]) -> Any:
-    lines.setdefault(path, node.start_mark.line + 1)
-    if id(node) in open_nodes:
-        raise PolicyError(f"{name}:{node.start_mark.line + 1}: an alias must not contain itself")
-    if isinstance(node, yaml.ScalarNode):
-        return _scalar(name, node)
-    inside = open_nodes | {id(node)}
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(name, item, (*path, index), lines, inside) for index, item in enumerate(node.value)]
-    assert isinstance(node, yaml.MappingNode)
-    return _mapping(name, node, path, lines, inside)
+def _place(content: Any, path: KeyPath) -> str:
+    """A place as people name it: an item by its id (`FIN-CALL: purge_after`), or by its number, the first being 1."""
+    said = between = ""
+    for part in path:
+        content = content[part]
+        if isinstance(part, str):
+            said, between = f"{said}{between}{part}", "."
+        else:
+            named = content.get("id") if isinstance(content, dict) else None
+            known = isinstance(named, str) and 0 < len(named) <= 80
+            said, between = (str(named) if known else f"{said} {part + 1}"), ": "
+    return said
 
 
-def _mapping(
-    name: str, node: yaml.MappingNode, path: KeyPath, lines: dict[KeyPath, int], inside: set[int]
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-        line = key_node.start_mark.line + 1
-        if key is None:
-            raise PolicyError(f"{name}:{line}: expected a plain key, found a list or mapping")
-        if key in found:
-            raise PolicyError(
-                f"{name}:{line}: the key {key!r} is repeated; the first stands in line {lines[*path, key]}"
-            )
-        lines[*path, key] = line
-        found[key] = _value(name, value_node, (*path, key), lines, inside)
-    return found
+@dataclass
+class _Reader:
+    """Nodes as plain values, with the line of each, and what is wrong with some."""
+
+    name: str
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def value(self, node: yaml.Node, path: KeyPath, inside: frozenset[int]) -> Any:
+        """The value of a node. Raises PolicyError where aliases make more of it than a file may say."""
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        self.count += 1
+        if id(node) in inside:
+            raise PolicyError(f"{self.name}:{line}: an alias must not contain itself")
+        if self.count > MOST_VALUES or len(path) >= MOST_DEPTH:
+            what = f"{MOST_VALUES:,} values" if self.count > MOST_VALUES else f"{MOST_DEPTH} lists or mappings deep"
+            raise PolicyError(f"{self.name}:{line}: expected at most {what}, its aliases make more")
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        inside |= {id(node)}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*path, index), inside) for index, item in enumerate(node.value)]
+        assert isinstance(node, yaml.MappingNode)
+        return self._mapping(node, path, inside)
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath, inside: frozenset[int]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            line = key_node.start_mark.line + 1
+            if key is None:
+                self._wrong(line, "expected a plain key, found a list or mapping")
+            elif _unreadable(key):
+                self._wrong(line, f"the key {key[:_SHOWN]!r} {_unreadable(key)}")
+            elif key in found:
+                first = self.lines[*path, key]
+                self._wrong(line, f"the key {key[:_SHOWN]!r} is repeated; the first stands in line {first}")
+            else:
+                self.lines[*path, key] = line
+                found[key] = self.value(value_node, (*path, key), inside)
+        return found
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        text, line = node.value, node.start_mark.line + 1
+        if wrong := _unreadable(text):
+            return self._wrong(line, f"{text[:_SHOWN]!r} {wrong}")
+        if node.style:  # plain is None, and from libyaml a blank
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _CURLY.fullmatch(text):
+            said = "stands in curly quotes, which a word processor makes: write plain ones, or none"
+            return self._wrong(line, f"{text[:_SHOWN]} {said}")
+        if _INTEGER.fullmatch(text):
+            if len(text) > _MOST_DIGITS:
+                return self._wrong(line, f"expected a number of at most {_MOST_DIGITS} digits, found {len(text)}")
+            return int(text)
+        if not _DATE.fullmatch(text):
+            return text
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            return self._wrong(line, f"{text} is no date of the calendar")
+
+    def _wrong(self, line: int, problem: str) -> None:
+        self.problems.append(f"{self.name}:{line}: {problem}")
 
 
-def _scalar(name: str, node: yaml.ScalarNode) -> Any:
-    text = node.value
-    if node.style:  # plain is None, and from libyaml a blank
-        return text
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if not _DATE.fullmatch(text):
-        return text
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise PolicyError(f"{name}:{node.start_mark.line + 1}: {text} is no date of the calendar") from error
+def _unreadable(text: str) -> str | None:
+    """Why a text is none that could be written down again."""
+    return "has half a character (a surrogate), which no file can hold" if _SURROGATE.search(text) else None

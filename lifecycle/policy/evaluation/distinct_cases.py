@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.policy.documents.hold import Extension, Holds
-from lifecycle.policy.documents.regime import Regime
+from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Rule, Schedule, industry_names
 from lifecycle.policy.evaluation.condition_matching import dictionary_encoded, fact_words, local_dates, rows_in_scope
 
@@ -67,10 +67,11 @@ class RequiredFacts:
 def required_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> RequiredFacts:
     """What a source must give for a schedule's rules to be decided."""
     rules, laws = schedule.rules, _asked_by_laws(regimes_of_schedule(schedule, regimes))
+    flags = [name for rule in rules for name in (*rule.keep_while, *_only_if(rule))]
     return RequiredFacts(
-        times=laws.times.union(*(rule.trigger for rule in rules)),
+        times=laws.times.union(*(clock.triggers for rule in rules for clock in rule.clocks)),
         words=laws.words.union(*(rule.when for rule in rules)),
-        flags=laws.flags.union(*(rule.keep_while for rule in rules), map(presence_fact, schedule.components)),
+        flags=laws.flags.union(flags, map(presence_fact, schedule.components)),
     )
 
 
@@ -78,7 +79,7 @@ def facts_deciding_rule(rule: Rule, laws: Sequence[Regime], extensions: Iterable
     """What the answer of one rule hangs on, once it is known that the rule has a say."""
     asked, names = _asked_by_laws(laws), {law.id for law in laws}
     return RequiredFacts(
-        times=asked.times.union(rule.trigger, [ERASURE_FACT], CREATION_FACTS),
+        times=asked.times.union([ERASURE_FACT], CREATION_FACTS, *(clock.triggers for clock in rule.clocks)),
         words=asked.words,
         flags=asked.flags.union(rule.keep_while),
         extensions=frozenset(each.id for each in extensions if each.regime in names),
@@ -86,12 +87,20 @@ def facts_deciding_rule(rule: Rule, laws: Sequence[Regime], extensions: Iterable
 
 
 def _asked_by_laws(laws: Iterable[Regime]) -> RequiredFacts:
-    clocks = [law.clock(limit) for law in laws for limit in (*law.floor, *law.ceiling)]
+    laws = list(laws)
+    limits = [(law, limit) for law in laws for limit in (*law.floor, *law.ceiling, *law.in_force.before)]
+    flags = [presence_fact(name) for law in laws for name in law.components]
     return RequiredFacts(
-        times=frozenset(trigger for clock in clocks for trigger in clock.triggers),
+        times=frozenset(
+            trigger for law, limit in limits for clock in law.clocks([limit]) for trigger in clock.triggers
+        ),
         words=frozenset(name for law in laws for name in law.applies),
-        flags=frozenset(presence_fact(name) for law in laws for name in law.components),
+        flags=frozenset(flags).union(*(_only_if(limit) for _, limit in limits)),
     )
+
+
+def _only_if(each: Rule | RegimeLimit) -> tuple[str, ...]:
+    return (each.only_if,) if each.only_if else ()
 
 
 def regimes_of_schedule(schedule: Schedule, regimes: Mapping[str, Regime]) -> list[Regime]:

@@ -30,7 +30,8 @@ def resolve_precedence(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.
     rank = pc.if_else(held, pa.scalar(PRECEDENCE[Disposition.ON_HOLD], pa.int8()), settled["rank"])
     torn = _why_no_lawful_day(settled, ceiling)
     rank = pc.if_else(pc.is_valid(torn), pa.scalar(PRECEDENCE[Disposition.CONFLICT], pa.int8()), rank)
-    detail = pc.coalesce(torn, _hold_details(settled, held, ceiling, as_of), settled["detail"])
+    held_by = pc.coalesce(_texts_where(held, settled["hold"].filter(held).to_pylist()), settled["detail"])
+    detail = pc.coalesce(torn, _reviewed(held_by, rank, ceiling, as_of), held_by)
     never = pc.equal(settled["destroy_from"], pa.scalar(NEVER))
     return pa.table(
         {
@@ -61,15 +62,15 @@ def _conflict_text(ceiling: date, floor: date | None, goes: date | None) -> str:
     return f"{begins}the copy goes {'never' if goes in (None, NEVER) else f'on {goes}'}"
 
 
-def _hold_details(settled: pa.Table, held: pa.Array, ceiling: pa.Array, as_of: date) -> pa.Array:
-    """The holds on a call, and that a maximum has run out under them; NULL where none holds it."""
-    rows = zip(settled["hold"].filter(held).to_pylist(), ceiling.filter(held).to_pylist(), strict=True)
-    return _texts_where(held, [_hold_text(hold, last, as_of) for hold, last in rows])
+def _reviewed(said: pa.Array, rank: pa.Array, ceiling: pa.Array, as_of: date) -> pa.Array:
+    """What keeps a call, and that a maximum has run out under it; NULL where none has.
 
-
-def _hold_text(hold: str, ceiling: date | None, as_of: date) -> str:
-    past = ceiling is not None and ceiling < as_of
-    return f"{hold}; needs legal review: a maximum ended on {ceiling}" if past else hold
+    Only a hold or a `keep_while` fact can keep a call beyond a maximum without a conflict.
+    """
+    keeps = pc.is_in(rank, pa.array([PRECEDENCE[Disposition.ON_HOLD], PRECEDENCE[Disposition.KEPT]], pa.int8()))
+    past = pc.and_(keeps, pc.fill_null(pc.less(ceiling, pa.scalar(as_of)), False))
+    rows = zip(said.filter(past).to_pylist(), ceiling.filter(past).to_pylist(), strict=True)
+    return _texts_where(past, [f"{text}; needs legal review: a maximum ended on {last}" for text, last in rows])
 
 
 def _texts_where(where: pa.Array, texts: list[str]) -> pa.Array:

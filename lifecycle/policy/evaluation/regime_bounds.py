@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.policy.clock import Clock, Term
+from lifecycle.policy.clock import Clock, EarlierOf, Term
 from lifecycle.policy.documents.hold import Extension
 from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Schedule
@@ -20,6 +20,8 @@ from lifecycle.policy.period import RetentionPeriod
 
 NO_DAY = pa.scalar(None, pa.date32())
 _NO_TEXT = pa.scalar(None, pa.string())
+_NEVER_BEGUN = pa.scalar(date.min, pa.date32())
+"""The end of a minimum that has no say: before any other."""
 
 
 class EvaluationContext:
@@ -48,13 +50,14 @@ class EvaluationContext:
         return other
 
     def clocked(self, clock: Clock) -> tuple[pa.Array, pa.Array]:
-        """The day a clock starts, and whether it can be used. The later of several needs each of them."""
+        """The day a clock starts, and whether it can be used.
+
+        The later of several needs each of them, the earlier any.
+        """
         if clock not in self._clocked:
             days = [self.cases.days[name] for name in clock.triggers]
-            usable = reduce(pc.and_, [_usable(day, clock, self.as_of) for day in days])
-            several = len(days) > 1
-            day = pc.if_else(usable, pc.max_element_wise(*days), NO_DAY) if several else days[0]
-            self._clocked[clock] = day, usable
+            usable = [_usable(day, clock, self.as_of) for day in days]
+            self._clocked[clock] = _of_several(clock, days, usable) if len(days) > 1 else (days[0], usable[0])
         return self._clocked[clock]
 
     def last_days(self, term: Term) -> pa.Array:
@@ -91,6 +94,14 @@ class _Calendar:
         return self._starting[clock]
 
 
+def _of_several(clock: Clock, days: Sequence[pa.Array], usable: Sequence[pa.Array]) -> tuple[pa.Array, pa.Array]:
+    if isinstance(clock.triggers, EarlierOf):
+        known = [pc.if_else(each, day, NO_DAY) for day, each in zip(days, usable, strict=True)]
+        return pc.min_element_wise(*known), reduce(pc.or_, usable)
+    every = reduce(pc.and_, usable)
+    return pc.if_else(every, pc.max_element_wise(*days), NO_DAY), every
+
+
 @dataclass(frozen=True, slots=True)
 class RegimeBounds:
     """What a regime says of each case. Days are NULL where it says nothing.
@@ -122,14 +133,15 @@ def evaluate_regime(
 ) -> RegimeBounds:
     """What a regime says of the cases. `others`: the regimes named beside it, of which one may implement it."""
     applies = _applies(context, law, others, component)
-    minima = [_last_days_of_limit(context, law, limit) for limit in law.floor]
-    known = reduce(pc.and_, [pc.is_valid(day) for day in minima], pa.repeat(pa.scalar(True), context.cases.count))
-    floor = pc.max_element_wise(*minima, skip_nulls=False) if minima else _no_day(context)
+    floor, known = _minimum(context, law, law.floor)
+    before = _minimum(context, law, law.in_force.before)[0] if law.in_force.before else floor
     floor, late = _extended(context, law, floor)
-    applies = _unexpired(law, applies, floor)
+    applies = _unexpired(law, applies, before if law.in_force.before else floor)
     if law.in_force.records == "unexpired" and law.in_force.last_day:
         floor = pc.min_element_wise(floor, pa.scalar(law.in_force.last_day), skip_nulls=False)
-    maxima = [_last_days_of_limit(context, law, limit) for limit in law.ceiling]
+    maxima = [
+        _where(context, limit, _last_days_of_limit(context, law, limit), NO_DAY, unknown=False) for limit in law.ceiling
+    ]
     ceiling = pc.min_element_wise(*maxima) if maxima else _no_day(context)
     # What an authority may lengthen may live as long.
     ceiling = pc.if_else(pc.is_valid(ceiling), pc.max_element_wise(ceiling, _ceiling_lengthened_to(law, floor)), NO_DAY)
@@ -146,8 +158,31 @@ def _ceiling_lengthened_to(law: Regime, floor: pa.Array) -> pa.Array:
     return floor if law.extension else pa.nulls(len(floor), pa.date32())
 
 
+def _minimum(context: EvaluationContext, law: Regime, limits: Sequence[RegimeLimit]) -> tuple[pa.Array, pa.Array]:
+    """The latest end of some minima, and whether it can be known: NULL where it cannot, or where none has a say."""
+    ends = [
+        _where(context, limit, _last_days_of_limit(context, law, limit), _NEVER_BEGUN, unknown=True) for limit in limits
+    ]
+    known = reduce(pc.and_, [pc.is_valid(day) for day in ends], pa.repeat(pa.scalar(True), context.cases.count))
+    latest = pc.max_element_wise(*ends, skip_nulls=False) if ends else _no_day(context)
+    silent = any(limit.only_if for limit in limits)
+    return pc.if_else(pc.equal(latest, _NEVER_BEGUN), NO_DAY, latest) if silent else latest, known
+
+
 def _last_days_of_limit(context: EvaluationContext, law: Regime, limit: RegimeLimit) -> pa.Array:
-    return context.last_days(context.schedule.limit(law, limit))
+    ends = context.last_days(context.schedule.limit(law, limit))
+    if limit.at_the_latest is None:
+        return ends
+    return pc.min_element_wise(ends, context.last_days(context.schedule.cap(limit.at_the_latest)))
+
+
+def _where(
+    context: EvaluationContext, limit: RegimeLimit, ends: pa.Array, silent: pa.Scalar, unknown: bool
+) -> pa.Array:
+    """The ends of a limit, `silent` where it has no say. `unknown`: whether it has one where nobody knows."""
+    if limit.only_if is None:
+        return ends
+    return pc.if_else(pc.fill_null(context.cases.flags[limit.only_if], unknown), ends, silent)
 
 
 def _no_day(context: EvaluationContext) -> pa.Array:
@@ -155,7 +190,7 @@ def _no_day(context: EvaluationContext) -> pa.Array:
 
 
 def _unknown_clock(law: Regime) -> str:
-    clocks = dict.fromkeys(law.clock(limit).text for limit in law.floor)
+    clocks = dict.fromkeys(clock.text for clock in law.clocks(law.floor))
     return f"{law.id} counts from {' and '.join(clocks)}, which is missing or cannot be used"
 
 
@@ -218,8 +253,7 @@ def _lengthened_minimum(context: EvaluationContext, law: Regime, floor: pa.Array
         return _by_day(how.by.last_day, floor)
     assert how.to is not None
     total: RetentionPeriod = how.to
-    limits = [limit.model_copy(update={"period": total}) for limit in law.floor]
-    return pc.max_element_wise(*(_last_days_of_limit(context, law, limit) for limit in limits), skip_nulls=False)
+    return _minimum(context, law, [limit.model_copy(update={"period": total}) for limit in law.floor])[0]
 
 
 def following_days(days: pa.Array) -> pa.Array:

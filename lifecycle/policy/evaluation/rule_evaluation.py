@@ -9,7 +9,8 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.policy.clock import Clock
+from lifecycle.policy.clock import Clock, EarlierOf
+from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.schedule import Rule
 from lifecycle.policy.evaluation.condition_matching import join_texts
 from lifecycle.policy.evaluation.distinct_cases import ERASURE_FACT
@@ -68,23 +69,34 @@ def evaluate_rule(context: EvaluationContext, rule: Rule, component: str | None)
     """
     laws = context.named(rule.regimes, component)
     said = [evaluate_regime(context, law, laws, component) for law in laws]
+    ceilings = [law.ceiling for law, each in zip(said, laws, strict=True) if _bounds(rule, each, component)]
+    ceiling = _earliest_days(context, ceilings)
     if component is not None and rule.component is None:
-        return _result_of_regimes_only(context, said)
-    return _result_for_call(context, rule, said)
+        return _result_of_regimes_only(context, said, ceiling)
+    return _result_for_call(context, rule, said, ceiling)
 
 
-def _result_for_call(context: EvaluationContext, rule: Rule, said: Sequence[RegimeBounds]) -> RuleResult:
-    day, usable = context.clocked(rule.clock)
-    known = pc.if_else(usable, day, NO_DAY)
+def _bounds(rule: Rule, law: Regime, component: str | None) -> bool:
+    """Whether a law's maximum is one of what is asked about: that of a component ends at the component."""
+    return component is not None or (rule.component is None and law.bounds_whole_calls)
+
+
+def _result_for_call(
+    context: EvaluationContext, rule: Rule, said: Sequence[RegimeBounds], ceiling: pa.Array
+) -> RuleResult:
+    stay, life = _Ends(context, rule, rule.purge_after), _Ends(context, rule, rule.destroy_after)
+    day, usable, purge_from = stay.day, stay.usable, stay.first_free
     floor = _latest_days(context, [law.floor for law in said])
     after_floor = following_days(floor)
-    purge_from = _first_free_days(context, rule, rule.purge_after, known)
-    destroy_from = pc.max_element_wise(_first_free_days(context, rule, rule.destroy_after, known), after_floor)
+    destroy_from = pc.max_element_wise(life.first_free, after_floor)
     if rule.on_erasure == "floor":
-        lawful = _free_by_erasure_request(context, pc.max_element_wise(after_floor, following_days(known)))
+        own, starts = context.clocked(rule.clock)  # a request starts no clock, and a cap is none
+        lawful = _free_by_erasure_request(context, pc.max_element_wise(after_floor, following_days(own)))
+        lawful = pc.if_else(starts, lawful, NO_DAY)
+        day = pc.if_else(pc.fill_null(pc.less(lawful, purge_from), False), own, day)
         purge_from = _earlier_of(purge_from, lawful)
         destroy_from = pc.max_element_wise(_earlier_of(destroy_from, lawful), purge_from)
-    waits = pc.coalesce(_why_clocks_unusable(context, rule.clock, day, usable), *(law.waits for law in said))
+    waits = pc.coalesce(_why_clocks_unusable(context, rule, day, usable), *(law.waits for law in said))
     late = _first_reason(context, [law.late for law in said])
     keeping = _facts_that_keep(context, rule.keep_while)
     rank, detail = _rank_and_detail(context, rule, purge_from, waits, late, keeping)
@@ -96,11 +108,29 @@ def _result_for_call(context: EvaluationContext, rule: Rule, said: Sequence[Regi
         destroy_from=pc.if_else(nowhere, NO_DAY, destroy_from),
         detail=detail,
         floor=floor,
-        ceiling=_earliest_days(context, [law.ceiling for law in said]),
+        ceiling=ceiling,
     )
 
 
-def _result_of_regimes_only(context: EvaluationContext, said: Sequence[RegimeBounds]) -> RuleResult:
+class _Ends:
+    """A rule's period, case by case: the day it counts from, whether it can be used, the first day after it.
+
+    A cap takes the place of the rule's own clock where it ends sooner, or where that cannot be used.
+    """
+
+    def __init__(self, context: EvaluationContext, rule: Rule, period: RetentionPeriod | None) -> None:
+        self.day, self.usable = context.clocked(rule.clock)
+        self.first_free = _first_free_days(context, rule, period, pc.if_else(self.usable, self.day, NO_DAY))
+        if rule.at_the_latest is None:
+            return
+        day, usable = context.clocked(rule.at_the_latest.clock)
+        latest = following_days(context.last_days(context.schedule.cap(rule.at_the_latest)))
+        sooner = pc.and_(usable, pc.fill_null(pc.less(latest, self.first_free), True))
+        self.day, self.usable = pc.if_else(sooner, day, self.day), pc.or_(self.usable, usable)
+        self.first_free = pc.min_element_wise(self.first_free, latest)
+
+
+def _result_of_regimes_only(context: EvaluationContext, said: Sequence[RegimeBounds], ceiling: pa.Array) -> RuleResult:
     floor = _latest_days(context, [law.floor for law in said])
     waits = _first_reason(context, [law.waits for law in said])
     late = _first_reason(context, [law.late for law in said])
@@ -113,7 +143,7 @@ def _result_of_regimes_only(context: EvaluationContext, said: Sequence[RegimeBou
         destroy_from=following_days(floor),
         detail=pc.coalesce(late, waits),
         floor=floor,
-        ceiling=_earliest_days(context, [law.ceiling for law in said]),
+        ceiling=ceiling,
     )
 
 
@@ -174,14 +204,17 @@ def _earlier_of(day: pa.Array, lawful: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_valid(day), pc.min_element_wise(day, lawful), NO_DAY)
 
 
-def _why_clocks_unusable(context: EvaluationContext, clock: Clock, day: pa.Array, usable: pa.Array) -> pa.Array:
-    """Why a clock cannot be used; NULL where it can."""
+def _why_clocks_unusable(context: EvaluationContext, rule: Rule, day: pa.Array, usable: pa.Array) -> pa.Array:
+    """Why a rule's clock cannot be used, and no cap stands in for it; NULL where one can."""
     cannot = pc.invert(usable)
-    said = [_why_clock_unusable(context, clock, each) for each in day.filter(cannot).to_pylist()]
+    also = f", and {rule.at_the_latest.clock.text} as well" if rule.at_the_latest else ""
+    said = [f"{_why_clock_unusable(context, rule.clock, each)}{also}" for each in day.filter(cannot).to_pylist()]
     return pc.replace_with_mask(pa.nulls(len(day), pa.string()), cannot, pa.array(said, pa.string()))
 
 
 def _why_clock_unusable(context: EvaluationContext, clock: Clock, day: date | None) -> str:
+    if isinstance(clock.triggers, EarlierOf):
+        return f"{clock.text}: none of them is known and usable"
     if len(clock.triggers) > 1:
         return f"{clock.text}: not each of them is known and usable"
     if day is None:

@@ -43,13 +43,19 @@ class RuleOverRows:
 def evaluate_rule_over_rows(context: EvaluationContext, rule: Rule, component: str | None) -> RuleOverRows:
     """Evaluate a rule about the whole call (None) or about one component. `context.cases` are encoded, a case a row."""
     certain, possible = match_encoded_conditions(context.cases.words, context.cases.count, rule.when)
+    if rule.only_if:
+        certain = pc.and_(certain, _flag(context, rule.only_if, False))
+        possible = pc.and_(possible, _flag(context, rule.only_if, True))
     if component is None and rule.component:
-        there = map_distinct_values(
-            context.cases.flags[presence_fact(rule.component)], lambda flag: pc.fill_null(flag, True)
-        )
+        there = _flag(context, presence_fact(rule.component), True)
         certain, possible = pc.and_(certain, there), pc.and_(possible, there)
     rows = pc.indices_nonzero(possible)
     named = context.named(rule.regimes, component)
     needed = facts_deciding_rule(rule, named, context.extensions.values())
     cases, place = context.cases.distinct(needed, None if len(rows) == context.cases.count else rows)
     return RuleOverRows(rule, possible, certain, rows, place, evaluate_rule(context.about(cases), rule, component))
+
+
+def _flag(context: EvaluationContext, name: str, unknown: bool) -> pa.Array:
+    """A yes-or-no fact as a mask, with what the unknown counts as."""
+    return map_distinct_values(context.cases.flags[name], lambda flag: pc.fill_null(flag, unknown))

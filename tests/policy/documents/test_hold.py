@@ -62,7 +62,7 @@ EMPTY = "expected at least one key with a value, found an empty scope"
         (SCOPE, "{account_ids: [], phones: []}", f"5: scope: {EMPTY}"),
         (SCOPE, "{from: }", f"5: scope: {EMPTY}"),
         (SCOPE, "[]", "5: scope: expected at least one scope, found an empty list"),
-        (SCOPE, "\n  - {phones: [1]}\n  - {}", f"7: scope.1: {EMPTY}"),
+        (SCOPE, "\n  - {phones: [1]}\n  - {}", f"7: scope 2: {EMPTY}"),
         (SCOPE, "", "5: scope: input should be a valid dictionary or instance of HoldScope, found None"),
         (SCOPE, "all", "5: scope: input should be a valid dictionary or instance of HoldScope, found 'all'"),
         (SCOPE, "{account_ids: 4711}", "5: scope.account_ids: expected a list of values, found 4711"),

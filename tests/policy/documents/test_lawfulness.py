@@ -4,12 +4,14 @@ import pytest
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.documents.lawfulness import (
+    claim_line,
     extensions_without_effect,
     read_schedule,
     regime_advice,
     rule_conflicts,
     rules_can_meet,
 )
+from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.schedule import Rule, Schedules
 from tests.policy.build import extension, regime, rule, schedule, schedules
 
@@ -172,3 +174,149 @@ def test_an_extension_must_lengthen_something():
         assert idle(name) == [no_more]
     nothing = "extensions/x: no rule of a usable schedule names the regime law, so nothing would be lengthened"
     assert idle("law", unnamed) == [nothing]
+
+
+# ---- what takes a law's place
+
+ENDING = regime("ending", minimum="P5Y", in_force={"until": FIVE.review_by}, replaced_by=["next", "nowhere"])
+NEXT = regime("next", minimum="P5Y")
+
+
+def written(trigger: str = "ended_at", life: str = "P5Y", names: str = "law") -> str:
+    text = TEXT.replace("TRIGGER", trigger).replace("COUNT", "after_event").replace("LIFE", life)
+    return text.replace("[law]", f"[{names}]")
+
+
+def complaints(text: str, *laws: Regime) -> list[str]:
+    try:
+        read_schedule("f.yaml", text, {law.id: law for law in laws})
+    except PolicyError as error:
+        return str(error).splitlines()
+    return []
+
+
+def test_a_law_that_ends_is_not_named_without_what_takes_its_place_where_that_is_shipped():
+    why = "f.yaml:7: R: ending (ending) ends on 2030-01-01: name next as well, which takes its place"
+    assert complaints(written(names="ending"), ENDING, NEXT) == [why]
+    assert complaints(written(names="ending, next"), ENDING, NEXT) == []
+    assert complaints(written(names="ending"), ENDING) == []
+
+
+# ---- a component's maximum ends at the component
+
+VOICE = regime("voice", maximum="P6M", components=["recording"])
+REC = "  - {id: REC, title: t, component: recording, trigger: ended_at, purge_after: P1M, destroy_after: P6M}\n"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "life", "refused"),
+    [("ended_at", "P5Y", True), ("ended_at", "P6M", False), ("relationship_ended_at", "P6M", True)],
+)
+def test_a_maximum_of_a_part_needs_a_rule_that_lets_the_part_go(trigger, life, refused):
+    text = written(trigger, life, "voice").replace("P1Y", "P1M")
+    why = "f.yaml:7: R: the maximum of voice (voice) is one of the recording, which no rule lets go by itself. Write a "
+    assert complaints(text, VOICE) == ([f"{why}rule with component: recording"] if refused else [])
+    assert complaints(text + REC, VOICE) == []
+
+
+def test_the_rule_of_the_part_is_held_against_it():
+    late = REC.replace("P6M}", "P1Y, regimes: [voice]}")
+    (said,) = complaints(written().replace(", regimes: [law]", "") + late, VOICE)
+    assert said.startswith("f.yaml:8: REC: outlives the maximum P6M of voice (voice)")
+
+
+def test_rules_tear_apart_only_what_they_both_speak_of():
+    call = regime("call", minimum="P3Y", components=["metadata"])
+    whole = rule("R", "P1Y", "P5Y", regimes=["voice", "call"])
+    part = rule("REC", "P1M", "P6M", component="recording")
+    laws = {law.id: law for law in (VOICE, call, LONG)}
+    assert list(rule_conflicts(schedule(whole, part), laws)) == []
+    found = list(rule_conflicts(schedule(whole, {**part, "regimes": ["long"]}), laws))
+    assert len(found) == 1
+    assert "the maximum of voice (voice) ends on 2020-07-01, the minimum of long (long) lasts until 2030" in found[0]
+
+
+# ---- caps, at once, and the rest of the language
+
+
+@pytest.mark.parametrize(
+    ("law", "cap", "lawful"),
+    [
+        (regime("law", minimum="P5Y"), "P4Y", False),
+        (regime("law", minimum="P5Y"), "P5Y", True),
+        (regime("law", maximum="P6Y"), "P7Y", False),
+        (regime("law", maximum="P6Y"), "P6Y", True),
+    ],
+)
+def test_a_cap_must_not_undercut_a_minimum_and_may_keep_within_a_maximum(law, cap, lawful):
+    life = f"P9Y, at_the_latest: {{period: {cap}, trigger: ended_at}}"
+    found = complaints(written("relationship_ended_at", life), law)
+    assert [each.partition(" of law")[0] for each in found] == (
+        [] if lawful else [f"f.yaml:7: R: undercuts the minimum {law.minimum[0].period}"] if law.minimum
+        else [f"f.yaml:7: R: outlives the maximum {law.maximum[0].period}"]
+    )  # fmt: skip
+
+
+def test_a_cap_beside_never_is_refused():
+    life = "never, at_the_latest: {period: P9Y, trigger: started_at}"
+    why = "f.yaml:7: R: at_the_latest ends what never ends: expected purge_after and destroy_after to be periods"
+    assert complaints(written(life=life).replace(", regimes: [law]", "")) == [why]
+
+
+def test_at_once_undercuts_every_minimum_and_keeps_within_every_maximum():
+    text = written(life="at_once").replace("purge_after: P1Y", "purge_after: at_once")
+    at_once = regime("law", maximum="at_once")
+    assert complaints(text, at_once) == []
+    assert len(complaints(text.replace("destroy_after: at_once", "destroy_after: P1D"), at_once)) == 1
+    (said,) = complaints(text, regime("law", minimum="P5Y"))
+    assert "may go from 2020-01-02, the law asks for it until 2025-01-01" in said
+
+
+def test_a_limit_that_hangs_on_more_than_its_trigger_is_left_to_the_night():
+    for more in ({"only_if": "disputed"}, {"at_the_latest": {"period": "P6Y", "trigger": "started_at"}}):
+        assert said(regime("law", minimum={"period": "P5Y", **more}), "P1Y") == []
+    assert len(said(regime("law", minimum=["P5Y", {"period": "P6Y", "only_if": "disputed"}]), "P1Y")) == 1
+
+
+# ---- everything at once
+
+MANY = """\
+industry: finance
+matches: [Banking]
+owner: o
+timezone: Europe/Berlim
+max_share: 2%
+rules:
+  - {id: A, title: t, trigger: ended_at, purge_after: 5y, destroy_after: P7Y}
+  - {id: B, title: t, trigger: ended_at, purge_after: P5Y, destroy_after: P4Y, regimes: [Five, nowhere-at-all]}
+  - {id: B, title: t, trigger: ended_at, purge_after: P1Y, destroy_after: P7Y, regimes: [five], keepwhile: [x]}
+  - {id: C, title: t, trigger: ended_at, purge_after: P1Y, destroy_after: P7Y, regimes: [five]}
+owner: p
+"""
+
+
+def test_all_that_is_wrong_with_a_schedule_is_said_at_once():
+    assert [line.removeprefix("f.yaml:") for line in complaints(MANY, FIVE)] == [
+        "11: the key 'owner' is repeated; the first stands in line 3",
+        "4: timezone: expected a time zone of the IANA database such as Europe/Berlin, found 'Europe/Berlim'",
+        "7: A: purge_after: expected an ISO 8601 period such as P5Y, P6M or P90D, found '5y'",
+        "9: B: keepwhile: unknown key",
+        "8: B: destroy_after P4Y ends before purge_after P5Y",
+        "8: B: unknown regime 'Five'; did you mean five?",
+        "8: B: unknown regime 'nowhere-at-all'; known: five",
+        "10: C: outlives the maximum P5Y of five (five): triggered on 2020-01-01, the last copy goes on 2027-01-02, "
+        "the law allows it until 2025-01-01",
+    ]
+
+
+def test_a_name_that_is_like_none_lists_few_and_counts_many():
+    many = [regime(f"regime-{number}", minimum="P1Y") for number in range(9)]
+    assert complaints(written(names="xyz"), *many) == [
+        "f.yaml:7: R: unknown regime 'xyz'; none of the 9 there are is like it"
+    ]
+
+
+def test_the_line_at_which_a_file_claims_an_industry():
+    text = "owner: o\nindustry: Finance\nmatches:\n  - Banking\n  - Straße\n"
+    assert [claim_line("f", text, name) for name in ("banking", "strasse", "finance")] == [4, 5, 2]
+    assert claim_line("f", text.replace("\n  - Banking\n  - Straße", " BANKING"), "banking") == 3

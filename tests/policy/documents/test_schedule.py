@@ -107,8 +107,8 @@ PERIOD = "expected an ISO 8601 period such as P5Y, P6M or P90D, found"
 )
 def test_a_period_that_cannot_be_read_is_refused_at_its_line(written, said):
     old = "purge_after: P5Y"
-    assert complaints(old, f"purge_after: {written}") == [f"11: rules.0.purge_after: {said}"]
-    assert complaints("destroy_after: P7Y", f"destroy_after: {written}") == [f"12: rules.0.destroy_after: {said}"]
+    assert complaints(old, f"purge_after: {written}") == [f"11: FIN-ORDER: purge_after: {said}"]
+    assert complaints("destroy_after: P7Y", f"destroy_after: {written}") == [f"12: FIN-ORDER: destroy_after: {said}"]
 
 
 SHARE = "expected a share such as 2% or 0.5%, found"
@@ -143,26 +143,26 @@ NAME = "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$', found"
         ("max_share: 2%", "max_share: 2%\nmax_share: 3%",
          "6: the key 'max_share' is repeated; the first stands in line 5"),
         ("max_share: 2%", "max_share: 2%\nsha256: abc", "6: sha256: unknown key"),
-        ("id: FIN-ORDER", "id: FIN ORDER", f"7: rules.0.id: {NAME} 'FIN ORDER'"),
-        ("- id: FIN-ORDER\n    title", "- title", "7: rules.0: the key 'id' is missing"),
+        ("id: FIN-ORDER", "id: FIN ORDER", f"7: FIN ORDER: id: {NAME} 'FIN ORDER'"),
+        ("- id: FIN-ORDER\n    title", "- title", "7: rules 1: the key 'id' is missing"),
         ("id: FIN-REST", "id: FIN-ORDER", "16: expected distinct rule ids, found FIN-ORDER more than once"),
         ("{record_class: [order, advice]}", "[order]",
-         "9: rules.0.when: input should be a valid dictionary, found ['order']"),
+         "9: FIN-ORDER: when: input should be a valid dictionary, found ['order']"),
         (
             "{record_class: [order, advice]}",
             "{record_class: []}",
-            "9: rules.0.when.record_class: expected at least one value, found an empty list",
+            "9: FIN-ORDER: when.record_class: expected at least one value, found an empty list",
         ),
         (
             "{record_class: [order, advice]}",
             "{record_class: order, record_class: advice}",
             "9: the key 'record_class' is repeated; the first stands in line 9",
         ),
-        ("trigger: ended_at\n    purge_after: P5Y", "purge_after: P5Y", "7: rules.0: the key 'trigger' is missing"),
-        ("    purge_after: P5Y\n", "", "7: rules.0: the key 'purge_after' is missing"),
-        ("    destroy_after: P7Y\n", "", "7: rules.0: the key 'destroy_after' is missing"),
+        ("trigger: ended_at\n    purge_after: P5Y", "purge_after: P5Y", "7: FIN-ORDER: the key 'trigger' is missing"),
+        ("    purge_after: P5Y\n", "", "7: FIN-ORDER: the key 'purge_after' is missing"),
+        ("    destroy_after: P7Y\n", "", "7: FIN-ORDER: the key 'destroy_after' is missing"),
         ("    purge_after: P5Y\n", "    purge_afer: P5Y\n    purge_after: P5Y\n",
-         "11: rules.0.purge_afer: unknown key"),
+         "11: FIN-ORDER: purge_afer: unknown key"),
         (
             "    purge_after: P5Y\n",
             "    purge_after: P5Y\n    purge_after: P1Y\n",
@@ -173,14 +173,14 @@ NAME = "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$', found"
             "12: FIN-ORDER: undercuts the minimum P5Y of mifid (16(7)): triggered on 2020-01-01, the last copy may go "
             "from 2024-01-02, the law asks for it until 2025-01-01",
         ]),
-        ("[mifid]", "[mifid, mifid2]", "13: FIN-ORDER: unknown regime 'mifid2'; known: mifid"),
-        ("[mifid]", "mifid", "13: rules.0.regimes: input should be a valid tuple, found 'mifid'"),
+        ("[mifid]", "[mifid, mifid2]", "13: FIN-ORDER: unknown regime 'mifid2'; did you mean mifid?"),
+        ("[mifid]", "mifid", "13: FIN-ORDER: regimes: input should be a valid tuple, found 'mifid'"),
         (
             "[open_deal, open_task]",
             "[open_deal, '']",
-            f"14: rules.0.keep_while.1: {NAME} ''",
+            f"14: FIN-ORDER: keep_while 2: {NAME} ''",
         ),
-        ("review: required", "review: yes", "15: rules.0.review: input should be 'none' or 'required', found 'yes'"),
+        ("review: required", "review: yes", "15: FIN-ORDER: review: input should be 'none' or 'required', found 'yes'"),
         (
             "destroy_after: never",
             "destroy_after: P9Y11M",
@@ -189,14 +189,14 @@ NAME = "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$', found"
         (
             ", destroy_from: never}",
             "}",
-            "22: examples.0: expected facts with purge_from and destroy_from (a date or never), found "
+            "22: examples 1: expected facts with purge_from and destroy_from (a date or never), found "
             "{'ended_at': datetime.date(2021, 3, 16), 'record_class': 'order', "
             "'purge_from': datetime.date(2026, 3, 17)}",
         ),
         (
             "destroy_from: never",
             "destroy_from: soon",
-            "22: examples.0.destroy_from: input should be a valid date, found 'soon'",
+            "22: examples 1: destroy_from: input should be a valid date, found 'soon'",
         ),
     ],
 )  # fmt: skip
@@ -344,8 +344,8 @@ def test_two_files_that_match_one_industry_are_both_broken(one, other, shared):
     assert found.by_industry == {"telecom": telecom}
     assert found.broken == {
         "x.yaml": "x.yaml:1: no",
-        "finance.yaml": f"finance.yaml:1: the industry {shared!r} is also matched by retail.yaml",
-        "retail.yaml": f"retail.yaml:1: the industry {shared!r} is also matched by finance.yaml",
+        "finance.yaml": f"finance.yaml:1: the industry {shared!r} is also matched by retail.yaml:1",
+        "retail.yaml": f"retail.yaml:1: the industry {shared!r} is also matched by finance.yaml:1",
     }
 
 
