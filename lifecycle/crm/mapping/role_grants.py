@@ -5,7 +5,13 @@ from collections.abc import Collection, Iterator
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
 
-CONTROL_TABLES = ("purges", "requests", "leaves", "places", "checkpoints")
+CONTROL_TABLES = ("purges", "source", "requests", "leaves", "places", "checkpoints")
+
+
+def role_statements(dialect: str, role: str) -> list[str]:
+    """How the role is made; the password is the administrator's to write."""
+    made = {"postgresql": f"CREATE ROLE {role} LOGIN PASSWORD '…'", "mysql": f"CREATE USER {role} IDENTIFIED BY '…'"}
+    return [made[dialect]] if dialect in made else []
 
 
 def grant_statements(
@@ -18,11 +24,13 @@ def grant_statements(
     rights = {name: right for name, right in _rights(source).items() if there is None or split_name(name)[1] in there}
     if dialect == "sqlite":
         return []
-    return list(_postgresql(rights, role) if dialect == "postgresql" else _mysql(rights, database, role))
+    if dialect == "postgresql":
+        return list(_postgresql(rights, source.control, role))
+    return list(_mysql(rights, database, source.control, role))
 
 
-def _postgresql(rights: dict[str, str], role: str) -> Iterator[str]:
-    yield f"CREATE SCHEMA IF NOT EXISTS lifecycle AUTHORIZATION {role}"
+def _postgresql(rights: dict[str, str], control: str, role: str) -> Iterator[str]:
+    yield f"CREATE SCHEMA IF NOT EXISTS {control} AUTHORIZATION {role}"
     for schema in dict.fromkeys(split_name(name)[0] or "public" for name in rights):
         yield f'GRANT USAGE ON SCHEMA "{schema}" TO {role}'
         yield f'GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO {role}'
@@ -31,14 +39,15 @@ def _postgresql(rights: dict[str, str], role: str) -> Iterator[str]:
         yield f'GRANT {right} ON "{of or "public"}"."{table}" TO {role}'
 
 
-def _mysql(rights: dict[str, str], database: str, role: str) -> Iterator[str]:
+def _mysql(rights: dict[str, str], database: str, control: str, role: str) -> Iterator[str]:
+    yield f"GRANT PROCESS ON *.* TO {role}"  # to see every foreign key of the server
     for schema in dict.fromkeys(split_name(name)[0] or database for name in rights):
         yield f"GRANT SELECT ON `{schema}`.* TO {role}"
     for name, right in rights.items():
         of, table = split_name(name)
         yield f"GRANT {right} ON `{of or database}`.`{table}` TO {role}"
     for table in CONTROL_TABLES:
-        yield f"GRANT CREATE, INDEX, INSERT, UPDATE, DELETE ON `{database}`.`lifecycle_{table}` TO {role}"
+        yield f"GRANT CREATE, INDEX, INSERT, UPDATE, DELETE ON `{database}`.`{control}_{table}` TO {role}"
 
 
 def _rights(source: Source) -> dict[str, str]:
