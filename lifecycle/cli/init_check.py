@@ -44,7 +44,9 @@ def register(app: typer.Typer) -> None:
 def init(json_output: AsJson = False, crm: Crm = None, url: Url = None, print_grants: PrintGrants = False) -> None:
     """Make the control tables and the signing key; try the store.
 
-    With --crm and --url it first writes both into `.env`, and ends with what `lifecycle check` says. Safe to run again. Nothing that is there is changed, and an existing key is never replaced: it will sign the
+    With --crm and --url it first writes both into `.env`, and ends with what `lifecycle check` says.
+
+    Safe to run again. Nothing that is there is changed, and an existing key is never replaced: it will sign the
     ledger's checkpoints. Exit 1 where the store is not fit for an archive.
     """
     if print_grants:
