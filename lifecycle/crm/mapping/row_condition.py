@@ -31,7 +31,7 @@ class ColumnTest:
     begins: str | None = None
 
     def expression(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
-        """The test in SQL. Never unknown: NULL is a value like any other."""
+        """The test in SQL: true for the rows that are meant, and for no other. NULL is a value like any other."""
         column = table.c[self.column]
         if self.begins is not None:
             first = sa.func.substr(column, 1, len(self.begins))
