@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from lifecycle.crm.mapping.role_grants import grant_statements
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.inquiry.check import check_everything
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
 from lifecycle.settings import Settings
 from tests.builders import CLOCK, NIGHT, RUN, committed, run_night
@@ -177,6 +178,11 @@ class Site:
         if not any(reason.startswith("changed") for reason in night.set_aside.values()):
             return int(night.calls)
         return int(night.calls + run_night(self.lifecycle(1), RUN, NIGHT + dt.timedelta(days=1)).calls)
+
+    def warnings(self) -> list[str]:
+        """What `lifecycle check` says of the CRM and the mapping."""
+        found = check_everything(self.lifecycle())
+        return [one.message for one in found if one.subject in ("CRM", "mapping")]
 
     def ask(self, statement: str) -> list[Any]:
         """The first column of what a statement gives."""

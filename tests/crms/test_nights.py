@@ -32,6 +32,7 @@ def site_of(request: Any, tmp_path: Any, name: str, calls: int) -> Site:
 def test_a_night_takes_the_due_calls_with_all_that_is_theirs_and_nothing_else(name, request, tmp_path):
     site = site_of(request, tmp_path, name, 100)
     wanted = truth(site)
+    assert site.warnings() == []
     gone = site.nights()
     hold_against(site, wanted)
     assert 5 < len(wanted.due) == gone < 90

@@ -128,6 +128,13 @@ class Component(StrictModel):
     files: Files | None = None
 
 
+class KnownFinding(StrictModel):
+    """A warning of `check` that somebody looked into: part of its words, and why it is no trouble here."""
+
+    finding: Text
+    because: Text
+
+
 class Industries(StrictModel):
     """The industry of a call by another fact of it, such as the tenant. What is not among the values has none."""
 
@@ -152,6 +159,7 @@ class Source(StrictModel):
     control: ControlName = "lifecycle"
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)
+    known: tuple[KnownFinding, ...] = Field(default=(), strict=False)
     children: tuple[Child, ...] = Field(default=(), strict=False)
     components: Mapping[Name, Component] = Field(default_factory=dict)
 
