@@ -100,7 +100,7 @@ def _words(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"Manifest: {record['manifest_key']}, sha256 {record['manifest_sha256']}."
     destroy_on = record["destroy_on"]
     yield (
-        f"The copy may be destroyed from {destroy_on} on, with its batch."
+        f"The copy may be destroyed on {destroy_on} at the earliest, with its batch."
         if destroy_on
         else "The copy is kept for ever."
     )

@@ -57,7 +57,7 @@ def reconcile_batch(
     ids = tables["calls"][CALL_ID].combine_chunks()
     with lifecycle.crm.database.reading() as connection:
         rows = lifecycle.crm.control.of_batch(connection, manifest.batch)
-        live = {call_id_text(key) for key in _rows_of(lifecycle, manifest).live(connection, ids.to_pylist())}
+        live = {call_id_text(key) for key in _rows_of(lifecycle, manifest).live_as_named(connection, ids.to_pylist())}
     ordered = [call_id_text(key) for key in ids.to_pylist()]
     recorded = {ordered[row] for row in recorded_rows(_sealed(lifecycle, row) for row in rows)}
     archived = set(ordered)

@@ -11,8 +11,8 @@ from lifecycle.crm.reading import rows
 from lifecycle.night import destroy_batches
 from lifecycle.night.destroy_batches import group_by_destroy_month
 from lifecycle.night.verify import verify_batch
-from tests.builders import committed
-from tests.night.cases import CLOCK, DUE, NIGHT, TIME, Case
+from tests.builders import CLOCK, committed
+from tests.night.cases import DUE, NIGHT, TIME, Case
 
 DAYS = st.dates(date(2024, 1, 1), date(2030, 12, 31))
 CALL = st.tuples(st.sampled_from([None, "recording"]), st.none() | DAYS, st.none() | st.integers(0, 60))
@@ -98,7 +98,7 @@ def test_every_call_is_in_one_group_never_early_never_past_its_maximum_and_withi
 def ten_years(case: Case) -> Case:
     case.run(f"CREATE TABLE calls (id INTEGER PRIMARY KEY, industry VARCHAR(20), ended_at {TIME[case.dialect]})")
     days = [f"({n}, 'Retail', '2025-{1 + n % 10:02}-{1 + n % 25:02} 10:00:00')" for n in range(1, 401)]
-    return case.run(f"INSERT INTO calls VALUES {', '.join(days)}").mapping()
+    return case.run(f"INSERT INTO calls VALUES {', '.join(days)}").mapped()
 
 
 def test_a_backlog_is_a_batch_a_destroy_month_and_every_record_keeps_its_own_day(new_case):
@@ -122,9 +122,9 @@ def test_a_maximum_of_the_law_keeps_a_call_out_of_a_batch_that_lasts_longer(new_
         "{id: max, title: t, jurisdiction: EU, citation: c, evidence: e, verified: text, kind: statute, "
         "review_by: 2030-01-01, trigger: ended_at, maximum: P2Y1D}"
     )
-    policy = (case.folder / "policies" / "retail.yaml").read_text()
+    policy = (case.folder / "policies" / "Retail.yaml").read_text()
     case.schedule(policy.replace("destroy_after: P2Y", "destroy_after: P2Y, regimes: [max]"))
-    case.calls(c1="2025-10-01 10:00:00", c2="2025-10-02 10:00:00", c3="2025-10-20 10:00:00").mapping().night()
+    case.calls(c1="2025-10-01 10:00:00", c2="2025-10-02 10:00:00", c3="2025-10-20 10:00:00").mapped().night()
     found = {manifest.destroy_on: manifest.calls for manifest, _ in committed(case.lifecycle().store)}
     assert sum(found.values()) == 3
     assert len(found) > 1
@@ -134,7 +134,7 @@ def test_batches_are_bounded_by_calls(new_case, monkeypatch):
     monkeypatch.setattr(destroy_batches, "BATCH_CALLS", 30)
     monkeypatch.setattr("lifecycle.night.archive.FIRST_READ", 10)
     monkeypatch.setattr("lifecycle.night.archive.LARGEST_READ", 10)
-    case = new_case("sqlite").calls(**{f"c{n}": DUE for n in range(100)}).mapping()
+    case = new_case("sqlite").calls(**{f"c{n}": DUE for n in range(100)}).mapped()
     assert case.night().calls == 100
     assert sorted(manifest.calls for manifest, _ in committed(case.lifecycle().store)) == [10, 30, 30, 30]
 
@@ -145,7 +145,7 @@ BIG = 100_000
 def with_text(case: Case, calls: int, size: int = BIG) -> Case:
     """Calls of which each has a note of so many letters."""
     kind = "LONGTEXT" if case.dialect == "mysql" else "TEXT"
-    case.calls(**{f"c{n}": DUE for n in range(1, calls + 1)}).mapping("[{table: notes, match: {call_id: id}}]")
+    case.calls(**{f"c{n}": DUE for n in range(1, calls + 1)}).mapped("[{table: notes, match: {call_id: id}}]")
     case.run(f"CREATE TABLE notes (id INTEGER PRIMARY KEY, call_id INTEGER, body {kind})")
     if case.dialect == "mysql":
         case.run("CREATE INDEX by_call ON notes (call_id)")

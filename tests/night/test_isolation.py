@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.purging import purge_transaction
 from lifecycle.night.ledger_events import take_census
 from tests.night.cases import DUE, NIGHT, TIME, YOUNG, Case
@@ -34,7 +35,7 @@ REFUSES = {
 
 
 def test_a_call_that_a_trigger_refuses_to_delete_is_named_with_its_words_and_the_others_go(case):
-    case.calls(c1=DUE, c2=DUE, c3=DUE).mapping().run(*REFUSES[case.dialect])
+    case.calls(c1=DUE, c2=DUE, c3=DUE).mapped().run(*REFUSES[case.dialect])
     night = case.night()
     assert (case.ids(), night.calls, night.sealed) == ([1], 2, 2)
     assert night.set_aside == {1: "refused: call 1 is in a case"}
@@ -68,7 +69,7 @@ IN_A_CHILD = (
     ids=["borrowed-code", "at-commit", "child"],
 )
 def test_whatever_way_a_row_makes_the_transaction_fail_only_its_call_stays(new_case, trigger, said):
-    case = new_case("postgresql").calls(c1=DUE, c2=DUE, c3=DUE).mapping("[{table: notes, match: {call_id: id}}]")
+    case = new_case("postgresql").calls(c1=DUE, c2=DUE, c3=DUE).mapped("[{table: notes, match: {call_id: id}}]")
     case.run("CREATE TABLE notes (id int PRIMARY KEY, call_id int REFERENCES calls)")
     case.run("INSERT INTO notes VALUES (1, 1), (2, 2)", *trigger)
     night = case.night()
@@ -76,7 +77,7 @@ def test_whatever_way_a_row_makes_the_transaction_fail_only_its_call_stays(new_c
 
 
 def test_what_is_wrong_with_every_call_fails_the_step_and_does_not_call_a_rerun_safe(new_case):
-    case = new_case("postgresql").calls(c1=DUE, c2=DUE).mapping()
+    case = new_case("postgresql").calls(c1=DUE, c2=DUE).mapped()
     case.night(purge=False)
     case.run(
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO nowhere VALUES (1); "
@@ -117,7 +118,7 @@ LOCKS = {
 
 
 def three_calls_with_notes(case: Case) -> Case:
-    case.calls(c1=DUE, c2=DUE, c3=DUE).mapping("[{table: notes, match: {call_id: id}}]")
+    case.calls(c1=DUE, c2=DUE, c3=DUE).mapped("[{table: notes, match: {call_id: id}}]")
     case.run("CREATE TABLE notes (id INTEGER PRIMARY KEY, call_id INTEGER REFERENCES calls (id))")
     if case.dialect == "mysql":
         case.run("CREATE INDEX by_call ON notes (call_id)")
@@ -157,13 +158,15 @@ def test_a_key_whose_case_changed_since_the_archive_is_set_aside_and_goes_the_ne
         "industry VARCHAR(20), ended_at DATETIME)",
         f"INSERT INTO calls VALUES ('AbC', 'Retail', '{DUE}'), ('b', 'Retail', '{DUE}'), ('c', 'Retail', '{DUE}')",
     )
-    case.mapping().night(purge=False)
+    case.mapped().night(purge=False)
     case.run("UPDATE calls SET id = 'ABC' WHERE id = 'AbC'")
     night = case.night()
     assert (case.ids(), night.set_aside) == (
         ["ABC"],
         {"AbC": "renamed: the CRM writes its key otherwise than when it was archived"},
     )
+    audited = audit_archive_and_ledger(case.lifecycle())
+    assert (audited.sound, audited.reconciled.vanished) == (True, [])
     assert case.night(NIGHT + timedelta(days=1)).calls == 1
     assert case.ids() == []
 
@@ -174,8 +177,8 @@ def test_a_key_whose_case_changed_between_plan_and_archive_is_set_aside(new_case
         "industry VARCHAR(20), ended_at DATETIME)",
         f"INSERT INTO calls VALUES ('AbC', 'Retail', '{DUE}'), ('b', 'Retail', '{DUE}')",
     )
-    case.mapping()
-    mapping = case.folder / "mapping.yaml"  # the facts come from a table that writes the key otherwise
+    case.mapped()
+    mapping = case.mapping  # the facts come from a table that writes the key otherwise
     mapping.write_text(mapping.read_text().replace("c.id AS call_id", "LOWER(c.id) AS call_id"))
     night = case.night()
     assert (case.ids(), night.calls, list(night.set_aside)) == (["AbC"], 1, ["abc"])
@@ -187,7 +190,7 @@ def test_a_key_that_names_several_calls_is_set_aside_and_the_others_go(case):
         f"CREATE TABLE calls (uid INTEGER PRIMARY KEY, id INTEGER, industry VARCHAR(9), ended_at {TIME[case.dialect]})",
         f"INSERT INTO calls VALUES (1, 10, 'Retail', '{DUE}'), (2, 10, 'Retail', '{DUE}'), (3, 30, 'Retail', '{DUE}')",
     )
-    night = case.mapping().night()
+    night = case.mapped().night()
     assert (case.ids(), night.calls) == ([10, 10], 1)
     assert night.set_aside == {10: "ambiguous: its key names 2 rows of the call table"}
 
@@ -197,14 +200,14 @@ def test_a_second_row_under_a_key_that_came_after_the_archive_keeps_both(case):
         f"CREATE TABLE calls (uid INTEGER PRIMARY KEY, id INTEGER, industry VARCHAR(9), ended_at {TIME[case.dialect]})",
         f"INSERT INTO calls VALUES (1, 10, 'Retail', '{DUE}'), (3, 30, 'Retail', '{DUE}')",
     )
-    case.mapping().night(purge=False)
+    case.mapped().night(purge=False)
     case.run(f"INSERT INTO calls VALUES (2, 10, 'Retail', '{YOUNG}')")
     night = case.night()
     assert (case.ids(), night.calls, list(night.set_aside)) == ([10, 10], 1, [10])
 
 
 def test_a_damaged_batch_of_an_earlier_night_keeps_no_call_of_tonight(new_case):
-    case = new_case("sqlite").calls(c1=DUE, c2=DUE).mapping()
+    case = new_case("sqlite").calls(c1=DUE, c2=DUE).mapped()
     case.night(NIGHT - timedelta(days=1), purge=False)
     (manifest,) = (case.folder / "store" / "archive").rglob("manifest.json")
     manifest.write_bytes(b"no manifest")

@@ -1,6 +1,8 @@
 """A row that belongs to two calls goes with neither of them alone; one that is reached in two ways is counted once."""
 
-from tests.night.cases import CLOCK, DUE, NIGHT, TIME, YOUNG, Case
+import pytest
+
+from tests.night.cases import DUE, NIGHT, RET, TIME, YOUNG, Case
 
 GROUP = "[{table: ev, match: {grp: grp}}]"
 SHARED = "[{table: ev, match: {grp: grp}, shared: true}]"
@@ -17,11 +19,11 @@ def legs(case: Case, *legs: tuple[int, str, str], children: str = GROUP) -> Case
     groups = dict.fromkeys(group for _, group, _ in legs)
     events = ", ".join(f"({10 * n + m}, '{group}', 'said')" for n, group in enumerate(groups, 1) for m in (1, 2))
     case.run(f"INSERT INTO legs VALUES {rows}", f"INSERT INTO ev VALUES {events}")
-    return case.mapping(children, table="legs")
+    return case.mapped(children, table="legs")
 
 
 def test_a_call_whose_events_belong_to_a_held_call_too_is_set_aside_for_its_sake(case):
-    legs(case, (1, "g1", DUE), (2, "g1", DUE), (3, "g3", DUE)).hold("{call_ids: [2]}")
+    legs(case, (1, "g1", DUE), (2, "g1", DUE), (3, "g3", DUE)).held("{call_ids: [2]}")
     night = case.night()
     assert (case.ids("legs"), case.ids("ev"), night.calls) == ([1, 2], [11, 12], 1)
     assert night.set_aside == {1: "shared: a row of ev also belongs to call 2, which stays"}
@@ -61,14 +63,14 @@ def test_what_one_call_of_a_group_hits_is_said_of_the_whole_group(new_case):
 
 
 def test_one_call_that_stays_keeps_every_call_that_hangs_on_it_by_others(new_case):
-    case = new_case("sqlite").calls(c1=DUE, c2=DUE, c3=DUE, c4=DUE).hold("{call_ids: [3]}")
+    case = new_case("sqlite").calls(c1=DUE, c2=DUE, c3=DUE, c4=DUE).held("{call_ids: [3]}")
     case.run(
         "CREATE TABLE links (id INTEGER PRIMARY KEY, call_id INTEGER, msg INTEGER)",
         "CREATE TABLE msgs (id INTEGER PRIMARY KEY)",
         "INSERT INTO msgs VALUES (12), (23), (4)",
         "INSERT INTO links VALUES (1, 1, 12), (2, 2, 12), (3, 2, 23), (4, 3, 23), (5, 4, 4)",
     )
-    case.mapping("[{table: links, match: {call_id: id}, children: [{table: msgs, match: {id: msg}}]}]")
+    case.mapped("[{table: links, match: {call_id: id}, children: [{table: msgs, match: {id: msg}}]}]")
     night = case.night()
     assert (case.ids(), case.ids("msgs"), night.calls) == ([1, 2, 3], [12, 23], 1)
     assert night.set_aside == {
@@ -81,7 +83,6 @@ def test_a_shared_child_is_archived_with_each_call_and_deleted_with_the_last(cas
     legs(case, (1, "g1", DUE), (2, "g1", YOUNG), children=SHARED)
     assert (case.night().set_aside, case.ids("legs"), case.ids("ev")) == ({}, [2], [11, 12])
     assert case.archived("ev", "id") == [11, 12]
-    case.clock = CLOCK.replace(year=2027)
     night = case.night(NIGHT.replace(year=2027))
     assert (night.set_aside, case.ids("legs"), case.ids("ev")) == ({}, [], [])
     assert case.archived("ev", "id") == [11, 11, 12, 12]
@@ -103,7 +104,7 @@ M2M = (
 
 def test_messages_that_two_calls_link_go_with_the_last_and_links_before_what_they_name(case):
     case.calls(c1=DUE, c2=YOUNG).run(*M2M)
-    case.mapping("[{table: links, match: {call_id: id}, children: [{table: msgs, match: {id: msg_id}, shared: true}]}]")
+    case.mapped("[{table: links, match: {call_id: id}, children: [{table: msgs, match: {id: msg_id}, shared: true}]}]")
     night = case.night()
     assert (night.calls, night.set_aside) == (1, {})
     assert (case.ids("msgs"), case.rows("SELECT call_id, msg_id FROM links ORDER BY 2")) == ([2, 12], [(2, 2), (2, 12)])
@@ -117,7 +118,7 @@ def test_a_child_that_is_a_call_itself_goes_only_where_it_may_go_itself(case):
         f"INSERT INTO calls VALUES (1, 'Retail', '{DUE}', NULL), (2, 'Retail', '{YOUNG}', 1), "
         f"(3, 'Retail', '{DUE}', NULL), (4, 'Retail', '{DUE}', 3)"
     )
-    night = case.mapping("[{table: calls, match: {up: id}}]").night()
+    night = case.mapped("[{table: calls, match: {up: id}}]").night()
     assert (case.ids(), night.set_aside) == ([1, 2], {1: "shared: a row of calls also belongs to call 2, which stays"})
 
 
@@ -135,7 +136,7 @@ BOTH_WAYS = (
 
 
 def test_a_row_that_is_reached_in_two_ways_is_deleted_and_counted_once(case):
-    night = case.calls(c1=DUE, c2=YOUNG).run(*TWO_WAYS).mapping(BOTH_WAYS).night()
+    night = case.calls(c1=DUE, c2=YOUNG).run(*TWO_WAYS).mapped(BOTH_WAYS).night()
     assert (case.ids(), case.ids("notes"), case.ids("bells"), night.set_aside) == ([2], [4], [3], {})
     (purged,) = night.purged.values()
     assert sum(n for part, n in purged.rows.items() if part.startswith("notes")) == 3
@@ -143,7 +144,7 @@ def test_a_row_that_is_reached_in_two_ways_is_deleted_and_counted_once(case):
 
 
 def test_a_row_that_two_calls_reach_in_different_ways_keeps_the_one_that_may_go(case):
-    case.calls(c1=DUE, c2=YOUNG, c3=DUE).run(*TWO_WAYS).mapping(BOTH_WAYS)
+    case.calls(c1=DUE, c2=YOUNG, c3=DUE).run(*TWO_WAYS).mapped(BOTH_WAYS)
     case.run("INSERT INTO notes VALUES (9, 1, 2, 'of 1 about 2')")
     night = case.night()
     assert (case.ids(), night.calls, case.ids("notes")) == ([1, 2], 1, [1, 2, 3, 4, 9])
@@ -152,7 +153,7 @@ def test_a_row_that_two_calls_reach_in_different_ways_keeps_the_one_that_may_go(
 
 def test_a_row_that_goes_and_whose_link_is_cleared_too_blocks_nobody(case):
     case.calls(c1=DUE, c2=YOUNG).run(*TWO_WAYS)
-    case.mapping("[{table: notes, match: {about: id}, detach: [about]}, {table: notes, match: {call_id: id}}]")
+    case.mapped("[{table: notes, match: {about: id}, detach: [about]}, {table: notes, match: {call_id: id}}]")
     night = case.night()
     assert (case.ids(), night.set_aside) == ([2], {})
     assert case.rows("SELECT id, call_id, about FROM notes ORDER BY id") == [(3, None, None), (4, 2, 2)]
@@ -162,7 +163,7 @@ def test_a_link_that_the_purge_of_another_call_cleared_in_a_child_is_no_change(c
     monkeypatch.setattr("lifecycle.night.purge.SLICE_CALLS", 1)
     case.calls(c1=DUE, c2=DUE).run(*TWO_WAYS)
     case.run("UPDATE notes SET about = 1 WHERE id = 4")
-    case.mapping("[{table: notes, match: {call_id: id}}, {table: notes, match: {about: id}, detach: [about]}]")
+    case.mapped("[{table: notes, match: {call_id: id}}, {table: notes, match: {about: id}, detach: [about]}]")
     night = case.night()
     assert (case.ids(), night.set_aside) == ([], {})
 
@@ -176,6 +177,28 @@ def test_a_cleared_link_leaves_every_column_that_updates_itself_as_it_was(new_ca
         f"(2, 'Retail', '{YOUNG}', 1, '2021-01-02 03:04:05', '2021-01-02 03:04:05.678')",
     )
     before = case.rows("SELECT updated_at, seen_at FROM calls WHERE id = 2")
-    night = case.mapping("[{table: calls, match: {repeats: id}, detach: [repeats]}]").night()
+    night = case.mapped("[{table: calls, match: {repeats: id}, detach: [repeats]}]").night()
     assert (case.rows("SELECT id, repeats FROM calls"), night.set_aside) == ([(2, None)], {})
     assert case.rows("SELECT updated_at, seen_at FROM calls WHERE id = 2") == before
+
+
+def test_a_component_whose_rows_belong_to_two_calls_stays_with_the_one_that_stays(new_case):
+    case = legs(new_case("postgresql"), (1, "g1", DUE), (2, "g1", DUE), (3, "g3", DUE)).held("{call_ids: [2]}")
+    case.schedule(
+        RET.replace("purge_after: P1Y", "purge_after: P9Y, destroy_after: P10Y").replace(", destroy_after: P2Y", "")
+        + "  - {id: EV, title: t, component: events, trigger: ended_at, purge_after: P1Y, destroy_after: P2Y}\n"
+    )
+    case.mapped(GROUP, table="legs", more="components: {events: {tables: [ev]}}")
+    mapping = case.mapping
+    has = "EXISTS (SELECT 1 FROM ev e WHERE e.grp = c.grp) AS has_events, c.id AS call_id"
+    mapping.write_text(mapping.read_text().replace("c.id AS call_id", has))
+    night = case.night()
+    assert (case.ids("legs"), case.ids("ev")) == ([1, 2, 3], [11, 12])
+    assert night.set_aside == {1: "events: shared: a row of ev also belongs to call 2, which stays"}
+
+
+@pytest.mark.slow
+def test_a_shared_group_of_many_calls_goes_in_one_transaction(new_case):
+    case = legs(new_case("postgresql"), *((n, "g1", DUE) for n in range(1, 1201)))
+    night = case.night()
+    assert (night.calls, night.set_aside, case.ids("ev")) == (1200, {}, [])

@@ -143,11 +143,8 @@ class PurgeTransaction:
         found = set(locked[self._rows.parts[0].name][CALL_ID].to_pylist())
         if found - set(keys):
             raise _OtherSpelling
-        there = (
-            self._whole.live(connection, [key for key in keys if key not in found]) if len(found) < len(keys) else ()
-        )
-        if set(there) - set(keys):
-            raise _OtherSpelling
+        missing = [key for key in keys if key not in found]
+        there = self._whole.live_as_named(connection, missing) if missing else ()
         return dict.fromkeys(there, "its own row")
 
     def _delete(

@@ -88,11 +88,19 @@ class Rows:
         return found
 
     def live(self, connection: sa.Connection, keys: Sequence[Any]) -> list[Any]:
-        """Which of the named calls the CRM still has; of a component: which still have any of it."""
+        """Which of the named calls the CRM still has, as it writes them; of a component: which still have any of it."""
         whole = self.parts[0].columns is None
         parts = self.parts[:1] if whole else [part for part in self.parts if not part.detach]
         wanted = (self.statements.presence(part, some) for part in parts for some in _chunks(keys))
         return list(dict.fromkeys(key for statement in wanted for key in connection.scalars(statement)))
+
+    def live_as_named(self, connection: sa.Connection, keys: Sequence[Any]) -> list[Any]:
+        """`live`, with each key as it is given here: the CRM may write it otherwise by now, and means the same call."""
+        found = set(self.live(connection, keys))
+        if found <= set(keys):
+            return list(found)
+        spelled = self.spelled(connection, [key for key in keys if key not in found])
+        return [key for key in keys if key in found or spelled.get(key) in found]
 
     def having(self, tables: Mapping[str, pa.Table]) -> set[Any]:
         """Of calls whose rows were read, those that have any of what these rows are of; a whole call always has."""
