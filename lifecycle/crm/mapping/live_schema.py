@@ -145,6 +145,8 @@ def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]
             yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
         elif not tables[part.table].key and (part.chain[-1].unless_named_by or part.chain[-1].children):
             yield f"table {part.table} has no primary key and no unique key without NULLs: nothing can hang on its rows"
+        elif not tables[part.table].key and not _belongs_to_one(source, part, tables):
+            yield f"table {part.table} has no primary key, and its rows may belong to several calls: give it a key"
         if part.chain:
             yield from _child_misfits(source, part, tables)
     for name, component in source.components.items():
@@ -175,6 +177,13 @@ def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]
     yield from (f"table {table} has no column {column}" for table, column in unknown)
     if not unknown:
         yield from _unlike(part.table, child, tables[part.table])
+
+
+def _belongs_to_one(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> bool:
+    """Whether each step of the way to a part matches a unique key of the row above."""
+    above = [source.call.table, *(child.table for child in part.chain)]
+    steps = zip(above, part.chain, strict=False)
+    return all(any(key <= set(child.match.values()) for key in tables[table].unique) for table, child in steps)
 
 
 def _parent_table(source: Source, part: Part) -> str:
