@@ -27,6 +27,7 @@ from tests.builders import CLOCK, NIGHT, RUN, committed, run_night
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "crms"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 POLICIES = {
     "shop": "industry: shop\nmatches: [Retail]\nowner: records@example.com\ntimezone: UTC\nmax_share: 100%\nrules:\n"
@@ -106,6 +107,7 @@ class Site:
         for path, body in files.items():
             (self.files / path).parent.mkdir(parents=True, exist_ok=True)
             (self.files / path).write_bytes(body)
+        self._create_indexes()
         self.url = self._role(server)
         self._initialised()
 
@@ -140,6 +142,13 @@ class Site:
             for statement in grant_statements(source, dialect, str(url.database), name, there):
                 connection.exec_driver_sql(statement.replace("%", "%%"))
         return url.set(username=role).render_as_string(hide_password=False)
+
+    def _create_indexes(self) -> None:
+        """Those of the CRM's page in the documentation, as somebody would copy them."""
+        page = (DOCS / f"{self.shape.name}.md").read_text("utf-8")
+        quote = "`" if "mysql" in self.owner_url else '"'
+        for statement in re.findall(r"^    (CREATE INDEX [^;]*);", page, re.MULTILINE):
+            self.run(statement.replace("`", quote))
 
     def _there(self) -> set[str]:
         with self.engine.connect() as connection:
