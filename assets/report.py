@@ -61,6 +61,7 @@ def plan_metadata(
         "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
         "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
         "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
+        "cannot_be_purged": markdown_table(("part", "reason"), sorted(survey.unfit.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
         "left_out": dict(list(survey.left_out.items())[:_SHOWN]),
     }

@@ -32,6 +32,7 @@ from lifecycle.night.purge import PurgeResult, purge_cohort
 from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import Settings
+from tests.roles import as_role, product_url
 
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -127,10 +128,11 @@ class World:
     def given(self) -> dict[str, Any]:
         """The settings of this world."""
         key = self.policies.parent / "lifecycle.key"
-        places = {"crm_url": self.url, "store": self.store_url, "recordings": self.recordings_url}
+        places = {"crm_url": as_role(self.url), "store": self.store_url, "recordings": self.recordings_url}
         return {**places, "policies": self.policies, "signing_key": key}
 
     def initialised(self) -> "World":
+        product_url(self.url)
         self.lifecycle().crm.control.create()
         keys = FileKeys(self.given()["signing_key"])
         write_secret(keys.path, new_signing_key(), "")

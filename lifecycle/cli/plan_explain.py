@@ -36,7 +36,7 @@ def plan_command(as_of: AsOf = None, industry: OneIndustry = None, json_output: 
 
     Any day to come may be asked for. Reads the CRM only, so a database role that can only SELECT will do, also before
     `lifecycle init`. Exit 1 where a person must look first: a brake would trip, a rule asks for a review, a policy
-    file cannot be used.
+    file cannot be used, the CRM has a foreign key or a table that lets nothing be purged.
     """
     with progress_bar(json_output) as draw:
         lifecycle = open_lifecycle(draw)
@@ -96,6 +96,8 @@ def _tell_plan(found: NightPreview) -> None:
         print_sentence(f"left out: {what}: {why}", "bold red")
     for reason in found.broken.values():
         print_sentence(f"not used, its industry is kept: {reason}", "bold red")
+    for name, reason in found.unfit.items():
+        print_sentence(f"no {name} can be purged: {reason}", "bold red")
 
 
 _BRAKE = ("oldest due", "share", "max_share", "brake")
@@ -131,5 +133,6 @@ def _plain_plan(found: NightPreview) -> dict[str, Any]:
         "unscheduled": found.unscheduled,
         "left_out": found.left_out,
         "broken": found.broken,
+        "unfit": found.unfit,
         "needs_person": found.needs_person,
     }

@@ -8,15 +8,19 @@ import pyarrow as pa
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
-from lifecycle.crm.inspection import unfit_engines
-from lifecycle.crm.mapping.live_schema import read_schema, row_references, unmapped_references
+from lifecycle.crm.mapping.foreign_keys import row_references, unmapped_references
+from lifecycle.crm.mapping.live_schema import read_schema, require_database
+from lifecycle.crm.mapping.name_spelling import spell_source
+from lifecycle.crm.mapping.schema_fingerprint import schema_fingerprint
 from lifecycle.crm.mapping.site_fit import fit_source
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.purging.purge_transaction import PurgeTransaction
+from lifecycle.crm.mapping.unfit_tables import reasons_of, unfit_tables
+from lifecycle.crm.purging.purge_transaction import PurgeTransaction, ReadSchema
 from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.reading.facts import FactKinds, Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
+from lifecycle.crm.session.search_path import SearchPath, qualified_tables
 from lifecycle.errors import SourceError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
@@ -26,38 +30,77 @@ class Crm:
     """A CRM ready for a night. Opening it compares the mapping with the live schema (SourceError)."""
 
     def __init__(self, database: Database, source: Source, kinds: FactKinds) -> None:
-        source = fit_source(database, source) if database.dialect in source.dialects else source
-        self.database, self.source = database, source
-        self.tables = read_schema(database, source)
-        self.rows = Rows(source, self.tables, database.dialect)
+        self.database, self._mapping, self._kinds = database, source, kinds
         self.control = ControlTables(database, source.source, source.control)
         database.lease_scope = source.control
-        flags = frozenset(map(presence_fact, source.components))
-        given = FactKinds(kinds.times, kinds.flags | flags)
-        self.facts = Facts(database, source, self.rows.key, given, self.control.requests)
-        self.restriction = Restriction(source, self.rows.key)
+        tables = [part.table for part in source.parts()]
+        database.look_in(SearchPath(source.schemas, qualified_tables(source.schemas, tables)))
+        require_database(database, source)
+        self._mapping = fit_source(database, source)
+        self._read()
+
+    def _read(self) -> None:
+        """Read the schema, whole at one moment: its fingerprint is the same before and after."""
+        self.source, self.fingerprint, before = self._mapping, "", None
+        while self.fingerprint != before:
+            self.source, before = self._spelled()
+            self.tables = read_schema(self.database, self.source)
+            _, self.fingerprint = self._spelled()
+        self.rows = Rows(self.source, self.tables, self.database.dialect)
+        flags = frozenset(map(presence_fact, self.source.components))
+        given = FactKinds(self._kinds.times, self._kinds.flags | flags)
+        self.facts = Facts(self.database, self.source, self.rows.key, given, self.control.requests)
+        self.restriction = Restriction(self.source, self.rows.key)
         missing = sorted(flags - set(self.facts.names))
         if missing:
-            raise SourceError(f"source {source.source}: expected the fact {missing[0]} of a component; it is not given")
+            problem = f"expected the fact {missing[0]} of a component; it is not given"
+            raise SourceError(f"source {self.source.source}: {problem}")
+
+    def _spelled(self) -> tuple[Source, str]:
+        dialect = self.database.dialect
+        with self.database.reading() as connection:
+            source = spell_source(connection, dialect, self._mapping)
+            return source, schema_fingerprint(connection, dialect, source)
+
+    def refresh(self) -> "Crm":
+        """Read the schema anew where it is no longer the one that was read. Raises SourceError as opening does."""
+        if self._spelled()[1] != self.fingerprint:
+            self._read()
+        return self
 
     def rows_of(self, component: str | None) -> Rows:
         """The rows of whole calls, or those of one component of them."""
         return self.rows if component is None else Rows(self.source, self.tables, self.database.dialect, component)
 
-    def purger(self, component: str | None = None) -> PurgeTransaction:
-        """The one that deletes whole calls, or one component of them.
+    def unfit(self, component: str | None = None) -> list[str]:
+        """Why whole calls, or one component of them, cannot be purged: an unmapped key, a table that keeps its rows."""
+        unfit = reasons_of(unfit_tables(self.database, self.source))
+        try:
+            return [*unmapped_references(self.database, self.source, component), *unfit]
+        except SourceError as error:
+            return [str(error), *unfit]
 
-        Raises SourceError while a deletion could reach an unarchived row, or stick.
-        """
+    def unfit_parts(self) -> dict[str | None, str]:
+        """Why whole calls (None), or a component, by its name, cannot be purged; nothing of it is to be archived."""
+        found = {name: self.unfit(name) for name in (None, *self.source.components)}
+        said = {name: [f"source {self.source.source}: {line}" for line in lines] for name, lines in found.items()}
+        return {name: "\n".join(lines) for name, lines in said.items() if lines}
+
+    def require_fit(self, component: str | None = None) -> None:
+        """Raise SourceError while a deletion could reach an unarchived row, or stick."""
+        problem = self.unfit_parts().get(component)
+        if problem:
+            raise SourceError(problem)
+
+    def purger(self, component: str | None = None) -> PurgeTransaction:
+        """The one that deletes whole calls, or one component of them. Raises SourceError as `require_fit` does."""
         self.control.require()
-        problems = unmapped_references(self.database, self.source, component)
-        problems += [f"{doubt.table}: {doubt.problem}" for doubt in unfit_engines(self.database, self.source)]
-        if problems:
-            raise SourceError("\n".join(f"source {self.source.source}: {problem}" for problem in problems))
+        self.require_fit(component)
         as_is = [self.source.call.modified] if self.source.call.modified else []
+        schema = ReadSchema(self.source, self.fingerprint, lambda: self.refresh().purger(component))
         by_rows = row_references(self.database, self.source, component)
         rows = self.rows_of(component)
-        return PurgeTransaction(self.database, rows, self.facts, self.control, as_is, self.rows, by_rows)
+        return PurgeTransaction(self.database, rows, self.facts, self.control, schema, as_is, self.rows, by_rows)
 
     def read_whole(
         self, keys: Sequence[Any], component: str | None, most: int

@@ -17,18 +17,20 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from lifecycle.crm.refusals import refused
+from lifecycle.crm.session.pinned_settings import (
+    DRIVERS,
+    LOCK_SECONDS,
+    connect_arguments,
+    pin_session,
+    unpinned_settings,
+)
+from lifecycle.crm.session.search_path import SearchPath, set_search_path
 from lifecycle.errors import LeaseTaken, SettingsError
 
-_DRIVERS = {
+_URLS = {
     "postgresql": "postgresql+psycopg://user:password@host/database (extra: postgresql)",
     "mysql": "mysql+pymysql://user:password@host/database (extra: mysql)",
     "sqlite": "sqlite:///path/to/file.db",
-}
-LOCK_SECONDS = 30
-_SESSION = {
-    "postgresql": ("SET TIME ZONE 'UTC'", f"SET lock_timeout = '{LOCK_SECONDS}s'"),
-    "mysql": ("SET time_zone = '+00:00'", f"SET innodb_lock_wait_timeout = {LOCK_SECONDS}"),
-    "sqlite": ("PRAGMA foreign_keys = ON",),
 }
 
 _NOW = {
@@ -45,7 +47,8 @@ class Database:
         self.lease_scope = "lifecycle"
         """The control tables that leases are about: those of another source have leases of their own."""
         self.dialect = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
-        sa.event.listen(engine, "connect", self._prepare)
+        self._path = SearchPath()
+        sa.event.listen(engine, "connect", self._prepare, insert=True)  # before SQLAlchemy asks anything itself
         if self.dialect == "sqlite":
             sa.event.listen(engine, "begin", _begin_sqlite)
 
@@ -56,12 +59,22 @@ class Database:
         if self.dialect == "sqlite":
             connection.isolation_level = None  # the driver's own BEGIN comes too late to guard a read
             connection.text_factory = _text  # or one text that is no UTF-8 fails the whole result
-        cursor = connection.cursor()
-        for statement in _SESSION[self.dialect]:
-            cursor.execute(statement)
-        cursor.close()
+        if self.dialect == "postgresql":
+            set_search_path(connection, self._path)
+        pin_session(connection, self.dialect)
         if self.dialect == "postgresql":
             connection.commit()
+
+    def look_in(self, path: SearchPath) -> None:
+        """Look names up in the schemas of a mapping from now on. Connections of before are closed."""
+        if self.dialect == "postgresql" and path != self._path:
+            self._path = path
+            self.engine.dispose()
+
+    def unpinned_settings(self) -> list[str]:
+        """What of a session of this moment is not as it was pinned on connecting."""
+        with translated_errors(), self.engine.connect() as connection:
+            return unpinned_settings(connection.connection.dbapi_connection, self.dialect)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -154,15 +167,27 @@ def open_database(url: str) -> Database:
     """Make a database from its URL; nothing is connected yet. Raises SettingsError."""
     try:
         parsed = sa.make_url(url)
-        if parsed.get_backend_name() not in ("postgresql", "mysql", "mariadb", "sqlite"):
+        backend = parsed.get_backend_name()
+        if backend not in DRIVERS:
             raise NoSuchModuleError(parsed.drivername)
-        arguments = {"timeout": 30} if parsed.get_backend_name() == "sqlite" else {"connect_timeout": 10}
+        driver = _driver_of(parsed)
+        if driver != DRIVERS[backend]:
+            raise SettingsError(
+                f"LIFECYCLE_CRM_URL: expected the driver {backend}+{DRIVERS[backend]}, found {backend}+{driver}, which "
+                "is not known to give every value as it is. Name the other one"
+            )
+        arguments = connect_arguments("mysql" if backend == "mariadb" else backend)
         engine = sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        known = "; ".join(_DRIVERS.values())
+        known = "; ".join(_URLS.values())
         problem = f"no driver ({error.name})" if isinstance(error, ImportError) else "no such URL"
         raise SettingsError(f"LIFECYCLE_CRM_URL: expected one of {known}; found {problem}") from None
     return Database(engine)
+
+
+def _driver_of(url: sa.URL) -> str:
+    dialect = url.get_dialect()
+    return f"{dialect.driver}_async" if dialect.is_async else dialect.driver
 
 
 def plain_bind(value: Any) -> sa.BindParameter[Any]:

@@ -1,68 +1,42 @@
 """What a live database makes doubtful about a mapping, beyond what `schema` refuses. Reads the catalogue only.
 
-Not here: foreign keys from unmapped columns, which stop every purge (`schema.unmapped_references`).
+Not here: foreign keys from unmapped columns, which stop every purge (`references`).
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated_errors
+from lifecycle.crm.mapping.delete_triggers import delete_triggers
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.mapping.unfit_tables import Doubt, unfit_tables
 from lifecycle.crm.reading.file_columns import file_columns
 
 
-@dataclass(frozen=True, slots=True)
-class MappingDoubt:
-    """One thing about a table. `fatal`: the database is not fit for a purge as long as it is so."""
-
-    table: str
-    problem: str
-    fatal: bool = False
-
-
-def mapping_doubts(database: Database, source: Source) -> list[MappingDoubt]:
+def mapping_doubts(database: Database, source: Source) -> list[Doubt]:
     """Every doubt about the mapped tables and those beside them. The mapped tables are there."""
     with translated_errors():
         inspector = sa.inspect(database.engine)
-        found = [*unfit_engines(database, source), *_slow(inspector, source), *_strangers(inspector, source)]
+        found = [*unfit_tables(database, source), *delete_triggers(database, source)]
+        found += [*_slow(inspector, source), *_strangers(inspector, source)]
         return [*found, *_open_doors(inspector, source)] if database.dialect == "postgresql" else found
 
 
-def unfit_engines(database: Database, source: Source) -> Iterator[MappingDoubt]:
-    """Mapped tables whose storage engine cannot roll back."""
-    if database.dialect != "mysql":
-        return
-    statement = sa.text(
-        "SELECT t.engine FROM information_schema.tables t JOIN information_schema.engines e ON e.engine = t.engine "
-        "WHERE t.table_schema = COALESCE(:schema, DATABASE()) AND t.table_name = :table "
-        "AND COALESCE(e.transactions, 'NO') <> 'YES'"
-    )
-    with database.reading() as connection:
-        for name in dict.fromkeys(part.table for part in source.parts()):
-            schema, table = split_name(name)
-            engine = connection.scalar(statement, {"schema": schema, "table": table})
-            if engine is not None:
-                yield MappingDoubt(
-                    name, f"its engine {engine} has no transactions: a purge could not be undone", fatal=True
-                )
-
-
-def _slow(inspector: sa.Inspector, source: Source) -> Iterator[MappingDoubt]:
+def _slow(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     """Children that are searched row by row, for every call."""
     for part in source.parts()[1:]:
         child = part.chain[-1]
         if not any(_helps(index, child.match, child.where.fixed) for index in _indexes(inspector, part.table)):
             columns = ", ".join(child.match)
             problem = f"no index begins with {columns}: every slice of a night reads the whole table"
-            yield MappingDoubt(part.table, f"{problem}. {_create_index(inspector, part.table, list(child.match))}")
+            yield Doubt(part.table, f"{problem}. {_create_index(inspector, part.table, list(child.match))}")
     for files in file_columns(source, None):
         for name in files.files.path.last:
             if not any(index[:1] == [name] for index in _indexes(inspector, files.table)):
                 problem = f"no index begins with {name}: each file to go reads the whole table"
-                yield MappingDoubt(files.table, f"{problem}. {_create_index(inspector, files.table, [name])}")
+                yield Doubt(files.table, f"{problem}. {_create_index(inspector, files.table, [name])}")
 
 
 def _create_index(inspector: sa.Inspector, name: str, columns: list[str]) -> str:
@@ -89,7 +63,7 @@ def _helps(index: list[str], match: Mapping[str, str], fixed: Collection[str]) -
     return False
 
 
-def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[MappingDoubt]:
+def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     """Columns that look as if they named a row that a purge deletes, in tables that neither the mapping nor we know."""
     mapped = {split_name(part.table) for part in source.parts()}
     # A column beside a type (`parent_type`, `parent_id`) has its name in every module: it says nothing.
@@ -101,19 +75,17 @@ def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[MappingDoubt
         for (_, table), columns in inspector.get_multi_columns(schema=schema).items():
             for name in (str(column["name"]) for column in columns):
                 if name.lower() in suspicious and (schema, table) not in mapped and not table.startswith(ours):
-                    yield MappingDoubt(
-                        table, f"{table}.{name} looks as if it named a call or a row of one, and is not mapped"
-                    )
+                    yield Doubt(table, f"{table}.{name} looks as if it named a call or a row of one, and is not mapped")
 
 
-def _open_doors(inspector: sa.Inspector, source: Source) -> Iterator[MappingDoubt]:
+def _open_doors(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     """Children without a foreign key: PostgreSQL locks rows that are there, not those that somebody adds meanwhile."""
     for part in (part for part in source.parts()[1:] if not part.chain[-1].where):  # no key can say a type of row
         schema, table = split_name(part.table)
         keys = inspector.get_foreign_keys(table, schema=schema)
         if not any(set(key["constrained_columns"]) <= set(part.chain[-1].match) for key in keys):
             problem = f"no foreign key on {', '.join(part.chain[-1].match)}: a row added to {_parent(source, part)}"
-            yield MappingDoubt(part.table, f"{problem} while it is being purged would stay behind")
+            yield Doubt(part.table, f"{problem} while it is being purged would stay behind")
 
 
 def _parent(source: Source, part: Part) -> str:

@@ -4,12 +4,14 @@ The store is tried out with one object of our own, which is removed again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.authority.ssh_signature import find_ssh_keygen, read_signer_files
 from lifecycle.crm.inspection import mapping_doubts
-from lifecycle.crm.mapping.live_schema import unmapped_references
+from lifecycle.crm.mapping.foreign_keys import unmapped_references
+from lifecycle.crm.mapping.table_rights import missing_rights
 from lifecycle.deployment.initialisation import is_warning, recordings_problems
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import (
@@ -131,7 +133,14 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     yield from _holds(lifecycle)
     for odd, why in odd_clocks(lifecycle).items():
         yield CheckFinding("error", "clock", f"the clock of {odd} is odd: {why}: no night runs", ClockError.exit_code)
-    for problem in (references := unmapped_references(crm.database, crm.source)):
+    for problem in [*crm.database.unpinned_settings(), *missing_rights(crm.database, crm.source)]:
+        yield CheckFinding("error", "CRM", problem, SourceError.exit_code)
+    try:
+        references = unmapped_references(crm.database, crm.source)
+    except SourceError as error:
+        references = []
+        yield CheckFinding("error", "CRM", str(error), error.exit_code)
+    for problem in references:
         yield CheckFinding("error", "mapping", f"{problem}: nothing is purged until it is", InputError.exit_code)
     named = tuple(f"{problem.partition(' ')[0]} " for problem in references)
     for doubt in mapping_doubts(crm.database, crm.source):
@@ -182,9 +191,10 @@ def _components(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     for problem in recordings_problems(lifecycle):
         yield CheckFinding("warning", "settings", problem.removeprefix("warning: "))
     for name in source.components:
-        for problem in unmapped_references(lifecycle.crm.database, source, name):
-            message = f"{problem} as part of the component {name}, which stays until it is"
-            yield CheckFinding("error", "mapping", message, InputError.exit_code)
+        with suppress(SourceError):  # that keys are hidden is said once, of whole calls
+            for problem in unmapped_references(lifecycle.crm.database, source, name):
+                message = f"{problem} as part of the component {name}, which stays until it is"
+                yield CheckFinding("error", "mapping", message, InputError.exit_code)
 
 
 def _relied_on(schedules: Schedules) -> list[Regime]:

@@ -50,19 +50,21 @@ class IndustryPreview:
 class NightPreview:
     """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used.
 
-    `left_out` as `Survey` has it.
+    `left_out` and `unfit` as `Survey` has them.
     """
 
     as_of: date
     industries: Mapping[str, IndustryPreview]
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
+    unfit: Mapping[str, str]
     left_out: Mapping[str, str]
 
     @property
     def needs_person(self) -> bool:
         """Whether somebody must look before such a night could run whole."""
-        return bool(self.broken or self.left_out) or any(industry.waits_for for industry in self.industries.values())
+        found = self.broken or self.left_out or self.unfit
+        return bool(found) or any(industry.waits_for for industry in self.industries.values())
 
 
 def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) -> NightPreview:
@@ -80,7 +82,7 @@ def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) ->
         for name, count in result.industries.items()
         if name in schedules
     }
-    return NightPreview(as_of, found, result.unscheduled, result.broken, result.left_out)
+    return NightPreview(as_of, found, result.unscheduled, result.broken, result.unfit, result.left_out)
 
 
 def _industry(

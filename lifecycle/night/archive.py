@@ -65,6 +65,7 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
             planned = planned.filter(pc.invert(done))
         total = _done(result) + planned.num_rows
         for group in group_by_destroy_month(planned, cohort.plan.night):
+            lifecycle.crm.refresh()
             for found in fill_batches(read_planned(lifecycle, group, result.set_aside)):
                 written = _archive_batch(lifecycle, cohort, run, group, found, result)
                 if written:

@@ -16,7 +16,7 @@ from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
-from lifecycle.errors import PolicyError
+from lifecycle.errors import PolicyError, SourceError
 from lifecycle.night.destroy_batches import same
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.documents.schedule import Schedule, Schedules
@@ -82,6 +82,7 @@ class IndustryCount:
 class Survey:
     """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it.
 
+    `unfit`: why the CRM lets no whole calls (WHOLE_CALLS) be purged, or not a component, by its name.
     `left_out`: what nobody can act on, a call's key or a request, and why. It stays, and the others go on.
     """
 
@@ -89,6 +90,7 @@ class Survey:
     industries: Mapping[str, IndustryCount]
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
+    unfit: Mapping[str, str]
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -98,7 +100,7 @@ def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tu
     require_hold_facts(lifecycle)
     found = {industry: IndustryCount() for industry in schedules.by_industry}
     unscheduled: dict[str, int] = {}
-    result = Survey(as_of, found, unscheduled, lifecycle.policies.broken)
+    result = Survey(as_of, found, unscheduled, lifecycle.policies.broken, _unfit(lifecycle))
     return result, _stream(lifecycle, result, unscheduled)
 
 
@@ -114,7 +116,7 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
         done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
         for table in facts.candidates(connection, latest, policies.holds.facts()):
             disposed = dispose_with_bounds(table, policies.schedules, policies.holds, result.as_of)
-            parts = _components(lifecycle, table, disposed, result.as_of)
+            parts = _components(lifecycle, table, disposed, result)
             for industry, count in result.industries.items():
                 ours, of_ours = (found.filter(same(found["industry"], industry)) for found in (disposed, parts))
                 yield industry, count.add(ours, of_ours, result.as_of)
@@ -134,11 +136,16 @@ def left_out(lifecycle: Lifecycle, connection: Any) -> Iterator[tuple[str, str]]
         yield f"request {name} for call {call}", problem
 
 
-def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, as_of: date) -> pa.Table:
-    """What the law says of components that the mapping can reach, of calls that are not due as a whole."""
+def _unfit(lifecycle: Lifecycle) -> dict[str, str]:
+    return {name or WHOLE_CALLS: reason for name, reason in lifecycle.crm.unfit_parts().items()}
+
+
+def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, result: Survey) -> pa.Table:
+    """What the law says of components that a purge can reach, of calls that are not due as a whole."""
     policies = lifecycle.policies
-    found = bounded_components(facts, policies.schedules, policies.holds, as_of)
-    mapped = pc.is_in(found["component"], pa.array(list(lifecycle.crm.source.components), pa.string()))
+    found = bounded_components(facts, policies.schedules, policies.holds, result.as_of)
+    reached = [name for name in lifecycle.crm.source.components if name not in result.unfit]
+    mapped = pc.is_in(found["component"], pa.array(reached, pa.string()))
     whole = _due(disposed)["call_id"].combine_chunks()
     return found.filter(pc.and_(mapped, pc.invert(pc.is_in(found["call_id"], whole))))
 
@@ -163,7 +170,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     """Plan every industry (or one) for a night.
 
     A plan already made under the same schedule and holds is used again; not where the schedule's change was approved,
-    or its author became known, since then.
+    or its author became known, since then. Raises SourceError where nothing could be purged: nothing is planned then.
     """
     policies = lifecycle.policies
     lifecycle.crm.control.require()
@@ -171,6 +178,8 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
     backgrounds = night_baselines(lifecycle, as_of, wanted)
     result, due = survey_calls(lifecycle, as_of)
+    if WHOLE_CALLS in result.unfit:
+        raise SourceError(result.unfit[WHOLE_CALLS])
     fresh = [s for s in wanted if not _still_good(earlier[s.industry], lifecycle, backgrounds[s.industry], run)]
     revisions = {s.industry: len(earlier[s.industry]) + 1 for s in fresh}
     calls = _put_calls(lifecycle, as_of, revisions, due)

@@ -12,6 +12,7 @@ from lifecycle.crm.database import Database, open_database
 from lifecycle.crm.sample import bank_calls, demo_schema
 from lifecycle.evidence.tiles import ENTRIES, decode_bundle, tile_path, width_at
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
+from tests.roles import product_url
 from tests.servers import S3
 
 NIGHT = "2014-06-30"
@@ -39,7 +40,7 @@ def make_bank(url: str, shared: Path) -> Database:
     database = open_database(url)
     demo_schema.create_schema(database.engine)
     assert bank_calls.import_calls(database.engine, shared / "data" / "bank-full.csv") == CALLS
-    ControlTables(database).create()
+    ControlTables(open_database(product_url(url))).create()
     return database
 
 

@@ -23,6 +23,7 @@ from tests.assets.bank import (
     make_policies,
     tables_of,
 )
+from tests.roles import as_role
 from tests.servers import S3
 
 SERVERS = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}
@@ -46,7 +47,7 @@ def test_exactly_the_calls_past_five_years_go_and_a_second_night_purges_nothing(
     store = f"s3://{s3_server.bucket}/{prefix}"
     policies = make_policies(tmp_path / "policies", destroy_after="never")
     settings = Settings(
-        crm_url=SecretStr(url),
+        crm_url=SecretStr(as_role(url)),
         store=store,
         s3_endpoint=s3_server.endpoint,
         policies=policies,

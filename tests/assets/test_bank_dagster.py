@@ -16,6 +16,7 @@ from tests.assets.bank import (
     tables_of,
 )
 from tests.assets.dagster_dev import DagsterDev
+from tests.roles import as_role
 from tests.servers import S3
 
 SERVERS = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}
@@ -32,7 +33,7 @@ def test_the_bank_through_dagster(
     prefix = s3_server.new_prefix()
     settings = {
         **s3_server.environment(),
-        "LIFECYCLE_CRM_URL": url,
+        "LIFECYCLE_CRM_URL": as_role(url),
         "LIFECYCLE_STORE": f"s3://{s3_server.bucket}/{prefix}",
         "LIFECYCLE_POLICIES": str(make_policies(tmp_path / "policies")),
         "LIFECYCLE_SIGNING_KEY": str(make_keys(tmp_path)),

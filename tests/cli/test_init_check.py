@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lifecycle.deployment.first_settings import write_settings
 from lifecycle.errors import SettingsError
 from tests.cli.conftest import Place, Run_
+from tests.roles import as_administrator, product_url
 from tests.servers import MariaDb, Postgres, free_port
 
 
@@ -335,14 +336,14 @@ def new_demo(server: Postgres | MariaDb) -> str:
     engine = sa.create_engine(url)
     demo_schema.create_schema(engine)
     engine.dispose()
-    return url
+    return product_url(url)
 
 
 def execute(statement: str) -> None:
-    """One statement in the database that the environment names."""
+    """One statement of the administrator's in the database that the environment names."""
     import sqlalchemy as sa
 
-    engine = sa.create_engine(os.environ["LIFECYCLE_CRM_URL"])
+    engine = sa.create_engine(as_administrator(os.environ["LIFECYCLE_CRM_URL"]))
     with engine.begin() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 import yaml
 
 from lifecycle.crm.mapping import source as module
+from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.sample import demo_schema, sample_calls
 from tests.cli.conftest import NIGHT, Place, Run_
 from tests.deployment.test_policy_folder import git
 from tests.policy.build import months_later
+from tests.roles import product_url
 from tests.servers import Postgres
 
 AS_OF = ("--as-of", NIGHT.isoformat())
@@ -363,7 +365,8 @@ def test_a_key_is_typed_as_text_whatever_its_type(
     facts = "SELECT id AS call_id, 'Banking' AS industry, ended_at FROM calls"
     mapping = {"source": "own", "dialects": ["postgresql"], "facts": facts, "timezone": "UTC"}
     (place.folder / "own.yaml").write_text(json.dumps(mapping | {"call": {"table": "calls", "key": "id"}}))
-    monkeypatch.setenv("LIFECYCLE_CRM_URL", url)
+    source = read_source(str(place.folder / "own.yaml"))
+    monkeypatch.setenv("LIFECYCLE_CRM_URL", product_url(url, source))
     monkeypatch.setenv("LIFECYCLE_SOURCE", "own.yaml")
     found = lifecycle("explain", typed or key.strip("'"), "--json").json
     assert found["call_id"] == key.strip("'")

@@ -11,6 +11,7 @@ from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.reading.facts import FactKinds
 from lifecycle.evidence.deletion import PurgeRow
+from tests.roles import product_url
 
 TIMES = FactKinds(frozenset({"ended_at"}), frozenset({"open_deal"}))
 SERVERS = {"sqlite": None, "postgresql": "postgres_server", "mariadb": "mariadb_server"}
@@ -34,13 +35,22 @@ class Made:
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(statement)]
 
-    def crm(self, key: str = "id", facts: str = "", children: str = "[]", table: str = "t", kinds=TIMES) -> Crm:
+    def crm(
+        self,
+        key: str = "id",
+        facts: str = "",
+        children: str = "[]",
+        table: str = "t",
+        kinds=TIMES,
+        schemas: str = "[public]",
+    ) -> Crm:
         """The CRM behind a mapping with calls in `t`; facts by default name the calls only."""
         path = self._folder / "mapped.yaml"
         facts = facts or f"SELECT {key} AS call_id, 'x' AS industry FROM {table}"
         lines = [
             "source: mapped",
             "dialects: [sqlite, postgresql, mysql]",
+            f"schemas: {schemas}",
             "facts: |",
             *(f"  {line}" for line in facts.splitlines()),
             "timezone: UTC",
@@ -48,7 +58,8 @@ class Made:
             f"children: {children}",
         ]
         path.write_text("\n".join(lines))
-        return Crm(open_database(self.url), read_source(str(path)), kinds)
+        source = read_source(str(path))
+        return Crm(open_database(product_url(self.url, source)), source, kinds)
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ import sqlalchemy as sa
 
 from lifecycle.crm.database import open_database
 from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
+from tests.roles import as_role, product_url
 
 
 @pytest.fixture
 def filled(made):
-    return made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)").crm()
+    return made
 
 
 COUNT = sa.text("SELECT count(*) FROM t")
@@ -22,7 +24,7 @@ COUNT = sa.text("SELECT count(*) FROM t")
 def test_a_reading_transaction_sees_one_moment(filled):
     if filled.dialect == "sqlite":
         filled.run("PRAGMA journal_mode = WAL")
-    with open_database(filled.url).reading() as connection:
+    with open_database(as_role(filled.url)).reading() as connection:
         assert connection.scalar(COUNT) == 1
         filled.run("INSERT INTO t VALUES (2)")
         assert connection.scalar(COUNT) == 1
@@ -34,13 +36,13 @@ def failing(connection) -> None:
 
 
 def test_an_error_inside_a_writing_transaction_undoes_it(filled):
-    with pytest.raises(RuntimeError), open_database(filled.url).writing() as connection:
+    with pytest.raises(RuntimeError), open_database(as_role(filled.url)).writing() as connection:
         failing(connection)
     assert filled.rows("SELECT id FROM t") == [(1,)]
 
 
 def test_a_lease_is_held_by_one_at_a_time_and_by_name(filled):
-    first, second = open_database(filled.url), open_database(filled.url)
+    first, second = open_database(as_role(filled.url)), open_database(as_role(filled.url))
     with first.lease("bank/2021-03"):
         with pytest.raises(LeaseTaken, match="bank/2021-03"), second.lease("bank/2021-03"):
             pass
@@ -54,10 +56,10 @@ def test_a_lease_is_held_by_one_at_a_time_and_by_name(filled):
 
 
 def test_a_lease_is_let_go_when_its_work_fails(filled):
-    database = open_database(filled.url)
+    database = open_database(as_role(filled.url))
     with pytest.raises(RuntimeError), database.lease("a"):
         raise RuntimeError
-    with open_database(filled.url).lease("a"):
+    with open_database(as_role(filled.url)).lease("a"):
         pass
 
 
@@ -70,10 +72,10 @@ def _hold(url, taken) -> None:
 def test_a_lease_is_let_go_when_its_holder_is_killed(filled):
     spawn = multiprocessing.get_context("forkserver")
     taken = spawn.Event()
-    holder = spawn.Process(target=_hold, args=(filled.url, taken))
+    holder = spawn.Process(target=_hold, args=(as_role(filled.url), taken))
     holder.start()
     assert taken.wait(60)
-    database = open_database(filled.url)
+    database = open_database(as_role(filled.url))
     with pytest.raises(LeaseTaken), database.lease("bank/2021-03"):
         pass
     os.kill(holder.pid, signal.SIGKILL)
@@ -97,7 +99,7 @@ def test_a_url_of_no_known_database_is_refused_without_showing_it(url):
 @pytest.mark.parametrize("kind", ["postgres_server", "mariadb_server"])
 def test_an_error_of_the_database_shows_neither_password_nor_values(request, kind):
     server = request.getfixturevalue(kind)
-    made = sa.make_url(server.new_database())
+    made = sa.make_url(product_url(server.new_database()))
     wrong = made.set(username="nobody", password="hunter2")
     with pytest.raises(DatabaseError) as caught, open_database(wrong.render_as_string(hide_password=False)).reading():
         pass
@@ -112,7 +114,7 @@ def test_an_error_of_the_database_shows_neither_password_nor_values(request, kin
 @pytest.mark.parametrize("kind", ["postgres_server", "mariadb_server"])
 def test_a_server_that_is_away_is_a_database_error_and_comes_back(request, kind):
     server = request.getfixturevalue(kind)
-    database = open_database(server.new_database())
+    database = open_database(product_url(server.new_database()))
     with database.reading() as connection:
         connection.scalar(sa.text("SELECT 1"))
     server.stop()
@@ -125,13 +127,13 @@ def test_a_server_that_is_away_is_a_database_error_and_comes_back(request, kind)
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_two_crms_on_one_server_do_not_take_each_others_leases(make, kind):
-    first, second = (open_database(make(kind).url) for _ in range(2))
+    first, second = (open_database(product_url(make(kind).url)) for _ in range(2))
     with first.lease("ledger"), second.lease("ledger"), pytest.raises(LeaseTaken), first.lease("ledger"):
         pass
 
 
 def test_two_sources_in_one_database_do_not_take_each_others_leases(filled):
-    first, second = open_database(filled.url), open_database(filled.url)
+    first, second = open_database(as_role(filled.url)), open_database(as_role(filled.url))
     second.lease_scope = "lifecycle_two"
     with first.lease("ledger"), second.lease("ledger"):
         pass

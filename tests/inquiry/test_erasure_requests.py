@@ -22,6 +22,7 @@ from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_cohort
 from lifecycle.policy.erasure import ErasureOutcome
 from tests.builders import NIGHT, RUN, SHOP_DAY, World, account_for, archive, run_night
+from tests.roles import as_role
 
 BANK = """industry: bank
 matches: [Banking]
@@ -288,7 +289,7 @@ def test_a_request_whose_commit_fails_either_way_is_on_file_once_after_a_second_
 ):
     server = request.getfixturevalue({"postgresql": "postgres_server", "mariadb": "mariadb_server"}[database])
     proxy, world = fault_proxy(server), of_bank(new_world(database))
-    through = server.url(sa.make_url(world.url).database, proxy.port)
+    through = as_role(server.url(sa.make_url(world.url).database, proxy.port))
     writing = Database.writing
 
     @contextmanager

@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import NullPool, create_engine
 
+from lifecycle.crm.mapping.source import read_source
 from tests.builders import Night, World, run_night
+from tests.roles import product_url
 
 NIGHT = date(2026, 11, 30)
 RETAIL = """industry: Retail
@@ -46,7 +48,8 @@ class SmallWorld(World):
         self.schedule(RETAIL.format(zone=zone, when=""))
 
     def given(self) -> dict[str, Any]:
-        return {**super().given(), "source": str(self.mapping)}
+        url = product_url(self.url, read_source(str(self.mapping)))
+        return {**super().given(), "crm_url": url, "source": str(self.mapping)}
 
     def ran(self, night: date = NIGHT) -> Night:
         """Plan, archive, purge and seal one night."""

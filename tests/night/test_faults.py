@@ -15,6 +15,7 @@ from lifecycle.errors import DatabaseError, StoreError
 from lifecycle.night.archive import archive_cohort
 from lifecycle.night.cohort import open_cohort
 from tests.builders import BANK_DAY, RUN, World, account_for, plan, run_night
+from tests.roles import as_role
 
 DUE = {"id-1", "id-2", "id-3"}
 KINDS = ("cut_request", "swallow_answer", "fail_answer")
@@ -148,7 +149,7 @@ def test_a_commit_that_fails_either_way_leaves_a_night_that_a_rerun_finishes(
     while True:
         at += 1
         world = tiny(new_world(database))
-        start, through = world.dump(), server.url(sa.make_url(world.url).database, proxy.port)
+        start, through = world.dump(), as_role(server.url(sa.make_url(world.url).database, proxy.port))
         with pytest.MonkeyPatch.context() as patch:
             nth = Nth(at, lambda: getattr(proxy, kind)(server.commit)).of_database(patch)
             said = error_of(world.lifecycle(crm_url=through), DatabaseError)

@@ -22,6 +22,7 @@ from lifecycle.review.policy_diff import ChangeEffect, calls_disposed_otherwise,
 from lifecycle.review.weighed_calls import weigh_affected_calls
 from tests.policy.build import NO_HOLDS, hold, holds, regime, rule, schedule, schedules
 from tests.policy.evaluation.test_disposition_laws import AS_OF, CAPPED, HOLDS, NIGHTS, ROWS, TAIL, laws
+from tests.roles import product_url
 
 Row = dict[str, Any]
 COLUMNS = {
@@ -53,7 +54,8 @@ class Rows:
         with self.database.engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE t (id VARCHAR(40) PRIMARY KEY)")
             connection.exec_driver_sql(f"CREATE TABLE f ({columns})")
-        self.crm = Crm(self.database, read_source(str(folder / "rows.yaml")), KINDS)
+        source = read_source(str(folder / "rows.yaml"))
+        self.crm = Crm(open_database(product_url(url, source)), source, KINDS)
 
     def fill(self, rows: Sequence[Row]) -> None:
         with self.database.engine.begin() as connection:

@@ -1,4 +1,7 @@
-"""The database's own account of the mapped tables: columns, keys, who else names a call. Reads its catalogue only."""
+"""The database's own account of the mapped tables: columns and keys. Reads its catalogue only.
+
+Not here: who else names a row of them (`references`), what makes them unfit (`unfit`).
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.columns import Column, column_of
-from lifecycle.crm.mapping.row_references import RowReference, partly_mapped
 from lifecycle.crm.mapping.source import Child, Component, Part, Source
 from lifecycle.errors import SettingsError, SourceError
 
@@ -39,8 +42,8 @@ def split_name(name: str) -> tuple[str | None, str]:
     return schema or None, table
 
 
-def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
-    """Look every mapped table up, by its name in the mapping. Raises SourceError naming each misfit."""
+def require_database(database: Database, source: Source) -> None:
+    """Raise SourceError where the mapping is for other databases, SettingsError where there is none."""
     if database.dialect not in source.dialects:
         raise SourceError(f"source {source.source} is for {', '.join(source.dialects)}; the CRM is {database.dialect}")
     file = database.engine.url.database if database.dialect == "sqlite" else None
@@ -49,12 +52,17 @@ def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
         raise SettingsError(
             f"LIFECYCLE_CRM_URL: expected a database, found no file {file}. `lifecycle demo` makes a sample"
         )
+
+
+def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
+    """Look every mapped table up, by its name in the mapping. Raises SourceError naming each misfit."""
     with translated_errors():
         inspector = sa.inspect(database.engine)
         names = dict.fromkeys([*(part.table for part in source.parts()), *_namers(source)])
-        missing = [name for name in names if not inspector.has_table(split_name(name)[1], schema=split_name(name)[0])]
+        missing = [name for name in names if not _has_table(inspector, name)]
         if missing:
-            raise SourceError(f"source {source.source}: the database has no table {', '.join(missing)}")
+            problem = f"the database has no table {', '.join(missing)}, or none that this role may see"
+            raise SourceError(f"source {source.source}: {problem}")
         texts = _read_as_text(source)
         tables = {name: _mapped(inspector, database.dialect, name, texts.get(name, frozenset())) for name in names}
         tables = {name: replace(table, **_beside(database, inspector, name, names)) for name, table in tables.items()}
@@ -62,6 +70,19 @@ def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
     if problems:
         raise SourceError("\n".join(f"source {source.source}: {problem}" for problem in problems))
     return tables
+
+
+_MAY_NOT_SEE = (1044, 1142)
+
+
+def _has_table(inspector: sa.Inspector, name: str) -> bool:
+    schema, table = split_name(name)
+    try:
+        return inspector.has_table(table, schema=schema)
+    except DBAPIError as error:  # MySQL does not tell a role what it has no right on
+        if error.orig is not None and error.orig.args[0] in _MAY_NOT_SEE:
+            return False
+        raise
 
 
 def _namers(source: Source) -> Iterator[str]:
@@ -169,7 +190,7 @@ def _component_misfits(
 
 
 def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> Iterator[str]:
-    child, parent = part.chain[-1], _parent_table(source, part)
+    child, parent = part.chain[-1], parent_table(source, part)
     wanted = [(part.table, column) for column in (*child.match, *child.where.columns, *child.detach)]
     wanted += [(parent, column) for column in child.match.values()]
     wanted += [(namer.table, namer.column) for namer in child.unless_named_by]
@@ -186,7 +207,8 @@ def _belongs_to_one(source: Source, part: Part, tables: Mapping[str, MappedTable
     return all(any(key <= set(child.match.values()) for key in tables[table].unique) for table, child in steps)
 
 
-def _parent_table(source: Source, part: Part) -> str:
+def parent_table(source: Source, part: Part) -> str:
+    """The table of the rows by which a child's are found."""
     return part.chain[-2].table if len(part.chain) > 1 else source.call.table
 
 
@@ -196,66 +218,3 @@ def _unlike(name: str, child: Child, table: MappedTable) -> Iterator[str]:
         number = table.columns[column].is_number
         if isinstance(value, str) == number:
             yield f"{name}.{column} is {'a number' if number else 'no number'}; its `where` compares it with {value!r}"
-
-
-_ACTS = ("CASCADE", "SET NULL", "SET DEFAULT")
-_FROM_ELSEWHERE = """SELECT DISTINCT TABLE_SCHEMA FROM information_schema.KEY_COLUMN_USAGE
-WHERE REFERENCED_TABLE_SCHEMA = DATABASE() AND TABLE_SCHEMA <> DATABASE()"""
-
-
-def _other_schemas(database: Database, inspector: sa.Inspector) -> set[str | None]:
-    """The schemas beside the CRM's own from which a foreign key may come."""
-    if database.dialect == "postgresql":
-        return set[str | None](inspector.get_schema_names()) - {"information_schema", inspector.default_schema_name}
-    if database.dialect == "mysql":
-        with database.engine.connect() as connection:
-            return set(connection.scalars(sa.text(_FROM_ELSEWHERE)))
-    return set()
-
-
-def unmapped_references(database: Database, source: Source, component: str | None = None) -> list[str]:
-    """Foreign keys to a row that a purge (of a component) deletes, from columns that are not mapped with it.
-
-    A cascade there would delete rows that nobody archived, so a purge refuses while there is one. A mapped column
-    counts only where all its rows are mapped: beside a `where`, the database's own action would reach the others.
-    Keys to a table of which only some rows are mapped are judged by the rows they reach: `row_references`.
-    """
-    partly = partly_mapped(source, component)
-    return sorted({str(one) for one in _unmapped(database, source, component) if one.named not in partly})
-
-
-def row_references(database: Database, source: Source, component: str | None = None) -> list[RowReference]:
-    """The unmapped keys that are judged by the rows they reach."""
-    partly = partly_mapped(source, component)
-    return [one for one in _unmapped(database, source, component) if one.named in partly]
-
-
-def _unmapped(database: Database, source: Source, component: str | None) -> Iterator[RowReference]:
-    with translated_errors():
-        inspector = sa.inspect(database.engine)
-        home = inspector.default_schema_name
-        parts = [
-            ((schema or home, table), part)
-            for part in source.parts(component)
-            for schema, table in [split_name(part.table)]
-        ]
-        deleted = {place: part.table for place, part in parts if not part.detach and part.columns is None}
-        children = [(place, part.chain[-1]) for place, part in parts if part.chain]
-        some = {(place, column) for place, child in children for column in child.match}
-        # a link to a row that hangs on it, such as a message's: where the key does nothing, it refuses what it names
-        above = [(split_name(_parent_table(source, part)), part.chain[-1]) for _, part in parts if part.chain]
-        some |= {((schema or home, table), up) for (schema, table), child in above for up in child.match.values()}
-        whole = {(place, column) for place, child in children if not child.where for column in child.match}
-        namers = [namer for _, child in children for namer in child.unless_named_by]
-        asked = {((schema or home, table), n.column) for n in namers for schema, table in [split_name(n.table)]}
-        some, whole = some | asked, whole | asked
-        schemas = {split_name(part.table)[0] for _, part in parts} | _other_schemas(database, inspector)
-        for schema in schemas:
-            for (_, table), keys in inspector.get_multi_foreign_keys(schema=schema).items():
-                for key in keys:
-                    place = (key["referred_schema"] or home, key["referred_table"])
-                    mapped = whole if key["options"].get("ondelete", "NO ACTION") in _ACTS else some
-                    for column, named in zip(key["constrained_columns"], key["referred_columns"], strict=True):
-                        if place in deleted and ((schema or home, table), column) not in mapped:
-                            clause = sa.table(table, sa.column(column), schema=schema)
-                            yield RowReference(clause, column, deleted[place], named)

@@ -10,8 +10,8 @@ A row in which a column that is needed is NULL or empty names no file. What a pa
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -63,6 +63,12 @@ class PathTemplate:
         """The path that a row gives; None: it names no file."""
         found = [part if isinstance(part, str) else part.text(row) for part in self.parts]
         return "".join(filter(None, found)) if all(found) else None
+
+    def renamed(self, name: Callable[[str], str]) -> "PathTemplate":
+        """The same of columns of other names."""
+        changed = [p if isinstance(p, str) else replace(p, columns=tuple(map(name, p.columns))) for p in self.parts]
+        plain = len(changed) == 1 and "{" not in self.source
+        return PathTemplate(name(self.source) if plain else self.source, tuple(changed))
 
     def endings(self, path: str) -> list[str]:
         """What the last column holds in any row that gives this path."""

@@ -96,6 +96,10 @@ class Condition:
             all(test.holds(row[test.column]) for test in tests) for tests in self.alternatives
         )
 
+    def renamed(self, name: Callable[[str], str]) -> "Condition":
+        """The same about columns of other names."""
+        return Condition(tuple(tuple(replace(t, column=name(t.column)) for t in tests) for tests in self.alternatives))
+
     def resolved(self, ask: Callable[[str], Sequence[Any]]) -> "Condition":
         """The same with the CRM's own values instead of the SQL that gives them."""
         found = tuple(

@@ -147,11 +147,13 @@ class Source(StrictModel):
 
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
+    `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
     """
 
     source: Name
     industry: Text | Industries | None = None
     dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
+    schemas: tuple[Text, ...] = Field(default=("public",), strict=False)
     facts: Text
     links: Mapping[LinkName, Text] = Field(default_factory=dict)
     timezone: Zone

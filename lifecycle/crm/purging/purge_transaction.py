@@ -14,13 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.control_tables import ControlTables
-from lifecycle.crm.database import LOCK_SECONDS, Database, column_in
+from lifecycle.crm.database import Database, column_in
 from lifecycle.crm.mapping.row_references import RowReference
-from lifecycle.crm.mapping.source import Part
+from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
+from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.purging.deletion_count import MeantDeletions, UncomparedDeletion, deletions_counted
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows, UnreadableCalls
 from lifecycle.crm.refusals import names_a_reference, words
+from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
 from lifecycle.errors import RowLocked, RowRefused
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import PurgeRow
@@ -53,6 +56,15 @@ class SlicePurged:
         return SlicePurged((*self.deleted, *other.deleted), rows, {**self.set_aside, **other.set_aside}, locked)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadSchema:
+    """The schema a purge goes by: the mapping, its fingerprint, and how to get a purge that has read all anew."""
+
+    source: Source
+    fingerprint: str
+    anew: Callable[[], "PurgeTransaction"]
+
+
 class _InterferingWrite(Exception):
     """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
 
@@ -61,7 +73,15 @@ class _OtherSpelling(Exception):
     """The database finds a call under a key, and writes the key otherwise by now."""
 
 
-_ABOUT_ROWS = (UnreadableCalls, IntegrityError, RowRefused, RowLocked, _InterferingWrite, _OtherSpelling)
+_ABOUT_ROWS = (
+    UnreadableCalls,
+    IntegrityError,
+    RowRefused,
+    RowLocked,
+    UncomparedDeletion,
+    _InterferingWrite,
+    _OtherSpelling,
+)
 
 
 class PurgeTransaction:
@@ -78,12 +98,14 @@ class PurgeTransaction:
         rows: Rows,
         facts: Facts,
         control: ControlTables,
+        schema: ReadSchema,
         kept_as_is: Sequence[str] = (),
         whole: Rows | None = None,
         references: Sequence[RowReference] = (),
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
-        self._kept_as_is, self._whole, self._references = kept_as_is, whole or rows, references
+        self._schema, self._kept_as_is, self._whole = schema, kept_as_is, whole or rows
+        self._references = references
 
     def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
@@ -114,6 +136,9 @@ class PurgeTransaction:
         keys = [key for group in groups for key in group]
         try:
             return self._transaction(keys, keep, note, patience)
+        except SchemaChanged:
+            vars(self).update(vars(self._schema.anew()))  # the caller goes on with this one
+            return self._halving(groups, keep, note, patience)
         except _ABOUT_ROWS as error:
             if len(groups) == 1:
                 return _left(keys, error)
@@ -122,8 +147,11 @@ class PurgeTransaction:
         return first.and_then(self._halving(groups[half:], keep, note, _IN_PASSING))
 
     def _transaction(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+        dialect, source = self._database.dialect, self._schema.source
         with self._database.writing(patience) as connection:
+            lock_schema(connection, dialect, source)
             locked = self._rows.lock(connection, keys, skip=patience < LOCK_SECONDS)
+            require_fingerprint(connection, dialect, source, self._schema.fingerprint)
             skipped = self._skipped(connection, keys, locked)
             ours = [key for key in keys if key not in skipped]
             reasons = dict(keep(ours, locked, self._facts.of(connection, ours))) if ours else {}
@@ -134,7 +162,8 @@ class PurgeTransaction:
             going = [key for key in going if key not in reasons]
             if not going:
                 return SlicePurged((), {}, reasons, skipped)
-            rows = self._delete(connection, locked, going, belonging.kept)
+            with deletions_counted(connection, dialect) as meant:
+                rows = self._delete(connection, locked, going, belonging.kept, meant)
             self._control.insert(connection, note(going))
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
@@ -153,6 +182,7 @@ class PurgeTransaction:
         locked: Mapping[str, pa.Table],
         going: Sequence[Any],
         kept: Mapping[str, Collection[RowKey]],
+        meant: MeantDeletions,
     ) -> dict[str, int]:
         """Each row once, by its own key: only what was compared is deleted, and all of it. What names others first.
 
@@ -160,7 +190,8 @@ class PurgeTransaction:
         """
         chosen = pa.array(going, self._rows.key.type)
         mine = {name: table.filter(pc.is_in(table[CALL_ID], chosen)) for name, table in locked.items()}
-        counts = {part.name: self._clear(connection, part, mine[part.name]) for part in self._rows.parts if part.detach}
+        links = [part for part in self._rows.parts if part.detach]
+        counts = {part.name: self._clear(connection, part, mine[part.name], meant) for part in links}
         gone, unchecked = defaultdict[str, set[RowKey]](set), [part for part in self._rows.parts if part.chain]
         nameless = defaultdict[str, Counter[str]](Counter)
         histories = [part for part in unchecked if part.chain[-1].written_by_deletion]
@@ -174,18 +205,23 @@ class PurgeTransaction:
                 self._nothing_is_added(connection, part, going, waiting)
             for part in (p for p in self._rows.parts if p.table == table and not p.detach and p not in histories):
                 if part.columns is not None:
-                    counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name])
+                    counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name], meant)
                     continue
                 if not (names := self._rows.row_key(part)):
                     counts[part.name] = self._remove_nameless(connection, part, mine, nameless[table])
+                    meant.delete(table, counts[part.name])
                     continue
                 rows = without_rows(mine[part.name], names, gone[table] | set(kept.get(table, ())))
                 rows = without_rows(rows, names, self._rows.named_still(connection, part, rows))
                 counts[part.name] = self._remove(connection, part, rows)
+                meant.delete(table, counts[part.name])
                 gone[table] |= _keys(rows, names)
-        return counts | {part.name: self._remove_history(connection, part, mine) for part in histories}
+        for part in histories:
+            counts[part.name] = self._remove_history(connection, part, mine)
+            meant.delete(part.table, counts[part.name])
+        return counts
 
-    def _clear(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
+    def _clear(self, connection: sa.Connection, part: Part, rows: pa.Table, meant: MeantDeletions) -> int:
         """Set columns to NULL, and leave every other as it was."""
         table = self._rows.mapped(part)
         gone: dict[str, Any] = {name: None for name in part.cleared}
@@ -193,7 +229,9 @@ class PurgeTransaction:
         if part.columns is not None:
             as_it_was |= {name: table.c[name] for name in self._kept_as_is}  # or MySQL writes the moment into it
         rows = without_rows(rows, self._rows.row_key(part), ())
-        return self._execute(connection, part, table.update().values(as_it_was | gone), rows) if gone else 0
+        done = self._execute(connection, part, table.update().values(as_it_was | gone), rows) if gone else 0
+        meant.clear(part.table, done)
+        return done
 
     def _remove_nameless(
         self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], gone: Counter[str]

@@ -8,14 +8,16 @@ import sqlalchemy as sa
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.ledger_queue import PURGE, LedgerPlace
 from lifecycle.crm.database import open_database
+from lifecycle.crm.mapping.source import read_source
 from lifecycle.errors import DatabaseError, SourceError
 from tests.builders import CLOCK
 from tests.crm.conftest import purge_row
+from tests.roles import as_administrator, product_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def control(request, make) -> ControlTables:
-    return ControlTables(open_database(make(request.param).url))
+    return ControlTables(open_database(product_url(make(request.param).url)))
 
 
 def test_tables_that_are_missing_are_asked_for_and_made(control):
@@ -30,8 +32,11 @@ def test_an_installation_from_before_the_ledger_is_told_to_run_init_and_keeps_it
     control.create()
     with control._database.writing() as connection:
         control.insert(connection, purge_row(["c-1"]))
+    engine = sa.create_engine(as_administrator(control._database.engine.url.render_as_string(hide_password=False)))
+    with engine.begin() as connection:
         for table in (control.places.leaves, control.places.places, control.places.checkpoints):
             table.drop(connection)
+    engine.dispose()
     with pytest.raises(SourceError, match="Run `lifecycle init` once"):
         control.require()
     control.create()
@@ -75,7 +80,10 @@ def test_the_last_checkpoint_and_those_of_a_day_are_remembered(control):
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def url(request, make) -> str:
-    return make(request.param).url
+    """A database with the README's rights for control tables of two names."""
+    made = make(request.param)
+    product_url(made.url, read_source("demo").model_copy(update={"control": "lifecycle_two"}))
+    return product_url(made.url)
 
 
 def test_a_second_source_is_refused_the_control_tables_of_another(url):

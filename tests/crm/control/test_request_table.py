@@ -11,6 +11,7 @@ from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.errors import SourceError
 from tests.crm.conftest import TIMES
+from tests.roles import product_url
 
 TABLES = [
     "CREATE TABLE t (id INTEGER PRIMARY KEY, ended_at TIMESTAMP NULL, mark INTEGER)",
@@ -24,7 +25,7 @@ def opened(made, marks: str = "column: mark, value: 1") -> Crm:
     made.crm(facts=FACTS)
     path = made._folder / "mapped.yaml"
     path.write_text(path.read_text().replace("key: 'id'}", f"key: 'id', restricted: {{{marks}}}}}"))
-    crm = Crm(open_database(made.url), read_source(str(path)), TIMES)
+    crm = Crm(open_database(product_url(made.url, read_source(str(path)))), read_source(str(path)), TIMES)
     crm.control.create()
     return crm
 

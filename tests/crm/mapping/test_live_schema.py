@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.crm.mapping.live_schema import unmapped_references
+from lifecycle.crm.mapping.foreign_keys import unmapped_references
 from lifecycle.errors import SettingsError, SourceError
 
 TABLES = (

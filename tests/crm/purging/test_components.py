@@ -3,7 +3,7 @@
 import pytest
 
 from lifecycle.crm.inspection import mapping_doubts
-from lifecycle.crm.mapping.live_schema import unmapped_references
+from lifecycle.crm.mapping.foreign_keys import unmapped_references
 from lifecycle.crm.reading.facts import Cutoffs
 from lifecycle.errors import SourceError
 from tests.builders import NIGHT

@@ -10,6 +10,7 @@ from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.reading.facts import Cutoffs, Narrowing
 from lifecycle.errors import DatabaseError, SourceError
 from tests.crm.conftest import TIMES
+from tests.roles import product_url
 
 TABLES = [
     "CREATE TABLE t (id VARCHAR(9) PRIMARY KEY, ended_at TIMESTAMP NULL, deal_id VARCHAR(9))",
@@ -27,7 +28,7 @@ def linked(made, links: str = PLAIN, facts: str = FACTS) -> Crm:
     made.crm(facts=facts)
     path = made._folder / "mapped.yaml"
     path.write_text(f"{path.read_text()}\nlinks: {links}")
-    return Crm(open_database(made.url), read_source(str(path)), TIMES)
+    return Crm(open_database(product_url(made.url, read_source(str(path)))), read_source(str(path)), TIMES)
 
 
 def links_of(tables, name: str = "deal_id") -> dict[str, list[str | None]]:

@@ -301,14 +301,13 @@ def test_composite_keys_name_their_rows_however_many(made):
 
 
 def test_a_row_another_table_still_names_keeps_its_call_alone(made):
-    # The reference is no foreign key of the schema as read at the start: it came while the night was on.
-    made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1), (2), (3)")
-    crm = made.crm()
-    crm.control.create()
-    purger = crm.purger()
-    made.run("CREATE TABLE late (id INTEGER PRIMARY KEY, t_id INTEGER, FOREIGN KEY (t_id) REFERENCES t (id))")
-    made.run("INSERT INTO late VALUES (1, 2)")
-    done = purger.purge([1, 2, 3], lambda *_: {}, purge_row)
+    made.run(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, t_id INTEGER, kind INTEGER, FOREIGN KEY (t_id) REFERENCES t (id))",
+        "INSERT INTO t VALUES (1), (2), (3)",
+        "INSERT INTO c VALUES (1, 1, 7), (2, 2, 8)",
+    )
+    done = purge(made.crm(children="[{table: c, match: {t_id: id}, where: {kind: 7}}]"), [1, 2, 3])
     assert (done.deleted, list(done.set_aside)) == ((1, 3), [2])
     assert done.set_aside[2].startswith("still referenced:")
     assert made.rows("SELECT id FROM t") == [(2,)]
@@ -326,16 +325,17 @@ def test_a_purge_row_that_cannot_be_written_undoes_the_deletions(made):
     made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     crm = made.crm()
     crm.control.create()
+    purger = crm.purger()
 
     def failing(_):
         raise RuntimeError("no row")
 
     with pytest.raises(RuntimeError):
-        crm.purger().purge([1], lambda *_: {}, failing)
+        purger.purge([1], lambda *_: {}, failing)
     assert made.rows("SELECT id FROM t") == [(1,)]
     made.run("DROP TABLE " + ("lifecycle.purges" if made.dialect == "postgresql" else "lifecycle_purges"))
     with pytest.raises(DatabaseError):
-        PurgeTransaction(crm.database, crm.rows, crm.facts, crm.control).purge([1], lambda *_: {}, purge_row)
+        purger.purge([1], lambda *_: {}, purge_row)
     assert made.rows("SELECT id FROM t") == [(1,)]
 
 

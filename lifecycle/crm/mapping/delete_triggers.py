@@ -1,0 +1,67 @@
+"""Triggers that act when rows of mapped tables go, as far as the role may see them. What they do is not looked into.
+
+The second look (`deletions`) catches what they delete; this says before a night which ones to read.
+"""
+
+import re
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from lifecycle.crm.database import Database, translated_errors
+from lifecycle.crm.mapping.foreign_keys import TREE, home_schema, place_of, tree_values
+from lifecycle.crm.mapping.name_spelling import table_folding
+from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.mapping.unfit_tables import Doubt
+
+
+def delete_triggers(database: Database, source: Source) -> list[Doubt]:
+    """A doubt for each trigger on the deletion of a mapped row."""
+    asked = {"postgresql": _of_postgresql, "mysql": _of_mysql, "sqlite": _of_sqlite}
+    with translated_errors(), database.reading() as connection:
+        return list(asked[database.dialect](connection, source))
+
+
+_ACTS = "its trigger {} acts when a row is deleted: if it deletes rows of other tables, the calls are set aside"
+_MAY_KEEP = "its trigger {} runs before a row is deleted: if it returns NULL, nothing is, and the call is set aside"
+_WRITES = (
+    "its trigger {} acts when a row is deleted: if it writes anything at all, SQLite's count is off and the call stays"
+)
+_POSTGRESQL = f"""{TREE}
+SELECT DISTINCT n.nspname::text, r.relname::text, g.tgname::text, (g.tgtype & 3) = 3 AS before_row
+FROM below t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal AND (g.tgtype & 8) <> 0
+  AND g.tgparentid = 0 AND g.tgenabled <> 'D'
+JOIN pg_catalog.pg_class r ON r.oid = t.root JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+ORDER BY 1, 2, 3"""
+
+
+def _of_postgresql(connection: sa.Connection, source: Source) -> Iterator[Doubt]:
+    home = home_schema(connection, "postgresql")
+    names = {place_of(part.table, home, str): part.table for part in source.parts()}
+    for schema, table, trigger, before in connection.execute(sa.text(_POSTGRESQL), tree_values(list(names))):
+        yield Doubt(names[schema, table], (_MAY_KEEP if before else _ACTS).format(trigger))
+
+
+_MYSQL = sa.text(
+    "SELECT trigger_name FROM information_schema.triggers WHERE event_object_schema = :schema "
+    "AND event_object_table = :table AND event_manipulation = 'DELETE' ORDER BY 1"
+)
+
+
+def _of_mysql(connection: sa.Connection, source: Source) -> Iterator[Doubt]:
+    home, fold = home_schema(connection, "mysql"), table_folding(connection, "mysql")
+    for name in dict.fromkeys(part.table for part in source.parts()):
+        schema, table = place_of(name, home, fold)
+        for trigger in connection.scalars(_MYSQL, {"schema": schema, "table": table}):
+            yield Doubt(name, _ACTS.format(trigger))
+
+
+_ON_DELETE = re.compile(r"\bDELETE\s+ON\b", re.IGNORECASE)
+
+
+def _of_sqlite(connection: sa.Connection, source: Source) -> Iterator[Doubt]:
+    names = {part.table.rpartition(".")[2].lower(): part.table for part in source.parts()}
+    statement = "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY 2"
+    for table, trigger, sql in connection.execute(sa.text(statement)):
+        if table.lower() in names and _ON_DELETE.search(sql):
+            yield Doubt(names[table.lower()], _WRITES.format(trigger))
