@@ -8,8 +8,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lifecycle.crm.mapping.path_template import Path as PathTemplate
-from lifecycle.crm.mapping.row_condition import EVERY_ROW, Where
+from lifecycle.crm.mapping.source_tables import CallTable as CallTable
+from lifecycle.crm.mapping.source_tables import Child as Child
+from lifecycle.crm.mapping.source_tables import Component as Component
+from lifecycle.crm.mapping.source_tables import Files as Files
+from lifecycle.crm.mapping.source_tables import Industries as Industries
+from lifecycle.crm.mapping.source_tables import KnownFinding as KnownFinding
+from lifecycle.crm.mapping.source_tables import Namer as Namer
+from lifecycle.crm.mapping.source_tables import Restricted as Restricted
+from lifecycle.crm.mapping.source_tables import SoftDelete as SoftDelete
 from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
@@ -17,7 +24,6 @@ from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
 from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model, read_yaml_document
 
 ControlName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
-TableName = Annotated[str, Field(pattern=r"^[^.\s]([^.]*[^.\s])?(\.[^.\s]([^.]*[^.\s])?)?$")]
 
 
 def _link_name(name: str) -> str:
@@ -28,118 +34,6 @@ def _link_name(name: str) -> str:
 
 
 LinkName = Annotated[str, AfterValidator(_link_name)]
-
-
-class SoftDelete(StrictModel):
-    """How the CRM marks a recycled call."""
-
-    column: Text
-    value: str | int
-
-
-class Restricted(StrictModel):
-    """How the CRM marks a call whose processing is restricted, and what the column holds otherwise."""
-
-    column: Text
-    value: str | int
-    otherwise: str | int = 0
-
-
-class CallTable(StrictModel):
-    """The table of calls and the column that names one. `where`: which of its rows are calls."""
-
-    table: TableName
-    key: Text
-    where: Where = EVERY_ROW
-    read_as_text: tuple[Text, ...] = Field(default=(), strict=False)
-    modified: Text | None = None
-    soft_delete: SoftDelete | None = None
-    restricted: Restricted | None = None
-
-
-class Namer(StrictModel):
-    """A column that may name a row which several own."""
-
-    table: TableName
-    column: Text
-
-
-class Child(StrictModel):
-    """Rows that belong to a call, or to another child: child column → parent column.
-
-    `detach` names columns of rows that outlive the call: they are archived with it and set to NULL instead of deleted.
-    `shared`: a row may belong to several calls; it is archived with each and deleted with the last of them.
-    `cast`: how columns of two kinds (a text that holds numbers) are compared; the mapping must say it.
-    `unless_named_by`: a row that others own too; it goes when none of these names it any more.
-    `written_by_deletion`: a history in which the database itself writes such rows when the call is deleted; they are
-    not archived, for they say again what is, and go with the others.
-    `optional`: some sites lack the table, or a column by which its rows are found.
-    `read_as_text`: columns whose odd values (a zero date) should keep no call.
-    """
-
-    table: TableName
-    match: Mapping[str, str] = Field(min_length=1)
-    where: Where = EVERY_ROW
-    optional: bool = False
-    unless_named_by: tuple[Namer, ...] = Field(default=(), strict=False)
-    read_as_text: tuple[Text, ...] = Field(default=(), strict=False)
-    written_by_deletion: Where = EVERY_ROW
-    detach: tuple[Text, ...] = Field(default=(), strict=False)
-    shared: bool = False
-    cast: Literal["text"] | None = None
-    children: tuple["Child", ...] = Field(default=(), strict=False)
-
-    @model_validator(mode="after")
-    def _detached_rows_stay(self) -> Self:
-        if self.detach and self.children:
-            raise ValueError("expected detach or children, found both: rows that are detached keep their children")
-        if self.detach and self.unless_named_by:
-            raise ValueError("expected detach or unless_named_by, found both: a detached row stays")
-        if self.unless_named_by and len(self.match) != 1:
-            raise ValueError("unless_named_by: expected one column that names the row, found several")
-        if self.detach and self.shared:
-            raise ValueError("expected detach or shared, found both: a detached row outlives every call anyway")
-        return self
-
-
-class Files(StrictModel):
-    """Which rows name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex.
-
-    `below`: the folder that absolute paths begin with, and LIFECYCLE_RECORDINGS is. `when`: which rows have a file.
-    """
-
-    table: TableName
-    path: PathTemplate
-    below: Text | None = None
-    sha256: Text | None = None
-    when: Where = EVERY_ROW
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Every column that is read for a file."""
-        return tuple(dict.fromkeys((*self.path.columns, *self.when.columns, *([self.sha256] if self.sha256 else []))))
-
-
-class Component(StrictModel):
-    """What of a call may go while the call stays: child tables with all below them, columns of the call's own row."""
-
-    tables: tuple[TableName, ...] = Field(default=(), strict=False)
-    columns: tuple[Text, ...] = Field(default=(), strict=False)
-    files: Files | None = None
-
-
-class KnownFinding(StrictModel):
-    """A warning of `check` that somebody looked into: part of its words, and why it is no trouble here."""
-
-    finding: Text
-    because: Text
-
-
-class Industries(StrictModel):
-    """The industry of a call by another fact of it, such as the tenant. What is not among the values has none."""
-
-    by: Name
-    values: Mapping[str, Text]
 
 
 class Source(StrictModel):
