@@ -36,6 +36,7 @@ _PLAN_CHECKS = {
 
 _RECORD_CHECKS = {
     "anchored": "Every anchor that is set took the newest checkpoint.",
+    "every_record_was_signed": "Each purge row that waited was what its purge committed, and went into the ledger.",
     "database_is_not_older_than_ledger": "The CRM's database knows every leaf of the ledger: it is no restored backup.",
 }
 _EVERY = "Every planned call went, or went before."
@@ -190,4 +191,11 @@ def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # ty
         check_name="database_is_not_older_than_ledger",
         metadata={"unknown_leaves": sealed.unknown, "do": "`lifecycle replay` names what a restore brought back"},
     )
-    return dg.MaterializeResult(metadata=report.record_metadata(sealed, anchors), check_results=[seen, restored])
+    signed = dg.AssetCheckResult(
+        passed=not sealed.refused,
+        check_name="every_record_was_signed",
+        metadata={"refused": dg.MetadataValue.json(sealed.refused)},
+    )
+    return dg.MaterializeResult(
+        metadata=report.record_metadata(sealed, anchors), check_results=[seen, signed, restored]
+    )

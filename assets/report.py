@@ -127,8 +127,9 @@ def record_metadata(result: SealResult, anchors: AnchorResult) -> Metadata:
 
 
 def consistency_metadata(result: LedgerConsistency) -> Metadata:
-    """From where to where the ledger was seen to grow."""
-    return {"from_size": result.from_size, "to_size": result.to_size, "checkpoints": result.checkpoints}
+    """From where to where the ledger was seen to grow, and what the anchors kept of it."""
+    sizes = {"from_size": result.from_size, "to_size": result.to_size, "checkpoints": result.checkpoints}
+    return {**sizes, "anchored": dict(result.anchored), "not_asked": dict(result.not_asked)}
 
 
 def discovery_metadata(result: Discovery) -> Metadata:

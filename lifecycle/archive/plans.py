@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -27,6 +27,7 @@ _PLAN_KEY = re.compile(r"plans/(?P<night>\d{4}-\d\d-\d\d)/(?P<industry>[^/]+)/pl
 _PLACE = re.compile(r"plans/(?P<night>\d{4}-\d\d-\d\d)/(?P<industry>[^/]+)/")
 _LET_THROUGH = re.compile(r"/(accepted|approval)-(?P<digest>[0-9a-f]{64})[^/]*\.json$")
 _FLUSH_ROWS = 5_000
+_MONTHS_ASKED = 3
 
 
 def plan_folder(night: date, industry: str) -> str:
@@ -102,6 +103,28 @@ def planned_nights(store: ObjectStore, industry: str) -> list[date]:
     """The nights for which an industry has a plan, the newest last."""
     found = (_PLAN_KEY.fullmatch(key) for key in store.list(PLANS))
     return sorted({date.fromisoformat(m["night"]) for m in found if m and m["industry"] == industry})
+
+
+def last_planned_night(store: ObjectStore, before: date, industries: Iterable[str]) -> date | None:
+    """The latest night before this one for which any of the industries has a plan. The last months are asked first."""
+    wanted, month = set(industries), before.replace(day=1)
+    prefixes = [f"{PLANS}{month:%Y-%m}-"]
+    for _ in range(_MONTHS_ASKED - 1):
+        month = (month - timedelta(days=1)).replace(day=1)
+        prefixes.append(f"{PLANS}{month:%Y-%m}-")
+    for prefix in [*prefixes, PLANS]:
+        found = (_PLAN_KEY.fullmatch(key) for key in store.list(prefix))
+        nights = {match["night"] for match in found if match and match["industry"] in wanted}
+        if earlier := [day for day in map(_day, nights) if day is not None and day < before]:
+            return max(earlier)
+    return None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:  # a key that somebody made up
+        return None
 
 
 def plans_of_night(store: ObjectStore, night: date) -> dict[str, list[str]]:

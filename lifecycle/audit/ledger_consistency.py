@@ -1,22 +1,33 @@
-"""Consistent: the ledger in the store goes on from each checkpoint of the last day the database saw. Reads only."""
+"""Consistent: the ledger goes on from each checkpoint of the last day the database saw, and from all anchors kept.
 
-from dataclasses import dataclass
+Reads only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from lifecycle.audit.anchor_audit import AnchorAudit, audit_anchors
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LedgerError
 from lifecycle.ledger.log import CHECKPOINT
+from lifecycle.night.anchor import anchors_set
 
 _SINCE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerConsistency:
-    """What was compared: so many checkpoints, of so many leaves to so many."""
+    """What was compared: so many checkpoints, of so many leaves to so many; and by anchor, what it kept.
+
+    `not_asked`: anchors that are set and could not be asked, and why.
+    """
 
     from_size: int = 0
     to_size: int = 0
     checkpoints: int = 0
+    anchored: Mapping[str, int] = field(default_factory=dict)
+    not_asked: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_ledger_consistency(lifecycle: Lifecycle) -> LedgerConsistency:
@@ -37,4 +48,8 @@ def check_ledger_consistency(lifecycle: Lifecycle) -> LedgerConsistency:
                 f"{CHECKPOINT}: its {published.size} leaves do not go on from the {one.size} signed before. "
                 "The record was changed; keep both for the auditor"
             )
-    return LedgerConsistency(min((one.size for one in seen), default=0), published.size, len(seen))
+    outside = audit_anchors(lifecycle) if anchors_set(lifecycle, log) else AnchorAudit()
+    for where, reason in outside.damaged.items():
+        raise LedgerError(f"{where}: {reason}")
+    sizes = (min((one.size for one in seen), default=0), published.size, len(seen))
+    return LedgerConsistency(*sizes, dict(outside.compared), outside.uncompared)

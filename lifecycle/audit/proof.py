@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lifecycle.custody.deleted_rows import count_deleted_rows
 from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
+from lifecycle.custody.recorded_policy import recorded_rule
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError, LedgerError
-from lifecycle.evidence.certificate import CertifiedDeletion, certificate_content
+from lifecycle.evidence.certificate import CertifiedDeletion, LedgerEvidence, certificate_content
 from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.tiles import inclusion_proof
 from lifecycle.ledger.anchors import cosigned_checkpoint
+from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.log import Log, PublishedCheckpoint
 from lifecycle.policy.canonical import canonical_json
 
@@ -63,19 +66,23 @@ def certify_deletions(lifecycle: Lifecycle, wanted: str) -> dict[str, Any]:
     log = lifecycle.log()
     published = _published(log)
     entries = list(_of_batch(log, published, wanted)) or _of_call(lifecycle, log, published, wanted)
-    return certificate_content(entries, published.checkpoint, lifecycle.now().isoformat())
+    records = [dict(entry.record) for entry in entries]
+    ledger = LedgerEvidence(
+        published.checkpoint, cosigned_checkpoint(lifecycle.store, published), lifecycle.keys.verifiers(log.origin)[0]
+    )
+    by_rule = {record["rule_id"]: record for record in records}
+    rules = {rule_id: recorded_rule(lifecycle, record) for rule_id, record in by_rule.items()}
+    return certificate_content(entries, count_deleted_rows(lifecycle, records), rules, ledger, lifecycle.now())
 
 
 def _of_batch(log: Log, published: PublishedCheckpoint, batch: str) -> Iterator[CertifiedDeletion]:
-    text, destroyed = canonical_json({"batch": batch})[1:-1], None
-    found = []
-    for index, body in enumerate(log.leaves(0, published.size, published.size)):
-        if text in body:
-            record = read_leaf(f"leaf {index}", body)
-            if record["kind"] == "purged":
-                found.append((index, record))
-            elif record["kind"] == "destroyed":
-                destroyed = record
+    destroyed, found = None, []
+    for index, body in LeafIndex(log, published).of_batch(batch):
+        record = read_leaf(f"leaf {index}", body)
+        if record["kind"] == "purged":
+            found.append((index, record))
+        elif record["kind"] == "destroyed":
+            destroyed = record
     yield from (CertifiedDeletion(index, record, destroyed) for index, record in found)
 
 

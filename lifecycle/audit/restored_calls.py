@@ -81,7 +81,7 @@ def purges_unknown_to_database(lifecycle: Lifecycle, log: Log, published: Publis
         places = lifecycle.crm.control.places.from_on(connection, 0)
     reached, gaps = 0, []
     for place in places:
-        gaps.append((reached, place.first))
+        gaps.append((reached, min(place.first, published.size)))
         reached = place.end
     gaps.append((reached, published.size))
     return purges_in_leaves(log, published, [(start, end) for start, end in gaps if start < end])

@@ -1,4 +1,7 @@
-"""Audit: read archive and ledger back, going on after each damage, and hold them against the CRM. Reads only."""
+"""Audit: read archive and ledger back, hold every leaf against what it speaks of, and both against the CRM. Reads only.
+
+It goes on after each damage. What is compared of a batch is `batch_audit`'s, what of the log alone `ledger_audit`'s.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,25 +10,24 @@ from itertools import groupby
 
 from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, read_batch, read_manifest
 from lifecycle.archive.recording_files import verify_file
-from lifecycle.audit.restored_calls import PurgesOnRecord, purges_unknown_to_database, restored_calls
+from lifecycle.audit.batch_audit import BatchAudit
+from lifecycle.audit.ledger_audit import LedgerSurvey, survey_ledger
+from lifecycle.audit.restored_calls import purges_unknown_to_database, restored_calls
 from lifecycle.crm.control.ledger_queue import PURGE
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import FixityError, LifecycleError, ObjectMissing, ProofError
-from lifecycle.evidence.deletion import PurgeRow, call_id_text, read_records
-from lifecycle.evidence.leaf import read_leaf
+from lifecycle.errors import LifecycleError, ObjectMissing, ProofError
+from lifecycle.evidence.deletion import call_id_text, read_records
 from lifecycle.ledger.legacy_records import DELETIONS, entries_key
 from lifecycle.ledger.log import CHECKPOINT, PublishedCheckpoint
-from lifecycle.ledger.log_check import check_log
-from lifecycle.night.reconciliation import Reconciliation, label_calls, reconcile_batch, sealed_records
-from lifecycle.night.seal import last_checkpoint_in_database
+from lifecycle.night.reconciliation import Reconciliation, label_calls
 from lifecycle.night.verify import verify_batch
-from lifecycle.policy.canonical import sha256_hex
 
 
 @dataclass
 class AuditReport:
-    """What archive and ledger are worth. `damaged`: the object or manifest, and what is wrong with it.
+    """What archive and ledger are worth. `damaged`: the object, leaf or row, and what is wrong with it.
 
+    `compared` counts what was held against what, `uncompared` names what could not be, and why.
     `orphans` are objects no manifest names: left by runs that died, or being written now. `unsealed` counts purges
     whose records are in the CRM only, `files_waiting` those whose files are to be removed still. None is damage.
     """
@@ -33,6 +35,8 @@ class AuditReport:
     batches: int = 0
     bytes: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
+    uncompared: dict[str, str] = field(default_factory=dict)
+    compared: Counter[str] = field(default_factory=Counter)
     reconciled: Reconciliation = field(default_factory=Reconciliation)
     orphans: list[str] = field(default_factory=list)
     unsealed: int = 0
@@ -42,50 +46,67 @@ class AuditReport:
 
     @property
     def sound(self) -> bool:
-        """Nothing is damaged, missing, deleted behind our back or back from the dead."""
-        return not (self.damaged or self.reconciled.vanished or self.reconciled.returned)
+        """Everything was compared; nothing is damaged, missing, deleted behind our back or back from the dead."""
+        return not (self.damaged or self.uncompared or self.reconciled.vanished or self.reconciled.returned)
 
 
 def audit_archive_and_ledger(lifecycle: Lifecycle) -> AuditReport:
-    """Prove every batch of the archive and every purge's records, one at a time. Raises OutsideError, SourceError.
+    """Prove every batch of the archive, one at a time, and every leaf and purge row. Raises OutsideError, SourceError.
 
     Damage is collected and never raised; a store or database that cannot be asked ends the audit.
+    Memory: one batch, one purge row, and some hundred bytes a purge row.
     """
     lifecycle.crm.control.require()
-    result, proved = AuditReport(), dict[str, str | None]()
-    keys = list(lifecycle.store.list(ARCHIVE))
-    total = sum(key.endswith(f"/{MANIFEST}") for key in keys)
-    for folder, inside in groupby(keys, key=batch_folder):
-        names, manifest_key = list(inside), f"{folder}{MANIFEST}"
-        if manifest_key not in names:
-            result.orphans += names
-            continue
-        proved[manifest_key] = _audit_batch(lifecycle, manifest_key, names, result)
-        lifecycle.progress("batches read back", len(proved), total)
-    _audit_purges(lifecycle, proved, result)
-    _audit_ledger(lifecycle, result)
+    result = AuditReport()
+    survey = survey_ledger(lifecycle, result.damaged, result.compared)
+    result.published, result.leaves = survey.published, survey.kinds
+    found = _audit_archive(lifecycle, survey, result)
+    _audit_lost(lifecycle, survey, found, result)
+    _audit_places(lifecycle, result)
+    _audit_records(lifecycle, result)
+    _audit_unknown(lifecycle, survey, result)
     # Beside a lost manifest lies the only copy there is: no orphan, and nothing to sweep.
     lost = {key.removesuffix(MANIFEST) for key in result.damaged if key.endswith(f"/{MANIFEST}")}
     result.orphans = [key for key in result.orphans if batch_folder(key) not in lost]
     return result
 
 
-def _audit_batch(lifecycle: Lifecycle, key: str, names: list[str], result: AuditReport) -> str | None:
-    """Prove and reconcile one batch; gives the digest of its manifest. None: it cannot be relied on."""
+def audit_batch(lifecycle: Lifecycle, survey: LedgerSurvey, key: str, names: list[str], result: AuditReport) -> None:
+    """Prove one batch and hold it against its leaves, its purge rows, its plan and the CRM, adding to `result`."""
     try:
         batch = verify_batch(lifecycle.store, key, lifecycle.now())
     except (ProofError, ObjectMissing) as error:
-        result.damaged |= dict(_damage(lifecycle, key)) or {key: _reason(error)}
-        return None
-    objects = batch.manifest.stored
+        result.damaged |= dict(_damage(lifecycle, key)) or {key: reason_of(error)}
+        return
+    stored = batch.manifest.stored
     result.batches += 1
-    result.bytes += sum(part.bytes for part in objects)
-    result.orphans += sorted(set(names) - {key} - {part.key for part in objects})
+    result.bytes += sum(part.bytes for part in stored)
+    result.compared.update(manifests=1, objects=len(batch.manifest.objects), files=len(batch.manifest.files))
+    result.orphans += sorted(set(names) - {key} - {part.key for part in stored})
+    audited = BatchAudit(lifecycle, survey, batch, result.reconciled)
     try:
-        reconcile_batch(lifecycle, batch.manifest, batch.tables, result.reconciled)
+        audited.compare()
     except (ProofError, ObjectMissing) as error:
-        result.damaged[key] = f"its deletion records cannot be relied on: {_reason(error)}"
-    return batch.manifest_sha256
+        audited.uncompared.setdefault(key, f"its deletion records cannot be relied on: {reason_of(error)}")
+    result.unsealed += audited.unsealed
+    result.damaged |= audited.damaged
+    result.uncompared |= audited.uncompared
+    result.compared.update(audited.compared)
+
+
+def _audit_archive(lifecycle: Lifecycle, survey: LedgerSurvey, result: AuditReport) -> set[str]:
+    """Every batch that has a manifest; gives the manifests' keys."""
+    keys, found = list(lifecycle.store.list(ARCHIVE)), set[str]()
+    total = sum(key.endswith(f"/{MANIFEST}") for key in keys)
+    for folder, inside in groupby(keys, key=batch_folder):
+        names, manifest_key = list(inside), f"{folder}{MANIFEST}"
+        if manifest_key not in names:
+            result.orphans += names
+            continue
+        found.add(manifest_key)
+        audit_batch(lifecycle, survey, manifest_key, names, result)
+        lifecycle.progress("batches read back", len(found), total)
+    return found
 
 
 def _damage(lifecycle: Lifecycle, manifest_key: str) -> Iterator[tuple[str, str]]:
@@ -98,38 +119,42 @@ def _damage(lifecycle: Lifecycle, manifest_key: str) -> Iterator[tuple[str, str]
         try:
             read_batch(lifecycle.store, manifest.model_copy(update={"objects": (part,)}))
         except (ProofError, ObjectMissing) as error:
-            yield part.key, _reason(error)
+            yield part.key, reason_of(error)
     for file in manifest.files:
         try:
             verify_file(lifecycle.store, file)
         except (ProofError, ObjectMissing) as error:
-            yield file.key, _reason(error)
+            yield file.key, reason_of(error)
 
 
-def _audit_purges(lifecycle: Lifecycle, proved: dict[str, str | None], result: AuditReport) -> None:
-    """Every purge relied on a manifest, which must still be that one; and its sealed records must be the committed."""
+def _audit_lost(lifecycle: Lifecycle, survey: LedgerSurvey, found: set[str], result: AuditReport) -> None:
+    """Manifests that purges or leaves relied on, and that are not there."""
+    with lifecycle.crm.database.reading() as connection:
+        relied = lifecycle.crm.control.batches(connection)
+        result.files_waiting = len(lifecycle.crm.control.files_waiting(connection))
+    for key in sorted(relied.keys() - found):
+        row_id, many = relied[key]
+        result.damaged[key] = f"missing: purge {row_id} and {many - 1} others deleted calls on its strength"
+    for key in sorted(survey.spans.keys() - found - relied.keys()):
+        first, _ = survey.spans[key][0]
+        result.damaged[key] = f"missing: leaf {first} and those after it rely on it"
+
+
+def _audit_places(lifecycle: Lifecycle, result: AuditReport) -> None:
+    """Every place in the log has its purge row still."""
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
-        ids, places = control.all_ids(connection), control.places.from_on(connection, 0)
-        result.files_waiting = len(control.files_waiting(connection))
-    rows = set(ids)
+        rows, places = set(control.all_ids(connection)), control.places.from_on(connection, 0)
     for place in places:
         if place.kind == PURGE and place.id not in rows:
             result.damaged[f"leaf {place.first}"] = f"the purge row {place.id} of this and the following leaves is gone"
-    known = set()
-    for row_id in ids:
-        with lifecycle.crm.database.reading() as connection:
-            found = control.by_ids(connection, [row_id])
-        for row in found:
-            result.unsealed += row.sealed_key is None
-            known |= {entries_key(row)} if row.before_the_ledger else set()
-            result.damaged |= dict(_purge_damage(lifecycle, row, proved))
-    _audit_records(lifecycle, known, result)
 
 
-def _audit_records(lifecycle: Lifecycle, known: set[str], result: AuditReport) -> None:
-    """Records in the store that the CRM knows no purge of: the database is older than they are, its calls came back."""
-    for key in sorted(set(lifecycle.store.list(DELETIONS)) - known):
+def _audit_records(lifecycle: Lifecycle, result: AuditReport) -> None:
+    """Records from before the ledger that the CRM knows no purge of: the database is older, its calls came back."""
+    stored = sorted(lifecycle.store.list(DELETIONS))
+    known = set(_known_before_the_ledger(lifecycle)) if stored else set[str]()
+    for key in (key for key in stored if key not in known):
         result.damaged[key] = "the CRM has no purge row for these records: was its database restored from a backup?"
         records = read_records(lifecycle.store.get(key))
         for component in {record.get("component") for record in records} & {None, *lifecycle.crm.source.components}:
@@ -140,83 +165,33 @@ def _audit_records(lifecycle: Lifecycle, known: set[str], result: AuditReport) -
             result.reconciled.returned += [call for call in back if call not in result.reconciled.returned]
 
 
-def _purge_damage(lifecycle: Lifecycle, row: PurgeRow, proved: dict[str, str | None]) -> Iterator[tuple[str, str]]:
-    relied = f"purge {row.id} deleted {row.calls} calls on its strength"
-    if row.manifest_key not in proved:
-        yield row.manifest_key, f"missing: {relied}"
-    elif proved[row.manifest_key] not in (None, row.manifest_sha256):
-        yield (
-            row.manifest_key,
-            f"replaced: sha256 {proved[row.manifest_key]}; {relied} when it was {row.manifest_sha256}",
-        )
-    if row.sealed_key is None:
+def _known_before_the_ledger(lifecycle: Lifecycle) -> Iterator[str]:
+    with lifecycle.crm.database.reading() as connection:
+        ids = lifecycle.crm.control.all_ids(connection)
+        for row_id in ids:
+            rows = lifecycle.crm.control.by_ids(connection, [row_id])
+            yield from (entries_key(row) for row in rows if row.before_the_ledger)
+
+
+def _audit_unknown(lifecycle: Lifecycle, survey: LedgerSurvey, result: AuditReport) -> None:
+    """Leaves of purges that this database knows nothing of, and which of their calls are back."""
+    if survey.published is None or not survey.readable:
         return
-    try:
-        if sha256_hex(sealed_records(lifecycle, row)) != row.entries_sha256:
-            yield row.sealed_key, f"other bytes than the deletion records that purge {row.id} committed"
-    except (ProofError, ObjectMissing) as error:
-        yield row.sealed_key, _reason(error)
-
-
-def _audit_ledger(lifecycle: Lifecycle, result: AuditReport) -> None:
-    """Every leaf and tile against the signed root; the root against what the database saw; no purge unknown to it."""
-    log, pinned = lifecycle.log(), dict[str, str]()
-    try:
-        result.published = published = log.published()
-        seen = last_checkpoint_in_database(lifecycle, log)
-    except ProofError as error:
-        result.damaged[CHECKPOINT] = _reason(error)
-        return
-    if published is None:
-        if seen:
-            result.damaged[CHECKPOINT] = f"missing: the database saw a ledger of {seen.size} leaves"
-        return
-
-    def see(index: int, body: bytes) -> None:
-        try:
-            leaf = read_leaf(f"leaf {index}", body)
-        except FixityError as error:
-            result.damaged[f"leaf {index}"] = _reason(error)
-            return
-        result.leaves[leaf["kind"]] += 1
-        if leaf["kind"] == "imported":
-            pinned[leaf["object"]["key"]] = leaf["object"]["sha256"]
-
-    damage = check_log(log, published, see)
-    result.damaged |= damage
-    if not damage and seen and not log.continues(seen.checkpoint, published.checkpoint):
-        result.damaged[CHECKPOINT] = (
-            f"its {published.size} leaves do not go on from the {seen.size} the database saw signed"
-        )
-    _audit_pinned(lifecycle, pinned, result)
-    unknown = PurgesOnRecord() if damage else purges_unknown_to_database(lifecycle, log, published)
+    unknown = purges_unknown_to_database(lifecycle, lifecycle.log(), survey.published)
     if leaves := unknown.leaves():
-        result.damaged[f"leaf {leaves[0]}"] = (
+        result.damaged.setdefault(
+            f"leaf {leaves[0]}",
             f"the CRM has no purge row for this and {len(leaves) - 1} other leaves: was its database restored from a "
-            "backup? `lifecycle replay` names what came back"
+            "backup? `lifecycle replay` names what came back",
         )
-        _audit_returned(lifecycle, unknown, result)
-
-
-def _audit_returned(lifecycle: Lifecycle, unknown: PurgesOnRecord, result: AuditReport) -> None:
     try:
-        found = restored_calls(lifecycle, unknown)
+        found = restored_calls(lifecycle, unknown) if leaves else []
     except (ProofError, ObjectMissing) as error:
-        result.damaged[CHECKPOINT] = f"what came back cannot be told: {_reason(error)}"
+        result.uncompared[CHECKPOINT] = f"what came back cannot be told: {reason_of(error)}"
         return
     result.reconciled.returned += sorted(set(found) - set(result.reconciled.returned))
 
 
-def _audit_pinned(lifecycle: Lifecycle, pinned: dict[str, str], result: AuditReport) -> None:
-    """Records from before the ledger are what their leaf says they are."""
-    for key, sha256 in pinned.items():
-        try:
-            if sha256_hex(lifecycle.store.get(key)) != sha256:
-                result.damaged[key] = "other bytes than the ledger says it had when it was taken in"
-        except (ProofError, ObjectMissing) as error:
-            result.damaged[key] = _reason(error)
-
-
-def _reason(error: LifecycleError) -> str:
+def reason_of(error: LifecycleError) -> str:
     """What was found. That nothing was purged on its strength is the purge's to say."""
     return str(error).partition(" Nothing was purged")[0].rstrip(".")

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from lifecycle.cli.output import print_sentence, print_table
-from lifecycle.cli.verify_record import print_record, record_as_json
+from lifecycle.cli.record_output import print_record, record_as_json
 from lifecycle.custody.archived_copy import ArchivedCopy
 from lifecycle.inquiry.explanation import CallExplanation, ExplainedOutcome, ExplainedRule
 from lifecycle.policy.documents.hold import Extension

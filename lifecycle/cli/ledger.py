@@ -11,7 +11,7 @@ from lifecycle.audit.proof import prove_call as prove_call
 from lifecycle.audit.restored_calls import find_restored_calls as replay_ledger
 from lifecycle.cli.options import AsJson, CallId, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, progress_bar
-from lifecycle.evidence.certificate import certificate_html
+from lifecycle.evidence.certificate_page import certificate_html
 from lifecycle.ledger.keys import write_secret
 from lifecycle.night.anchor import anchor_checkpoint as show_anchors
 from lifecycle.policy.canonical import canonical_json
@@ -83,7 +83,7 @@ def certificate(wanted: Wanted, to: Folder = Path("."), json_output: AsJson = Fa
     if json_output:
         print_json(found)
     else:
-        print_sentence(f"{found['title']}: {found['records']['count']} calls. Written: {page}, {plain}")
+        print_sentence(f"{found['title']}: {found['records']['what']}. Written: {page}, {plain}")
 
 
 def replay(json_output: AsJson = False) -> None:

@@ -1,15 +1,23 @@
-"""`verify` and `record`: what the archive and the record are worth, in words. The reading is the steps'."""
+"""`verify` and `record` on the command line: what the archive and the record are worth. The reading is the audit's."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from lifecycle.audit.anchor_audit import AnchorAudit, audit_anchors
+from lifecycle.audit.single_batch import audit_single_batch
 from lifecycle.audit.whole_audit import AuditReport, audit_archive_and_ledger
 from lifecycle.cli.options import AsJson, CallId, open_lifecycle
 from lifecycle.cli.output import format_bytes, print_json, print_sentence, progress_bar
-from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
+from lifecycle.cli.record_output import print_record, record_as_json
+from lifecycle.custody.record_lookup import find_records
 
+OneBatch = Annotated[
+    str | None, typer.Argument(metavar="[BATCH]", show_default=False, help="One batch by its name, not everything.")
+]
+OfAnchors = Annotated[
+    bool, typer.Option("--anchors", help="Also hold the ledger against every checkpoint that the anchors kept.")
+]
 _LISTED = 50
 
 
@@ -19,19 +27,24 @@ def register(app: typer.Typer) -> None:
     app.command("record")(record)
 
 
-def verify(json_output: AsJson = False) -> None:
-    """Read archive and ledger back whole; say what is damaged or missing.
+def verify(batch: OneBatch = None, anchors: OfAnchors = False, json_output: AsJson = False) -> None:
+    """Read archive and ledger back whole, or one batch; say what is damaged or missing.
 
-    Holds them against each other and the CRM, and changes nothing. Says what is damaged or missing; which archived
-    calls somebody deleted without a record; which purged calls are back. Exit 1 where there is any of it.
+    Holds every leaf against the manifest, object, row and plan it names, the CRM's purge rows against the leaves, and
+    all of it against the CRM; changes nothing. Says what is damaged or missing; which archived calls somebody deleted
+    without a record; which purged calls are back. Exit 1 where there is any of it, or something could not be compared.
     """
     with progress_bar(json_output) as draw:
-        found = audit_archive_and_ledger(open_lifecycle(draw))
+        lifecycle = open_lifecycle(draw)
+        found = audit_single_batch(lifecycle, batch) if batch else audit_archive_and_ledger(lifecycle)
+        outside = audit_anchors(lifecycle) if anchors else None
     if json_output:
-        print_json(_plain(found))
+        print_json(_plain(found) | ({"anchors": vars(outside)} if outside else {}))
     else:
-        _tell(found)
-    raise typer.Exit(0 if found.sound else 1)
+        _tell(found, batch)
+        if outside:
+            _tell_anchors(outside)
+    raise typer.Exit(0 if found.sound and (outside is None or outside.sound) else 1)
 
 
 def record(call: CallId, json_output: AsJson = False) -> None:
@@ -56,63 +69,15 @@ def record(call: CallId, json_output: AsJson = False) -> None:
     raise typer.Exit(0 if found.records else 1)
 
 
-def print_record(one: DeletionOnRecord) -> None:
-    """One deletion record in words."""
-    for line in _words({**one.record, "call_id": one.call_id}):
-        print_sentence(line)
-    if one.index is not None:
-        print_sentence(f"The record is leaf {one.index} of the ledger; `lifecycle prove` writes its proof.")
-    else:
-        print_sentence(
-            f"The record lies in {one.sealed_key}." if one.sealed_key else "The record is in the CRM, not sealed yet."
-        )
-
-
-def record_as_json(one: DeletionOnRecord) -> dict[str, Any]:
-    """One deletion record for programs."""
-    return {"record": one.record, "sealed_key": one.sealed_key, "index": one.index}
-
-
-def _words(record: Mapping[str, Any]) -> Iterator[str]:
-    schedule, archived = record["schedule"], record["object"]
-    component, files = record.get("component"), len(record.get("files", ()))
-    what = f"The {component} of call" if component else "Call"
-    yield (
-        f"{what} {record['call_id']} ({record['source']}) was deleted from the CRM at {record['purged_at']} "
-        f"by {record['actor']}, in run {record['run_id']} of the night {record['night']}."
-    )
-    regimes = f", which names {', '.join(record['regimes'])}" if record["regimes"] else ""
-    yield (
-        f"Why: rule {record['rule_id']} of the schedule {schedule['id']}{regimes}. "
-        f"Its clock started on {record['trigger_date']}; it could go from {record['purge_from']}."
-    )
-    commit = schedule["git_commit"]
-    changed = ", with changes that were not committed" if schedule["git_dirty"] else ""
-    version = f", git commit {commit}{changed}" if commit else ", in no git work tree"
-    yield f"Policy version: sha256 {schedule['sha256']}{version}. Plan: sha256 {record['plan_sha256']}."
-    yield (
-        f"Archived at {record['archived_at']}, read back and proved at {record['verified_at']}: "
-        f"{archived['key']}, row {record['row']}, version {archived['version_id'] or 'none'}, "
-        f"sha256 {archived['sha256']}."
-    )
-    if files:
-        yield f"With it {files} {'file' if files == 1 else 'files'}: {', '.join(f['key'] for f in record['files'])}."
-    yield f"Manifest: {record['manifest_key']}, sha256 {record['manifest_sha256']}."
-    destroy_on = record["destroy_on"]
-    yield (
-        f"The copy may be destroyed on {destroy_on} at the earliest, with its batch."
-        if destroy_on
-        else "The copy is kept for ever."
-    )
-
-
-def _tell(found: AuditReport) -> None:
+def _tell(found: AuditReport, batch: str | None) -> None:
     calls = found.reconciled
     whole = f"{calls.archived - calls.components.total()} calls"
     archived = ", ".join([whole, *(f"{count} {name}" for name, count in sorted(calls.components.items()))])
     print_sentence(f"{found.batches} batches read back whole and proved: {archived}; {format_bytes(found.bytes)}.")
     print_sentence(f"Of these {calls.recorded} are purged and on record, {calls.live} are in the CRM.")
+    _tell_compared(found)
     _list("Damaged or missing", [f"{key}: {reason}" for key, reason in found.damaged.items()], "bold red")
+    _list("Could not be compared", [f"{key}: {reason}" for key, reason in found.uncompared.items()], "bold red")
     _list("Vanished: archived, not in the CRM, and on no record", calls.vanished, "bold red")
     _list("Returned: on record as purged, and in the CRM again", calls.returned, "bold red")
     _list("Note: objects that no manifest names, left by runs that died or being written now", found.orphans, "")
@@ -125,13 +90,36 @@ def _tell(found: AuditReport) -> None:
             f"Note: the files of {found.files_waiting} purge transactions wait to be removed; the next night tries."
         )
     if found.published:
-        print_sentence(f"The ledger of {found.published.size} leaves was read back: {_kinds(found)}. Its checkpoint:")
+        size, kinds = found.published.size, _kinds(found)
+        read = (
+            f"Of the ledger of {size} leaves were read: {kinds}" if batch else f"{size} leaves were read back: {kinds}"
+        )
+        print_sentence(f"{read}. The ledger's checkpoint:")
         for line in found.published.note.decode().splitlines():
             print_sentence(f"  {line}")
+    what = f"Batch {batch} is" if batch else "Archive and ledger are"
+    print_sentence(f"{what} sound." if found.sound else f"{what} NOT sound.", "green" if found.sound else "bold red")
+
+
+def _tell_compared(found: AuditReport) -> None:
+    """What was held against what, and how many of each."""
+    count = found.compared
     print_sentence(
-        "Archive and ledger are sound." if found.sound else "Archive and ledger are NOT sound.",
-        "green" if found.sound else "bold red",
+        f"Compared: {count['leaves']} deletion records of the ledger with their manifest, object and row, "
+        f"{count['opened']} of them opened with their key and held against the row's digest; "
+        f"{count['purge rows']} purge rows with their records, byte for byte; {count['notes']} notes with their leaf; "
+        f"{count['planned']} archived calls with the plan that named them; "
+        f"{count['checkpoints']} checkpoints that the database saw with the ledger of today."
     )
+
+
+def _tell_anchors(found: AnchorAudit) -> None:
+    for name, count in found.compared.items():
+        print_sentence(f"Anchor {name}: today's ledger was held against {count} checkpoints that it kept.")
+    _list("Anchors contradict the ledger", [f"{key}: {reason}" for key, reason in found.damaged.items()], "bold red")
+    _list("Anchors could not be asked", [f"{key}: {reason}" for key, reason in found.uncompared.items()], "bold red")
+    if found.sound:
+        print_sentence("The ledger goes on from everything that the anchors kept.", "green")
 
 
 def _kinds(found: AuditReport) -> str:
@@ -165,6 +153,8 @@ def _plain(found: AuditReport) -> dict[str, Any]:
         "unsealed": found.unsealed,
         "ledger": _plain_ledger(found),
         "files_waiting": found.files_waiting,
+        "compared": dict(sorted(found.compared.items())),
+        "uncompared": found.uncompared,
     }
 
 

@@ -17,7 +17,8 @@ from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.unfit_tables import reasons_of, unfit_tables
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction, ReadSchema
 from lifecycle.crm.purging.row_ownership import named_twice
-from lifecycle.crm.reading.facts import FactKinds, Facts
+from lifecycle.crm.reading.fact_selection import FactKinds
+from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.rows import Rows, UnreadableCalls
 from lifecycle.crm.session.search_path import SearchPath, qualified_tables

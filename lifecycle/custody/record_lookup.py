@@ -1,14 +1,16 @@
 """Lookup: the deletion records of one call, from the store and from purges that are not sealed yet. Reads only."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lifecycle.custody.recorded_policy import recorded_rule
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import CallNames, call_id_text, read_records
 from lifecycle.evidence.leaf import read_leaf
-from lifecycle.evidence.merkle import TILE_WIDTH
+from lifecycle.evidence.policy_words import RuleWords
+from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.legacy_records import all_entries
 from lifecycle.ledger.log import LEDGER
 
@@ -17,7 +19,8 @@ from lifecycle.ledger.log import LEDGER
 class DeletionOnRecord:
     """One deletion record, as it was written, and the object of the store it lies in; None: it is not sealed yet.
 
-    `index`: its place in the ledger; None: it is not sealed yet, or from before the ledger.
+    `index`: its place in the ledger; None: it is not sealed yet, or from before the ledger. `words`: the rule that
+    decided, as its own version said it; None: nobody knows any more.
     """
 
     record: dict[str, Any]
@@ -25,6 +28,7 @@ class DeletionOnRecord:
     call_id: str
     index: int | None = None
     leaf: bytes = b""
+    words: RuleWords | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ def find_records(lifecycle: Lifecycle, call: str) -> RecordLookup:
         live = bool(facts.num_rows or crm.rows.live(connection, [key]))
     found = {_identity(one): one for one in _records(lifecycle, name)}
     latest_first = sorted(found.values(), key=lambda one: str(one.record["purged_at"]), reverse=True)
-    return RecordLookup(name, tuple(latest_first), live)
+    told = (replace(one, words=recorded_rule(lifecycle, one.record)) for one in latest_first)
+    return RecordLookup(name, tuple(told), live)
 
 
 def _records(lifecycle: Lifecycle, name: str) -> Iterator[DeletionOnRecord]:
@@ -60,17 +65,13 @@ def _records(lifecycle: Lifecycle, name: str) -> Iterator[DeletionOnRecord]:
 
 
 def _logged(lifecycle: Lifecycle, names: CallNames) -> Iterator[DeletionOnRecord]:
-    """Every bundle is read, but only a leaf that holds a commitment of ours is parsed."""
+    """The leaves that name the call, found by the index."""
     log = lifecycle.log()
     published = log.published()
-    wanted = [text.encode() for text in names.commitments]
-    for number in range(-(-published.size // TILE_WIDTH) if published else 0):
-        assert published is not None
-        for place, body in enumerate(log.bundle(number, published.size)):
-            if any(text in body for text in wanted):
-                record = read_leaf(f"leaf {number * TILE_WIDTH + place}", body)
-                if record["kind"] == "purged" and (name := names.of(record)):
-                    yield DeletionOnRecord(record, f"{LEDGER}checkpoint", name, number * TILE_WIDTH + place, body)
+    for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
+        record = read_leaf(f"leaf {index}", body)
+        if record["kind"] == "purged" and (name := names.of(record)):
+            yield DeletionOnRecord(record, f"{LEDGER}checkpoint", name, index, body)
 
 
 def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:

@@ -39,8 +39,7 @@ def initialise(lifecycle: Lifecycle) -> Initialisation:
     result, control = Initialisation(), lifecycle.crm.control
     store, key = lifecycle.store, lifecycle.settings.signing_key
     there = control.complete()
-    if not there:
-        control.create()
+    control.create()  # also where all are there: it refuses another source
     result.add("the control tables in the CRM", made=not there)
     make_keys(lifecycle, result)
     result.problems += key_problems(key)

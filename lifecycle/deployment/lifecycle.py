@@ -11,7 +11,7 @@ from lifecycle.archive.open_store import open_store
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
-from lifecycle.crm.reading.facts import FactKinds
+from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.deployment.policy_folder import Policies, read_holds_for, read_policies
 from lifecycle.errors import NightError, SettingsError
 from lifecycle.evidence.notes import require_key_name

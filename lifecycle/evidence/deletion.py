@@ -5,6 +5,7 @@ calls by their ids, and is read here still.
 """
 
 import hashlib
+import hmac
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lifecycle.errors import FixityError
 from lifecycle.evidence.canonical_columns import json_text, rows_as_json, values_as_json
 from lifecycle.evidence.leaf import EpochKey, commitment, many_leaves
 from lifecycle.evidence.manifest import ArchivedFile, Manifest
@@ -20,6 +22,7 @@ from lifecycle.policy.canonical import sha256_hex
 
 _NO_COPIES: Mapping[str, Any] = {"files": []}
 FILES_NAMED = 100  # a leaf of 65,535 bytes holds some 250
+_ROW_ID, _ROW_ID_DIGITS = b"\x00purge row\x00", 24  # no source name begins so: no salt is such a digest
 NO_REQUESTS: Mapping[str, Mapping[str, str]] = {}
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
 
@@ -68,7 +71,19 @@ class PurgeRow:
     @property
     def before_the_ledger(self) -> bool:
         """Whether its records are from before the ledger, and no leaves: they name calls plainly."""
-        return "call_id" in read_records(self.entries[: self.entries.find(b"\n")])[0]
+        try:
+            first = json.loads(self.entries.partition(b"\n")[0])
+        except ValueError:
+            return False
+        return isinstance(first, dict) and "call_id" in first
+
+
+def purge_row_id(batch: str, entries: bytes, epoch: EpochKey) -> str:
+    """The id of a purge row: its batch, and a digest of its records under the epoch's key.
+
+    Who administers the database can edit records; without the key nobody can make the id that goes with the new ones.
+    """
+    return f"{batch}-{hmac.digest(epoch.key, _ROW_ID + entries, 'sha256').hex()[:_ROW_ID_DIGITS]}"
 
 
 def deletion_records(
@@ -148,8 +163,12 @@ def _plain(value: Any) -> Any:
 
 
 def recorded_rows(entries: Iterable[bytes]) -> set[int]:
-    """Which positions of their batch the calls of some records have. Needs no key, whatever the version."""
-    return {record["row"] for body in entries for record in read_records(body)}
+    """Which positions of their batch the calls of some records have. Needs no key, whatever the version.
+
+    Raises FixityError for what are no records.
+    """
+    positions = {record.get("row") for body in entries for record in read_records(body)}
+    return {row for row in positions if isinstance(row, int)}
 
 
 class CallNames:
@@ -170,5 +189,11 @@ class CallNames:
 
 
 def read_records(body: bytes) -> list[dict[str, Any]]:
-    """JSON Lines → records, each a plain dict."""
-    return [json.loads(line) for line in body.splitlines()]
+    """JSON Lines → records, each a plain dict. Raises FixityError where they are none."""
+    try:
+        found = [json.loads(line) for line in body.splitlines()]
+    except ValueError:
+        found = [None]
+    if not all(isinstance(record, dict) for record in found):
+        raise FixityError("deletion records: expected one JSON object a line, found something else")
+    return found

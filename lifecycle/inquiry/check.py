@@ -26,6 +26,7 @@ from lifecycle.errors import (
 from lifecycle.inquiry.fact_findings import fact_findings
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.worked_examples import failing_worked_examples
+from lifecycle.ledger.anchors import NOBODY_REMEMBERS
 from lifecycle.ledger.keys import epoch_problems, key_problems
 from lifecycle.night.clocks import odd_clocks
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals
@@ -232,7 +233,11 @@ def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
 
 
 def _store(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
-    key = lifecycle.settings.signing_key
+    given = lifecycle.settings
+    if not any((given.anchor_copy, given.anchor_git, given.anchor_witness)):
+        message = f"no LIFECYCLE_ANCHOR_COPY, _GIT or _WITNESS is set. {NOBODY_REMEMBERS}"
+        yield CheckFinding("warning", "anchors", message, exit_code=0)  # lawful, and to be known
+    key = given.signing_key
     for problem in [*lifecycle.store.probe(), *key_problems(key), *epoch_problems(key)]:
         severity: Literal["error", "warning"] = "warning" if is_warning(problem) else "error"
         yield CheckFinding(severity, "store", problem.removeprefix("warning: "))

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.crm.reading.facts import Facts, Narrowing
+from lifecycle.crm.reading.fact_selection import Narrowing
+from lifecycle.crm.reading.facts import Facts
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.plan import require_hold_facts
 from lifecycle.policy.documents.hold import Hold, HoldScope, facts_of_scopes

@@ -36,6 +36,9 @@ class Keys(Protocol):
     def epochs(self) -> tuple[EpochKey, ...]:
         """Every epoch whose key is still there, the oldest first."""
 
+    def destroyed_epochs(self) -> tuple[str, ...]:
+        """The epochs whose keys somebody destroyed on purpose, and said so."""
+
 
 class FileKeys:
     """Keys in files of mode 0600: `lifecycle.key`, and beside it the folder `lifecycle.epochs`.
@@ -70,6 +73,10 @@ class FileKeys:
     def epochs(self) -> tuple[EpochKey, ...]:
         """See Keys."""
         return tuple(_epoch(path) for path in sorted(self.folder.glob("*.key")))
+
+    def destroyed_epochs(self) -> tuple[str, ...]:
+        """See Keys. Said by a file `<epoch>.destroyed` where the key was."""
+        return tuple(path.stem for path in sorted(self.folder.glob("*.destroyed")))
 
     def beside(self, name: str) -> Path:
         """A file that goes with the signing key."""

@@ -12,7 +12,7 @@ from lifecycle.archive.object_store import ObjectStore
 from lifecycle.errors import FixityError, LedgerError, ObjectExists, ObjectMissing
 from lifecycle.evidence.checkpoint import Checkpoint
 from lifecycle.evidence.merkle import TILE_WIDTH, TreeEdge, consistency_holds, leaf_hash
-from lifecycle.evidence.notes import Signer, Verifier
+from lifecycle.evidence.notes import Note, Signer, Verifier
 from lifecycle.evidence.tiles import (
     ENTRIES,
     Tiles,
@@ -64,6 +64,20 @@ class Log:
             )
         return PublishedCheckpoint(checkpoint, note)
 
+    def remembered(self, what: str, note: bytes) -> Checkpoint:
+        """A checkpoint that somebody kept, to be held against the log. Raises FixityError, LedgerError naming `what`.
+
+        Also one that only a key signed which is believed no longer: the log must go on from it all the same.
+        """
+        parsed, verifiers = Note.from_bytes(what, note), self._verifiers()
+        known = {(verifier.name, verifier.key_id) for verifier in verifiers}
+        if any((signature.name, signature.key_id) in known for signature in parsed.signatures):
+            return self.read(what, note).checkpoint
+        found = Checkpoint.from_text(what, parsed.text)
+        if found.origin != self.origin:
+            raise LedgerError(f"{what}: expected a checkpoint of {self.origin}, found one of {found.origin}")
+        return found
+
     def tiles(self, size: int) -> Tiles:
         """The hashes of a tree of that size."""
         return Tiles(size, self._object)
@@ -91,15 +105,32 @@ class Log:
             )
         return edge
 
-    def continues(self, old: Checkpoint, new: Checkpoint) -> bool:
-        """Whether the log of `new` begins with that of `old`, by its tiles."""
+    def continues(self, old: Checkpoint, new: Checkpoint, tiles: Tiles | None = None) -> bool:
+        """Whether the log of `new` begins with that of `old`. `tiles` of `new`: read before, for who asks often."""
         if old.size > new.size:
             return False
-        proof = consistency_proof(self.tiles(new.size), old.size, new.size)
+        proof = consistency_proof(tiles or self.tiles(new.size), old.size, new.size)
         return consistency_holds(old.size, new.size, old.root, new.root, proof)
 
     def _object(self, path: str) -> bytes:
         return self.store.get(f"{LEDGER}{path}")
+
+
+class LeafReader:
+    """Leaves of a log of one size, wherever they are; the bundle read last is kept, so that neighbours cost nothing."""
+
+    def __init__(self, log: Log, size: int) -> None:
+        self._log, self._size = log, size
+        self._number, self._bundle = -1, list[bytes]()
+
+    def leaf(self, index: int) -> bytes:
+        """One leaf. Its bundle is not proved here. Raises FixityError, ObjectMissing."""
+        if not 0 <= index < self._size:
+            raise FixityError(f"leaf {index}: the ledger in the store has {self._size} leaves")
+        number, place = divmod(index, TILE_WIDTH)
+        if number != self._number:
+            self._bundle, self._number = self._log.bundle(number, self._size), number
+        return self._bundle[place]
 
 
 class Appending:

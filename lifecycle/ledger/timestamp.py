@@ -18,6 +18,7 @@ class TimestampAnchor:
     """One time stamping authority, and the root certificate its answers must lead to."""
 
     name = "timestamp.tsr"
+    remembers = False
 
     def __init__(self, url: str, root: Path) -> None:
         try:
@@ -43,6 +44,10 @@ class TimestampAnchor:
             raise unreachable_anchor(f"time stamping authority {self._url}", error) from error
         self.verify(body, published.note, asked.nonce)
         return body
+
+    def kept(self, _published: PublishedCheckpoint) -> list[tuple[str, bytes]]:
+        """See Anchor. An authority keeps nothing: its answers lie with us."""
+        return []
 
     def verify(self, body: bytes, note: bytes, nonce: int | None = None) -> None:
         """Raise LedgerError where the response is not one over this checkpoint that leads to the root."""

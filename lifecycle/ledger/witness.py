@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -14,12 +14,14 @@ from lifecycle.ledger.log import PublishedCheckpoint
 
 _SECONDS = 20
 _CONFLICT = 409
+_WHENEVER = datetime.min.replace(tzinfo=UTC)  # a witness has its own clock
 
 
 class WitnessAnchor:
     """One witness behind its submission prefix, known by its vkey."""
 
     name = WITNESS
+    remembers = True
 
     def __init__(self, url: str, verifier: Verifier, tiles: Callable[[int], Tiles]) -> None:
         self._url, self._verifier, self._tiles = url.rstrip("/"), verifier, tiles
@@ -45,6 +47,11 @@ class WitnessAnchor:
         except FixityError as error:
             raise invalid_answer(what, f"expected its cosignature, found none that holds ({error})") from error
         return lines
+
+    def kept(self, published: PublishedCheckpoint) -> list[tuple[str, bytes]]:
+        """See Anchor. It keeps one and shows it to nobody, but cosigns today's only where that goes on from its own."""
+        self.show(published, _WHENEVER)
+        return [(f"{self._url}, which cosigned it", published.note)]
 
     def _post(self, published: PublishedCheckpoint, old: int) -> tuple[int, bytes]:
         proof = consistency_proof(self._tiles(published.size), old, published.size)

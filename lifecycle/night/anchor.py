@@ -28,7 +28,7 @@ class AnchorResult:
 def anchor_checkpoint(lifecycle: Lifecycle) -> AnchorResult:
     """Show the checkpoint in the store wherever it was not shown yet. Safe to run again."""
     log, result = lifecycle.log(), AnchorResult()
-    places = dict(_places(lifecycle, log))
+    places = anchors_set(lifecycle, log)
     published = log.published() if places else None
     if published is None:
         return result
@@ -46,8 +46,12 @@ def anchor_checkpoint(lifecycle: Lifecycle) -> AnchorResult:
     return result
 
 
+def anchors_set(lifecycle: Lifecycle, log: Log) -> dict[str, Callable[[], Anchor]]:
+    """The places that are set, by name, each opened when its turn comes: one wrong setting stops one place."""
+    return dict(_places(lifecycle, log))
+
+
 def _places(lifecycle: Lifecycle, log: Log) -> Iterator[tuple[str, Callable[[], Anchor]]]:
-    """The places that are set, each opened when its turn comes: one wrong setting stops one place."""
     given = lifecycle.settings
     if given.anchor_copy:
         url = given.anchor_copy

@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import manifest_keys, read_manifest
-from lifecycle.archive.plans import planned_nights, read_cohort, read_plans
+from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_manifest
+from lifecycle.archive.plans import last_planned_night, plans_of_night, read_cohort, read_plans
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, PolicyError, ProofError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import Manifest
+from lifecycle.evidence.policy_words import policy_words
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tables_to_reconcile
 from lifecycle.policy.documents.hold import Hold
@@ -32,10 +33,16 @@ def queue_policy_events(lifecycle: Lifecycle) -> None:
         policies, holds = lifecycle.policies, lifecycle.holds_now()
     except PolicyError:
         return
-    versions = [policies.version(schedule) for schedule in policies.schedules.by_industry.values()]
-    queue_event_leaves(
-        lifecycle, "policy", {f"{v.id}:{v.sha256}": {"schedule": v.model_dump(mode="json")} for v in versions}
-    )
+    schedules = policies.schedules
+    versions = {policies.version(schedule): schedule for schedule in schedules.by_industry.values()}
+    told = {
+        f"{version.id}:{version.sha256}": {
+            "schedule": version.model_dump(mode="json"),
+            "words": policy_words(schedule, schedules.regimes),
+        }
+        for version, schedule in versions.items()
+    }
+    queue_event_leaves(lifecycle, "policy", told)
     queue_event_leaves(lifecycle, "hold_placed", {_hold_id(hold): _hold(hold) for hold in holds.by_id.values()})
     released = [hold for hold in holds.by_id.values() if hold.released_at]
     queue_event_leaves(lifecycle, "hold_released", {_hold_id(hold): _released(hold) for hold in released})
@@ -70,8 +77,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
     plans = [
         found[-1] for name in lifecycle.policies.schedules.by_industry if (found := read_plans(store, night, name))
     ]
-    before = [day for name in lifecycle.policies.schedules.by_industry for day in planned_nights(store, name)]
-    last = max((day for day in before if day < night), default=None)
+    last = last_planned_night(store, night, lifecycle.policies.schedules.by_industry)
     outcome, unproved = _outcome(lifecycle, last) if last else (Reconciliation(), 0)
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
@@ -94,10 +100,15 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
 def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
     """The batches of one night against the CRM and the record, and how many of them prove nothing.
 
-    A damaged one must not keep tonight's plan from being made; `lifecycle verify` names it.
+    They are those of the cohorts that its plans name. A damaged one must not keep tonight's plan from being made;
+    `lifecycle verify` names it.
     """
     result, unproved = Reconciliation(), 0
-    for key in manifest_keys(lifecycle.store):
+    plans = [
+        plan for name in plans_of_night(lifecycle.store, night) for plan in read_plans(lifecycle.store, night, name)
+    ]
+    cohorts = sorted({cohort_prefix(plan.industry, cohort.cutoff) for plan in plans for cohort in plan.cohorts})
+    for key in (key for prefix in cohorts for key in manifest_keys(lifecycle.store, prefix)):
         if f"/{night}-" in key:  # a batch is named after its night
             try:
                 manifest: Manifest = read_manifest(lifecycle.store, key)[0]

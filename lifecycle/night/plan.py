@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_plan, read_plans
 from lifecycle.authority.usual_night import NightBaseline, night_baselines
-from lifecycle.crm.reading.facts import Cutoffs
+from lifecycle.crm.reading.fact_selection import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
 from lifecycle.errors import PolicyError, SourceError

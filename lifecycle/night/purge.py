@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +19,15 @@ from lifecycle.crm.purging.row_ownership import calls_together
 from lifecycle.crm.reading.file_columns import files_named_by_rows
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls
-from lifecycle.evidence.deletion import DECIDING, PurgeDetails, PurgeRow, call_id_text, deletion_records, recorded_rows
+from lifecycle.evidence.deletion import (
+    DECIDING,
+    PurgeDetails,
+    PurgeRow,
+    call_id_text,
+    deletion_records,
+    purge_row_id,
+    recorded_rows,
+)
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.archive import add_set_aside
 from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
@@ -215,9 +222,10 @@ def _purge_row(
     schedule = lifecycle.policies.schedules.by_industry[manifest.industry]
     chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
     files = _files_of(lifecycle, batch, going)
-    regimes = {rule.id: rule.regimes for rule in schedule.rules}
+    regimes, epoch = {rule.id: rule.regimes for rule in schedule.rules}, lifecycle.keys.epoch()
+    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, asked)
     return PurgeRow(
-        id=f"{manifest.batch}-{uuid4().hex[:12]}",
+        id=purge_row_id(manifest.batch, entries, epoch),
         batch=manifest.batch,
         industry=manifest.industry,
         cutoff=manifest.cutoff,
@@ -227,7 +235,7 @@ def _purge_row(
         manifest_sha256=batch.manifest_sha256,
         purged_at=now.isoformat(),
         calls=len(going),
-        entries=deletion_records(manifest, purge, chosen, regimes, lifecycle.keys.epoch(), files, asked),
+        entries=entries,
         files=len({file.key for some in files.values() for file in some}),
     )
 

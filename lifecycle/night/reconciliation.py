@@ -1,7 +1,8 @@
 """Reconcile: every archived call, or component, is live or on the record, and none recorded is back. Reads only."""
 
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,13 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import CompletenessError, FixityError, ObjectMissing
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import CallNames, PurgeRow, call_id_text, read_records, recorded_rows
+from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.manifest import Manifest
+from lifecycle.ledger.leaf_index import LeafIndex
+from lifecycle.ledger.legacy_records import all_entries
 from lifecycle.policy.canonical import sha256_hex
+
+_SEALED = re.compile(r"ledger:(\d{1,18})-(\d{1,18})", re.ASCII)
 
 
 @dataclass
@@ -54,12 +60,25 @@ def reconcile_batch(
     lifecycle: Lifecycle, manifest: Manifest, tables: Mapping[str, pa.Table], result: Reconciliation
 ) -> None:
     """Add one batch to the reconciliation, given its proved tables; of whole calls the calls are enough."""
+    with lifecycle.crm.database.reading() as connection:
+        ids = lifecycle.crm.control.ids_of_batch(connection, manifest.batch)
+    rows = recorded_rows(body for row_id in ids for body in _sealed(lifecycle, row_id))
+    reconcile_calls(lifecycle, manifest, tables, rows, result)
+
+
+def reconcile_calls(
+    lifecycle: Lifecycle,
+    manifest: Manifest,
+    tables: Mapping[str, pa.Table],
+    recorded_at: Collection[int],
+    result: Reconciliation,
+) -> None:
+    """The same, given which rows of the batch are on record."""
     ids = tables["calls"][CALL_ID].combine_chunks()
     with lifecycle.crm.database.reading() as connection:
-        rows = lifecycle.crm.control.of_batch(connection, manifest.batch)
         live = {call_id_text(key) for key in _rows_of(lifecycle, manifest).live_as_named(connection, ids.to_pylist())}
     ordered = [call_id_text(key) for key in ids.to_pylist()]
-    recorded = {ordered[row] for row in recorded_rows(_sealed(lifecycle, row) for row in rows)}
+    recorded = {ordered[row] for row in recorded_at if 0 <= row < len(ordered)}
     archived = set(ordered)
     result.batches += 1
     result.archived += len(archived)
@@ -70,9 +89,7 @@ def reconcile_batch(
     back = back if manifest.component is None else components_returned(lifecycle, manifest, tables, back)
     result.returned += label_calls(back, manifest.component)
     missing = archived - recorded - live
-    result.vanished += label_calls(
-        missing - _recorded_elsewhere(lifecycle, missing, manifest.component), manifest.component
-    )
+    result.vanished += label_calls(missing - _recorded_elsewhere(lifecycle, missing, manifest), manifest.component)
 
 
 def _rows_of(lifecycle: Lifecycle, manifest: Manifest) -> Rows:
@@ -116,17 +133,18 @@ def _values(table: pa.Table, columns: Sequence[str]) -> set[tuple[Any, ...]]:
     return set(zip(calls, *(table[name].to_pylist() for name in columns), strict=True))
 
 
-def _sealed(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
+def _sealed(lifecycle: Lifecycle, row_id: str) -> Iterator[bytes]:
     """The records of a purge row as the store holds them, which must be the bytes that the purge fixed."""
-    if row.sealed_key is None:
-        return row.entries
-    try:
-        stored = sealed_records(lifecycle, row)
-    except ObjectMissing as error:
-        raise CompletenessError(f"{row.sealed_key}: the records of purge {row.id} are missing: {error}") from error
-    if sha256_hex(stored) != row.entries_sha256:
-        raise FixityError(f"{row.sealed_key}: the deletion records are not the ones the purge {row.id} committed")
-    return stored
+    with lifecycle.crm.database.reading() as connection:
+        rows = lifecycle.crm.control.by_ids(connection, [row_id])
+    for row in rows:
+        try:
+            stored = row.entries if row.sealed_key is None else sealed_records(lifecycle, row)
+        except ObjectMissing as error:
+            raise CompletenessError(f"{row.sealed_key}: the records of purge {row.id} are missing: {error}") from error
+        if sha256_hex(stored) != row.entries_sha256:
+            raise FixityError(f"{row.sealed_key}: the deletion records are not the ones the purge {row.id} committed")
+        yield stored
 
 
 def sealed_records(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
@@ -134,25 +152,46 @@ def sealed_records(lifecycle: Lifecycle, row: PurgeRow) -> bytes:
     assert row.sealed_key is not None
     if row.before_the_ledger:
         return lifecycle.store.get(row.sealed_key)
-    first, _, last = row.sealed_key.partition(":")[2].partition("-")
+    first, end = sealed_place(row)
     log = lifecycle.log()
     published = log.published()
-    if published is None or int(last) >= published.size:
+    if published is None or end > published.size:
         raise FixityError(f"{row.sealed_key}: the ledger in the store ends before these leaves")
-    return b"".join(leaf + b"\n" for leaf in log.leaves(int(first), int(last) + 1, published.size))
+    return b"".join(leaf + b"\n" for leaf in log.leaves(first, end, published.size))
 
 
-def _recorded_elsewhere(lifecycle: Lifecycle, missing: set[str], component: str | None) -> set[str]:
-    """Of some calls those that a later batch purged: they were set aside once and archived again.
+def sealed_place(row: PurgeRow) -> tuple[int, int]:
+    """Where a purge row says that its leaves are: the first, and the one after the last. Raises FixityError."""
+    found = _SEALED.fullmatch(row.sealed_key or "")
+    if found is None or int(found[1]) > int(found[2]):
+        raise FixityError(f"purge {row.id}: expected sealed_key ledger:<first>-<last leaf>, found {row.sealed_key!r}")
+    return int(found[1]), int(found[2]) + 1
+
+
+def _recorded_elsewhere(lifecycle: Lifecycle, missing: set[str], manifest: Manifest) -> set[str]:
+    """Of some calls those that another batch purged: they were set aside once and archived again.
 
     The record of a whole call speaks for its components too, never the other way round.
     """
     if not missing:
         return set()
-    names, found = CallNames(lifecycle.crm.source.source, missing, lifecycle.keys.epochs()), set()
+    names = CallNames(lifecycle.crm.source.source, missing, lifecycle.keys.epochs())
+    others = (r for r in _records_naming(lifecycle, names) if r.get("batch") != manifest.batch)
+    speaking = (r for r in others if r.get("component") in (None, manifest.component))
+    return {called for record in speaking if (called := names.of(record))}
+
+
+def _records_naming(lifecycle: Lifecycle, names: CallNames) -> Iterator[dict[str, Any]]:
+    """The records of some calls: leaves by the index, what is not sealed yet, and what is from before the ledger."""
+    log = lifecycle.log()
+    published = log.published()
+    for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
+        leaf = read_leaf(f"leaf {index}", body)
+        if leaf["kind"] == "purged":  # a leaf of a call that was set aside names it too
+            yield leaf
+    control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
-        for row_id in lifecycle.crm.control.all_ids(connection):
-            for row in lifecycle.crm.control.by_ids(connection, [row_id]):
-                speaking = (r for r in read_records(row.entries) if r.get("component") in (None, component))
-                found |= {called for record in speaking if (called := names.of(record))}
-    return found
+        for row_id in control.unsealed(connection):
+            yield from (r for row in control.by_ids(connection, [row_id]) for r in read_records(row.entries))
+    for _, records in all_entries(lifecycle.store):
+        yield from records

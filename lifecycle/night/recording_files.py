@@ -115,9 +115,7 @@ def remove_recording_files(lifecycle: Lifecycle) -> RemovedFiles:
         result.left = dict.fromkeys(waiting, "nothing is where LIFECYCLE_RECORDINGS points: is it mounted?")
         return result
     for row_id in waiting:
-        with lifecycle.crm.database.reading() as connection:
-            (row,) = control.by_ids(connection, [row_id])
-        left = dict(_remove(lifecycle, lifecycle.recordings, row, result))
+        left = dict(_remove(lifecycle, lifecycle.recordings, row_id, result))
         result.left |= left
         if not left:
             control.mark_files_removed(row_id, lifecycle.now())
@@ -125,12 +123,14 @@ def remove_recording_files(lifecycle: Lifecycle) -> RemovedFiles:
 
 
 def _remove(
-    lifecycle: Lifecycle, recordings: ObjectStore, row: PurgeRow, result: RemovedFiles
+    lifecycle: Lifecycle, recordings: ObjectStore, row_id: str, result: RemovedFiles
 ) -> Iterator[tuple[str, str]]:
     try:
+        with lifecycle.crm.database.reading() as connection:
+            (row,) = lifecycle.crm.control.by_ids(connection, [row_id])
         files = _recorded_files(lifecycle, row)
     except (ProofError, ObjectMissing) as error:
-        yield row.manifest_key, f"its files are not removed: {error}"
+        yield f"purge {row_id}", f"its files are not removed: {error}"
         return
     for file in files:
         if file.path in lifecycle.crm.still_named([file.path]):

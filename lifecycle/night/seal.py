@@ -13,10 +13,12 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LedgerError
 from lifecycle.evidence.deletion import PurgeRow
 from lifecycle.evidence.leaf import make_leaf
+from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.legacy_records import put_entries
 from lifecycle.ledger.log import CHECKPOINT, Appending, Log, PublishedCheckpoint
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.ledger_events import queue_policy_events
+from lifecycle.night.seal_check import SealCheck
 
 LEDGER_LEASE = "ledger"
 GENESIS = "genesis:"
@@ -28,6 +30,7 @@ class SealResult:
     """What this step logged: records of purged calls, and all leaves; and where the ledger stands now.
 
     `unknown`: leaves that were logged before and that this database knows nothing of: it is an older one.
+    `refused`: what waits still, by its id, and why it was not signed: its row is not what was committed.
     """
 
     records: int = 0
@@ -37,11 +40,13 @@ class SealResult:
     root: str = ""
     checkpoint: str = ""
     places: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def seal_ledger(lifecycle: Lifecycle) -> SealResult:
     """Log everything that waits, whichever run left it there. Safe to run again; one at a time (LeaseTaken).
 
+    A purge row that contradicts its batch, or a note that is none, is named in `refused` and not signed; others go on.
     Raises LedgerError, and signs nothing, where the ledger in the store does not continue what was signed before.
     """
     lifecycle.crm.control.require()
@@ -50,9 +55,10 @@ def seal_ledger(lifecycle: Lifecycle) -> SealResult:
         queue_policy_events(lifecycle)
         log = lifecycle.log()
         published, result.unknown = recover_ledger(lifecycle, log)
-        while places := _places(lifecycle, published.size if published else 0):
+        while places := _places(lifecycle, published.size if published else 0, result.refused):
             published = _append(lifecycle, log, published, places, result)
         if published:
+            LeafIndex(log, published).extend()
             result.size, result.root = published.size, published.checkpoint.root.hex()
             result.checkpoint = published.note.decode()
     return result
@@ -118,25 +124,42 @@ def _logged_already(
     """What the database offers to the log, and is in it."""
     for kind, name in offered:
         leaves = leaves_waiting(lifecycle, kind, name)
-        first = logged.get(hashlib.sha256(leaves[0]).digest())
+        first = logged.get(hashlib.sha256(leaves[0]).digest()) if leaves else None
         if first is not None:
             yield LedgerPlace(first, len(leaves), kind, name)
 
 
-def _places(lifecycle: Lifecycle, size: int) -> list[LedgerPlace]:
-    """What to log next: places that were given and not logged; else new ones for everything that waits."""
+def _places(lifecycle: Lifecycle, size: int, refused: dict[str, str]) -> list[LedgerPlace]:
+    """What to log next: places that were given and not logged; else new ones for everything that waits.
+
+    Adds to `refused` what must not be signed. Where that was given a place, all places that are not logged are given
+    anew: no checkpoint covers them.
+    """
     control = lifecycle.crm.control.places
     with lifecycle.crm.database.reading() as connection:
         given, waiting = control.from_on(connection, size), control.waiting(connection)
-    if given:
+    offered = [(place.kind, place.id) for place in given]
+    if given and not _refused(lifecycle, offered, refused):
         return given
+    new = [(kind, name) for _, kind, name in sorted(waiting, key=lambda one: one[2] != GENESIS) if name not in refused]
+    _refused(lifecycle, new, refused)
     places, end = [], size
-    for _, kind, name in sorted(waiting, key=lambda one: one[2] != GENESIS):
-        count = len(leaves_waiting(lifecycle, kind, name))
-        places.append(LedgerPlace(end, count, kind, name))
-        end += count
-    control.give(places)
+    for kind, name in [*offered, *new]:
+        if name not in refused:
+            count = len(leaves_waiting(lifecycle, kind, name))
+            places.append(LedgerPlace(end, count, kind, name))
+            end += count
+    control.give(places, instead_of=given)
     return places
+
+
+def _refused(lifecycle: Lifecycle, offered: Sequence[tuple[str, str]], refused: dict[str, str]) -> bool:
+    """Add to `refused` what of this must not be signed, and why; gives whether there is any."""
+    check, before = SealCheck(lifecycle), len(refused)
+    for kind, name in offered:
+        problem = check.problem(name) if kind == PURGE else check.note_problem(name)
+        refused.update({name: problem} if problem else {})
+    return len(refused) > before
 
 
 def _append(

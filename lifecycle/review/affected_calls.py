@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from lifecycle.crm.reading.facts import FactKinds
+from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.crm.reading.group_statements import INDUSTRY_FACT, Grouping, RowsInReach, Span, Spans
 from lifecycle.deployment.lifecycle import fact_kinds
 from lifecycle.policy.clock import EARLIEST_BIRTH, EARLIEST_TRIGGER, Term

@@ -166,6 +166,7 @@ def settle(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setenv("LIFECYCLE_CRM_URL", "sqlite:///crm.db")
     monkeypatch.setenv("LIFECYCLE_STORE", (folder / "store").as_uri())
     monkeypatch.setenv("LIFECYCLE_RECORDINGS", (folder / "recordings").as_uri())
+    monkeypatch.setenv("LIFECYCLE_ANCHOR_COPY", (folder / "copy").as_uri())
     monkeypatch.setenv("LIFECYCLE_POLICIES", "policies")
     monkeypatch.setenv("LIFECYCLE_SIGNING_KEY", "lifecycle.key")
     return Place(folder)

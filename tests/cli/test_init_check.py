@@ -119,6 +119,17 @@ def test_a_clean_place_has_no_findings(lifecycle: Run_, place: Place) -> None:
     assert "Nothing found" in lifecycle("check").out
 
 
+def test_without_an_anchor_check_says_what_nobody_can_notice_and_ends_with_0(
+    lifecycle: Run_, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle("init")
+    monkeypatch.delenv("LIFECYCLE_ANCHOR_COPY")
+    said = lifecycle("check", "--json")
+    ((severity, where, what),) = [tuple(finding.values()) for finding in said.json["findings"]]
+    assert (said.code, severity, where) == (0, "warning", "anchors")
+    assert "rolled back together with the archive and the CRM's tables looks like any other" in what
+
+
 def test_before_init_check_says_so(lifecycle: Run_, place: Place) -> None:
     said = lifecycle("check", "--json")
     assert said.code == 1

@@ -1,7 +1,6 @@
 """prove, certificate, replay and rotate-key: what they write, and what they say."""
 
 import json
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from lifecycle.evidence.checkpoint import Proof
 from lifecycle.evidence.deletion import PurgeRow
 from lifecycle.evidence.leaf import commitment, make_leaf
 from lifecycle.evidence.notes import Verifier
+from lifecycle.ledger.log import Appending
 from lifecycle.night.seal import seal_ledger
 from tests.cli.conftest import Place, Run_
 
@@ -46,8 +46,12 @@ def test_what_is_not_in_the_ledger_cannot_be_proved(lifecycle: Run_, purged: Pla
 def test_without_the_epoch_key_nobody_is_found_and_every_proof_still_holds(lifecycle: Run_, purged: Place) -> None:
     call = purged.purged()[0]
     lifecycle("prove", call, "--to", "before")
-    shutil.rmtree(purged.folder / "lifecycle.epochs")
+    (key,) = (purged.folder / "lifecycle.epochs").glob("*.key")
+    key.unlink()
     assert lifecycle("record", call).code == 1
+    unopened = lifecycle("verify", "--json")
+    assert (unopened.code, list(unopened.json["uncompared"])) == (1, [f"epoch {key.stem}"])
+    key.with_suffix(".destroyed").touch()  # on purpose, and said so
     assert lifecycle("verify").code == 0
     (proof,), (one,) = (purged.folder / "before").glob("*.tlog-proof"), (purged.folder / "before").glob("*.leaf.json")
     (vkey,) = (purged.folder / "before").glob("*.vkey")
@@ -162,13 +166,12 @@ def test_records_from_before_the_ledger_are_pinned_by_a_leaf_and_still_found(lif
 def test_a_call_of_which_only_a_component_went_did_not_come_back(lifecycle: Run_, purged: Place) -> None:
     call, opened = purged.sql("SELECT id FROM calls LIMIT 1")[0][0], purged.lifecycle()
     (epoch,) = opened.keys.epochs()
-    for name, component in (("whole", None), ("part", "recording")):
+    for component in (None, "recording"):
         fields = {"call": epoch.commitment("demo", call), "component": component, "manifest_key": "m"}
-        opened.crm.control.places.note({name: make_leaf("purged", fields)}, opened.now())
-        seal_ledger(opened)
         log = opened.log()
-        published = log.published()
-        assert published is not None
+        appending = Appending(log, log.published())
+        appending.append(make_leaf("purged", fields))
+        published = appending.publish(opened.keys.signers(log.origin))
         last = gone_by(log, published, [(published.size - 1, published.size)])
         assert restored_calls(opened, PurgesOnRecord(calls=last.calls)) == ([] if component else [call])
         assert (list(last.parts), last.leaves()) == (["m"] if component else [], [published.size - 1])

@@ -70,7 +70,7 @@ def a_due_call(lifecycle: Run_, industry: str = "finance") -> str:
 def test_plan_counts_what_the_night_would_do(lifecycle: Run_, place: Place) -> None:
     said = lifecycle("plan", *AS_OF, "--json")
     assert (said.code, said.err) == (0, "")
-    assert list(said.json) == ["as_of", "industries", "unscheduled", "broken", "needs_person"]
+    assert list(said.json) == ["as_of", "industries", "unscheduled", "left_out", "broken", "unfit", "needs_person"]
     finance = said.json["industries"]["finance"]
     assert list(finance) == INDUSTRY_KEYS
     assert (finance["live"], finance["due"], finance["rules"]) == (599, 9, {"FIN-CALL": 9})

@@ -21,6 +21,8 @@ VERIFY_KEYS = [
     "unsealed",
     "ledger",
     "files_waiting",
+    "compared",
+    "uncompared",
 ]
 
 
@@ -153,8 +155,10 @@ def test_record_says_who_when_why_and_where(lifecycle: Run_, purged: Place) -> N
     (one,) = raw.json["records"]
     record = one["record"]
     words = (
-        "by a tester, in run run-1",
-        f"rule {record['rule_id']}",
+        "a tester, in run run-1 of the night 2026-11-20",
+        f"{record['rule_id']}: {one['rule']['title']}",
+        one["rule"]["kept"],
+        *(citation for _, citation in one["rule"]["provisions"]),
         record["schedule"]["sha256"],
         record["object"]["key"],
         record["object"]["version_id"],

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
-from lifecycle.crm.reading.facts import FactKinds
+from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.evidence.deletion import PurgeRow
 from tests.roles import product_url
 

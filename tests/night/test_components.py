@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.audit.restored_calls import find_restored_calls
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
-from lifecycle.cli.verify_record import print_record
+from lifecycle.cli.record_output import print_record
 from lifecycle.custody.record_lookup import find_records
 from lifecycle.night.cohort import open_cohort
 from lifecycle.night.plan import night_cutoffs, plan_night
@@ -121,7 +121,9 @@ def test_record_says_of_what_it_speaks(done, monkeypatch, capsys):
     said = capsys.readouterr().out
     for component in ("recording", "transcript", "notes"):
         assert f"The {component} of call id-1 (demo) was deleted from the CRM at " in said
-    assert "With it 2 files: archive/industry=bank/cutoff=2021-03/" in " ".join(said.split())
+        assert f"its {component}; the call itself stayed" in said
+    assert "2 went with it" in said
+    assert said.count("File: archive/industry=bank/cutoff=2021-03/") == 2
 
 
 def test_what_came_back_is_found_and_what_is_new_is_not(sqlite_world):

@@ -4,13 +4,15 @@ from datetime import date
 
 import pytest
 
+from lifecycle.audit.whole_audit import audit_archive_and_ledger
+from lifecycle.deployment.initialisation import initialise
 from lifecycle.errors import SourceError
 from lifecycle.inquiry.erasure_requests import malformed_requests, open_requests
 from lifecycle.inquiry.hold_report import hold_reports
 from lifecycle.inquiry.preview import preview_night
 from lifecycle.night.plan import night_cutoffs
 from lifecycle.policy.evaluation.disposition import dispose_calls
-from tests.night.small import FACTS, NIGHT
+from tests.night.small import FACTS, NIGHT, RETAIL, SmallWorld
 
 CALLS = "CREATE TABLE calls (id {key} PRIMARY KEY, industry VARCHAR(20), ended_at {ended} NULL, account_id {account})"
 
@@ -128,6 +130,18 @@ def _judged(world):
                     yield found["call_id"], found["disposition"]
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_an_epoch_number_kept_as_text_is_read_and_no_timestamp_passes_for_one(small, database):
+    world = small(database, calls("VARCHAR(20)"), row(1, "'1763640000'"), row(2, "' 1793620800 '"), row(3, "'soon'"),
+                  more="times: {ended_at: {as: epoch_seconds}}")  # fmt: skip
+    assert dict(_judged(world)) == {1: "due", 3: "awaiting_trigger"}
+    for statement in ("DROP TABLE calls", calls("TIMESTAMP")) if database != "sqlite" else ():
+        world.execute(statement)
+        if "CREATE" in statement:
+            with pytest.raises(SourceError, match="expected a number, found a time"):
+                world.lifecycle().crm.facts.names  # noqa: B018
+
+
 def test_seconds_declared_as_milliseconds_are_no_time(small):
     """They would be days of January 1970, long past every period."""
     world = small("sqlite", calls("BIGINT"), row(1, "1763640000"), more="times: {ended_at: {as: epoch_milliseconds}}")
@@ -242,3 +256,38 @@ def test_a_malformed_request_is_named_and_the_night_goes_on(small):
     assert malformed_requests(world.lifecycle()) == {
         "request erase-a for call 2": "received_on: expected a date, found 'soon'; correct it in the control table"
     }
+
+
+def test_a_computed_date_of_utc_ends_with_the_day_in_utc_where_the_law_counts_elsewhere(small):
+    facts = FACTS.replace("c.ended_at AS ended_at", "DATE(c.ended_at) AS ended_at").partition(", c.ended_at AS st")[0]
+    world = small("mariadb", calls(), facts=f"{facts} FROM calls c").initialised()
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql("SET time_zone = '+01:00'")
+        connection.exec_driver_sql(row(1, "'2025-11-30 00:30:00'"))
+    world.schedule(RETAIL.format(zone=BERLIN, when=""))
+    world.ran(NIGHT)
+    assert world.ids() == [1]
+
+
+def test_two_sources_with_control_tables_of_their_own_each_have_a_whole_record(small, tmp_path):
+    """Two CRMs on one server, a set of tables each in one database."""
+    copy = ("CREATE TABLE calls_b AS SELECT * FROM calls", "ALTER TABLE calls_b ADD PRIMARY KEY (id)")
+    first = small("mariadb", calls(), row(), *copy)
+    (tmp_path / "b").mkdir()
+    facts = FACTS.replace("FROM calls c", "FROM calls_b c")
+    second = SmallWorld(first.url, tmp_path / "b", facts, "control: lifecycle_b", source="b")
+    second.mapping.write_text(second.mapping.read_text().replace("table: calls,", "table: calls_b,"))
+    for world, table in ((first.initialised(), "calls"), (second.initialised(), "calls_b")):
+        assert (world.ran().sealed, world.ids(table)) == (1, [])
+    for world in (first, second):
+        assert [leaf["kind"] for leaf in world.leaves()].count("purged") == 1
+        assert audit_archive_and_ledger(world.lifecycle()).sound
+
+
+def test_init_refuses_the_control_tables_of_another_source(small, tmp_path):
+    first = small("sqlite", calls()).initialised()
+    (tmp_path / "b").mkdir()
+    second = SmallWorld(first.url, tmp_path / "b", source="b")
+    for refused in (lambda: initialise(second.lifecycle()), second.ran):
+        with pytest.raises(SourceError, match="are those of source small"):
+            refused()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
-from lifecycle.crm.reading.facts import FactKinds
+from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.crm.reading.group_statements import RowsInReach
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import dispose_calls, dispose_components

@@ -14,11 +14,13 @@ from sqlalchemy.exc import IntegrityError
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.database import Database, translated_errors
-from lifecycle.errors import SourceError
+from lifecycle.errors import FixityError, SourceError
 from lifecycle.evidence.deletion import PurgeRow
+from lifecycle.policy.canonical import sha256_hex
 
 _FAST = 1  # zlib: records are a tenth of their size at any level, and 1 takes a third of the time
 _LARGEST_ENTRIES = 2**24 - 1  # of a MySQL MEDIUMBLOB
+_LARGEST_UNPACKED = 2**30
 _PURGES = (
     sa.Column("id", sa.String(160), primary_key=True),
     sa.Column("batch", sa.String(120), nullable=False, index=True),
@@ -148,6 +150,24 @@ class ControlTables:
         """The ids of every purge row, oldest night first."""
         return list(connection.scalars(sa.select(self.table.c.id).order_by(self.table.c.night, self.table.c.id)))
 
+    def ids_of_batch(self, connection: sa.Connection, batch: str) -> list[str]:
+        """The ids of the committed slices of a batch."""
+        chosen = sa.select(self.table.c.id).where(self.table.c.batch == batch).order_by(self.table.c.id)
+        return list(connection.scalars(chosen))
+
+    def manifests_of_batch(self, connection: sa.Connection, batch: str) -> list[str]:
+        """The manifests that the committed slices of a batch relied on: one, unless somebody edited them."""
+        chosen = sa.select(self.table.c.manifest_key).where(self.table.c.batch == batch).distinct()
+        return list(connection.scalars(chosen))
+
+    def batches(self, connection: sa.Connection) -> dict[str, tuple[str, int]]:
+        """Every manifest that a purge relied on: one of its rows, and how many there are."""
+        columns = self.table.c
+        chosen = sa.select(columns.manifest_key, sa.func.min(columns.id), sa.func.count()).group_by(
+            columns.manifest_key
+        )
+        return {key: (row_id, many) for key, row_id, many in connection.execute(chosen)}
+
     def by_ids(self, connection: sa.Connection, ids: Sequence[str]) -> list[PurgeRow]:
         """Purge rows by id."""
         return self._rows(connection, self.table.c.id.in_(ids))
@@ -171,6 +191,21 @@ class ControlTables:
 
     def _rows(self, connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[PurgeRow]:
         found = connection.execute(self.table.select().where(wanted).order_by(self.table.c.id)).mappings()
-        names = set(PurgeRow.__dataclass_fields__)
-        rows = [{name: value for name, value in row.items() if name in names} for row in found]
-        return [PurgeRow(**{**row, "entries": zlib.decompress(row["entries"])}) for row in rows]
+        return [_purge_row(row) for row in found]
+
+
+def _purge_row(row: sa.RowMapping) -> PurgeRow:
+    """A row as it was inserted. Raises FixityError where its records are not the ones it was inserted with."""
+    fields = {name: value for name, value in row.items() if name in PurgeRow.__dataclass_fields__}
+    unpacking = zlib.decompressobj()
+    try:
+        entries = unpacking.decompress(row["entries"], _LARGEST_UNPACKED)
+        whole = unpacking.eof and not unpacking.unused_data
+    except zlib.error:
+        entries, whole = b"", False
+    if not whole or sha256_hex(entries) != row["entries_sha256"]:
+        raise FixityError(
+            f"purge {row['id']}: its records in the CRM are not the {row['calls']} it was committed with. "
+            "Nothing was done on their strength; restore the row from a backup of the database"
+        )
+    return PurgeRow(**{**fields, "entries": entries})

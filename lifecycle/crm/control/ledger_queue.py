@@ -113,6 +113,11 @@ class LedgerQueue:
         )
         return [LedgerPlace(*row) for row in found]
 
+    def of(self, connection: sa.Connection, ids: Sequence[str]) -> list[LedgerPlace]:
+        """The places of some purge rows or notes."""
+        found = connection.execute(self.places.select().where(self.places.c.id.in_(ids)))
+        return [LedgerPlace(*row) for row in found]
+
     def give(self, places: Sequence[LedgerPlace], instead_of: Sequence[LedgerPlace] = ()) -> None:
         """Give places in one transaction, taking others back. Raises DatabaseError where another run was first."""
         rows = [{"first": p.first, "count": p.count, "kind": p.kind, "id": p.id} for p in places]
@@ -132,6 +137,10 @@ class LedgerQueue:
         newest = sa.select(self.checkpoints.c.note).order_by(self.checkpoints.c.size.desc()).limit(1)
         found: bytes | None = connection.scalar(newest)
         return found
+
+    def every_seen(self, connection: sa.Connection) -> list[bytes]:
+        """Every checkpoint that this database saw published, the oldest first."""
+        return list(connection.scalars(sa.select(self.checkpoints.c.note).order_by(self.checkpoints.c.size)))
 
     def newest(self, connection: sa.Connection) -> str | None:
         """When the last checkpoint was signed, or the last call purged, as ISO 8601; None before either."""

@@ -3,9 +3,7 @@
 Not here: what becomes of a value (`values`), of links (`links`), of erasure requests (`requests`).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,48 +13,19 @@ from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, ke
 from lifecycle.crm.database import Database, ValuesOrSelect, column_in, column_named_in, exact_text
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, may_touch_days
-from lifecycle.crm.reading.fact_columns import FactColumn, Kind, fact_columns, readable
-from lifecycle.crm.reading.fact_values import FALSE, clean_text, parse_flags, parse_texts
+from lifecycle.crm.reading.day_bounds import may_touch_days
+from lifecycle.crm.reading.fact_columns import fact_columns, readable
+from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds, Narrowing, may_be_due, not_false
+from lifecycle.crm.reading.fact_values import clean_text, parse_flags, parse_texts
 from lifecycle.crm.reading.links import Links, embeddable_sql
 from lifecycle.crm.reading.scope_sql import may_be_one_of
-from lifecycle.crm.reading.time_forms import TimeForm, time_form
+from lifecycle.crm.reading.time_forms import TimeForm, fact_form, time_form
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
 BATCH_ROWS = 50_000
-_NO_OFFSET = ("UTC", "Etc/UTC")
 _REQUESTED = 1000  # requested calls looked up a statement
-
-
-@dataclass(frozen=True, slots=True)
-class FactKinds:
-    """Which facts are times and which are yes or no; every other one is compared as text."""
-
-    times: frozenset[str]
-    flags: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoffs:
-    """The latest trigger date, by fact, that may be due on a night; a fact whose rules never end has None.
-
-    `components`: the same for the rules of each component, which ask only for calls that may have it.
-    """
-
-    as_of: date
-    latest: dict[str, date | None] = field(default_factory=dict)
-    components: dict[str, dict[str, date | None]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Narrowing:
-    """The calls that may be in a scope: the texts of each fact (blanks but spaces around one count), some days."""
-
-    wanted: Mapping[str, Collection[str]]
-    first: date | None = None
-    last: date | None = None
 
 
 class Facts:
@@ -79,7 +48,9 @@ class Facts:
         for needed in ("call_id", "industry", *source.times):
             if needed not in self.names:
                 raise SourceError(f"source {source.source}: the facts query gives no column {needed}")
-        self.forms = {name: _form(source, column) for name, column in self.columns.items() if name in self.kinds.times}
+        self.forms = {
+            name: fact_form(source, column) for name, column in self.columns.items() if name in self.kinds.times
+        }
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
 
     @property
@@ -129,10 +100,14 @@ class Facts:
 
     def _may_go(self, connection: sa.Connection, cutoffs: Cutoffs) -> Iterator[pa.Table]:
         inner = self._query.alias("g")
-        wanted = [*self._may_be_due(inner, cutoffs.latest, cutoffs.as_of)]
+        wanted = [*may_be_due(inner.c, self.forms, cutoffs.latest, cutoffs.as_of)]
         for component, latest in cutoffs.components.items():
-            parts = [*self._may_be_due(inner, latest, cutoffs.as_of)] if presence_fact(component) in self.names else []
-            wanted += [sa.and_(_not_false(inner.c[presence_fact(component)]), sa.or_(*parts))] if parts else []
+            parts = (
+                [*may_be_due(inner.c, self.forms, latest, cutoffs.as_of)]
+                if presence_fact(component) in self.names
+                else []
+            )
+            wanted += [sa.and_(not_false(inner.c[presence_fact(component)]), sa.or_(*parts))] if parts else []
         if not wanted:
             return iter(())
         return self._stream(connection, [sa.select(inner.c.call_id).where(sa.or_(*wanted))])
@@ -219,7 +194,11 @@ class Facts:
 
     def typed(self, name: str, values: Sequence[Any]) -> pa.Array:
         """A fact's values as the driver gave them, as every table of facts has them."""
-        return self._typed(name, values)
+        if name == "call_id":
+            return self._key.array(values)
+        if name in self.kinds.times:
+            return self.forms[name].read(values)
+        return parse_flags(values) if name in self.kinds.flags else parse_texts(values)
 
     def empty(self) -> pa.Table:
         """No call, with every column."""
@@ -233,16 +212,6 @@ class Facts:
         if name == "call_id" and self._key.cast is not None:
             return sa.cast(column, self._key.cast).label(name)
         return readable(self._database.dialect, self.columns[name].kind, column).label(name)
-
-    def _may_be_due(
-        self, query: Any, latest: Mapping[str, date | None], as_of: date
-    ) -> Iterator[sa.ColumnElement[bool]]:
-        for name, day in latest.items():
-            if name in self.names:
-                column, form = query.c[name], self.forms[name]
-                future = form.since(column, as_of - timedelta(days=1))
-                unusable = sa.or_(column.is_(None), form.too_early(column, timedelta(days=1)), future)
-                yield unusable if day is None else sa.or_(unusable, form.before(column, day + ZONE_TOLERANCE))
 
     def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
         """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
@@ -264,7 +233,7 @@ class Facts:
             self.unnameable.update(_shown(key) for key, nameable in known.items() if not nameable)
             rows = [row for row in rows if known[row[place]]]
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.names)
-        return pa.table({name: self._typed(name, values) for name, values in zip(self.names, columns, strict=True)})
+        return pa.table({name: self.typed(name, values) for name, values in zip(self.names, columns, strict=True)})
 
     def _nameable(self, keys: Sequence[Any]) -> bool:
         """Whether all of the keys can be read exactly."""
@@ -273,36 +242,9 @@ class Facts:
         except UnreadableValue:
             return False
 
-    def _typed(self, name: str, values: Sequence[Any]) -> pa.Array:
-        if name == "call_id":
-            return self._key.array(values)
-        if name in self.kinds.times:
-            return self.forms[name].read(values)
-        return parse_flags(values) if name in self.kinds.flags else parse_texts(values)
-
-
-def _form(source: Source, column: FactColumn) -> TimeForm:
-    """How a time fact is written. Raises SourceError where that cannot be told."""
-    declared, zone = source.times.get(column.name), source.timezone
-    if column.kind is Kind.UTC and (declared is None or not (declared.format or declared.unit)):
-        return TimeForm("UTC")  # of PostgreSQL's timestamptz the driver gives the zone; MySQL's session is in UTC
-    doubtful = column.computed and column.kind not in (Kind.NUMBER, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
-    if declared is None and doubtful:
-        raise SourceError(
-            f"source {source.source}: the fact {column.name} is computed, a {column.kind}, and nobody can tell whether "
-            f"it is in UTC or in {zone.key}. Give the bare column, or say which: "
-            f"`times: {{{column.name}: {{zone: UTC}}}}` or `{{zone: {zone.key}}}`"
-        )
-    return time_form(declared, zone)
-
 
 def _text(source: Source) -> sa.TextClause:
     return embeddable_sql(source.facts)
-
-
-def _not_false(flag: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    """Whether a fact says yes, or nothing that is known to be no."""
-    return sa.or_(flag.is_(None), sa.func.lower(sa.func.trim(sa.cast(flag, sa.String))).not_in(sorted(FALSE)))
 
 
 def _shown(key: Any) -> str:

@@ -5,7 +5,7 @@ A value that fits its form nowhere is NULL: never another clock. Which facts are
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -15,12 +15,16 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.database import plain_bind
+from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.time_facts import TimeFact
+from lifecycle.crm.reading.fact_columns import FactColumn, Kind
 from lifecycle.crm.reading.fact_values import parse_times
+from lifecycle.errors import SourceError
 from lifecycle.policy.clock import EARLIEST_TRIGGER
 
 _SORTABLE = re.compile(r"%Y([-/. ]?)%m\1%d([ T_-]?%H([:.]?)%M(\3%S)?)?(%z)?")
 _HOUR = re.compile(r"%[HIcXs]")
+_NO_OFFSET = ("UTC", "Etc/UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FEWEST_MILLISECONDS = 10**10
 """Less than this, as milliseconds, is a day before 27 April 1970: such numbers are seconds in truth."""
@@ -28,12 +32,16 @@ _FEWEST_MILLISECONDS = 10**10
 
 @dataclass(frozen=True, slots=True)
 class TimeForm:
-    """How one time fact is written. `zone`: of what carries none. `whole_days`: its dates are days of that zone."""
+    """How one time fact is written. `zone`: of what carries none. `whole_days`: its dates are days of that zone.
+
+    `narrows`: the column is of a type that the database can compare with such a value.
+    """
 
     zone: str
     unit: str | None = None
     format: str | None = None
     whole_days: bool = True
+    narrows: bool = True
 
     @property
     def plain(self) -> bool:
@@ -43,7 +51,7 @@ class TimeForm:
     @property
     def comparable(self) -> bool:
         """Whether the database orders such values as time goes."""
-        return self.format is None or _SORTABLE.fullmatch(self.format) is not None
+        return self.narrows and (self.format is None or _SORTABLE.fullmatch(self.format) is not None)
 
     def read(self, values: Sequence[Any]) -> pa.Array:
         """The driver's values as dates, or as timestamps in UTC; what is no such time is NULL."""
@@ -64,7 +72,7 @@ class TimeForm:
 
     def too_early(self, column: sa.ColumnElement[Any], margin: timedelta) -> sa.ColumnElement[bool]:
         """At least the rows before the first day that is a call's."""
-        if self.unit == "epoch_milliseconds":
+        if self.unit == "epoch_milliseconds" and self.comparable:
             return column < sa.literal(_FEWEST_MILLISECONDS, sa.BigInteger)
         return self.before(column, EARLIEST_TRIGGER + margin)
 
@@ -73,6 +81,29 @@ class TimeForm:
             seconds = (day - _EPOCH.date()) // timedelta(seconds=1)
             return sa.literal(seconds * (1 if self.unit == "epoch_seconds" else 1000), sa.BigInteger)
         return plain_bind(day.strftime(self.format.removesuffix("%z")) if self.format else day.isoformat())
+
+
+def fact_form(source: Source, column: FactColumn) -> TimeForm:
+    """How a time fact is written. Raises SourceError where that cannot be told."""
+    declared, zone = source.times.get(column.name), source.timezone
+    if column.kind is Kind.UTC and (declared is None or not (declared.format or declared.unit)):
+        return TimeForm("UTC")  # of PostgreSQL's timestamptz the driver gives the zone; MySQL's session is in UTC
+    doubtful = column.computed and column.kind not in (Kind.NUMBER, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
+    if declared is None and doubtful:
+        raise SourceError(
+            f"source {source.source}: the fact {column.name} is computed, a {column.kind}, and nobody can tell whether "
+            f"it is in UTC or in {zone.key}. Give the bare column, or say which: "
+            f"`times: {{{column.name}: {{zone: UTC}}}}` or `{{zone: {zone.key}}}`"
+        )
+    if declared and declared.unit and column.kind in (Kind.DATE, Kind.NAIVE, Kind.UTC):
+        raise SourceError(
+            f"source {source.source}: times.{column.name}: expected a number, found a {column.kind}: take `as` out"
+        )
+    if declared and declared.unit and column.kind is Kind.TEXT:
+        return replace(time_form(declared, zone), narrows=False)
+    if declared is None and column.computed and column.kind is Kind.DATE:
+        return TimeForm(zone.key, whole_days=False)  # a day of UTC ends later than the local day it began in
+    return time_form(declared, zone)
 
 
 def time_form(declared: TimeFact | None, zone: ZoneInfo) -> TimeForm:

@@ -8,7 +8,7 @@ from lifecycle.crm.control.request_table import ErasureRequest
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
-from lifecycle.crm.reading.facts import Cutoffs
+from lifecycle.crm.reading.fact_selection import Cutoffs
 from lifecycle.errors import SourceError
 from tests.crm.conftest import TIMES
 from tests.roles import product_url

@@ -4,7 +4,7 @@ import pytest
 
 from lifecycle.crm.inspection import mapping_doubts
 from lifecycle.crm.mapping.foreign_keys import unmapped_references
-from lifecycle.crm.reading.facts import Cutoffs
+from lifecycle.crm.reading.fact_selection import Cutoffs
 from lifecycle.errors import SourceError
 from tests.builders import NIGHT
 from tests.crm.conftest import purge_row

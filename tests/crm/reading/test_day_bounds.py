@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lifecycle.crm.reading.facts import FactKinds, Narrowing
+from lifecycle.crm.reading.fact_selection import FactKinds, Narrowing
 from lifecycle.policy.evaluation.condition_matching import holds_on_rows
 from tests.policy.build import hold
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.crm.reading import facts as module
+from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds
 from lifecycle.crm.reading.fact_values import parse_texts, parse_times
-from lifecycle.crm.reading.facts import Cutoffs, FactKinds
 from lifecycle.errors import SourceError
 from lifecycle.night.plan import night_cutoffs
 from lifecycle.policy.documents.hold import Holds, read_hold

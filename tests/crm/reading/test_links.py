@@ -7,7 +7,7 @@ import pytest
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
-from lifecycle.crm.reading.facts import Cutoffs, Narrowing
+from lifecycle.crm.reading.fact_selection import Cutoffs, Narrowing
 from lifecycle.errors import DatabaseError, SourceError
 from tests.crm.conftest import TIMES
 from tests.roles import product_url

@@ -1,0 +1,121 @@
+"""Which leaves speak of a call, a batch or a schedule, without reading the log: an index beside it, below `index/`.
+
+A call is found by its commitment, which only the holder of the epoch's key can work out: the index says no more of
+people than the leaves do, and is as dead as they are once that key is destroyed. Every leaf it points at is read and
+looked at.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from lifecycle.ledger.digest_index import RANGE, DigestIndex, Entry, complete_spans
+from lifecycle.ledger.log import LeafReader, Log, PublishedCheckpoint
+
+INDEX = "index/leaves/"
+_COMMITMENT = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def batch_term(batch: str) -> bytes:
+    """What leaves of a batch are found by; the first of each run of them."""
+    return hashlib.sha256(f"batch\n{batch}".encode()).digest()
+
+
+def schedule_term(sha256: str) -> bytes:
+    """What the leaf is found by that says what a version of a schedule is."""
+    return hashlib.sha256(f"schedule\n{sha256}".encode()).digest()
+
+
+class LeafIndex:
+    """Lookups in one log of one size."""
+
+    def __init__(self, log: Log, published: PublishedCheckpoint) -> None:
+        self._log, self._size = log, published.size
+        self._index = DigestIndex(log.store, INDEX)
+
+    def extend(self) -> int:
+        """Index the leaves that no complete range has yet. Gives how many ranges were made."""
+        return self._index.extend(self._size, self._entries)
+
+    def damage(self) -> dict[str, str]:
+        """The objects of the index that do not say what the leaves say."""
+        return dict(self._index.damage(self._size, self._entries))
+
+    def of_calls(self, commitments: Collection[str]) -> Iterator[tuple[int, bytes]]:
+        """The leaves that name a call by one of these commitments, with their numbers, in order."""
+        terms = [bytes.fromhex(one) for one in commitments]
+        texts = [one.encode() for one in commitments]
+        reader = LeafReader(self._log, self._size)
+        for index in self._candidates(terms):
+            body = reader.leaf(index)
+            if any(text in body for text in texts):
+                yield index, body
+
+    def of_batch(self, batch: str) -> Iterator[tuple[int, bytes]]:
+        """The leaves that speak of a batch, with their numbers, in order."""
+        yield from self._runs(batch_term(batch), "batch", batch)
+
+    def of_schedule(self, sha256: str) -> bytes | None:
+        """The leaf that says what a version of a schedule is; None: there is none."""
+        reader = LeafReader(self._log, self._size)
+        for index in self._candidates([schedule_term(sha256)]):
+            body = reader.leaf(index)
+            if schedule_term(sha256) in _terms(_parsed(body), None):
+                return body
+        return None
+
+    def _runs(self, term: bytes, name: str, value: str) -> Iterator[tuple[int, bytes]]:
+        """From each leaf where a run begins on, as long as the leaves say the same."""
+        reader, reached = LeafReader(self._log, self._size), 0
+        for start in self._candidates([term]):
+            index = max(start, reached)
+            while index < self._size and _parsed(body := reader.leaf(index)).get(name) == value:
+                yield index, body
+                index += 1
+            reached = index
+
+    def _candidates(self, terms: Collection[bytes]) -> list[int]:
+        """The numbers of leaves that may have one of the terms: by the index, or by reading where it has nothing."""
+        found, spans = set[int](), complete_spans(self._size)[::-1]
+        tail = self._size // RANGE * RANGE
+        found.update(number for digest, number in self._entries(tail, self._size) if digest in terms)
+        while spans:
+            span = spans.pop()
+            given = [self._index.find(term, span) for term in terms]
+            if all(numbers is not None for numbers in given):
+                found.update(number for numbers in given for number in numbers or ())
+            elif span.level:
+                spans += span.below()[::-1]
+            else:
+                found.update(n for digest, n in self._entries(span.start, span.end) if digest in terms)
+        return sorted(found)
+
+    def _entries(self, start: int, end: int) -> Iterator[Entry]:
+        """The terms of some leaves."""
+        batch = None
+        for index, body in enumerate(self._log.leaves(start, end, self._size), start):
+            leaf = _parsed(body)
+            yield from ((term, index) for term in _terms(leaf, batch))
+            batch = leaf.get("batch")
+
+
+def _terms(leaf: dict[str, Any], batch_before: Any) -> list[bytes]:
+    """What a leaf is found by. Of a run of leaves of one batch only the first is found by the batch."""
+    terms = []
+    if isinstance(call := leaf.get("call"), str) and _COMMITMENT.fullmatch(call):
+        terms.append(bytes.fromhex(call))
+    if isinstance(batch := leaf.get("batch"), str) and batch != batch_before:
+        terms.append(batch_term(batch))
+    if leaf.get("kind") == "policy" and isinstance(schedule := leaf.get("schedule"), dict):
+        terms.append(schedule_term(str(schedule.get("sha256"))))
+    return terms
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
