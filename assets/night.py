@@ -5,30 +5,45 @@ from typing import Any
 
 import dagster as dg
 
+from assets.dead_runs import close_dead_runs
 from assets.definitions import defs
 from assets.export import export_finished
 from assets.partitions import cohort_key
-from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, progress_to
+from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, StopRequested, watched_by
 from lifecycle.deployment.lifecycle import Progress
+from lifecycle.errors import LifecycleError, NightStopped
+from lifecycle.night.seal import records_waiting, seal_ledger
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
 class NightResult:
-    """What a night did. `failures` are messages of runs that failed, with the exit code each asks for."""
+    """What a night did. `failures` are messages of runs that failed, with the exit code each asks for.
+
+    `notices`: what was put right before it began. `stopped`: who stopped it. `waiting`: purges that are committed and
+    not in the ledger yet.
+    """
 
     night: str = ""
     planned: dict[str, Any] = field(default_factory=dict)
     cohorts: list[dict[str, Any]] = field(default_factory=list)
     failures: list[tuple[str, int]] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    stopped: str = ""
+    waiting: int = 0
 
     @property
     def exit_code(self) -> int:
         """0 done; 1 something a person must look at; else the worst failure's."""
         aside = any(cohort["calls_set_aside"] or cohort["files_left"] for cohort in self.cohorts)
-        return max([code for _, code in self.failures], default=int(aside or bool(self.failed_checks)))
+        return max([code for _, code in self.failures], default=int(aside or self.look))
+
+    @property
+    def look(self) -> bool:
+        """Whether a person should look, whatever failed."""
+        return bool(self.failed_checks or self.stopped or self.waiting)
 
 
 def dagster_instance() -> dg.DagsterInstance:
@@ -36,28 +51,62 @@ def dagster_instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
-def run_night(instance: dg.DagsterInstance, config: dict[str, Any], actor: str, progress: Progress) -> NightResult:
-    """Plan the night, then run each of its cohorts, one after the other. `config` is NightConfig's."""
-    night = NightResult()
-    with progress_to(progress):
-        run_config = {"ops": {"disposition_plan": {"config": config}}, **_QUIET}
-        plan = _run(instance, "nightly", {ACTOR_TAG: actor}, run_config)
-        _note(night, plan)
-        if not plan.success:
-            return night
-        night.planned = _metadata(plan, "disposition_plan")
-        wanted = night.planned["cohorts"]
-        night.night = wanted["night"]
-        for done, (industry, cutoff) in enumerate(wanted["cohorts"]):
-            progress("cohorts", done, len(wanted["cohorts"]))
-            tags = {ACTOR_TAG: actor, NIGHT_TAG: night.night}
-            result = _run(instance, "cohort", tags, _QUIET, cohort_key(industry, cutoff))
-            _note(night, result)
-            if result.success:
-                night.cohorts.append(_cohort(result, industry, cutoff))
-        progress("cohorts", len(night.cohorts), len(wanted["cohorts"]))
-        export_finished(instance, LifecycleResource().open().store)
+def run_night(
+    instance: dg.DagsterInstance,
+    config: dict[str, Any],
+    actor: str,
+    progress: Progress,
+    stop_requested: StopRequested = lambda: None,
+) -> NightResult:
+    """Plan the night, then run each of its cohorts, one after the other. `config` is NightConfig's.
+
+    Before it begins, runs of dead processes are closed; when it ends, however, what is committed is sealed.
+    """
+    night = NightResult(notices=close_dead_runs(instance))
+    with watched_by(progress, stop_requested):
+        _run_all(instance, night, config, actor, progress)
+        night.stopped = night.stopped or stop_requested() or ""
+        _seal_what_waits(night)
+        if night.planned:
+            export_finished(instance, LifecycleResource().open().store)
     return night
+
+
+def _run_all(
+    instance: dg.DagsterInstance, night: NightResult, config: dict[str, Any], actor: str, progress: Progress
+) -> None:
+    """The plan, and each cohort that may go, until one says that the night is stopped."""
+    run_config = {"ops": {"disposition_plan": {"config": config}}, **_QUIET}
+    plan = _run(instance, "nightly", {ACTOR_TAG: actor}, run_config)
+    _note(night, plan)
+    if not plan.success:
+        return
+    night.planned = _metadata(plan, "disposition_plan")
+    wanted = night.planned["cohorts"]
+    night.night = wanted["night"]
+    for done, (industry, cutoff) in enumerate(wanted["cohorts"]):
+        progress("cohorts", done, len(wanted["cohorts"]))
+        tags = {ACTOR_TAG: actor, NIGHT_TAG: night.night}
+        result = _run(instance, "cohort", tags, _QUIET, cohort_key(industry, cutoff))
+        _note(night, result)
+        if night.stopped:
+            return
+        if result.success:
+            night.cohorts.append(_cohort(result, industry, cutoff))
+    progress("cohorts", len(night.cohorts), len(wanted["cohorts"]))
+
+
+def _seal_what_waits(night: NightResult) -> None:
+    """Seal what any run left committed and unsealed, whether or not a cohort ran; say what waits still."""
+    try:
+        lifecycle = LifecycleResource().open()
+        night.waiting = records_waiting(lifecycle)
+        if night.waiting:
+            seal_ledger(lifecycle)
+            night.waiting = records_waiting(lifecycle)
+    except LifecycleError as error:
+        if not night.failures:  # else it is most likely the same once more
+            night.failures.append((f"sealing what waits: {type(error).__name__}: {error}", error.exit_code))
 
 
 def _run(
@@ -79,6 +128,9 @@ def _note(night: NightResult, result: dg.ExecuteInProcessResult) -> None:
         failure = data.user_failure_data
         code = failure.metadata["exit_code"].value if failure and "exit_code" in failure.metadata else 3
         said = failure.description if failure else data.error.to_string() if data.error else "the run failed"
+        if str(said).startswith(NightStopped.__name__):
+            night.stopped = str(said).partition(": ")[2]
+            continue
         night.failures.append((str(said), int(str(code))))
     for check in result.get_asset_check_evaluations():
         if not check.passed:

@@ -77,9 +77,11 @@ def disposition_plan(
         if odd:
             raise ClockError(clock_message(odd))
         night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
-        survey, plans = plan_night(opened, night, run, config.industry)
-        accept_plans(opened, plans, config.accept_plan, run)
-        take_census(opened, night, config.industry)
+        opened.require_running()
+        with opened.crm.database.lease("plan"):  # two nights at once would plan each other's calls
+            survey, plans = plan_night(opened, night, run, config.industry)
+            accept_plans(opened, plans, config.accept_plan, run)
+            take_census(opened, night, config.industry)
         waiting = waiting_plans(opened, plans)
         going = cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))

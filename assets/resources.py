@@ -1,11 +1,12 @@
 """What Dagster hands to an asset: the lifecycle, opened in the run from the environment; and whose run it is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from assets.dead_runs import PROCESS_TAG, this_process
 from lifecycle.deployment.lifecycle import Lifecycle, Progress, Run
 from lifecycle.errors import LifecycleError, OutsideError
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
@@ -19,29 +20,35 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self) -> Lifecycle:
         """A lifecycle with the wall clock: the place where the product learns what time it is."""
-        return Lifecycle(read_settings(), lambda: datetime.now(UTC), _PROGRESS[-1])
+        progress, stop_requested = _WATCHERS[-1]
+        return Lifecycle(read_settings(), lambda: datetime.now(UTC), progress, stop_requested=stop_requested)
 
 
-_PROGRESS: list[Progress] = [lambda _what, _done, _of: None]
+StopRequested = Callable[[], str | None]
+_WATCHERS: list[tuple[Progress, StopRequested]] = [(lambda _what, _done, _of: None, lambda: None)]
 
 
 @contextmanager
-def progress_to(progress: Progress) -> Iterator[None]:
-    """Report progress of runs in this process to a person who watches, for a while."""
-    _PROGRESS.append(progress)
+def watched_by(progress: Progress, stop_requested: StopRequested) -> Iterator[None]:
+    """Report progress of runs in this process to a person who watches, and stop when told to, for a while."""
+    _WATCHERS.append((progress, stop_requested))
     try:
         yield
     finally:
-        _PROGRESS.pop()
+        _WATCHERS.pop()
 
 
 def _somebody_watches() -> bool:
-    return len(_PROGRESS) > 1
+    return len(_WATCHERS) > 1
 
 
 def run_of(context: dg.AssetExecutionContext) -> Run:
-    """The run, and who asked for it: a person named on the command line, a schedule, a sensor, or someone in the UI."""
+    """The run, and who asked for it: a person named on the command line, a schedule, a sensor, or someone in the UI.
+
+    Notes on the run which process it is, so that a later one can tell that it died.
+    """
     tags: Mapping[str, str] = context.run.tags
+    context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: this_process()})
     asked = [
         f"{kind} {tags[f'dagster/{kind}_name']}" for kind in ("schedule", "sensor") if f"dagster/{kind}_name" in tags
     ]

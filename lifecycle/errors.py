@@ -9,6 +9,7 @@ LifecycleError
 ├── AttentionError        exit 1: a person must look before anything goes on
 │   ├── PlanHeld            the brake tripped, or a rule asks for a review
 │   ├── ApprovalRefused     a signed approval does not count
+│   ├── NightStopped        somebody stopped the nights of this CRM, or this process
 │   ├── PolicyChanged       the law is another one than the plan was made under
 │   └── ProofError          the archive is not what its manifest says
 │       ├── FixityError       other bytes
@@ -68,6 +69,10 @@ class PlanHeld(AttentionError):
 
 class ApprovalRefused(AttentionError):
     """An approval does not count: who signed it, what was signed, or when. Nothing was let through."""
+
+
+class NightStopped(AttentionError):
+    """A person stopped the nights of this CRM, or this process was told to end. What was committed stays committed."""
 
 
 class PolicyChanged(AttentionError):

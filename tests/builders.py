@@ -37,7 +37,9 @@ from tests.roles import as_role, product_url
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 RUN = Run("run-1", "tester")
-CONTROL = tuple(f"lifecycle_{name}" for name in ("purges", "requests", "leaves", "places", "checkpoints"))
+CONTROL = tuple(
+    f"lifecycle_{name}" for name in ("purges", "requests", "leaves", "places", "checkpoints", "stops", "source")
+)
 
 _RULE = "trigger: ended_at, keep_while: [open_deal, open_task]"
 BANK = f"""industry: bank

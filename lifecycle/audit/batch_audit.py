@@ -4,17 +4,14 @@ What contradicts is damage, under the leaf's or row's name; what could not be co
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-import pyarrow.compute as pc
-
-from lifecycle.archive.plans import read_cohort, read_plans
 from lifecycle.audit.ledger_audit import LedgerSurvey
+from lifecycle.audit.plan_audit import PlanAudit
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import ObjectMissing, ProofError
-from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import DECIDING, PurgeRow, recorded_rows
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.record_check import (
@@ -26,11 +23,9 @@ from lifecycle.evidence.record_check import (
     row_contradictions,
 )
 from lifecycle.ledger.log import LeafReader
-from lifecycle.night.destroy_batches import same
 from lifecycle.night.reconciliation import Reconciliation, reconcile_calls, sealed_place, sealed_records
 from lifecycle.night.seal_check import epochs_by_id
 from lifecycle.night.verify import VerifiedBatch
-from lifecycle.policy.plan import Plan
 
 _AT_ONCE = 500  # leaves
 _DECIDED = tuple(name.removeprefix("_") for name in DECIDING)
@@ -42,9 +37,14 @@ class BatchAudit:
     """What comes of comparing one batch. `compare` does it; the rest is what was found."""
 
     def __init__(
-        self, lifecycle: Lifecycle, survey: LedgerSurvey, batch: VerifiedBatch, reconciled: Reconciliation
+        self,
+        lifecycle: Lifecycle,
+        survey: LedgerSurvey,
+        plans: PlanAudit,
+        batch: VerifiedBatch,
+        reconciled: Reconciliation,
     ) -> None:
-        self._lifecycle, self._survey, self._reconciled = lifecycle, survey, reconciled
+        self._lifecycle, self._survey, self._plans, self._reconciled = lifecycle, survey, plans, reconciled
         self._batch, self._epochs = batch, epochs_by_id(lifecycle)
         self._recorded = RecordedBatch(batch.manifest_key, batch.manifest_sha256, batch.manifest, batch.tables["calls"])
         self._on_record = set[int]()  # rows of the batch, by the CRM's purge rows
@@ -148,8 +148,10 @@ class BatchAudit:
         first, end = sealed_place(row)
         if first != place:
             self._damage(f"purge {row.id}", f"sealed_key: it says leaf {first}, its place is {place}")
-        stored = sealed_records(self._lifecycle, row)
-        if stored != row.entries:
+        if self._survey.published is None or end > self._survey.published.size:
+            raise FixityError(f"{row.sealed_key}: the ledger in the store ends before these leaves")
+        reader = LeafReader(self._lifecycle.log(), self._survey.published.size)
+        if b"".join(reader.leaf(index) + b"\n" for index in range(first, end)) != row.entries:
             self._damage(f"ledger:{first}-{end - 1}", f"other bytes than the deletion records that {row.id} committed")
 
     def _compare_before_the_ledger(self, row: PurgeRow) -> None:
@@ -159,28 +161,12 @@ class BatchAudit:
         self.compared["purge rows"] += 1
 
     def _compare_plan(self) -> None:
-        """The plan that the manifest names: under the same schedule, and it has every call of the batch as decided."""
-        manifest, key = self._batch.manifest, self._batch.manifest_key
-        plans = read_plans(self._lifecycle.store, manifest.night, manifest.industry)
-        plan = next((plan for plan in plans if plan.sha256 == manifest.plan_sha256), None)
-        if plan is None:
+        """The plan that the manifest names has every call of the batch, as decided."""
+        manifest = self._batch.manifest
+        found = self._plans.contradictions(manifest, self._batch.tables["calls"])
+        if found is None:
             self.uncompared[f"plan {manifest.plan_sha256}"] = f"the plan of batch {manifest.batch} is not in the store"
             return
-        if (plan.source, plan.schedule) != (manifest.source, manifest.schedule):
-            self._damage(key, "its source or schedule is another than that of its plan")
-        self.compared["plans"] += 1
-        strangers = list(islice(self._not_as_planned(plan), 1))
-        self._damage(key, strangers[0]) if strangers else self.compared.update(planned=manifest.calls)
-
-    def _not_as_planned(self, plan: Plan) -> Iterator[str]:
-        manifest, calls = self._batch.manifest, self._batch.tables["calls"]
-        planned = read_cohort(self._lifecycle.store, plan, manifest.cutoff)
-        planned = planned.filter(same(planned["component"], manifest.component)).combine_chunks()
-        places = pc.index_in(calls[CALL_ID].combine_chunks(), planned["call_id"].combine_chunks())
-        if places.null_count:
-            yield f"{places.null_count} of its calls are not in its plan"
-            return
-        decided = planned.take(places)
-        for name in _DECIDED:
-            if decided[name].to_pylist() != calls[f"_{name}"].to_pylist():
-                yield f"{name}: its rows have others than its plan decided"
+        self.compared.update(plans=1, planned=manifest.calls if not found else 0)
+        for reason in found:
+            self._damage(self._batch.manifest_key, reason)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, manifest_keys
 from lifecycle.audit.ledger_audit import LedgerSurvey
+from lifecycle.audit.plan_audit import PlanAudit
 from lifecycle.audit.whole_audit import AuditReport, audit_batch, reason_of
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, InputError, ObjectMissing, ProofError
@@ -30,7 +31,7 @@ def audit_single_batch(lifecycle: Lifecycle, batch: str) -> AuditReport:
     for key in sorted(set(_manifests(lifecycle, batch, survey))):
         names = list(lifecycle.store.list(batch_folder(key)))
         if key in names:
-            audit_batch(lifecycle, survey, key, names, result)
+            audit_batch(lifecycle, survey, PlanAudit(lifecycle), key, names, result)
         else:
             result.damaged[key] = "missing: purges deleted calls on its strength"
     if not result.batches and not result.damaged:

@@ -12,6 +12,7 @@ from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, read_batc
 from lifecycle.archive.recording_files import verify_file
 from lifecycle.audit.batch_audit import BatchAudit
 from lifecycle.audit.ledger_audit import LedgerSurvey, survey_ledger
+from lifecycle.audit.plan_audit import PlanAudit
 from lifecycle.audit.restored_calls import purges_unknown_to_database, restored_calls
 from lifecycle.crm.control.ledger_queue import PURGE
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -71,7 +72,9 @@ def audit_archive_and_ledger(lifecycle: Lifecycle) -> AuditReport:
     return result
 
 
-def audit_batch(lifecycle: Lifecycle, survey: LedgerSurvey, key: str, names: list[str], result: AuditReport) -> None:
+def audit_batch(
+    lifecycle: Lifecycle, survey: LedgerSurvey, plans: PlanAudit, key: str, names: list[str], result: AuditReport
+) -> None:
     """Prove one batch and hold it against its leaves, its purge rows, its plan and the CRM, adding to `result`."""
     try:
         batch = verify_batch(lifecycle.store, key, lifecycle.now())
@@ -83,7 +86,7 @@ def audit_batch(lifecycle: Lifecycle, survey: LedgerSurvey, key: str, names: lis
     result.bytes += sum(part.bytes for part in stored)
     result.compared.update(manifests=1, objects=len(batch.manifest.objects), files=len(batch.manifest.files))
     result.orphans += sorted(set(names) - {key} - {part.key for part in stored})
-    audited = BatchAudit(lifecycle, survey, batch, result.reconciled)
+    audited = BatchAudit(lifecycle, survey, plans, batch, result.reconciled)
     try:
         audited.compare()
     except (ProofError, ObjectMissing) as error:
@@ -96,7 +99,7 @@ def audit_batch(lifecycle: Lifecycle, survey: LedgerSurvey, key: str, names: lis
 
 def _audit_archive(lifecycle: Lifecycle, survey: LedgerSurvey, result: AuditReport) -> set[str]:
     """Every batch that has a manifest; gives the manifests' keys."""
-    keys, found = list(lifecycle.store.list(ARCHIVE)), set[str]()
+    keys, found, plans = list(lifecycle.store.list(ARCHIVE)), set[str](), PlanAudit(lifecycle)
     total = sum(key.endswith(f"/{MANIFEST}") for key in keys)
     for folder, inside in groupby(keys, key=batch_folder):
         names, manifest_key = list(inside), f"{folder}{MANIFEST}"
@@ -104,7 +107,7 @@ def _audit_archive(lifecycle: Lifecycle, survey: LedgerSurvey, result: AuditRepo
             result.orphans += names
             continue
         found.add(manifest_key)
-        audit_batch(lifecycle, survey, manifest_key, names, result)
+        audit_batch(lifecycle, survey, plans, manifest_key, names, result)
         lifecycle.progress("batches read back", len(found), total)
     return found
 

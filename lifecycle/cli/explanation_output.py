@@ -109,6 +109,8 @@ def _remarks(one: RegimeStatement) -> Iterator[str]:
         yield f"asks until {one.soft_floor}: {soft}"
     if one.soft_ceiling:
         yield f"allows until {one.soft_ceiling}: {soft}"
+    if one.ceiling and not law.bounds_whole_calls:
+        yield f"its maximum is one of the {' and '.join(law.components)}"
     if law.extension:
         yield f"may be extended {'to ' + str(law.extension.to) if law.extension.to else 'by ' + str(law.extension.by)}"
     yield from (text for text in (one.waits, one.late) if text)

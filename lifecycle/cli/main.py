@@ -21,6 +21,7 @@ from lifecycle.cli import (
     init_check,
     ledger,
     plan_explain,
+    stop,
     verify_record,
 )
 from lifecycle.cli.options import AsJson, AsOf, OneIndustry
@@ -50,6 +51,7 @@ for group in (
     ledger,
     holds,
     erasure_requests,
+    stop,
 ):
     group.register(app)
 

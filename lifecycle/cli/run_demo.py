@@ -4,11 +4,13 @@ import getpass
 import os
 import shutil
 import warnings
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from lifecycle.cli import output
+from lifecycle.cli.signals import StopSignals
 from lifecycle.crm.database import open_database, translated_errors
 from lifecycle.crm.sample import demo_schema as demo_crm
 from lifecycle.crm.sample import sample_calls
@@ -31,12 +33,14 @@ _SAMPLE_CALLS = 2000
 
 def run(as_of: date | None, industry: str | None, accept_plan: list[str], json_output: bool) -> int:
     """Run one night in this process, with progress. Returns the exit code."""
-    night = _night({"as_of": as_of, "industry": industry, "accept_plan": accept_plan}, json_output)
+    signals = StopSignals()
+    wanted = {"as_of": as_of, "industry": industry, "accept_plan": accept_plan}
+    night = signals.run(lambda: _night(wanted, json_output, signals))
     if json_output:
         output.print_json(_plain(night))
     else:
         _tell(night)
-    return night.exit_code
+    return signals.exit_code or night.exit_code
 
 
 def demo(json_output: bool) -> int:
@@ -58,13 +62,15 @@ def demo(json_output: bool) -> int:
     return max((code for _, code in result.failures), default=0)
 
 
-def _night(wanted: dict[str, Any], json_output: bool) -> NightResult:
+def _night(
+    wanted: dict[str, Any], json_output: bool, stop_requested: Callable[[], str | None] = lambda: None
+) -> NightResult:
     _dagster_home()
     actor = command_line_actor(getpass.getuser(), git_email(read_settings().policies))
     config = {name: str(value) if name == "as_of" else value for name, value in wanted.items() if value}
     with output.progress_bar(json_output) as progress, warnings.catch_warnings(), dagster_instance() as instance:
         warnings.simplefilter("ignore")
-        return run_night(instance, config, actor, progress)
+        return run_night(instance, config, actor, progress, stop_requested)
 
 
 def _dagster_home() -> Path:
@@ -111,6 +117,8 @@ def _make_sample(lifecycle: Lifecycle, night: date) -> None:
 
 def _tell(night: NightResult) -> None:
     """What happened, for a person."""
+    for notice in night.notices:
+        output.print_sentence(notice, style="yellow")
     if night.planned:
         plans = list(night.planned["plans_by_industry"].values())
         output.print_table(
@@ -136,6 +144,10 @@ def _tell(night: NightResult) -> None:
     left = [(key, reason) for cohort in night.cohorts for key, reason in cohort["files_left"].items()]
     if left:
         output.print_table("Files that are there still", ("the archived copy", "why"), left)
+    if night.stopped:
+        output.print_sentence(night.stopped, style="yellow")
+    if night.waiting:
+        output.print_sentence(f"{night.waiting} purges are committed and not in the ledger yet; run again", style="red")
     for message, _ in night.failures:
         output.print_sentence(f"failed: {message}", style="red")
     for check in dict.fromkeys(night.failed_checks):
@@ -185,5 +197,8 @@ def _plain(night: NightResult) -> dict[str, Any]:
         "cohorts": night.cohorts,
         "failures": [{"message": message, "exit_code": code} for message, code in night.failures],
         "failed_checks": night.failed_checks,
+        "notices": night.notices,
+        "stopped": night.stopped,
+        "waiting": night.waiting,
         "exit_code": night.exit_code,
     }

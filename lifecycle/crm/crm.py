@@ -84,14 +84,16 @@ class Crm:
     def unfit_parts(self) -> dict[str | None, str]:
         """Why whole calls (None), or a component, by its name, cannot be purged; nothing of it is to be archived."""
         found = {name: self.unfit(name) for name in (None, *self.source.components)}
-        said = {name: [f"source {self.source.source}: {line}" for line in lines] for name, lines in found.items()}
-        return {name: "\n".join(lines) for name, lines in said.items() if lines}
+        return {name: self._of_source(lines) for name, lines in found.items() if lines}
 
     def require_fit(self, component: str | None = None) -> None:
         """Raise SourceError while a deletion could reach an unarchived row, or stick."""
-        problem = self.unfit_parts().get(component)
-        if problem:
-            raise SourceError(problem)
+        problems = self.unfit(component)
+        if problems:
+            raise SourceError(self._of_source(problems))
+
+    def _of_source(self, problems: Sequence[str]) -> str:
+        return "\n".join(f"source {self.source.source}: {problem}" for problem in problems)
 
     def purger(self, component: str | None = None) -> PurgeTransaction:
         """The one that deletes whole calls, or one component of them. Raises SourceError as `require_fit` does."""

@@ -1,6 +1,6 @@
 """What a live database makes doubtful about a mapping, beyond what `schema` refuses. Reads the catalogue only.
 
-Not here: foreign keys from unmapped columns, which stop every purge (`references`).
+Not here: foreign keys from unmapped columns, which stop every purge (`mapping.foreign_keys`).
 """
 
 from collections.abc import Collection, Iterator, Mapping

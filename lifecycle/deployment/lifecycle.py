@@ -13,7 +13,7 @@ from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.deployment.policy_folder import Policies, read_holds_for, read_policies
-from lifecycle.errors import NightError, SettingsError
+from lifecycle.errors import NightError, NightStopped, SettingsError
 from lifecycle.evidence.notes import require_key_name
 from lifecycle.ledger.keys import FileKeys, Keys
 from lifecycle.ledger.log import Log
@@ -41,6 +41,7 @@ class Lifecycle:
     now: Callable[[], datetime]
     progress: Progress = lambda _what, _done, _of: None
     law: Policies | None = None
+    stop_requested: Callable[[], str | None] = lambda: None
 
     def under(self, policies: Policies) -> "Lifecycle":
         """The same under another law than the one on disk: to explain and to compare, never to purge."""
@@ -83,6 +84,22 @@ class Lifecycle:
     def log(self) -> Log:
         """The ledger, read with the keys as they are this moment."""
         return Log(self.store, self.origin, lambda: self.keys.verifiers(self.origin))
+
+    def require_running(self) -> None:
+        """Raise NightStopped where this process was told to end, or somebody stopped the nights of this CRM.
+
+        Asked between transactions: what was committed stays, and a rerun goes on from there.
+        """
+        asked = self.stop_requested()
+        if asked:
+            raise NightStopped(f"stopped by {asked}. What was committed stays; running again goes on with the rest")
+        order = self.crm.control.stops.order()
+        if order:
+            why = f": {order.reason}" if order.reason else ""
+            raise NightStopped(
+                f"the nights of this CRM were stopped by {order.by} at {order.at}{why}. What was committed stays; "
+                "`lifecycle stop --lift` lets them run again"
+            )
 
     @cached_property
     def recordings(self) -> ObjectStore | None:

@@ -74,7 +74,7 @@ class CallExplanation:
     """One call on one day: its facts (a row an industry), each rule, law and hold, and what comes of them.
 
     A call that is gone has no facts and no outcome, but at least one record, and a copy for each. Of a live call no
-    record is sought: that would read them all; `audit` finds the purged calls that are back. `absent`: its components
+    record is sought; `lifecycle verify` finds the purged calls that are back. `absent`: its components
     with rules of their own that are not there; they may be on record.
     """
 

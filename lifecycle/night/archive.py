@@ -67,6 +67,7 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
         for group in group_by_destroy_month(planned, cohort.plan.night):
             lifecycle.crm.refresh()
             for found in fill_batches(read_planned(lifecycle, group, result.set_aside)):
+                lifecycle.require_running()
                 written = _archive_batch(lifecycle, cohort, run, group, found, result)
                 if written:
                     _count(result, *written)
@@ -149,6 +150,8 @@ def read_planned(lifecycle: Lifecycle, group: DestroyGroup, aside: dict[Any, str
     """
     planned, keys, number = group.planned, group.planned["call_id"].to_pylist(), FIRST_READ
     while keys:
+        if lifecycle.stop_requested():
+            lifecycle.require_running()
         some, keys = keys[:number], keys[number:]
         for tables in _read_whole(lifecycle, some, group.component, aside):
             read = tables["calls"].num_rows

@@ -16,7 +16,7 @@ from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.reading.fact_selection import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
-from lifecycle.errors import PolicyError, SourceError
+from lifecycle.errors import NightStopped, PolicyError, SourceError
 from lifecycle.night.destroy_batches import same
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.documents.schedule import Schedule, Schedules
@@ -213,6 +213,8 @@ def _put_calls(
     with ExitStack() as stack:
         writers = {name: stack.enter_context(CallsWriter(schema)) for name in revisions}
         for industry, table in due:
+            if stopper := lifecycle.stop_requested():
+                raise NightStopped(f"stopped by {stopper} while planning. Nothing was done; running again plans anew")
             if industry in writers and table.num_rows:
                 writers[industry].add(table.cast(schema))
         return {

@@ -108,6 +108,7 @@ def purge_batch(
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, asked)
     locked: dict[Any, str] = {}
     for some in slices(groups):
+        lifecycle.require_running()
         asked.clear()
         done = purger.purge_groups(some, keep, note)
         locked |= done.locked

@@ -64,6 +64,12 @@ def seal_ledger(lifecycle: Lifecycle) -> SealResult:
     return result
 
 
+def records_waiting(lifecycle: Lifecycle) -> int:
+    """How many committed purges are not in the ledger yet, whichever run left them there."""
+    with lifecycle.crm.database.reading() as connection:
+        return len(lifecycle.crm.control.unsealed(connection))
+
+
 def recover_ledger(lifecycle: Lifecycle, log: Log) -> tuple[PublishedCheckpoint | None, int]:
     """The ledger as it may be continued: what the database saw last is found in the store, or its continuation.
 

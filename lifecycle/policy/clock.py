@@ -109,14 +109,15 @@ class Term:
         """The day after whose end the period runs."""
         if self.clock.count not in (CountingRule.YEAR_END, CountingRule.FISCAL_YEAR_END):
             return trigger
-        end = self._year_end(trigger.year)
-        return end if trigger <= end else self._year_end(trigger.year + 1)
+        end = self.year_end(trigger.year)
+        return end if trigger <= end else self.year_end(trigger.year + 1)
 
     def _ended_before(self, day: date) -> date:
-        end = self._year_end(day.year)
-        return end if end < day else self._year_end(day.year - 1)
+        end = self.year_end(day.year)
+        return end if end < day else self.year_end(day.year - 1)
 
-    def _year_end(self, year: int) -> date:
+    def year_end(self, year: int) -> date:
+        """The last day of the calendar year, or of the company's."""
         month, day = CALENDAR_YEAR if self.clock.count is CountingRule.YEAR_END else self.fiscal_year_ends
         following = date(year + month // 12, month % 12 + 1, 1)
         return min(following - _ONE_DAY, date(year, month, min(day, 28)) + timedelta(days=max(0, day - 28)))

@@ -57,8 +57,8 @@ class Suicide:
                 delete(store, key, version_id)
 
         @contextmanager
-        def write(database: Database) -> Iterator[sa.Connection]:
-            manager = writing(database)
+        def write(database: Database, *patience: int) -> Iterator[sa.Connection]:
+            manager = writing(database, *patience)
             connection = manager.__enter__()
             try:
                 yield connection

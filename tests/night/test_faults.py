@@ -80,8 +80,8 @@ class Nth:
         writing = Database.writing
 
         @contextmanager
-        def write(database) -> Iterator[sa.Connection]:
-            with writing(database) as connection:
+        def write(database, *patience: int) -> Iterator[sa.Connection]:
+            with writing(database, *patience) as connection:
                 yield connection
                 self.before()
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.purging import purge_transaction
+from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.night.ledger_events import take_census
 from tests.night.cases import DUE, NIGHT, TIME, YOUNG, Case
 
@@ -150,6 +151,34 @@ def test_a_call_whose_row_comes_free_meanwhile_goes_the_same_night(served, row):
         later.join()
     assert (night.calls, night.set_aside, case.ids(), case.ids("notes")) == (3, {}, [], [])
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["stays-locked", "comes-free"])
+def test_a_call_that_shares_rows_with_a_locked_one_waits_with_it(new_case, monkeypatch, stays):
+    monkeypatch.setattr(purge_transaction, "LOCK_SECONDS", 2)
+    case = new_case("postgresql").run(
+        "CREATE TABLE calls (id int PRIMARY KEY, grp text, industry text, ended_at timestamp)",
+        "CREATE TABLE ev (id int PRIMARY KEY, grp text)",
+        f"INSERT INTO calls VALUES (1, 'g', 'Retail', '{DUE}'), (2, 'g', 'Retail', '{DUE}')",
+        f"INSERT INTO calls VALUES (3, 'h', 'Retail', '{DUE}')",
+        "INSERT INTO ev VALUES (1, 'g')",
+    )
+    case.mapped("[{table: ev, match: {grp: grp}}]").night(purge=False)
+    with Holding(case, "SELECT id FROM calls WHERE id = 1 FOR UPDATE") as holding:
+        later = threading.Timer(0.1, holding.let_go if not stays else lambda: None)
+        monkeypatch.setattr(PurgeTransaction, "come_back", after(later, PurgeTransaction.come_back))
+        night = case.night()
+    assert (night.calls, case.ids(), sorted(night.set_aside)) == ((1, [1, 2], [1, 2]) if stays else (3, [], []))
+    assert all(reason.startswith("locked: ") for reason in night.set_aside.values())
+
+
+def after(timer: threading.Timer, come_back):
+    def wait_and_come_back(self, *given):
+        timer.start()
+        timer.join()
+        return come_back(self, *given)
+
+    return wait_and_come_back
 
 
 def test_a_key_whose_case_changed_since_the_archive_is_set_aside_and_goes_the_next_night(new_case):

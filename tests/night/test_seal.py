@@ -1,6 +1,8 @@
 """Sealing: one leaf a purged call and no fork, killed at every write, killed again, twice at once, after restores."""
 
+import hashlib
 import shutil
+import zlib
 from collections import Counter
 from contextlib import nullcontext
 from datetime import timedelta
@@ -317,3 +319,57 @@ def test_checkpoints_only_ever_grow_and_each_is_kept_in_the_database(again):
     assert [size for size, _ in notes] == [8, 9]
     old, new = (Checkpoint.from_text("c", bytes(note).partition(b"\n\n")[0] + b"\n") for _, note in notes)
     assert world.lifecycle().log().continues(old, new)
+
+
+def edited(world: World) -> tuple[str, bytes]:
+    """Somebody makes another actor of one purge row's records, their digest with it; gives its id and what it was."""
+    lifecycle = world.lifecycle()
+    with lifecycle.crm.database.reading() as connection:
+        row = lifecycle.crm.control.by_ids(connection, lifecycle.crm.control.all_ids(connection)[:1])[0]
+    write_records(world, row.id, row.entries.replace(b"tester", b"nobody"))
+    return row.id, row.entries
+
+
+def write_records(world: World, row_id: str, records: bytes) -> None:
+    values = {"body": zlib.compress(records), "digest": hashlib.sha256(records).hexdigest(), "id": row_id}
+    world.execute("UPDATE lifecycle_purges SET entries = :body, entries_sha256 = :digest WHERE id = :id", **values)
+
+
+@pytest.mark.parametrize("places_given", [False, True])
+def test_an_edited_purge_row_is_named_and_not_signed_and_the_others_go_on(again, places_given):
+    world = again()
+    if places_given:
+        assert night_killed(world, 3, "after", work=sealing) is None
+    row_id, records = edited(world)
+    found = seal_ledger(world.lifecycle())
+    assert list(found.refused) == [row_id]
+    assert "its id is not the keyed digest of its records" in found.refused[row_id]
+    assert found.records == 5 - len(records.splitlines())
+    assert not any(b"nobody" in body for body in files(world).values())
+    assert seal_ledger(world.lifecycle()).leaves == 0  # it waits, and is named again
+    write_records(world, row_id, records)  # the administrator restores it
+    mended = seal_ledger(world.lifecycle())
+    assert (mended.refused, mended.records) == ({}, len(records.splitlines()))
+    assert logged(world) == FIRST | SECOND
+
+
+def test_an_emptied_purge_row_is_named_and_stops_neither_sealing_nor_verification(again):
+    world = again()
+    row_id, records = edited(world)
+    write_records(world, row_id, b"")
+    found = seal_ledger(world.lifecycle())
+    assert "found none that is whole" in found.refused[row_id]
+    assert found.records == 5 - len(records.splitlines())
+
+
+def test_without_the_epoch_key_what_waits_is_not_signed_and_goes_on_once_it_is_back(again):
+    world = again()
+    (key,) = (world.policies.parent / "lifecycle.epochs").glob("*.key")
+    kept = key.read_bytes()
+    key.unlink()
+    refused = seal_ledger(world.lifecycle()).refused
+    assert len(refused) == 2
+    assert all("is not here: its records cannot be checked" in reason for reason in refused.values())
+    key.write_bytes(kept)
+    assert seal_ledger(world.lifecycle()).refused == {}
+    assert logged(world) == FIRST | SECOND

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.request_table import RequestTable
+from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import FixityError, SourceError
 from lifecycle.evidence.deletion import PurgeRow
@@ -56,6 +57,7 @@ class ControlTables:
         of: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
         self.table = sa.Table(f"{self._prefix}purges", metadata, *columns, **of)
         self.requests = RequestTable(database, metadata, self._prefix)
+        self.stops = StopSwitch(database, metadata, self._prefix)
         self.places = LedgerQueue(database, metadata, self.table, self._prefix)
         owner = sa.Column("source", sa.String(80), nullable=False)
         one = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
@@ -86,13 +88,15 @@ class ControlTables:
         there, found = self._there(), []
         if self.requests.table.name not in there:
             found.append("no table of erasure requests, so there are none")
+        if self.stops.table.name not in there:
+            found.append("no table of stops, so `lifecycle stop` cannot stop a run")
         if self._owner.name not in there:
             found.append(f"no table {self._owner.name}, so another source could share the control tables")
         return found
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
-        there, younger = self._there(), (self.requests.table, self._owner)
+        there, younger = self._there(), (self.requests.table, self.stops.table, self._owner)
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:

@@ -1,6 +1,6 @@
 """Triggers that act when rows of mapped tables go, as far as the role may see them. What they do is not looked into.
 
-The second look (`deletions`) catches what they delete; this says before a night which ones to read.
+The second look (`purging.deletion_count`) catches what they delete; this says before a night which ones to read.
 """
 
 import re

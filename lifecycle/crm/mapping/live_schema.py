@@ -1,6 +1,6 @@
 """The database's own account of the mapped tables: columns and keys. Reads its catalogue only.
 
-Not here: who else names a row of them (`references`), what makes them unfit (`unfit`).
+Not here: who else names a row of them (`foreign_keys`), what makes them unfit (`unfit_tables`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

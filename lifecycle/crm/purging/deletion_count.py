@@ -2,7 +2,7 @@
 
 Cascades and triggers are in that count, whoever may read their tables. PostgreSQL counts by table, SQLite all rows
 written, MariaDB and MySQL the rows a session deletes, triggers included but not cascades (there every key must be
-known: `references`). What was counted must be what was meant, or the transaction may not commit.
+known: `mapping.foreign_keys`). What was counted must be what was meant, or the transaction may not commit.
 """
 
 from collections import Counter

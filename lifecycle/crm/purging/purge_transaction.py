@@ -11,21 +11,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.database import Database, column_in
 from lifecycle.crm.mapping.row_references import RowReference
 from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
 from lifecycle.crm.mapping.source import Part, Source
-from lifecycle.crm.purging.deletion_count import MeantDeletions, UncomparedDeletion, deletions_counted
+from lifecycle.crm.purging.deletion_count import MeantDeletions, deletions_counted
+from lifecycle.crm.purging.row_failures import ROW_FAILURES, InterferingWrite, OtherSpelling, reason_to_set_aside
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
-from lifecycle.crm.reading.rows import RowKey, Rows, UnreadableCalls
-from lifecycle.crm.refusals import names_a_reference, words
+from lifecycle.crm.reading.rows import RowKey, Rows
 from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
-from lifecycle.errors import RowLocked, RowRefused
-from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.errors import RowLocked
+from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.deletion import PurgeRow
 
 _IN_PASSING = 1  # seconds waited for a lock before its call is left for later
@@ -63,25 +62,6 @@ class ReadSchema:
     source: Source
     fingerprint: str
     anew: Callable[[], "PurgeTransaction"]
-
-
-class _InterferingWrite(Exception):
-    """Somebody's write came between; the transaction is rolled back. Carries what was seen."""
-
-
-class _OtherSpelling(Exception):
-    """The database finds a call under a key, and writes the key otherwise by now."""
-
-
-_ABOUT_ROWS = (
-    UnreadableCalls,
-    IntegrityError,
-    RowRefused,
-    RowLocked,
-    UncomparedDeletion,
-    _InterferingWrite,
-    _OtherSpelling,
-)
 
 
 class PurgeTransaction:
@@ -133,27 +113,28 @@ class PurgeTransaction:
         return SlicePurged(done.deleted, done.rows, {**done.set_aside, **still})
 
     def _halving(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
-        keys = [key for group in groups for key in group]
         try:
-            return self._transaction(keys, keep, note, patience)
+            return self._transaction(groups, keep, note, patience)
         except SchemaChanged:
             vars(self).update(vars(self._schema.anew()))  # the caller goes on with this one
             return self._halving(groups, keep, note, patience)
-        except _ABOUT_ROWS as error:
+        except ROW_FAILURES as error:
             if len(groups) == 1:
-                return _left(keys, error)
+                return _left(groups[0], error)
         half = len(groups) // 2  # whoever waited once has waited long enough
         first = self._halving(groups[:half], keep, note, _IN_PASSING)
         return first.and_then(self._halving(groups[half:], keep, note, _IN_PASSING))
 
-    def _transaction(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+    def _transaction(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+        keys = [key for group in groups for key in group]
         dialect, source = self._database.dialect, self._schema.source
         with self._database.writing(patience) as connection:
             lock_schema(connection, dialect, source)
             locked = self._rows.lock(connection, keys, skip=patience < LOCK_SECONDS)
             require_fingerprint(connection, dialect, source, self._schema.fingerprint)
-            skipped = self._skipped(connection, keys, locked)
+            skipped = _with_their_groups(self._skipped(connection, keys, locked), groups)
             ours = [key for key in keys if key not in skipped]
+            locked = rows_of_calls(locked, pa.array(ours, self._rows.key.type)) if skipped else locked
             reasons = dict(keep(ours, locked, self._facts.of(connection, ours))) if ours else {}
             reasons |= named_twice(locked[self._rows.parts[0].name])
             going = [key for key in ours if key not in reasons]
@@ -168,10 +149,10 @@ class PurgeTransaction:
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
     def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:
-        """The calls that are there and were not locked. Raises _OtherSpelling where a key is written otherwise."""
+        """The calls that are there and were not locked. Raises OtherSpelling where a key is written otherwise."""
         found = set(locked[self._rows.parts[0].name][CALL_ID].to_pylist())
         if found - set(keys):
-            raise _OtherSpelling
+            raise OtherSpelling
         missing = [key for key in keys if key not in found]
         there = self._whole.live_as_named(connection, missing) if missing else ()
         return dict.fromkeys(there, "its own row")
@@ -276,7 +257,7 @@ class PurgeTransaction:
         conditions = self._rows.statements.named_rows(self._rows.mapped(part), part, rows)
         done = sum(connection.execute(statement.where(wanted)).rowcount for wanted in conditions)
         if done != rows.num_rows:
-            raise _InterferingWrite(
+            raise InterferingWrite(
                 f"{part.table}: expected to delete {rows.num_rows} rows, the database deleted {done}"
             )
         return done
@@ -285,26 +266,20 @@ class PurgeTransaction:
         self, connection: sa.Connection, part: Part, going: Sequence[Any], known: Collection[RowKey]
     ) -> None:
         if self._rows.left(connection, part, going, known) is not None:
-            raise _InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
+            raise InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
+
+
+def _with_their_groups(skipped: KeptCalls, groups: Sequence[Group]) -> KeptCalls:
+    """Calls that were skipped, and whoever goes only together with one of them."""
+    waiting = [group for group in groups if not skipped.keys().isdisjoint(group)]
+    return {key: skipped.get(key, "a row of a call that it shares rows with") for group in waiting for key in group}
 
 
 def _left(keys: Sequence[Any], error: Exception) -> SlicePurged:
     """What becomes of the calls of one group that made the transaction fail."""
     if isinstance(error, RowLocked):
         return SlicePurged(locked=dict.fromkeys(keys, error.said))
-    return SlicePurged(set_aside=dict.fromkeys(keys, _reason(error)))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnreadableCalls):
-        return f"unreadable: {error}"
-    if isinstance(error, IntegrityError):
-        return f"{'still referenced' if names_a_reference(error) else 'refused'}: {words(error)}"
-    if isinstance(error, RowRefused):
-        return f"refused: {error.said}"
-    if isinstance(error, _OtherSpelling):
-        return "renamed: the CRM writes its key otherwise than when it was archived"
-    return f"interfered: {error}"
+    return SlicePurged(set_aside=dict.fromkeys(keys, reason_to_set_aside(error)))
 
 
 def _keys(rows: pa.Table, names: Sequence[str]) -> set[RowKey]:

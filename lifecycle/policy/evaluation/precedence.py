@@ -67,8 +67,9 @@ def _reviewed(said: pa.Array, rank: pa.Array, ceiling: pa.Array, as_of: date) ->
 
     Only a hold or a `keep_while` fact can keep a call beyond a maximum without a conflict.
     """
-    keeps = pc.is_in(rank, pa.array([PRECEDENCE[Disposition.ON_HOLD], PRECEDENCE[Disposition.KEPT]], pa.int8()))
-    past = pc.and_(keeps, pc.fill_null(pc.less(ceiling, pa.scalar(as_of)), False))
+    past = pc.fill_null(pc.less(ceiling, pa.scalar(as_of)), False)
+    past = pc.and_(past, pc.greater_equal(rank, PRECEDENCE[Disposition.ON_HOLD]))
+    past = pc.and_(past, pc.less_equal(rank, PRECEDENCE[Disposition.KEPT]))
     rows = zip(said.filter(past).to_pylist(), ceiling.filter(past).to_pylist(), strict=True)
     return _texts_where(past, [f"{text}; needs legal review: a maximum ended on {last}" for text, last in rows])
 

@@ -16,6 +16,7 @@ from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.evaluation.condition_matching import match_encoded_conditions, shift_days
 from lifecycle.policy.evaluation.distinct_cases import CREATION_FACTS, DistinctCases, presence_fact
+from lifecycle.policy.evaluation.term_columns import last_days
 from lifecycle.policy.period import RetentionPeriod
 
 NO_DAY = pa.scalar(None, pa.date32())
@@ -82,8 +83,7 @@ class _Calendar:
     def last_days(self, term: Term, days: pa.Array) -> pa.Array:
         """The last day for each day on which the clock of a term can start; NULL for NULL."""
         if term not in self._known:
-            ends = [term.last_day(day) for day in self._starts(term.clock).to_pylist()]
-            self._known[term] = pa.array(ends, pa.date32())
+            self._known[term] = last_days(term, self._starts(term.clock))
         return self._known[term].take(pc.index_in(days, value_set=self._starts(term.clock)))
 
     def _starts(self, clock: Clock) -> pa.Array:

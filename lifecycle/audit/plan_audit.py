@@ -1,0 +1,60 @@
+"""A batch against the plan that its manifest names: the same schedule, and every call in it as decided. Reads only."""
+
+from collections.abc import Iterator
+from datetime import date
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifecycle.archive.plans import read_cohort, read_plans
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.evidence.deletion import DECIDING
+from lifecycle.evidence.manifest import Manifest
+from lifecycle.night.destroy_batches import same
+from lifecycle.policy.plan import Plan
+
+
+class PlanAudit:
+    """Compares batches with their plans. What was read last is kept: batches of one plan lie beside each other."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._store = lifecycle.store
+        self._plan = lru_cache(maxsize=32)(self._find_plan)
+        self._cohort = lru_cache(maxsize=1)(self._read_cohort)
+
+    def contradictions(self, manifest: Manifest, calls: pa.Table) -> list[str] | None:
+        """What differs between a batch and its plan; None: the plan is not in the store.
+
+        Raises ProofError, ObjectMissing where the plan's calls cannot be read.
+        """
+        named = (manifest.night, manifest.industry, manifest.plan_sha256)
+        plan = self._plan(*named)
+        if plan is None:
+            return None
+        other = (plan.source, plan.schedule) != (manifest.source, manifest.schedule)
+        found = ["its source or schedule is another than that of its plan"] if other else []
+        planned = self._cohort(*named, manifest.cutoff, manifest.component)
+        return found + list(_not_as_planned(planned, calls))
+
+    def _find_plan(self, night: date, industry: str, sha256: str) -> Plan | None:
+        return next((plan for plan in read_plans(self._store, night, industry) if plan.sha256 == sha256), None)
+
+    def _read_cohort(self, night: date, industry: str, sha256: str, cutoff: str, component: str | None) -> pa.Table:
+        plan = self._plan(night, industry, sha256)
+        assert plan is not None
+        planned = read_cohort(self._store, plan, cutoff)
+        return planned.filter(same(planned["component"], component)).combine_chunks()
+
+
+def _not_as_planned(planned: pa.Table, calls: pa.Table) -> Iterator[str]:
+    places = pc.index_in(calls[CALL_ID].combine_chunks(), planned["call_id"].combine_chunks())
+    if places.null_count:
+        yield f"{places.null_count} of its calls are not in its plan"
+        return
+    decided = planned.take(places)
+    for column in DECIDING:
+        name = column.removeprefix("_")
+        if decided[name].to_pylist() != calls[column].to_pylist():
+            yield f"{name}: its rows have others than its plan decided"
