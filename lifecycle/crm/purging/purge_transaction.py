@@ -232,7 +232,7 @@ class PurgeTransaction:
     def _above(self, part: Part, mine: Mapping[str, pa.Table]) -> pa.Table:
         above = self._rows.part_above(part)
         if above is None:
-            raise _InterferingWrite(f"{part.table}: its rows are found by rows that are not of this component")
+            raise InterferingWrite(f"{part.table}: its rows are found by rows that are not of this component")
         return mine[above]
 
     def _remove_of_parents(
@@ -241,7 +241,7 @@ class PurgeTransaction:
         conditions, table = self._rows.statements.of_parents(part, self._above(part, mine)), self._rows.mapped(part)
         done = sum(connection.execute(table.delete().where(each)).rowcount for each in conditions)
         if done != wanted:
-            raise _InterferingWrite(f"{part.table}: expected to delete {wanted} rows, the database deleted {done}")
+            raise InterferingWrite(f"{part.table}: expected to delete {wanted} rows, the database deleted {done}")
         return done
 
     def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
@@ -250,7 +250,7 @@ class PurgeTransaction:
             asked = sa.select(column).where(column_in(self._database.dialect, column, values)).limit(1)
             locks = self._database.dialect == "mysql"  # its snapshot may be older than the locks
             if connection.execute(asked.with_for_update(read=True) if locks else asked).first() is not None:
-                raise _InterferingWrite(str(one))
+                raise InterferingWrite(str(one))
         return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
 
     def _execute(self, connection: sa.Connection, part: Part, statement: sa.Update | sa.Delete, rows: pa.Table) -> int:
