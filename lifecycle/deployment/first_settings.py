@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from lifecycle.crm.control.role_grants import grant_statements, role_statements
 from lifecycle.crm.database import open_database
-from lifecycle.crm.mapping.role_grants import grant_statements, role_statements
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.errors import SettingsError
 

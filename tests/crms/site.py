@@ -17,7 +17,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from lifecycle.crm.mapping.role_grants import grant_statements
+from lifecycle.crm.control.role_grants import grant_statements
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.inquiry.check import check_everything

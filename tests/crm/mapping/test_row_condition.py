@@ -15,7 +15,7 @@ CONDITIONS = [
     {"kind": {"not": ["Call", None]}},
     {"kind": {"not": ["", None]}, "number": 2},
     {"kind": {"begins": "Call"}},
-    {"number": False},
+    {"number": 0},
     [{"kind": "Meeting"}, {"number": [1, None]}],
 ]
 

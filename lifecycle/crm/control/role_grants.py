@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterator
 
+from lifecycle.crm.control.control_tables import ControlTables
+from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
-
-CONTROL_TABLES = ("purges", "source", "requests", "leaves", "places", "checkpoints")
 
 
 def role_statements(dialect: str, role: str) -> list[str]:
@@ -46,8 +46,8 @@ def _mysql(rights: dict[str, str], database: str, control: str, role: str) -> It
     for name, right in rights.items():
         of, table = split_name(name)
         yield f"GRANT {right} ON `{of or database}`.`{table}` TO {role}"
-    for table in CONTROL_TABLES:
-        yield f"GRANT CREATE, INDEX, INSERT, UPDATE, DELETE ON `{database}`.`{control}_{table}` TO {role}"
+    for table in ControlTables(open_database("sqlite://"), "any", control).table.metadata.tables.values():
+        yield f"GRANT CREATE, INDEX, INSERT, UPDATE, DELETE ON `{database}`.`{table.name}` TO {role}"
 
 
 def _rights(source: Source) -> dict[str, str]:
