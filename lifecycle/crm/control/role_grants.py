@@ -46,8 +46,8 @@ def _mysql(rights: dict[str, str], database: str, control: str, role: str) -> It
     for name, right in rights.items():
         of, table = split_name(name)
         yield f"GRANT {right} ON `{of or database}`.`{table}` TO {role}"
-    for table in ControlTables(open_database("sqlite://"), "any", control).table.metadata.tables.values():
-        yield f"GRANT CREATE, INDEX, INSERT, UPDATE, DELETE ON `{database}`.`{table.name}` TO {role}"
+    for ours in ControlTables(open_database("sqlite://"), "any", control).table.metadata.tables.values():
+        yield f"GRANT CREATE, INDEX, INSERT, UPDATE, DELETE ON `{database}`.`{ours.name}` TO {role}"
 
 
 def _rights(source: Source) -> dict[str, str]:
