@@ -4,10 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The lock names every package, so pip has nothing to resolve.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+# Each file of the lock is known by its digest: what an index hands out instead is refused. A lock that `make lock`
+# has not compiled since it writes digests has none yet.
+PIP_INSTALL_LOCK := $(PIP_INSTALL) $(shell grep -q -e --hash=sha256: requirements.txt && echo --require-hashes)
 # Each pytest worker starts its own servers; two fit two cores. PYTEST_WORKERS=0 runs in one process.
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
-SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe
+SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test test-slow lint rooms schemas lock bench clean
@@ -35,6 +38,7 @@ lint: .venv/dev.stamp  ## check style, types, which module imports which, and th
 	    echo "== $$check"; $(BIN)/$$check || failed="$$failed [$$check]"; \
 	done; echo "== dg check defs"; \
 	VIRTUAL_ENV=$$PWD/.venv PYTHONWARNINGS=ignore $(BIN)/dg check defs --use-active-venv || failed="$$failed [dg check defs]"; \
+	echo "== licences and advisories"; $(BIN)/python -m tests.supply_chain || failed="$$failed [supply chain]"; \
 	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
 
 rooms: .venv/runtime.stamp  ## print each package with the sentence that says what it is for
@@ -81,13 +85,13 @@ clean:  ## remove what these targets made
 
 .venv/runtime.stamp: requirements.txt pyproject.toml | .venv/python.stamp
 	@echo "Installing what requirements.txt names (once) ..."
-	@$(PIP_INSTALL) -r requirements.txt
+	@$(PIP_INSTALL_LOCK) -r requirements.txt
 	@$(PIP_INSTALL) --editable .
 	@touch $@
 
 # The development lock holds the runtime lock whole, so it serves both stamps.
 .venv/dev.stamp: requirements-dev.txt requirements.txt pyproject.toml | .venv/python.stamp
 	@echo "Installing what requirements-dev.txt names (once) ..."
-	@$(PIP_INSTALL) -r requirements-dev.txt
+	@$(PIP_INSTALL_LOCK) -r requirements-dev.txt
 	@$(PIP_INSTALL) --editable .
 	@touch .venv/runtime.stamp $@

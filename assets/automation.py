@@ -3,23 +3,27 @@
 Both are off until somebody turns them on: a clone of the project on a laptop must not purge anything by itself.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from itertools import islice
 
 import dagster as dg
 
 from assets.export import export_finished
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.partitions import cohort_key, industries
-from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, dagster_failures
+from assets.plan_events import PlanEvent, newest_plan_event, plan_events_from
+from assets.provenance import actor_tags, actor_tags_if_possible
+from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.cohort import cohorts_of, plans_released_since
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import read_settings
 
 RUNS_A_TICK = 100
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 nightly = dg.define_asset_job(
     "nightly", selection=[disposition_plan], executor_def=dg.in_process_executor, description="Plan the night."
@@ -41,6 +45,7 @@ def nightly_schedule() -> dg.ScheduleDefinition:
         cron_schedule=settings.nightly_cron,
         execution_timezone=settings.nightly_timezone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
+        tags_fn=lambda _context: actor_tags_if_possible(LifecycleResource().open(), "schedule nightly"),
     )
 
 
@@ -77,8 +82,11 @@ class _Cursor:
     let_through: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> "_Cursor":
-        event, asked, digests = (*text.split(":"), "", "")[:3]
+    def parse(cls, text: str | None) -> "_Cursor | None":
+        """None: there is none, or somebody at the webserver wrote something else into it. Asking twice is harmless."""
+        event, asked, digests = (*(text or "").split(":"), "", "")[:3]
+        if not _NUMBER.fullmatch(event) or not _NUMBER.fullmatch(asked or "0"):
+            return None
         return cls(int(event), int(asked or 0), tuple(filter(None, digests.split(","))))
 
     def __str__(self) -> str:
@@ -89,51 +97,36 @@ def _requests(
     instance: dg.DagsterInstance, cursor: str | None, lifecycle: Lifecycle
 ) -> tuple[list[dg.RunRequest], str | None]:
     """Up to RUNS_A_TICK cohorts of the plan run the sensor is at; after them, all of one plan let through since."""
-    at = _Cursor.parse(cursor) if cursor else None
-    events = _events(instance, at)
-    if not events:
+    at = _Cursor.parse(cursor)
+    events = list(islice(plan_events_from(instance, at.event), 2)) if at else [newest_plan_event(instance)]
+    planned = events[0] if events else None
+    if planned is None:
         return [], cursor
-    if at is None or at.event != events[0].storage_id:  # the first tick; or somebody wiped the event we were at
-        at = _Cursor(events[0].storage_id)
-    planned = _planned(events[0])
-    if len(events) > 1 and at.asked >= len(planned["cohorts"]):
-        events = events[1:]
-        at, planned = _Cursor(events[0].storage_id), _planned(events[0])
-    some = planned["cohorts"][at.asked : at.asked + RUNS_A_TICK]
+    if at is None or at.event != planned.storage_id:  # the first tick; or somebody wiped the event we were at
+        at = _Cursor(planned.storage_id)
+    following = events[1] if len(events) > 1 else None
+    if following is not None and at.asked >= len(planned.cohorts):
+        at, planned = _Cursor(following.storage_id), following
+    some = planned.cohorts[at.asked : at.asked + RUNS_A_TICK]
     if some:
-        run_id = events[0].run_id
-        requests = [_request(run_id, f"plan run {run_id}", planned["night"], *pair) for pair in some]
+        run_id = planned.run_id
+        requests = [_request(lifecycle, run_id, f"plan run {run_id}", planned.night, *pair) for pair in some]
         return requests, str(replace(at, asked=at.asked + len(some)))
     plan = _let_through(lifecycle, planned, at.let_through)
     if plan is None:
         return [], str(at)
-    digest = plan.sha256
-    requests = [_request(digest, f"plan {digest[:12]}", planned["night"], *pair) for pair in cohorts_of([plan])]
+    digest, said = plan.sha256, f"plan {plan.sha256[:12]}"
+    requests = [_request(lifecycle, digest, said, planned.night, *pair) for pair in cohorts_of([plan])]
     return requests, str(replace(at, let_through=(*at.let_through, digest)))
 
 
-def _events(instance: dg.DagsterInstance, at: _Cursor | None) -> Sequence[dg.EventLogRecord]:
-    """The plan run the sensor is at and the one after it; without a cursor, the newest one."""
-    wanted = dg.AssetRecordsFilter(dg.AssetKey("disposition_plan"), after_storage_id=at.event - 1 if at else None)
-    return instance.fetch_materializations(wanted, limit=2 if at else 1, ascending=at is not None).records
-
-
-def _planned(event: dg.EventLogRecord) -> dict[str, Any]:
-    """The night of a plan run, and the cohorts that could go at once."""
-    assert event.asset_materialization is not None
-    value = event.asset_materialization.metadata["cohorts"].value
-    assert isinstance(value, dict)
-    return value
-
-
-def _let_through(lifecycle: Lifecycle, planned: dict[str, Any], before: Sequence[str]) -> Plan | None:
+def _let_through(lifecycle: Lifecycle, planned: PlanEvent, before: Sequence[str]) -> Plan | None:
     """A plan of the night that waited and does no more, and was not asked for yet."""
-    at_once = {industry for industry, _ in planned["cohorts"]}
-    found = plans_released_since(lifecycle, date.fromisoformat(planned["night"]), at_once, before)
-    return next(iter(found), None)
+    at_once = {industry for industry, _ in planned.cohorts}
+    return next(iter(plans_released_since(lifecycle, planned.night, at_once, before)), None)
 
 
-def _request(asked_by: str, said: str, night: str, industry: str, cutoff: str) -> dg.RunRequest:
-    tags = {NIGHT_TAG: night, ACTOR_TAG: f"sensor cohorts, {said}"}
+def _request(lifecycle: Lifecycle, asked_by: str, said: str, night: date, industry: str, cutoff: str) -> dg.RunRequest:
     key = cohort_key(industry, cutoff)
+    tags = actor_tags(lifecycle, f"sensor cohorts, {said}", night.isoformat(), str(key))
     return dg.RunRequest(run_key=f"{asked_by}:{key}", partition_key=key, tags=tags)

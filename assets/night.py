@@ -9,7 +9,8 @@ from assets.dead_runs import close_dead_runs
 from assets.definitions import defs
 from assets.export import export_finished
 from assets.partitions import cohort_key
-from assets.resources import ACTOR_TAG, NIGHT_TAG, LifecycleResource, StopRequested, watched_by
+from assets.provenance import actor_tags_if_possible
+from assets.resources import LifecycleResource, StopRequested, watched_by
 from lifecycle.deployment.lifecycle import Progress
 from lifecycle.errors import LifecycleError, NightStopped
 from lifecycle.night.seal import records_waiting, seal_ledger
@@ -77,7 +78,9 @@ def _run_all(
 ) -> None:
     """The plan, and each cohort that may go, until one says that the night is stopped."""
     run_config = {"ops": {"disposition_plan": {"config": config}}, **_QUIET}
-    plan = _run(instance, "nightly", {ACTOR_TAG: actor}, run_config)
+    lifecycle = LifecycleResource().open()
+    tags = actor_tags_if_possible(lifecycle, actor, config=run_config["ops"])
+    plan = _run(instance, "nightly", tags, run_config)
     _note(night, plan)
     if not plan.success:
         return
@@ -86,8 +89,9 @@ def _run_all(
     night.night = wanted["night"]
     for done, (industry, cutoff) in enumerate(wanted["cohorts"]):
         progress("cohorts", done, len(wanted["cohorts"]))
-        tags = {ACTOR_TAG: actor, NIGHT_TAG: night.night}
-        result = _run(instance, "cohort", tags, _QUIET, cohort_key(industry, cutoff))
+        partition = cohort_key(industry, cutoff)
+        tags = actor_tags_if_possible(lifecycle, actor, night.night, str(partition))
+        result = _run(instance, "cohort", tags, _QUIET, partition)
         _note(night, result)
         if night.stopped:
             return

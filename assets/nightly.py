@@ -9,7 +9,8 @@ from pydantic import Field
 
 from assets import report
 from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
-from assets.resources import LifecycleResource, dagster_failures, night_tag, run_of
+from assets.provenance import run_of
+from assets.resources import LifecycleResource, dagster_failures, night_tag
 from lifecycle.deployment.lifecycle import resolve_night
 from lifecycle.errors import ClockError
 from lifecycle.night.anchor import anchor_checkpoint
@@ -30,6 +31,7 @@ _PLAN_CHECKS = {
     "clocks_agree": "The clocks of this machine, the CRM database and the store agree, and none is behind the ledger.",
     "nothing_left_out": "Every call has a key that names it, and every request to erase a day of receipt.",
     "brake_not_tripped": "No plan waits for a person: no brake tripped, no rule's review is without an approval.",
+    "plans_are_our_own": "Nothing calls itself a plan of the night, or an acceptance, that no run of ours made.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
 
@@ -70,8 +72,8 @@ def disposition_plan(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:  # type: ignore[type-arg]
     """What may go tonight, industry by industry: every call's disposition, the plan, and whether its brake tripped."""
     with dagster_failures():
-        opened, run = lifecycle.open(), run_of(context)
-        odd = odd_clocks(opened)
+        opened = lifecycle.open()
+        run, odd = run_of(context, opened), odd_clocks(opened)
     yield dg.AssetCheckResult(passed=not odd, check_name="clocks_agree", metadata=dict(odd))
     with dagster_failures():
         if odd:
@@ -98,6 +100,7 @@ def _plan_checks(
         "no_unscheduled_industry": dict(survey.unscheduled),
         "nothing_left_out": dict(survey.left_out),
         "brake_not_tripped": {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()},
+        "plans_are_our_own": {key: "no run of ours made it; it decides nothing" for key in survey.foreign},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
     }
     return [
@@ -136,7 +139,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     with dagster_failures():
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
-        result = archive_cohort(opened, cohort, run_of(context))
+        result = archive_cohort(opened, cohort, run_of(context, opened))
     return dg.MaterializeResult(
         metadata=report.archive_metadata(cohort, result), check_results=[_aside(result.set_aside)]
     )
@@ -158,10 +161,9 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         opened = lifecycle.open()
         require_agreeing_clocks(opened)
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
-        resolve_night(
-            opened, cohort.plan.night
-        )  # one that has begun: a plan made under a clock ahead waits for its day
-        result = purge_cohort(opened, cohort, run_of(context))
+        # one that has begun: a plan made under a clock ahead waits for its day
+        resolve_night(opened, cohort.plan.night)
+        result = purge_cohort(opened, cohort, run_of(context, opened))
         stayed = {**result.set_aside, **result.files_left}
     return dg.MaterializeResult(metadata=report.purge_metadata(cohort, result), check_results=[_aside(stayed)])
 

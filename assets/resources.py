@@ -1,18 +1,15 @@
-"""What Dagster hands to an asset: the lifecycle, opened in the run from the environment; and whose run it is."""
+"""What Dagster hands to an asset: the lifecycle, opened in the run from the environment; and for which night."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from assets.dead_runs import PROCESS_TAG, this_process
-from lifecycle.deployment.lifecycle import Lifecycle, Progress, Run
-from lifecycle.errors import LifecycleError, OutsideError
-from lifecycle.policy.approval import UNKNOWN_REQUESTER
+from assets.provenance import NIGHT_TAG
+from lifecycle.deployment.lifecycle import Lifecycle, Progress
+from lifecycle.errors import LifecycleError, NightError, OutsideError
 from lifecycle.settings import read_settings
-
-NIGHT_TAG, ACTOR_TAG = "lifecycle/night", "lifecycle/actor"
 
 
 class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -42,23 +39,13 @@ def _somebody_watches() -> bool:
     return len(_WATCHERS) > 1
 
 
-def run_of(context: dg.AssetExecutionContext) -> Run:
-    """The run, and who asked for it: a person named on the command line, a schedule, a sensor, or someone in the UI.
-
-    Notes on the run which process it is, so that a later one can tell that it died.
-    """
-    tags: Mapping[str, str] = context.run.tags
-    context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: this_process()})
-    asked = [
-        f"{kind} {tags[f'dagster/{kind}_name']}" for kind in ("schedule", "sensor") if f"dagster/{kind}_name" in tags
-    ]
-    return Run(context.run.run_id, tags.get(ACTOR_TAG) or next(iter(asked), UNKNOWN_REQUESTER))
-
-
 def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date | None:
     """The night a cohort run belongs to; None means the newest that planned it."""
     text = context.run.tags.get(NIGHT_TAG)
-    return date.fromisoformat(text) if text else None
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise NightError(f"tag {NIGHT_TAG}: expected a date such as 2026-11-20, found {str(text)[:40]!r}") from None
 
 
 @contextmanager

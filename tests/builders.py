@@ -32,14 +32,12 @@ from lifecycle.night.purge import PurgeResult, purge_cohort
 from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import Settings
-from tests.roles import as_role, product_url
+from tests.roles import CONTROL_TABLES, as_role, product_url
 
 NIGHT = date(2026, 11, 20)
 CLOCK = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 RUN = Run("run-1", "tester")
-CONTROL = tuple(
-    f"lifecycle_{name}" for name in ("purges", "requests", "leaves", "places", "checkpoints", "stops", "source")
-)
+CONTROL = tuple(f"lifecycle_{name}" for name in CONTROL_TABLES)
 
 _RULE = "trigger: ended_at, keep_while: [open_deal, open_task]"
 BANK = f"""industry: bank
@@ -105,7 +103,8 @@ class World:
         self.dialect = self.engine.dialect.name
         self._ids, self._waiting = count(1), demo_schema.Rows()
         if not policies.exists():
-            (policies / "holds").mkdir(parents=True)
+            for name in ("holds", "extensions"):
+                (policies / name).mkdir(parents=True)
             self.schedule(BANK)
             self.schedule(SHOP)
 
@@ -121,6 +120,11 @@ class World:
     def hold(self, scope: str, name: str = "hold-1") -> None:
         words = f"id: {name}\nmatter: m\nplaced_at: 2026-01-01\nplaced_by: counsel@example.com\nscope: {scope}\n"
         (self.policies / "holds" / f"{name}.yaml").write_text(words)
+
+    def release(self, name: str = "hold-1") -> None:
+        """Release a hold, in its file: one that vanishes holds on."""
+        path = self.policies / "holds" / f"{name}.yaml"
+        path.write_text(path.read_text() + "released_at: 2026-02-01\nreleased_by: counsel@example.com\n")
 
     def lifecycle(self, **changed: Any) -> Lifecycle:
         """A new one, as another process would open it."""

@@ -11,6 +11,20 @@ import sqlalchemy as sa
 
 from lifecycle.crm.mapping.source import Source, read_source
 
+CONTROL_TABLES = (
+    "purges",
+    "requests",
+    "leaves",
+    "places",
+    "checkpoints",
+    "plans",
+    "manifests",
+    "holds",
+    "secret",
+    "stops",
+    "source",
+)
+
 ROLE, PASSWORD = "lifecycle", "hunter2"
 README = Path(__file__).resolve().parents[1] / "README.md"
 _STATEMENT = re.compile(r"^    ((?:CREATE (?:ROLE|USER|SCHEMA)|GRANT) .*);", re.MULTILINE)
@@ -73,7 +87,7 @@ def statements(
             if named:
                 yield f"GRANT {grant['rights']} ON {named} TO {ROLE}"
         elif "lifecycle_" in grant["tables"]:
-            for name in ("purges", "requests", "leaves", "places", "checkpoints", "source"):
+            for name in CONTROL_TABLES:
                 yield f"GRANT {grant['rights']} ON `{database}`.{control}_{name} TO {ROLE}"
         else:
             for name in sorted(set(tables) - set(mapped) if grant["rights"] == "SELECT" else mapped):

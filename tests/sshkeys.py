@@ -39,6 +39,7 @@ def keygen(folder: Path, owner: str, kind: str = "ed25519") -> Key:
 
 def allow(policies: Path, *lines: str) -> None:
     (policies / "allowed_signers").write_text("".join(f"{line}\n" for line in lines))
+    (policies / "revoked_signers").touch()
 
 
 def revoke(policies: Path, *keys: Key) -> None:

@@ -6,16 +6,21 @@
 The digits are of the sha256 of both, one after the other. What an approval is worth is not decided here.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.archive.plans import PLANS, plan_folder
-from lifecycle.errors import ObjectMissing
+from lifecycle.errors import FixityError, ObjectMissing
 from lifecycle.policy.approval import Approval, PlanApproval, ScheduleApproval
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.policy.plan import Plan
+
+MOST_APPROVALS = 20  # of one plan or schedule; each is checked by ssh-keygen at every opening
+_LARGEST = 64 << 10  # bytes of an approval, and of a signature
+_OF_PLAN = re.compile(r"/approval-(?P<digest>[0-9a-f]{64})-[^/]*\.json$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,31 @@ def put_approval(store: ObjectStore, approval: Approval, signature: bytes) -> st
 
 
 def approvals_of(store: ObjectStore, plan_or_sha256: Plan | str) -> Iterator[SignedApproval]:
-    """Everything that calls itself an approval of a plan, or of the schedule with a digest."""
+    """Everything that calls itself an approval of a plan, or of the schedule with a digest.
+
+    Raises FixityError for more than MOST_APPROVALS of them: somebody put them there to be in the way.
+    """
     plan = plan_or_sha256 if isinstance(plan_or_sha256, Plan) else None
     prefix = _of_plan(plan.night, plan.industry, plan.sha256) if plan else _of_schedule(str(plan_or_sha256))
-    for key in store.list(prefix):
-        if key.endswith(".json"):
-            yield SignedApproval(key, store.get(key), _signature(store, f"{key.removesuffix('.json')}.sig"))
+    keys = [key for key in store.list(prefix) if key.endswith(".json")]
+    if len(keys) > MOST_APPROVALS:
+        raise FixityError(
+            f"{prefix}…: {len(keys)} objects call themselves its approvals, expected at most {MOST_APPROVALS}. "
+            "Find out who wrote them, and remove those that are none"
+        )
+    for key in keys:
+        yield SignedApproval(key, _small(store, key), _small(store, f"{key.removesuffix('.json')}.sig"))
+
+
+def approved_schedules(store: ObjectStore) -> set[str]:
+    """The digests of schedules that something calls itself an approval of: one list of the store."""
+    keys = (key.removeprefix(f"{PLANS}approvals/schedule-") for key in store.list(f"{PLANS}approvals/schedule-"))
+    return {key[:64] for key in keys}
+
+
+def approved_plans(store: ObjectStore, night: date) -> set[str]:
+    """The digests of plans of a night that something calls itself an approval of: one list of the store."""
+    return {found["digest"] for key in store.list(f"{PLANS}{night}/") if (found := _OF_PLAN.search(key))}
 
 
 def _prefix_of(approval: Approval) -> str:
@@ -61,8 +85,9 @@ def _of_schedule(sha256: str) -> str:
     return f"{PLANS}approvals/schedule-{sha256}-"
 
 
-def _signature(store: ObjectStore, key: str) -> bytes:
+def _small(store: ObjectStore, key: str) -> bytes:
+    """An object's bytes; nothing where it is not there, or can be none of ours for its size."""
     try:
-        return store.get(key)
-    except ObjectMissing:
+        return store.get(key, at_most=_LARGEST)
+    except (ObjectMissing, FixityError):
         return b""

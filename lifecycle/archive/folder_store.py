@@ -9,6 +9,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,6 +20,8 @@ from uuid import uuid4
 
 from lifecycle.archive.object_store import (
     CHUNK,
+    LARGEST_IN_MEMORY,
+    BoundedBytes,
     StoredObject,
     check_key,
     check_prefix,
@@ -28,6 +31,7 @@ from lifecycle.archive.object_store import (
 )
 from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused, StoreError
+from lifecycle.private_files import open_lock_file
 
 _UNTIL_MENDED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR}
 
@@ -59,12 +63,18 @@ class FolderStore:
         path = self._path(key)
         with self._translated("write", key):
             _make_folder(path.parent)
-            with path.with_name(f".lock-{_hashed(path.name)}").open("w") as lock:
+            lock = open_lock_file(path.with_name(f".lock-{_hashed(path.name)}"))
+            try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 return self._swap(key, path, body, expected)
+            finally:
+                os.close(lock)
 
     def _swap(self, key: str, path: Path, body: bytes, expected: bytes | None) -> StoredObject:
-        found = path.read_bytes() if path.exists() else None
+        try:
+            found = self.get(key)
+        except ObjectMissing:
+            found = None
         temporary = path.with_name(f"{_temporary(path.name)}{uuid4().hex}")
         try:
             sent = _write(key, body, temporary)
@@ -76,15 +86,15 @@ class FolderStore:
         _flush(path.parent)
         return sent
 
-    def get(self, key: str, version_id: str | None = None) -> bytes:
+    def get(self, key: str, version_id: str | None = None, at_most: int = LARGEST_IN_MEMORY) -> bytes:
         """See ObjectStore. FixityError: the file no longer holds the bytes of that version."""
-        chunks: builtins.list[bytes] = []
-        self._read(key, version_id, chunks.append)
-        return b"".join(chunks)
+        chunks = BoundedBytes(key, at_most)
+        self._read(key, version_id, chunks.write)
+        return chunks.value()
 
-    def fetch(self, key: str, version_id: str | None, into: Path) -> StoredObject:
+    def fetch(self, key: str, version_id: str | None, into: Path, at_most: int | None = None) -> StoredObject:
         """See ObjectStore. FixityError: the file no longer holds the bytes of that version."""
-        return stream_to_file(into, lambda write: self._read(key, version_id, write))
+        return stream_to_file(into, lambda write: self._read(key, version_id, write), key, at_most)
 
     def list(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
@@ -201,7 +211,12 @@ def _pass_on(key: str, source: BinaryIO, write: Callable[[bytes], object]) -> St
 
 
 def _open(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+    """A file, and nothing else: a pipe put in its place would never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise IsADirectoryError(21, "expected a file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def _temporary(name: str) -> str:

@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from lifecycle.errors import ObjectExists, StoreError
+from lifecycle.errors import FixityError, ObjectExists, StoreError
 
 CHUNK = 1 << 20  # bytes held in memory while streaming
+LARGEST_IN_MEMORY = 64 << 20  # bytes of an object that is not streamed into a file: a manifest, a leaf bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,29 @@ class StoredObject:
     version_id: str | None  # None: the bucket keeps no versions
     bytes: int
     sha256: str  # hex of the whole object
+
+
+class BoundedBytes:
+    """Bytes as they come, up to a number: an object that somebody blew up must not take the memory with it."""
+
+    def __init__(self, key: str, at_most: int) -> None:
+        self._key, self._at_most, self._chunks, self._size = key, at_most, builtins.list[bytes](), 0
+
+    def write(self, chunk: bytes) -> None:
+        """Take some more. Raises FixityError where that is too many."""
+        self._size += len(chunk)
+        if self._size > self._at_most:
+            raise too_large(self._key, self._at_most)
+        self._chunks.append(chunk)
+
+    def value(self) -> bytes:
+        """All of them."""
+        return b"".join(self._chunks)
+
+
+def too_large(key: str, at_most: int) -> FixityError:
+    """The error of an object that has more bytes than what it claims to be ever has."""
+    return FixityError(f"{key}: expected at most {at_most} bytes, found more. Nothing was done")
 
 
 class ObjectStore(Protocol):
@@ -46,16 +70,17 @@ class ObjectStore(Protocol):
         which were left as they are. A lease must keep two callers apart as well: `probe` says where the store does not.
         """
 
-    def get(self, key: str, version_id: str | None = None) -> bytes:
-        """The whole object. None reads the newest version.
+    def get(self, key: str, version_id: str | None = None, at_most: int = LARGEST_IN_MEMORY) -> bytes:
+        """The whole object. None reads the newest version. FixityError: it has more than `at_most` bytes.
 
         ObjectMissing: no such key or version. FixityError: the store itself says these are not the bytes it was given.
         """
 
-    def fetch(self, key: str, version_id: str | None, into: Path) -> StoredObject:
+    def fetch(self, key: str, version_id: str | None, into: Path, at_most: int | None = None) -> StoredObject:
         """Stream the object into a file in constant memory; size and digest are of the bytes that really came.
 
-        ObjectMissing: no such key or version. No file is left behind by a failure.
+        ObjectMissing: no such key or version. FixityError: it has more than `at_most` bytes. No file is left behind by
+        a failure.
         """
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -113,11 +138,22 @@ def others_than_expected(key: str) -> ObjectExists:
     )
 
 
-def stream_to_file(into: Path, read: Callable[[Callable[[bytes], object]], StoredObject]) -> StoredObject:
-    """Run a streaming read into a file; a failed one leaves no file."""
+def stream_to_file(
+    into: Path, read: Callable[[Callable[[bytes], object]], StoredObject], key: str, at_most: int | None
+) -> StoredObject:
+    """Run a streaming read into a file; a failed one, or one of more than `at_most` bytes, leaves no file."""
+    size = 0
     try:
         with into.open("wb") as file:
-            return read(file.write)
+
+            def write(chunk: bytes) -> None:
+                nonlocal size
+                size += len(chunk)
+                if at_most is not None and size > at_most:
+                    raise too_large(key, at_most)
+                file.write(chunk)
+
+            return read(write)
     except BaseException:
         into.unlink(missing_ok=True)
         raise

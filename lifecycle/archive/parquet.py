@@ -43,7 +43,7 @@ def fetch_table(
     """Read one object whole, by version, and compare its bytes with the promise. Raises FixityError naming the key."""
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         path = Path(folder) / "object.parquet"
-        found = store.fetch(wanted.key, wanted.version_id, path)
+        found = store.fetch(wanted.key, wanted.version_id, path, at_most=wanted.bytes)
         if (found.bytes, found.sha256) != (wanted.bytes, wanted.sha256):
             raise FixityError(
                 f"{wanted.key}: expected {wanted.bytes} bytes with sha256 {wanted.sha256}, the store has {found.bytes} "

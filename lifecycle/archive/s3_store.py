@@ -11,7 +11,6 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lifecycle.archive.object_store import (
     CHUNK,
+    LARGEST_IN_MEMORY,
+    BoundedBytes,
     StoredObject,
     check_key,
     check_prefix,
@@ -88,15 +89,15 @@ class S3Store:
         except ObjectMissing:
             return None, None
 
-    def get(self, key: str, version_id: str | None = None) -> bytes:
+    def get(self, key: str, version_id: str | None = None, at_most: int = LARGEST_IN_MEMORY) -> bytes:
         """See ObjectStore."""
-        into = BytesIO()
+        into = BoundedBytes(key, at_most)
         self._read(key, version_id, into.write, ChecksumMode="ENABLED")
-        return into.getvalue()
+        return into.value()
 
-    def fetch(self, key: str, version_id: str | None, into: Path) -> StoredObject:
+    def fetch(self, key: str, version_id: str | None, into: Path, at_most: int | None = None) -> StoredObject:
         """See ObjectStore."""
-        return stream_to_file(into, lambda write: self._read(key, version_id, write))
+        return stream_to_file(into, lambda write: self._read(key, version_id, write), key, at_most)
 
     def list(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.plans import read_cohort, read_plans
+from lifecycle.archive.plans import read_cohort, stored_plans
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
@@ -39,7 +39,7 @@ class PlanAudit:
         return found + list(_not_as_planned(planned, calls))
 
     def _find_plan(self, night: date, industry: str, sha256: str) -> Plan | None:
-        return next((plan for plan in read_plans(self._store, night, industry) if plan.sha256 == sha256), None)
+        return next((plan for plan in stored_plans(self._store, night, sha256) if plan.sha256 == sha256), None)
 
     def _read_cohort(self, night: date, industry: str, sha256: str, cutoff: str, component: str | None) -> pa.Table:
         plan = self._plan(night, industry, sha256)

@@ -3,26 +3,26 @@
 What is refused here at once is what would not count later: both ask the same questions, of the same bytes.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from lifecycle.archive.approvals import SignedApproval, approvals_of, put_approval
-from lifecycle.archive.plans import plans_of_night, read_plans
+from lifecycle.archive.approvals import SignedApproval, approvals_of, approved_schedules, put_approval
+from lifecycle.archive.plans import stored_plans
+from lifecycle.authority.authorship import ScheduleContent, authorship
 from lifecycle.authority.ssh_signature import SignerFiles, read_public_key, read_signer_files, verify_signature
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.deployment.policy_folder import schedule_author
-from lifecycle.errors import ApprovalRefused, InputError, LifecycleError, PolicyChanged
+from lifecycle.deployment.policy_folder import schedule_paths
+from lifecycle.errors import ApprovalRefused, FixityError, InputError, LifecycleError, PolicyChanged
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals, principals_of_key, principals_sharing_keys
 from lifecycle.policy.approval import (
-    UNKNOWN_REQUESTER,
     Approval,
     ScheduleFile,
     approval_kind,
     approval_statement,
+    is_known_actor,
     requester_sharing_identity,
 )
 from lifecycle.policy.documents.schedule import Schedule
@@ -49,20 +49,15 @@ def find_approval_subject(lifecycle: Lifecycle, digest: str) -> ApprovalSubject:
     found = next((schedule for schedule in schedules if schedule.sha256 == digest), None)
     if found is not None:
         return schedule_file(lifecycle, found)
-    for night in _last_nights(lifecycle):
-        for industry in plans_of_night(lifecycle.store, night):
-            plans = read_plans(lifecycle.store, night, industry)
-            if any(plan.sha256 == digest for plan in plans):
-                return _to_be_approved(lifecycle, plans, digest)
+    tomorrow = lifecycle.now().date() + timedelta(days=1)  # a night may be a day ahead of this clock's zone
+    for back in range(NIGHTS_BACK + 1):
+        plans = stored_plans(lifecycle.store, tomorrow - timedelta(days=back), digest)
+        if any(plan.sha256 == digest for plan in plans):
+            return _to_be_approved(lifecycle, plans, digest)
     raise InputError(
         f"{digest}: expected the sha256 of a schedule in {lifecycle.settings.policies}, or of a plan of the last "
         f"{NIGHTS_BACK} nights; found neither. Nothing was approved; the run that waits printed the digest"
     )
-
-
-def _last_nights(lifecycle: Lifecycle) -> Iterable[date]:
-    tomorrow = lifecycle.now().date() + timedelta(days=1)  # a night may be a day ahead of this clock's zone
-    return (tomorrow - timedelta(days=back) for back in range(NIGHTS_BACK + 1))
 
 
 def _to_be_approved(lifecycle: Lifecycle, plans: list[Plan], digest: str) -> Plan:
@@ -84,10 +79,20 @@ def _to_be_approved(lifecycle: Lifecycle, plans: list[Plan], digest: str) -> Pla
 
 
 def schedule_file(lifecycle: Lifecycle, schedule: Schedule) -> ScheduleFile:
-    """The schedule as it is on disk, and who wrote it."""
-    in_git = lifecycle.policies.git_commit is not None
-    author = schedule_author(lifecycle.settings.policies, schedule.sha256) if in_git else None
-    return ScheduleFile(schedule.industry, schedule.sha256, author)
+    """The schedule as it is on disk, and who wrote it since its last approved version."""
+    folder = lifecycle.settings.policies
+    regimes = lifecycle.policies.regime_digests_of(schedule)
+    paths = schedule_paths(folder, schedule, lifecycle.policies.regimes)
+    if paths is None:
+        return ScheduleFile(schedule.industry, schedule.sha256, regimes, (), "its files were changed in this moment")
+    approved = approved_schedules(lifecycle.store)
+
+    def was_approved(content: ScheduleContent, people: tuple[str, ...]) -> bool:
+        version = ScheduleFile(schedule.industry, content.schedule, content.regimes, people)
+        return content.schedule in approved and bool(check_approvals(lifecycle, version).by)
+
+    found = authorship(folder, paths, was_approved if approved else None)
+    return ScheduleFile(schedule.industry, schedule.sha256, regimes, found.people, found.unknown)
 
 
 def draft_approval(lifecycle: Lifecycle, subject: ApprovalSubject, approver: str) -> Approval:
@@ -129,7 +134,11 @@ def check_approvals(lifecycle: Lifecycle, subject: ApprovalSubject) -> ApprovalS
     """
     by: dict[str, None] = {}
     refused: list[str] = []
-    for signed in approvals_of(lifecycle.store, subject if isinstance(subject, Plan) else subject.sha256):
+    try:
+        found = list(approvals_of(lifecycle.store, subject if isinstance(subject, Plan) else subject.sha256))
+    except FixityError as error:
+        return ApprovalStatus((), (str(error),))
+    for signed in found:
         try:
             by[_stored(lifecycle, subject, signed).approver] = None
         except LifecycleError as error:
@@ -191,12 +200,20 @@ def _require_approver(lifecycle: Lifecycle, files: SignerFiles, subject: Approva
 
 def _unknown_requester(lifecycle: Lifecycle, subject: ApprovalSubject) -> str | None:
     """Why nobody can say that requester and approver differ."""
-    in_git = lifecycle.policies.git_commit is not None
-    author = subject.schedule_author if isinstance(subject, Plan) else subject.author
-    if in_git and author is None:
-        return (
-            f"the schedule of {subject.industry} is not committed, so nobody knows who wrote it; commit it, plan again"
-        )
-    if isinstance(subject, Plan) and subject.actor in (None, UNKNOWN_REQUESTER):
+    unknown = _unknown_author(lifecycle, subject)
+    if unknown:
+        return f"nobody knows who wrote the schedule of {subject.industry}: {unknown}"
+    if isinstance(subject, Plan) and not is_known_actor(subject.actor):
         return "nobody knows who asked for the plan: plan the night again by the schedule or by `lifecycle run`"
     return None
+
+
+def _unknown_author(lifecycle: Lifecycle, subject: ApprovalSubject) -> str | None:
+    """Of a plan: what its night knew; the reason is looked for again."""
+    if not isinstance(subject, Plan):
+        return subject.unknown
+    if subject.schedule_authors is not None:
+        return None
+    schedule = lifecycle.policies.schedules.by_industry.get(subject.industry)
+    now = schedule_file(lifecycle, schedule).unknown if schedule else None
+    return now or "the plan's night did not; plan it again"

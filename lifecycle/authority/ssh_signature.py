@@ -15,9 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lifecycle.errors import ApprovalRefused, InputError, PolicyError, ToolMissing
-from lifecycle.policy.allowed_signers import ALLOWED, REVOKED, AllowedSigner, read_allowed_signers, require_revocations
+from lifecycle.policy.allowed_signers import ALLOWED, REVOKED, AllowedSigner, entries, read_allowed_signers, revocations
 
 _SECONDS = 30
+_LARGEST_FILE = 1 << 20  # bytes
+_FILES = {ALLOWED: "to name who may approve", REVOKED: "to name the keys that may not any more (it may be empty)"}
 _INSTALL = "expected ssh-keygen of OpenSSH 8.9 or newer (Debian: apt-get install openssh-client)"
 _TOO_OLD = re.compile(rb"unknown option|illegal option|Unsupported operation|Invalid .*option|Too many arguments")
 _TIME = re.compile(r"key (?:has expired|is not yet valid): .*")
@@ -25,7 +27,7 @@ _TIME = re.compile(r"key (?:has expired|is not yet valid): .*")
 
 @dataclass(frozen=True, slots=True)
 class SignerFiles:
-    """Who may sign, as the policies folder said when it was read. The very bytes are what ssh-keygen is given."""
+    """Who may sign, as the policies folder said when it was read. ssh-keygen is given the lines we read, no other."""
 
     signers: tuple[AllowedSigner, ...]
     allowed: bytes
@@ -33,20 +35,31 @@ class SignerFiles:
 
 
 def read_signer_files(policies: Path) -> SignerFiles:
-    """Read both files. Raises PolicyError with file and line where there is no approver, or a line is not safe."""
+    """Read both files. Raises PolicyError with file and line where there is no approver, or a line is not safe.
+
+    Both must be there, the list of revoked keys too, though it may be empty: one that is not could have named anybody.
+    """
+    allowed, revoked = (_read(policies, name, said) for name, said in _FILES.items())
     try:
-        allowed = (policies / ALLOWED).read_bytes()
-        revoked = (policies / REVOKED).read_bytes() if (policies / REVOKED).exists() else b""
-        signers = read_allowed_signers(allowed.decode("utf-8"))
+        text = allowed.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{ALLOWED}:1: who may approve cannot be read: {error}") from error
+    return SignerFiles(read_allowed_signers(text), entries(ALLOWED, text).encode(), revocations(revoked))
+
+
+def _read(policies: Path, name: str, said: str) -> bytes:
+    try:
+        with (policies / name).open("rb") as file:
+            body = file.read(_LARGEST_FILE + 1)
     except FileNotFoundError:
         raise PolicyError(
-            f"{ALLOWED}:1: expected {policies / ALLOWED} to name who may approve, found no such file. "
-            "docs/approval.md says how to write it"
+            f"{name}:1: expected {policies / name} {said}, found no such file. docs/approval.md says how to write it"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{ALLOWED}:1: who may approve cannot be read: {error}") from error
-    require_revocations(revoked)
-    return SignerFiles(signers, allowed, revoked)
+    except OSError as error:
+        raise PolicyError(f"{name}:1: who may approve cannot be read: {error}") from error
+    if len(body) > _LARGEST_FILE:
+        raise PolicyError(f"{name}:1: expected at most {_LARGEST_FILE} bytes, found more")
+    return body
 
 
 def verify_signature(

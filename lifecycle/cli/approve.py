@@ -18,6 +18,7 @@ from lifecycle.cli.options import AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, progress_bar
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError
+from lifecycle.ledger.keys import write_secret
 from lifecycle.night.cohort import open_reasons_to_wait, release_commands
 from lifecycle.policy.approval import Approval
 from lifecycle.policy.plan import Plan
@@ -100,9 +101,8 @@ def _sign(lifecycle: Lifecycle, subject: ApprovalSubject, identity: str | None, 
 
 def _write(lifecycle: Lifecycle, subject: ApprovalSubject, identity: str, file: Path, json_output: bool) -> None:
     approval = draft_approval(lifecycle, subject, identity)
-    if file.exists():
+    if not write_secret(file, approval.to_bytes(), "--write"):
         raise InputError(f"--write {file}: expected a new file, found one. Nothing was written")
-    file.write_bytes(approval.to_bytes())
     command = f"ssh-keygen -Y sign -n {approval.namespace} -f KEY {file}"
     if json_output:
         print_json({"written": str(file), "sign_with": command, "approval": approval.model_dump(mode="json")})
@@ -135,9 +135,8 @@ def _tell(lifecycle: Lifecycle, subject: ApprovalSubject, approval: Approval, js
 
 def _tell_subject(subject: ApprovalSubject) -> None:
     if not isinstance(subject, Plan):
-        print_sentence(
-            f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {subject.author or 'an unknown author'}."
-        )
+        authors = ", ".join(subject.authors) or "an unknown author"
+        print_sentence(f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {authors}.")
         return
     rules = ", ".join(f"{rule} {calls}" for rule, calls in subject.rules.items())
     what = f"{subject.due} of {subject.live} live calls are to go"

@@ -15,6 +15,7 @@ from lifecycle.evidence.certificate_page import certificate_html
 from lifecycle.ledger.keys import write_secret
 from lifecycle.night.anchor import anchor_checkpoint as show_anchors
 from lifecycle.policy.canonical import canonical_json
+from lifecycle.private_files import replace_private_file
 
 Folder = Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the files go; made where it is missing.")]
 Wanted = Annotated[
@@ -78,8 +79,8 @@ def certificate(wanted: Wanted, to: Folder = Path("."), json_output: AsJson = Fa
         else f"call-{found['evidence']['entries'][0]['leaf']}"
     )
     page, plain = to / f"certificate-{name}.html", to / f"certificate-{name}.json"
-    page.write_text(certificate_html(found))
-    plain.write_bytes(canonical_json(found) + b"\n")
+    replace_private_file(page, certificate_html(found).encode())
+    replace_private_file(plain, canonical_json(found) + b"\n")
     if json_output:
         print_json(found)
     else:

@@ -16,7 +16,7 @@ from lifecycle.crm.sample import demo_schema as demo_crm
 from lifecycle.crm.sample import sample_calls
 from lifecycle.deployment.initialisation import Initialisation, make_keys
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
-from lifecycle.deployment.policy_folder import git_email
+from lifecycle.deployment.repository_location import mail_of_account
 from lifecycle.errors import InputError
 from lifecycle.policy.approval import command_line_actor
 from lifecycle.settings import Settings, read_settings
@@ -66,7 +66,7 @@ def _night(
     wanted: dict[str, Any], json_output: bool, stop_requested: Callable[[], str | None] = lambda: None
 ) -> NightResult:
     _dagster_home()
-    actor = command_line_actor(getpass.getuser(), git_email(read_settings().policies))
+    actor = command_line_actor(getpass.getuser(), mail_of_account(read_settings().policies))
     config = {name: str(value) if name == "as_of" else value for name, value in wanted.items() if value}
     with output.progress_bar(json_output) as progress, warnings.catch_warnings(), dagster_instance() as instance:
         warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ Not here: what is read or deleted.
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -25,7 +26,8 @@ from lifecycle.crm.session.pinned_settings import (
     unpinned_settings,
 )
 from lifecycle.crm.session.search_path import SearchPath, set_search_path
-from lifecycle.errors import LeaseTaken, SettingsError
+from lifecycle.errors import DatabaseError, LeaseTaken, SettingsError
+from lifecycle.private_files import open_lock_file
 
 _URLS = {
     "postgresql": "postgresql+psycopg://user:password@host/database (extra: postgresql)",
@@ -64,6 +66,22 @@ class Database:
         pin_session(connection, self.dialect)
         if self.dialect == "postgresql":
             connection.commit()
+
+    @property
+    def host(self) -> str | None:
+        """The server's host as the URL names it; None: there is none."""
+        asked = self.engine.url.query.get("host")
+        return self.engine.url.host or (asked if isinstance(asked, str) else None)
+
+    def encrypted(self) -> bool:
+        """Whether the server says that this connection is."""
+        if self.dialect == "sqlite":
+            return True
+        with self.reading() as connection:
+            if self.dialect == "postgresql":
+                return bool(connection.scalar(sa.text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")))
+            row = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Ssl_cipher'").first()
+        return bool(row and row[1])
 
     def look_in(self, path: SearchPath) -> None:
         """Look names up in the schemas of a mapping from now on. Connections of before are closed."""
@@ -130,12 +148,15 @@ class Database:
                 connection.commit()
 
     @contextmanager
-    def lease(self, name: str) -> Iterator[None]:
-        """Hold a name for this process alone; a process that dies lets go at once. Raises LeaseTaken."""
+    def lease(self, name: str, secret: str = "") -> Iterator[None]:
+        """Hold a name for this process alone; a process that dies lets go at once. Raises LeaseTaken.
+
+        `secret` goes into the name that the server sees: any login may take a lock whose name it can work out.
+        """
         taken = LeaseTaken(f"another run holds the lease of {name}. Let it end, then run again; nothing was done here")
         # The names of MySQL's locks are the server's, and two of its databases may be two CRMs.
         where = f"{self.engine.url.database}/" if self.dialect == "mysql" else ""
-        digest = hashlib.sha256(f"call-lifecycle {where}{self.lease_scope}: {name}".encode()).hexdigest()
+        digest = hashlib.sha256(f"call-lifecycle {secret} {where}{self.lease_scope}: {name}".encode()).hexdigest()
         if self.dialect == "sqlite":
             with _file_lease(Path(f"{self.engine.url.database}.lease-{digest[:16]}"), taken):
                 yield
@@ -170,6 +191,11 @@ def open_database(url: str) -> Database:
         backend = parsed.get_backend_name()
         if backend not in DRIVERS:
             raise NoSuchModuleError(parsed.drivername)
+        if "@" in (parsed.host or ""):  # a part of the password, which every message that names the host would show
+            raise SettingsError(
+                "LIFECYCLE_CRM_URL: expected one @, between password and host; found more. Write one inside the "
+                "password as %40 (and : as %3A, / as %2F)"
+            )
         driver = _driver_of(parsed)
         if driver != DRIVERS[backend]:
             raise SettingsError(
@@ -265,9 +291,17 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextmanager
 def _file_lease(path: Path, taken: LeaseTaken) -> Iterator[None]:
-    with path.open("w") as file:
+    try:
+        descriptor = open_lock_file(path)
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}: the lease's file cannot be opened: {error.strerror}. Remove it while no run is at work, run again"
+        ) from error
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise taken from None
         yield
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.archive.open_store import open_store
+from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
@@ -17,7 +18,7 @@ from lifecycle.errors import NightError, NightStopped, SettingsError
 from lifecycle.evidence.notes import require_key_name
 from lifecycle.ledger.keys import FileKeys, Keys
 from lifecycle.ledger.log import Log
-from lifecycle.policy.documents.hold import Holds
+from lifecycle.policy.documents.hold import Hold, Holds
 from lifecycle.policy.documents.schedule import Schedules
 from lifecycle.policy.evaluation.distinct_cases import CREATION_FACTS, regimes_of_schedule, required_facts
 from lifecycle.settings import Settings
@@ -53,8 +54,24 @@ class Lifecycle:
         return self.law or read_policies(self.settings.policies)
 
     def holds_now(self) -> Holds:
-        """The legal holds as they are on disk this moment."""
-        return read_holds_for(self.settings.policies, self.policies.schedules)
+        """The legal holds as they are on disk this moment, and those whose file is gone without a release."""
+        return self._with_unreleased(read_holds_for(self.settings.policies, self.policies.schedules))
+
+    @cached_property
+    def holds(self) -> Holds:
+        """The holds that bind this run: those of its policies, and those whose file is gone without a release."""
+        return self.policies.holds if self.law else self._with_unreleased(self.policies.holds)
+
+    @cached_property
+    def unreleased(self) -> tuple[Hold, ...]:
+        """The holds that earlier runs saw placed, and that have neither a file nor a release. Raises PolicyError."""
+        return tuple(self.crm.control.holds.without_file(self.policies.holds.by_id.values()))
+
+    def _with_unreleased(self, holds: Holds) -> Holds:
+        """They are looked up once a run; a file that vanishes later is missed among those the run began with."""
+        began = {**{hold.id: hold for hold in self.unreleased}, **self.policies.holds.by_id}
+        gone = {name: hold for name, hold in began.items() if name not in holds.by_id}
+        return replace(holds, by_id={**gone, **holds.by_id})
 
     @cached_property
     def crm(self) -> Crm:
@@ -65,6 +82,12 @@ class Lifecycle:
         """The CRM, with facts read as somebody needs them."""
         database = open_database(self.settings.crm_url.get_secret_value())
         return Crm(database, read_source(self.settings.source), kinds)
+
+    @cached_property
+    def control(self) -> ControlTables:
+        """The control tables alone: the CRM's own tables are not looked at."""
+        source = read_source(self.settings.source)
+        return ControlTables(open_database(self.settings.crm_url.get_secret_value()), source.source, source.control)
 
     @cached_property
     def store(self) -> ObjectStore:

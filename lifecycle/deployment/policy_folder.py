@@ -1,13 +1,16 @@
 """The policies folder: read from disk, with digests and git commit. What the files mean is the policy floor's."""
 
 import hashlib
-import subprocess
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from lifecycle.deployment.git_repository import read_repository
+from lifecycle.deployment.repository_location import find_repository
 from lifecycle.errors import PolicyError
+from lifecycle.policy.allowed_signers import ALLOWED, REVOKED
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
 from lifecycle.policy.documents.lawfulness import claim_line, extensions_without_effect, read_schedule
@@ -20,6 +23,7 @@ from lifecycle.policy.plan import ScheduleVersion
 
 _MOST_BYTES = 4 * MOST_CHARACTERS
 _FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged"
+_FOLDERS = ("regimes", "holds", "extensions")
 T = TypeVar("T", Regime, Hold, Extension)
 
 
@@ -59,8 +63,12 @@ class Policies:
         return same and schedule is not None and self._regimes_sha256(schedule) == version.regimes_sha256
 
     def _regimes_sha256(self, schedule: Schedule) -> str:
+        return sha256_hex(canonical_json(self.regime_digests_of(schedule)))
+
+    def regime_digests_of(self, schedule: Schedule) -> dict[str, str]:
+        """The digest of the file of each regime that a schedule names."""
         named = sorted(regime.id for regime in regimes_of_schedule(schedule, self.regimes))
-        return sha256_hex(canonical_json({name: self.regime_digests.get(name) for name in named}))
+        return {name: self.regime_digests.get(name, "") for name in named}
 
 
 def read_policies(folder: Path) -> Policies:
@@ -93,6 +101,8 @@ def read_holds_for(folder: Path, schedules: Schedules) -> Holds:
 
 def read_holds(folder: Path) -> Holds:
     """Read the holds and extensions of a policies folder. Raises PolicyError for the first bad one."""
+    for name in ("holds", "extensions"):
+        _require_folder(folder, name)
     holds, broken = _each(folder / "holds", read_hold)
     extensions, broken_too = _each(folder / "extensions", read_extension)
     strange = _not_yaml(folder / "holds") + _not_yaml(folder / "extensions")
@@ -105,6 +115,18 @@ def read_holds(folder: Path) -> Holds:
     for name, path in named.items():
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return Holds(holds, digest.hexdigest(), extensions)
+
+
+def _require_folder(folder: Path, name: str) -> None:
+    """Absence is not "none": a folder that is not mounted, or whose link leads nowhere, could hold anything."""
+    try:
+        with os.scandir(folder / name):
+            return
+    except OSError as error:
+        raise PolicyError(
+            f"{name}/:1: expected the folder {folder / name}, a file a matter or empty: {error.strerror or error}. "
+            f"Make it (with a README, for git keeps no empty folder), or mount it\n{_FAILS_CLOSED}"
+        ) from error
 
 
 def _each(folder: Path, read: Callable[[YamlDocument], T]) -> tuple[dict[str, T], dict[str, str]]:
@@ -145,39 +167,56 @@ def _text(path: Path) -> str:
         raise PolicyError(f"{path.name}:1: the file cannot be read: {error}") from error
 
 
-def schedule_author(folder: Path, sha256: str) -> str | None:
-    """The e-mail address of who wrote a schedule: the author of the last commit of the file with these bytes.
+@dataclass(frozen=True, slots=True)
+class SchedulePaths:
+    """A schedule's file and those of the regimes it names, by the regime, as paths below the policies folder."""
 
-    None: the folder lies in no git work tree, or the file differs from what is committed.
-    """
-    for path in _yaml_files(folder):
-        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
-            if _git_says(folder, "status", "--porcelain", "--ignored", "--", path.name) != "":
-                return None
-            return _git_says(folder, "log", "-1", "--format=%ae", "--", path.name) or None
-    return None
+    schedule: str
+    regimes: Mapping[str, str]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The schedule's first."""
+        return (self.schedule, *sorted(self.regimes.values()))
 
 
-def git_email(folder: Path) -> str | None:
-    """By which e-mail address git knows whoever works here."""
-    return _git_says(folder, "config", "user.email") or None
+def schedule_paths(folder: Path, schedule: Schedule, regimes: Mapping[str, Regime]) -> SchedulePaths | None:
+    """The files of a schedule and of the regimes it names. None: the folder has them no more."""
+    of_regimes = {path.stem: f"regimes/{path.name}" for path in _yaml_files(folder / "regimes")}
+    named = [regime.id for regime in regimes_of_schedule(schedule, regimes)]
+    found = (path for path in _yaml_files(folder) if sha256_hex(path.read_bytes()) == schedule.sha256)
+    path = next(found, None)
+    if path is None or not of_regimes.keys() >= set(named):
+        return None
+    return SchedulePaths(path.name, {name: of_regimes[name] for name in named})
 
 
 def _git(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of the work tree the policies lie in, and whether they differ from it. None: there is no such."""
-    commit = _git_says(folder, "rev-parse", "HEAD")
-    status = _git_says(folder, "status", "--porcelain", "--", ".")
-    return commit or None, None if status is None or commit is None else bool(status)
+    """The commit of the work tree the policies lie in, and whether what decides differs from it. None: no commit."""
+    found = find_repository(folder)
+    if found is None or found.unreadable:
+        return None, None
+    with read_repository(found) as repository:
+        commit = repository.commit("HEAD")
+        if commit is None:
+            return None, None
+        inside = folder.resolve().relative_to(found.top).as_posix()
+        tree = repository.tree(commit, "" if inside == "." else inside) or {}
+        committed = {name: entry for name, entry in tree.items() if _decides(Path(name))}
+        on_disk = {path.relative_to(folder).as_posix(): path for path in _deciding_files(folder)}
+        if committed.keys() != on_disk.keys() or not all(entry.plain for entry in committed.values()):
+            return commit, True
+        bodies = repository.files(committed)
+        return commit, any(path.is_symlink() or path.read_bytes() != bodies[name] for name, path in on_disk.items())
 
 
-def git_command(folder: Path, *arguments: str) -> list[str]:
-    """Git in a folder, also where the folder is another account's: reading runs nothing of the work tree."""
-    return ["git", "-C", str(folder), "-c", "safe.directory=*", *arguments]
+def _deciding_files(folder: Path) -> list[Path]:
+    """The files that decide something: schedules, regimes, holds, extensions, and who may sign."""
+    yaml = [path for place in (folder, *(folder / name for name in _FOLDERS)) for path in _yaml_files(place)]
+    return [*yaml, *(path for name in (ALLOWED, REVOKED) if (path := folder / name).exists())]
 
 
-def _git_says(folder: Path, *arguments: str) -> str | None:
-    command = git_command(folder, *arguments)
-    try:
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
+def _decides(path: Path) -> bool:
+    if str(path) in (ALLOWED, REVOKED):
+        return True
+    return path.suffix in (".yaml", ".yml") and str(path.parent) in (".", *_FOLDERS)

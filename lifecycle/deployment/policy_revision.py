@@ -3,16 +3,14 @@
 Blobs are taken as they are: `git archive` would leave out, or rewrite, what attributes tell it to.
 """
 
-import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from lifecycle.deployment.policy_folder import Policies, git_command, read_policies
+from lifecycle.deployment.git_repository import read_repository
+from lifecycle.deployment.policy_folder import Policies, read_policies
+from lifecycle.deployment.repository_location import FoundRepository, find_repository
 from lifecycle.errors import InputError
-
-_PLAIN_FILE = "blob"
-_LINK = "120000"
 
 
 def read_policies_at(folder: Path, revision: str) -> Policies:
@@ -21,12 +19,14 @@ def read_policies_at(folder: Path, revision: str) -> Policies:
     Raises InputError where the folder lies in no git work tree, the revision is unknown, or has no such folder;
     PolicyError, as `read_policies` does, for a hold that cannot be read.
     """
-    home, inside = _in_work_tree(folder)
-    sha = _commit(home, revision)
-    files = _files(home, f"{sha}:{inside}", revision)
+    found = _repository_of(folder)
+    inside = folder.resolve().relative_to(found.top).as_posix()
+    sha, files = _committed(found, "" if inside == "." else inside, revision)
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as temporary:
         copy = Path(temporary) / "policies"
         copy.mkdir()
+        for name in ("holds", "extensions"):  # git keeps no empty folder: in a commit, absent is none
+            (copy / name).mkdir()
         for name, body in files.items():
             path = copy / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,51 +34,28 @@ def read_policies_at(folder: Path, revision: str) -> Policies:
         return replace(read_policies(copy), git_commit=sha, git_dirty=False)
 
 
-def _in_work_tree(folder: Path) -> tuple[Path, str]:
-    """A folder that git can be asked in, and the policies' path from the top of the work tree."""
-    home, rest = folder.resolve(), PurePosixPath()
-    while not home.is_dir():  # it may be gone from the work tree and still be in the revision
-        home, rest = home.parent, PurePosixPath(home.name) / rest
-    prefix = _said(home, "rev-parse", "--show-prefix")
-    if prefix is None:
-        raise InputError(f"{folder}: expected a folder in a git work tree, found none; a revision cannot be read")
-    inside = (PurePosixPath(prefix.decode().rstrip("\n")) / rest).as_posix()
-    return home, "" if inside == "." else inside
-
-
-def _commit(home: Path, revision: str) -> str:
-    found = _said(home, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+def _repository_of(folder: Path) -> FoundRepository:
+    found = find_repository(folder)  # the folder itself may be gone from the work tree, and be in the revision
     if found is None:
-        raise InputError(
-            f"revision {revision!r}: expected a commit, branch or tag that this clone has, found none. "
-            "A shallow clone has few: `git fetch --unshallow`"
-        )
-    return found.decode().strip()
-
-
-def _files(home: Path, tree: str, revision: str) -> dict[str, bytes]:
-    listed = _said(home, "ls-tree", "-r", "-z", "--full-tree", tree)
-    if listed is None:
-        raise InputError(f"revision {revision!r}: expected the folder {tree.partition(':')[2]}, found none there")
-    found = {}
-    for entry in listed.decode("utf-8", "surrogateescape").split("\0")[:-1]:
-        about, _, name = entry.partition("\t")
-        mode, kind, sha = about.split()
-        if mode == _LINK or kind != _PLAIN_FILE or ".." in PurePosixPath(name).parts:
-            raise InputError(f"revision {revision!r}: expected plain files, found {name!r}, which is a link")
-        found[name] = _blob(home, sha)
+        raise InputError(f"{folder}: expected a folder in a git work tree, found none; a revision cannot be read")
+    if found.unreadable:
+        raise InputError(f"{folder}: its git repository cannot be read as it is: {found.unreadable}")
     return found
 
 
-def _blob(home: Path, sha: str) -> bytes:
-    body = _said(home, "cat-file", "blob", sha)
-    if body is None:
-        raise InputError(f"the clone lacks the object {sha}: fetch it and run again")
-    return body
-
-
-def _said(home: Path, *arguments: str) -> bytes | None:
-    try:
-        return subprocess.run(git_command(home, *arguments), check=True, capture_output=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
+def _committed(found: FoundRepository, inside: str, revision: str) -> tuple[str, dict[str, bytes]]:
+    """The commit that a revision means, and the files below a folder of it."""
+    with read_repository(found) as repository:
+        sha = repository.commit(revision)
+        if sha is None:
+            raise InputError(
+                f"revision {revision!r}: expected a commit, branch or tag that this clone has, found none. "
+                "A shallow clone has few: `git fetch --unshallow`"
+            )
+        tree = repository.tree(sha, inside)
+        if tree is None:
+            raise InputError(f"revision {revision!r}: expected the folder {inside}, found none there")
+        for name, entry in tree.items():
+            if not entry.plain or ".." in PurePosixPath(name).parts:
+                raise InputError(f"revision {revision!r}: expected plain files, found {name!r}, which is a link")
+        return sha, repository.files(tree)

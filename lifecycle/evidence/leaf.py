@@ -23,6 +23,8 @@ KINDS = {
     "policy": "a schedule version was first seen",
     "hold_placed": "a legal hold was first seen",
     "hold_released": "a legal hold was released",
+    "plan": "a night was planned in one industry",
+    "plan_accepted": "a person let a plan's brake go",
     "set_aside": "a planned call stayed",
     "purged": "a call was deleted from the CRM",
     "destroyed": "an archived copy was destroyed",

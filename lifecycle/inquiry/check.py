@@ -25,10 +25,12 @@ from lifecycle.errors import (
 )
 from lifecycle.inquiry.fact_findings import fact_findings
 from lifecycle.inquiry.hold_report import scopes_without_calls
+from lifecycle.inquiry.transport import unencrypted_transports
 from lifecycle.inquiry.worked_examples import failing_worked_examples
 from lifecycle.ledger.anchors import NOBODY_REMEMBERS
 from lifecycle.ledger.keys import epoch_problems, key_problems
 from lifecycle.night.clocks import odd_clocks
+from lifecycle.night.foreign_objects import hold_without_file
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals
 from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.documents.hold import facts_of_scopes
@@ -57,6 +59,7 @@ def check_everything(lifecycle: Lifecycle) -> list[CheckFinding]:
         ("approval", _approval),
         ("CRM", _crm),
         ("store", _store),
+        ("transport", _transport),
     ]
     found = [finding for subject, question in asked for finding in _asked(lifecycle, subject, question)]
     return sorted(dict.fromkeys(found), key=lambda finding: finding.severity)
@@ -129,6 +132,7 @@ def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
 
 def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     crm = lifecycle.crm
+    yield from (CheckFinding("error", "policies", hold_without_file(hold)) for hold in lifecycle.unreleased)
     yield from _facts_asked_for(lifecycle)
     yield from _components(lifecycle)
     yield from _holds(lifecycle)
@@ -230,6 +234,10 @@ def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
             for number in scopes_without_calls(crm.facts, connection, hold, spellings, lifecycle.policies.schedules):
                 which = f" {number}" if len(hold.scope) > 1 else ""
                 yield CheckFinding("warning", "holds", f"holds/{hold.id}: its scope{which} matches no call at present")
+
+
+def _transport(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
+    yield from (CheckFinding("warning", "transport", said) for said in unencrypted_transports(lifecycle))
 
 
 def _store(lifecycle: Lifecycle) -> Iterator[CheckFinding]:

@@ -166,7 +166,7 @@ def _judged(lifecycle: Lifecycle, requests: Sequence[ErasureRequest], as_of: dat
         for one in some:
             rows = facts.filter(pc.equal(names, one.call_id))
             if rows.num_rows:
-                found[one.id] = answer_erasure_request(rows, policies.schedules, policies.holds, as_of)
+                found[one.id] = answer_erasure_request(rows, policies.schedules, lifecycle.holds, as_of)
     return found
 
 

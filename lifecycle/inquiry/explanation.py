@@ -107,14 +107,14 @@ def explain_call(lifecycle: Lifecycle, call: str, as_of: date) -> CallExplanatio
     if not facts.num_rows:
         return _gone(lifecycle, told)
     outcomes = tuple(_outcomes(lifecycle, facts, as_of))
-    asked = (facts, policies.schedules, policies.holds, as_of)
+    asked = (facts, policies.schedules, lifecycle.holds, as_of)
     return replace(
         told,
         call_id=call_id_text(facts["call_id"][0].as_py()),
         facts=tuple(facts.to_pylist()),
         judgements=tuple(_judgements(lifecycle, facts, as_of, outcomes)),
         laws=tuple(explain_regimes(*asked)),
-        holds=tuple(_binding(lifecycle, facts, policies.holds.active(as_of))),
+        holds=tuple(_binding(lifecycle, facts, lifecycle.holds.active(as_of))),
         extensions=tuple(_binding(lifecycle, facts, policies.holds.active_extensions(as_of))),
         erasure_requested_on=_request(facts),
         outcomes=outcomes,
@@ -157,7 +157,7 @@ def _components(lifecycle: Lifecycle, facts: pa.Table) -> list[str | None]:
 def _outcomes(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> Iterator[ExplainedOutcome]:
     policies = lifecycle.policies
     for component in _components(lifecycle, facts):
-        for row in dispose_with_bounds(facts, policies.schedules, policies.holds, as_of, component).to_pylist():
+        for row in dispose_with_bounds(facts, policies.schedules, lifecycle.holds, as_of, component).to_pylist():
             schedule = policies.schedules.by_industry.get(row["industry"] or "")
             earliest = row["purge_from"]
             known = earliest is not None and earliest != NEVER and schedule and row["disposition"] not in _UNSETTLED
@@ -183,7 +183,7 @@ def _judgements(
     policies, silent = lifecycle.policies, list[ExplainedRule]()
     winners = {(one.component, one.industry, one.rule_id) for one in outcomes}
     for component in dict.fromkeys(one.component for one in outcomes):
-        said = evaluate_rules(facts, policies.schedules, policies.holds, as_of, component).to_pylist()
+        said = evaluate_rules(facts, policies.schedules, lifecycle.holds, as_of, component).to_pylist()
         for row in said:
             schedule = policies.schedules.by_industry.get(row["industry"] or "")
             wins = (component, row["industry"], row["rule_id"]) in winners

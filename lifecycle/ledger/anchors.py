@@ -24,6 +24,7 @@ NOBODY_REMEMBERS = (
 _AT_ONCE = 8  # objects
 _ASKED_AGAIN = "Every night asks again; if it stays so, mend it"
 _GIT_SECONDS = 60
+_LARGEST_ANSWER = 1 << 20  # bytes; a time stamp with its certificates has some thousands
 
 
 class Anchor(Protocol):
@@ -51,7 +52,7 @@ def anchor_key(published: PublishedCheckpoint, name: str) -> str:
 def kept_answer(store: ObjectStore, published: PublishedCheckpoint, name: str) -> bytes | None:
     """What a place gave back for this checkpoint; None: it was not shown there yet."""
     try:
-        return store.get(anchor_key(published, name))
+        return store.get(anchor_key(published, name), at_most=_LARGEST_ANSWER)
     except ObjectMissing:
         return None
 

@@ -25,6 +25,7 @@ from lifecycle.evidence.tiles import (
 
 LEDGER = "ledger/"
 CHECKPOINT = f"{LEDGER}checkpoint"
+LARGEST_NOTE = 64 << 10  # bytes of a signed checkpoint, with the signatures of its witnesses
 _AT_ONCE = 8  # objects: a store far away answers slowly, and a disk flushes several as fast as one
 
 
@@ -50,7 +51,7 @@ class Log:
     def published(self) -> PublishedCheckpoint | None:
         """The checkpoint in the store; None where there is none. Raises FixityError, LedgerError."""
         try:
-            body = self.store.get(CHECKPOINT)
+            body = self.store.get(CHECKPOINT, at_most=LARGEST_NOTE)
         except ObjectMissing:
             return None
         return self.read(CHECKPOINT, body)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit_manifest, destroy_folder, put_batch, read_calls
 from lifecycle.archive.plans import read_cohort
+from lifecycle.crm.control.plan_register import RegisteredManifest
 from lifecycle.crm.reading.rows import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID
@@ -32,6 +33,7 @@ from lifecycle.night.destroy_batches import (
 )
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import copy_recording_files
+from lifecycle.policy.canonical import sha256_hex
 
 FIRST_READ, LARGEST_READ = 100, 2_000  # calls
 READ_BYTES = 16 * 2**20  # aimed at
@@ -56,7 +58,7 @@ class ArchiveResult:
 def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> ArchiveResult:
     """Archive the planned calls that no committed batch of this plan holds yet. Safe to run again."""
     result = ArchiveResult()
-    with lifecycle.crm.database.lease(cohort.name):
+    with lifecycle.crm.control.lease(cohort.name):
         planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff).sort_by("call_id")
         for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
             _count(result, key, manifest)
@@ -103,8 +105,11 @@ def _archive_batch(
         return None
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
     manifest = _manifest(lifecycle, cohort, run, batch, objects, files, group)
+    key = f"{folder}{MANIFEST}"
+    ours = RegisteredManifest(key, sha256_hex(manifest.to_bytes()))
+    lifecycle.crm.control.register.add_manifest(ours, cohort.plan, run.id, lifecycle.now())
     commit_manifest(lifecycle.store, folder, manifest)
-    return f"{folder}{MANIFEST}", manifest
+    return key, manifest
 
 
 def _manifest(

@@ -4,21 +4,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_manifest
-from lifecycle.archive.plans import (
-    is_accepted,
-    planned_nights,
-    plans_of_night,
-    put_acceptance,
-    read_plans,
-    released_digests,
-)
+from lifecycle.archive.approvals import approved_plans
+from lifecycle.archive.batches import cohort_prefix, read_manifest
 from lifecycle.authority.approval import check_approvals
+from lifecycle.authority.usual_night import night_baselines
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.errors import NightError, PlanHeld, PolicyChanged
+from lifecycle.errors import FixityError, NightError, ObjectMissing, PlanHeld, PolicyChanged
 from lifecycle.evidence.manifest import Manifest
+from lifecycle.night.event_leaves import queue_event_leaves
+from lifecycle.policy.canonical import sha256_hex
 from lifecycle.policy.documents.schedule import Schedule
-from lifecycle.policy.plan import Plan
+from lifecycle.policy.plan import REVIEW_REASON, WHOLE_CALLS, Plan, reasons_to_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +65,29 @@ def _changed(schedule: Schedule, plan: Plan) -> str:
 def open_reasons_to_wait(lifecycle: Lifecycle, plan: Plan) -> tuple[str, ...]:
     """What a person has to settle yet before this plan runs; empty: it may. Signatures are checked every time.
 
-    The brake is let go by an acceptance of exactly this plan, a rule's review by a signed approval of it.
+    The brake is let go by an acceptance of exactly this plan, a rule's review by a signed approval of it. What there is
+    to settle the schedule says, asked again of the plan's numbers, beside what the plan says of itself.
     """
-    brakes = plan.brakes if plan.brakes and not is_accepted(lifecycle.store, plan) else ()
-    if not plan.reviews:
+    reasons = dict.fromkeys((*plan.waits_for, *_reasons_recounted(lifecycle, plan)))
+    reviews = tuple(reason for reason in reasons if reason.startswith(REVIEW_REASON))
+    brakes = tuple(reason for reason in reasons if not reason.startswith(REVIEW_REASON))
+    if brakes and lifecycle.crm.control.register.accepted(plan):
+        brakes = ()
+    if not reviews:
         return brakes
     found = check_approvals(lifecycle, plan)
-    return brakes if found.by else (*brakes, *plan.reviews, *found.refused)
+    return brakes if found.by else (*brakes, *reviews, *found.refused)
+
+
+def _reasons_recounted(lifecycle: Lifecycle, plan: Plan) -> tuple[str, ...]:
+    """Why a plan with these numbers waits under the schedule of this moment, whatever it says of itself."""
+    schedule = lifecycle.policies.schedules.by_industry.get(plan.industry)
+    if schedule is None or not lifecycle.policies.still(plan.schedule):
+        return ()  # then it is not run at all
+    usual = None
+    if schedule.max_usual is not None:
+        usual = night_baselines(lifecycle, plan.night, [schedule])[plan.industry].usual
+    return reasons_to_wait(schedule, {WHOLE_CALLS: plan.due, **plan.components}, plan.rules, plan.live, usual)
 
 
 def waiting_message(plan: Plan, waiting: Sequence[str]) -> str:
@@ -98,17 +110,28 @@ def release_commands(plan: Plan, waiting: Sequence[str]) -> list[str]:
 
 
 def manifests_of_cohort(lifecycle: Lifecycle, cohort: CohortPlan) -> dict[str, tuple[Manifest, bytes]]:
-    """The committed batches of a cohort that were archived under this very plan, by manifest key."""
-    keys = manifest_keys(lifecycle.store, cohort_prefix(cohort.plan.industry, cohort.cutoff))
-    of_night = [key for key in keys if f"/{cohort.plan.night}-" in key]  # a bad one of another night is not in the way
-    found = {key: read_manifest(lifecycle.store, key) for key in of_night}
-    return {key: pair for key, pair in found.items() if pair[0].plan_sha256 == cohort.plan.sha256}
+    """The committed batches of a cohort that our own runs archived under this very plan, by manifest key.
+
+    Raises FixityError where the store has another manifest than the one that was registered.
+    """
+    prefix, found = cohort_prefix(cohort.plan.industry, cohort.cutoff), {}
+    for registered in lifecycle.crm.control.register.manifests_of(cohort.plan):
+        if not registered.key.startswith(prefix):
+            continue
+        try:
+            manifest, body = read_manifest(lifecycle.store, registered.key)
+        except ObjectMissing:
+            continue  # the run that registered it died before it put it: what it names was never committed
+        if sha256_hex(body) != registered.sha256 or manifest.plan_sha256 != cohort.plan.sha256:
+            raise FixityError(f"{registered.key}: it is not the manifest that was registered. Nothing was purged")
+        found[registered.key] = manifest, body
+    return found
 
 
 def _find(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | None) -> Plan:
-    nights = planned_nights(lifecycle.store, industry) if night is None else [night]
-    for candidate in reversed(nights):
-        plans = read_plans(lifecycle.store, candidate, industry)
+    register = lifecycle.crm.control.register
+    for candidate in reversed(register.nights(industry)) if night is None else [night]:
+        plans = register.plans_of(candidate, industry)
         if plans and cutoff in {cohort.cutoff for cohort in plans[-1].cohorts}:
             return plans[-1]
     when = f"of {night}" if night else "of any night"
@@ -135,7 +158,9 @@ def accept_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Seque
                 + "Nothing was let through"
             )
     for digest in digests:
-        put_acceptance(lifecycle.store, by_digest[digest], run.id, run.actor)
+        lifecycle.crm.control.register.accept(by_digest[digest], run.id, run.actor, lifecycle.now())
+    said = {"run_id": run.id, "actor": run.actor}
+    queue_event_leaves(lifecycle, "plan_accepted", {digest: {"plan_sha256": digest, **said} for digest in digests})
 
 
 def waiting_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> dict[str, tuple[str, ...]]:
@@ -160,11 +185,13 @@ def plans_released_since(
 ) -> Iterator[Plan]:
     """The newest plans of a night that waited, and that somebody has let through by now.
 
-    One list of the store, and more only where it shows an acceptance or approval. `without`: industries not to look
-    at; `known`: digests of plans not to look at again.
+    One list of the store, and more only where it shows an approval, or the register an acceptance. `without`:
+    industries not to look at; `known`: digests of plans not to look at again.
     """
-    for industry, keys in sorted(plans_of_night(lifecycle.store, night).items()):
-        if industry not in without and released_digests(keys) - set(known):
-            plan = read_plans(lifecycle.store, night, industry)[-1]
-            if plan.waits_for and plan.sha256 not in known and not open_reasons_to_wait(lifecycle, plan):
-                yield plan
+    register = lifecycle.crm.control.register
+    shown = (approved_plans(lifecycle.store, night) | register.accepted_digests(night)) - set(known)
+    for industry in register.industries(night) if shown else ():
+        plan = register.plans_of(night, industry)[-1]
+        waited = industry not in without and plan.sha256 in shown
+        if waited and plan.waits_for and not open_reasons_to_wait(lifecycle, plan):
+            yield plan

@@ -10,12 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_manifest
-from lifecycle.archive.plans import last_planned_night, plans_of_night, read_cohort, read_plans
+from lifecycle.archive.batches import read_manifest
+from lifecycle.archive.plans import read_cohort
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, PolicyError, ProofError
 from lifecycle.evidence.deletion import call_id_text
-from lifecycle.evidence.manifest import Manifest
 from lifecycle.evidence.policy_words import policy_words
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.reconciliation import Reconciliation, reconcile_batch, tables_to_reconcile
@@ -33,6 +32,7 @@ def queue_policy_events(lifecycle: Lifecycle) -> None:
         policies, holds = lifecycle.policies, lifecycle.holds_now()
     except PolicyError:
         return
+    lifecycle.crm.control.holds.remember(policies.holds.by_id.values(), lifecycle.now())
     schedules = policies.schedules
     versions = {policies.version(schedule): schedule for schedule in schedules.by_industry.values()}
     told = {
@@ -73,11 +73,10 @@ def redact_reason(reason: str) -> str:
 def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> None:
     """Note how a night finds things: live calls, those due, those left due by the nights before; and what the last
     planned night archived, recorded, and lost sight of. One census a night, the first."""
-    store = lifecycle.store
-    plans = [
-        found[-1] for name in lifecycle.policies.schedules.by_industry if (found := read_plans(store, night, name))
-    ]
-    last = last_planned_night(store, night, lifecycle.policies.schedules.by_industry)
+    register, industries = lifecycle.crm.control.register, lifecycle.policies.schedules.by_industry
+    plans = [found[-1] for name in industries if (found := register.plans_of(night, name))]
+    before = [day for name in industries for day in register.nights(name)]
+    last = max((day for day in before if day < night), default=None)
     outcome, unproved = _outcome(lifecycle, last) if last else (Reconciliation(), 0)
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
@@ -104,19 +103,14 @@ def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
     `lifecycle verify` names it.
     """
     result, unproved = Reconciliation(), 0
-    plans = [
-        plan for name in plans_of_night(lifecycle.store, night) for plan in read_plans(lifecycle.store, night, name)
-    ]
-    cohorts = sorted({cohort_prefix(plan.industry, cohort.cutoff) for plan in plans for cohort in plan.cohorts})
-    for key in (key for prefix in cohorts for key in manifest_keys(lifecycle.store, prefix)):
-        if f"/{night}-" in key:  # a batch is named after its night
-            try:
-                manifest: Manifest = read_manifest(lifecycle.store, key)[0]
-                tables = tables_to_reconcile(lifecycle.store, manifest)
-            except (ProofError, ObjectMissing):
-                unproved += 1
-                continue
-            reconcile_batch(lifecycle, manifest, tables, result)
+    for registered in lifecycle.crm.control.register.manifests_of_night(night):
+        try:
+            manifest, _ = read_manifest(lifecycle.store, registered.key)
+            tables = tables_to_reconcile(lifecycle.store, manifest)
+        except (ProofError, ObjectMissing):
+            unproved += 1
+            continue
+        reconcile_batch(lifecycle, manifest, tables, result)
     return result, unproved
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,14 +11,16 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_plan, read_plans
+from lifecycle.archive.plans import CallsWriter, plan_folder, put_calls, put_plan
 from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.reading.fact_selection import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import Policies
-from lifecycle.errors import NightStopped, PolicyError, SourceError
+from lifecycle.errors import NightStopped, PolicyError, ProofError, SourceError
 from lifecycle.night.destroy_batches import same
-from lifecycle.policy.approval import UNKNOWN_REQUESTER
+from lifecycle.night.event_leaves import queue_event_leaves
+from lifecycle.night.foreign_objects import foreign_plans, holds_without_file
+from lifecycle.policy.approval import is_known_actor
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import Disposition, bounded_components, dispose_with_bounds
 from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, format_percent, reasons_to_wait
@@ -82,6 +84,7 @@ class IndustryCount:
 class Survey:
     """What a night found. `unscheduled` counts calls by the industry the CRM writes where no schedule speaks of it.
 
+    `foreign`: objects beside the night's plans that call themselves plans or acceptances, and that no run of ours made.
     `unfit`: why the CRM lets no whole calls (WHOLE_CALLS) be purged, or not a component, by its name.
     `left_out`: what nobody can act on, a call's key or a request, and why. It stays, and the others go on.
     """
@@ -91,6 +94,7 @@ class Survey:
     unscheduled: Mapping[str, int]
     broken: Mapping[str, str]
     unfit: Mapping[str, str]
+    foreign: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -114,8 +118,8 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
             else:
                 result.industries[schedule.industry].live += calls
         done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
-        for table in facts.candidates(connection, latest, policies.holds.facts()):
-            disposed = dispose_with_bounds(table, policies.schedules, policies.holds, result.as_of)
+        for table in facts.candidates(connection, latest, lifecycle.holds.facts()):
+            disposed = dispose_with_bounds(table, policies.schedules, lifecycle.holds, result.as_of)
             parts = _components(lifecycle, table, disposed, result)
             for industry, count in result.industries.items():
                 ours, of_ours = (found.filter(same(found["industry"], industry)) for found in (disposed, parts))
@@ -143,7 +147,7 @@ def _unfit(lifecycle: Lifecycle) -> dict[str, str]:
 def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, result: Survey) -> pa.Table:
     """What the law says of components that a purge can reach, of calls that are not due as a whole."""
     policies = lifecycle.policies
-    found = bounded_components(facts, policies.schedules, policies.holds, result.as_of)
+    found = bounded_components(facts, policies.schedules, lifecycle.holds, result.as_of)
     reached = [name for name in lifecycle.crm.source.components if name not in result.unfit]
     mapped = pc.is_in(found["component"], pa.array(reached, pa.string()))
     whole = _due(disposed)["call_id"].combine_chunks()
@@ -175,9 +179,13 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     policies = lifecycle.policies
     lifecycle.crm.control.require()
     wanted = wanted_schedules(policies, only)
-    earlier = {s.industry: read_plans(lifecycle.store, as_of, s.industry) for s in wanted}
+    register = lifecycle.crm.control.register
+    earlier, unreadable = _earlier(lifecycle, as_of, wanted)
+    wanted = [s for s in wanted if s.industry in earlier]
     backgrounds = night_baselines(lifecycle, as_of, wanted)
     result, due = survey_calls(lifecycle, as_of)
+    lifecycle.crm.control.holds.remember(lifecycle.policies.holds.by_id.values(), lifecycle.now())
+    result = replace(result, broken={**result.broken, **unreadable, **holds_without_file(lifecycle)})
     if WHOLE_CALLS in result.unfit:
         raise SourceError(result.unfit[WHOLE_CALLS])
     fresh = [s for s in wanted if not _still_good(earlier[s.industry], lifecycle, backgrounds[s.industry], run)]
@@ -187,18 +195,46 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     for schedule in fresh:
         name = schedule.industry
         plan = _plan(lifecycle, result, schedule, revisions[name], run, calls[name], backgrounds[name])
-        put_plan(lifecycle.store, plan)
+        register.add_plan(plan, lifecycle.now())
         plans[name] = plan
+    result = replace(result, foreign=foreign_plans(lifecycle, as_of))
+    for plan in plans.values():  # also one that was used again: whoever registered it may have died before this
+        put_plan(lifecycle.store, plan)
+    queue_event_leaves(lifecycle, "plan", {plan.sha256: _registered(plan) for plan in plans.values()})
     return result, dict(sorted(plans.items()))
+
+
+def _earlier(lifecycle: Lifecycle, as_of: date, wanted: list[Schedule]) -> tuple[dict[str, list[Plan]], dict[str, str]]:
+    """The plans of the night by industry; and the industries whose register cannot be relied on, which are kept."""
+    found: dict[str, list[Plan]] = {}
+    unreadable: dict[str, str] = {}
+    for schedule in wanted:
+        try:
+            found[schedule.industry] = lifecycle.crm.control.register.plans_of(as_of, schedule.industry)
+        except ProofError as error:
+            unreadable[schedule.industry] = str(error)
+    return found, unreadable
+
+
+def _registered(plan: Plan) -> dict[str, Any]:
+    """What the ledger says of a plan."""
+    return {
+        "night": plan.night.isoformat(),
+        "industry": plan.industry,
+        "plan_sha256": plan.sha256,
+        "run_id": plan.run_id,
+        "due": plan.due,
+        "waits_for": len(plan.waits_for),
+    }
 
 
 def _still_good(plans: list[Plan], lifecycle: Lifecycle, now: NightBaseline, run: Run) -> bool:
     if not plans:
         return False
     plan, holds = plans[-1], lifecycle.policies.holds.sha256
-    of_plan = (plan.source, plan.holds_sha256, plan.schedule_author, plan.change_approved)
-    same = of_plan == (lifecycle.crm.source.source, holds, now.author, now.change_approved)
-    named = not plan.reviews or plan.actor != UNKNOWN_REQUESTER or run.actor == UNKNOWN_REQUESTER
+    of_plan = (plan.source, plan.holds_sha256, plan.schedule_authors, plan.change_approved)
+    same = of_plan == (lifecycle.crm.source.source, holds, now.authors, now.change_approved)
+    named = not plan.reviews or is_known_actor(plan.actor) or not is_known_actor(run.actor)
     return same and named and lifecycle.policies.still(plan.schedule)
 
 
@@ -265,14 +301,14 @@ def _plan(
         waits_for=reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual),
         calls=calls,
         actor=run.actor,
-        schedule_author=against.author,
+        schedule_authors=against.authors,
         change_approved=against.change_approved,
     )
 
 
 def require_hold_facts(lifecycle: Lifecycle) -> None:
     """Raise PolicyError where a hold asks for a fact or a link that the source does not give."""
-    missing = sorted(lifecycle.policies.holds.facts() - lifecycle.crm.facts.given)
+    missing = sorted(lifecycle.holds.facts() - lifecycle.crm.facts.given)
     if missing:
         raise PolicyError(
             f"holds/: a hold asks for {', '.join(missing)}, which source {lifecycle.crm.source.source} does not give. "

@@ -62,7 +62,7 @@ class PurgeResult:
 def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> PurgeResult:
     """Verify and purge every batch archived under a cohort's plan that is not on record whole. Safe to run again."""
     result = PurgeResult()
-    with lifecycle.crm.database.lease(cohort.name):
+    with lifecycle.crm.control.lease(cohort.name):
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
         for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
             recorded = _recorded(lifecycle, manifest.batch)

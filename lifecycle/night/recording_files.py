@@ -74,6 +74,8 @@ def _copy_call(
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as here:
         fetched: dict[str, Path] = {}
         for number, file in enumerate(files):
+            if not file.may_be_recording:
+                raise UnfitFile("the mapping's patterns do not say that a file of such a path is a recording")
             there = result.files.get(file.path)
             if there is not None and file.sha256 not in (None, there.sha256):
                 raise UnfitFile(f"the CRM promises sha256 {file.sha256}, the file has {there.sha256}")

@@ -51,7 +51,7 @@ def seal_ledger(lifecycle: Lifecycle) -> SealResult:
     """
     lifecycle.crm.control.require()
     result = SealResult()
-    with lifecycle.crm.database.lease(LEDGER_LEASE):
+    with lifecycle.crm.control.lease(LEDGER_LEASE):
         queue_policy_events(lifecycle)
         log = lifecycle.log()
         published, result.unknown = recover_ledger(lifecycle, log)

@@ -4,7 +4,7 @@ Pure: how a signature is checked, and where approvals lie, is not decided here.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Literal
@@ -17,6 +17,9 @@ from lifecycle.policy.plan import Plan
 
 UNKNOWN_REQUESTER = "launched by hand in Dagster"
 """The actor of a run that a person launched who gave no name."""
+
+SAID_IN_UI = "said by a UI user: "
+"""How an actor begins that nobody proved: whoever reaches the webserver can write any name into a tag."""
 
 _BY_COMMAND = re.compile(r"lifecycle run by (?P<login>\S+)( <(?P<mail>\S+)>)?")
 
@@ -47,11 +50,15 @@ class PlanApproval(Approval):
 
 
 class ScheduleApproval(Approval):
-    """Says that a schedule is meant as it is: a night that it makes unusual does not trip `max_usual`."""
+    """Says that a schedule, with the regimes it names, is meant as it is.
+
+    A night that it makes unusual does not trip `max_usual`; whoever wrote a later change is its author alone.
+    """
 
     namespace: ClassVar[str] = "schedule@call-lifecycle"
     kind: Literal["schedule-approval"] = "schedule-approval"
     schedule_sha256: str
+    regimes: Mapping[str, str]
 
 
 NAMESPACES = frozenset({PlanApproval.namespace, ScheduleApproval.namespace})
@@ -59,11 +66,16 @@ NAMESPACES = frozenset({PlanApproval.namespace, ScheduleApproval.namespace})
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFile:
-    """One version of a schedule, and who wrote it: the e-mail of the last commit of its file. None: in no git."""
+    """One version of a schedule, with the digests of the regimes it names, and who wrote it (e-mail addresses).
+
+    `authors` is empty where the policies lie in no git work tree; where nobody knows, `unknown` says why.
+    """
 
     industry: str
     sha256: str
-    author: str | None
+    regimes: Mapping[str, str]
+    authors: tuple[str, ...]
+    unknown: str | None = None
 
 
 def approval_kind(subject: Plan | ScheduleFile) -> type[Approval]:
@@ -74,7 +86,7 @@ def approval_kind(subject: Plan | ScheduleFile) -> type[Approval]:
 def approval_statement(subject: Plan | ScheduleFile, approver: str, at: datetime) -> Approval:
     """What the approver signs. Made again from the same subject it has the same bytes: that is how one is checked."""
     if isinstance(subject, Plan):
-        asked = tuple(dict.fromkeys(filter(None, (subject.actor, subject.schedule_author))))
+        asked = tuple(dict.fromkeys(filter(None, (subject.actor, *(subject.schedule_authors or ())))))
         return PlanApproval(
             industry=subject.industry,
             approver=approver,
@@ -86,10 +98,16 @@ def approval_statement(subject: Plan | ScheduleFile, approver: str, at: datetime
     return ScheduleApproval(
         industry=subject.industry,
         approver=approver,
-        requested_by=(subject.author,) if subject.author else (),
+        requested_by=subject.authors,
         approved_at=at,
         schedule_sha256=subject.sha256,
+        regimes=subject.regimes,
     )
+
+
+def is_known_actor(actor: str | None) -> bool:
+    """Whether an actor is somebody, and not nobody's word."""
+    return actor is not None and actor != UNKNOWN_REQUESTER and not actor.startswith(SAID_IN_UI)
 
 
 def command_line_actor(login: str, mail: str | None) -> str:

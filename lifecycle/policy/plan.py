@@ -59,7 +59,8 @@ class Plan(StrictModel):
     `dispositions` counts the industry's calls by answer, `due` are those that may go whole, `components` those that
     stay and lose one, `rules` what is due of either kind. `live` is what the brake is a share of. `waits_for` says why
     a person must look first; empty: it may run.
-    `actor` asked for the plan, `schedule_author` (an e-mail address) wrote the schedule: neither may approve it.
+    `actor` asked for the plan, `schedule_authors` (e-mail addresses; null: nobody knows) wrote the schedule since its
+    last approved version: none of them may approve it.
     `change_approved`: an approved change of the schedule explains an unusual number. A key that an older plan lacks
     stays absent, so that it keeps its name.
     """
@@ -84,7 +85,7 @@ class Plan(StrictModel):
     calls: PlannedCalls | None
     components: Mapping[str, int] = Field(default_factory=dict)
     actor: str | None = None
-    schedule_author: str | None = None
+    schedule_authors: tuple[str, ...] | None = Field(default=None, strict=False)
     change_approved: bool = False
 
     def to_bytes(self) -> bytes:

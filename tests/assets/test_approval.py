@@ -6,12 +6,12 @@ import dagster as dg
 import pytest
 
 from assets.definitions import defs
+from assets.provenance import actor_tags
+from assets.resources import LifecycleResource
 from lifecycle.authority.approval import draft_approval, find_approval_subject, store_approval
 from tests.assets.test_nightly import night, tick
 from tests.builders import BANK, DUE_BANK, NIGHT, SHOP, World
 from tests.sshkeys import Key, allow, keygen
-
-ACTOR = {"lifecycle/actor": "bob@example.com"}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,8 @@ def approve(world: World, alice: Key, digest: str) -> None:
 def planned(instance: dg.DagsterInstance) -> dict[str, str]:
     """Plan the night as the daemon does; the digests by industry."""
     run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
-    done = defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config, tags=ACTOR)
+    tags = actor_tags(LifecycleResource().open(), "bob@example.com", config=run_config["ops"])
+    done = defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config, tags=tags)
     found = done.asset_materializations_for_node("disposition_plan")[0].metadata["plans_by_industry"].value
     assert isinstance(found, dict)
     return {name: plan["sha256"] for name, plan in found.items()}

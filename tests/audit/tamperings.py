@@ -56,7 +56,7 @@ def in_manifest(name: str, value: object) -> Callable[[Place], object]:
 
 
 def in_plan(place: Place, old: bytes, new: bytes) -> None:
-    place.edit(place.one("plans/*/shop/plan.json"), old, new)
+    place.edit(place.one("plans/*/shop/plan-1-*.json"), old, new)
 
 
 def resign(place: Place, kind: str, **fields: object) -> None:
@@ -222,7 +222,7 @@ TAMPERINGS = [
         "belong to no call of the batch",
     ),
     # the plan
-    Tampering("a plan is removed", lambda p: p.one("plans/*/shop/plan.json").unlink(), "is not in the store"),
+    Tampering("a plan is removed", lambda p: p.one("plans/*/shop/plan-1-*.json").unlink(), "is not in the store"),
     Tampering(
         "a plan is edited", lambda p: in_plan(p, b'"max_share":"100%"', b'"max_share":"1%"'), "is not in the store"
     ),

@@ -26,8 +26,8 @@ def batch_of(place: Place, number: int = 0) -> str:
 def test_a_sound_batch_is_compared_with_all_that_speaks_of_it_and_no_other_is_read(states, tmp_path, monkeypatch):
     place, read = copy_of(states, "done", tmp_path), list[str]()
     get, fetch = FolderStore.get, FolderStore.fetch
-    monkeypatch.setattr(FolderStore, "get", lambda store, key, *more: read.append(key) or get(store, key, *more))
-    monkeypatch.setattr(FolderStore, "fetch", lambda store, key, *more: read.append(key) or fetch(store, key, *more))
+    monkeypatch.setattr(FolderStore, "get", lambda *a, **k: read.append(a[1]) or get(*a, **k))
+    monkeypatch.setattr(FolderStore, "fetch", lambda *a, **k: read.append(a[1]) or fetch(*a, **k))
     found = audit_single_batch(place.lifecycle(), batch_of(place))
     assert (found.sound, found.batches) == (True, 1)
     counts = ("manifests", "objects", "leaves", "opened", "purge rows", "plans", "planned")

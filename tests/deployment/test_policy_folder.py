@@ -35,6 +35,8 @@ def folder(tmp_path: Path) -> Path:
     write(tmp_path, "finance.yaml", SCHEDULE.format("finance"))
     write(tmp_path, "retail.yml", SCHEDULE.format("retail"))
     write(tmp_path, "regimes/law.yaml", REGIME)
+    for name in ("holds", "extensions"):
+        (tmp_path / name).mkdir()
     return tmp_path
 
 
@@ -175,7 +177,7 @@ def test_a_hold_that_cannot_be_read_stops_everything(folder, name, text, said):
         assert str(error.value) == f"{said}\n{more}"
 
 
-def test_a_folder_without_holds_holds_nothing(folder):
+def test_a_folder_with_an_empty_folder_of_holds_holds_nothing(folder):
     found = read_holds(folder)
     assert (found.by_id, found.sha256) == ({}, NO_HOLD)
 

@@ -18,6 +18,7 @@ def folder(tmp_path: Path) -> Path:
     write(policies, "finance.yaml", SCHEDULE.format("finance"))
     write(policies, "regimes/law.yaml", REGIME)
     write(policies, "holds/acme.yaml", HOLD.format("acme"))
+    (policies / "extensions").mkdir()
     git(tmp_path, "init", "-q")
     commit(tmp_path, "first")
     return policies

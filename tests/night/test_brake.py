@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from lifecycle.archive.plans import earlier_plans, put_acceptance
 from lifecycle.authority.approval import (
     check_approvals,
     draft_approval,
@@ -14,6 +13,7 @@ from lifecycle.authority.approval import (
     schedule_file,
     store_approval,
 )
+from lifecycle.authority.usual_night import earlier_plans
 from lifecycle.crm.sample import demo_schema
 from lifecycle.errors import ApprovalRefused, PlanHeld
 from lifecycle.inquiry.preview import preview_night
@@ -21,7 +21,7 @@ from lifecycle.night.cohort import accept_plans, open_cohort
 from lifecycle.night.plan import plan_night
 from lifecycle.policy.plan import Plan
 from tests.authority.test_approval import commit, copy, world_in
-from tests.builders import BANK, BANK_DAY, DUE, DUE_SHOP, NIGHT, RUN, World, account_for, plan, run_night
+from tests.builders import BANK, BANK_DAY, CLOCK, DUE, DUE_SHOP, NIGHT, RUN, World, account_for, plan, run_night
 from tests.sshkeys import Key, allow, keygen, revoke
 
 USUAL = BANK.replace("max_share: 100%", "max_share: 100%\nmax_usual: 2")
@@ -144,7 +144,7 @@ def test_another_schedules_approval_does_not_count(world, alice):
 
 
 def before(world: World, *names: str) -> list[Plan]:
-    return earlier_plans(world.lifecycle().store, NIGHT, ["bank"], 30)["bank"]
+    return earlier_plans(world.lifecycle(), NIGHT, "bank", 30)
 
 
 def test_a_backlog_that_is_stopped_night_after_night_does_not_become_usual(world):
@@ -157,15 +157,14 @@ def test_a_backlog_that_is_stopped_night_after_night_does_not_become_usual(world
     stopped = plan_night(world.lifecycle(), later[0], RUN)[1]["bank"]
     assert (stopped.revision, bool(stopped.brakes)) == (3, True)
     assert [found.night for found in before(world)] == nights(5)[:-1][::-1]
-    put_acceptance(world.lifecycle().store, stopped, RUN.id, RUN.actor)
+    world.lifecycle().crm.control.register.accept(stopped, RUN.id, RUN.actor, CLOCK)
     assert before(world)[0] == stopped
 
 
 def test_only_the_last_thirty_nights_and_no_later_one_are_looked_at(world):
-    store = world.lifecycle().store
-    assert [found.night for found in earlier_plans(store, NIGHT, ["bank"], 2)["bank"]] == nights(2)[::-1]
-    assert earlier_plans(store, nights(5)[0], ["bank"], 30) == {"bank": []}
-    assert earlier_plans(store, NIGHT, [], 30) == {}
+    lifecycle = world.lifecycle()
+    assert [found.night for found in earlier_plans(lifecycle, NIGHT, "bank", 2)] == nights(2)[::-1]
+    assert earlier_plans(lifecycle, nights(5)[0], "bank", 30) == []
 
 
 def test_a_call_due_on_one_of_the_nights_counts_for_that_night(sqlite_world):

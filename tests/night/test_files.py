@@ -127,7 +127,7 @@ def test_a_file_goes_with_the_last_row_that_names_it(sqlite_world):
     run_night(world.lifecycle())
     assert set(world.on_disk()) == {"r/b.wav", "r/shared.wav"}
     assert audit_archive_and_ledger(world.lifecycle()).files_waiting == 0
-    (world.policies / "holds" / "hold-1.yaml").unlink()
+    world.release()
     start, files = world.dump(), world.on_disk()
     run_night(world.lifecycle())
     assert world.on_disk() == {}
@@ -256,6 +256,17 @@ def test_a_removal_that_fails_either_way_is_finished_by_a_rerun(
         audit_archive_and_ledger(world.lifecycle()).sound,
         audit_archive_and_ledger(world.lifecycle()).files_waiting,
     ) == (True, 0)
+
+
+def test_a_file_that_the_mapping_does_not_call_a_recording_is_neither_archived_nor_removed(sqlite_world):
+    """Somebody edited a row so that it names a contract, with the right digest."""
+    world = recordings(sqlite_world, "good")
+    world.recorded(world.call("edited", world.account("Banking"), BANK_DAY), "hr/contract.pdf", b"signed")
+    night = run_night(world.lifecycle())
+    why = "the mapping's patterns do not say that a file of such a path is a recording"
+    assert night.set_aside == {"edited": f"recording: files: a file cannot be archived: {why}"}
+    assert world.on_disk() == {"hr/contract.pdf": b"signed"}
+    assert world.live() == {"good", "edited"}
 
 
 def test_a_file_that_cannot_be_read_keeps_its_call_alone(sqlite_world):

@@ -5,11 +5,12 @@ import pytest
 from lifecycle.errors import PolicyError
 from lifecycle.policy.allowed_signers import (
     AllowedSigner,
+    entries,
     known_principals,
     principals_of_key,
     principals_sharing_keys,
     read_allowed_signers,
-    require_revocations,
+    revocations,
 )
 
 ALICE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIlhY2FhY2FhY2FhY2FhY2FhY2FhY2FhY2FhY2FhY2Fh"
@@ -75,10 +76,44 @@ def test_whoever_shares_a_key_is_one_person():
 
 @pytest.mark.parametrize("body", [b"", b"# nobody\n\n", f"{ALICE} alice\n".encode(), b"SSHKRL\n\0\0\0\0\1"])
 def test_a_list_of_keys_or_a_krl_revokes(body):
-    require_revocations(body)
+    assert revocations(body) == (b"" if body.startswith(b"#") else body)
 
 
 @pytest.mark.parametrize("line", ["SHA256:abc", "alice@example.com", f"alice@example.com {ALICE}", "ssh-ed25519"])
 def test_a_line_that_revokes_nothing_is_refused(line):
     with pytest.raises(PolicyError, match=r"^revoked_signers:2: expected a KRL or one public key a line"):
-        require_revocations(f"{ALICE}\n{line}\n".encode())
+        revocations(f"{ALICE}\n{line}\n".encode())
+
+
+STRANGE = ["\f", "\v", "\u00a0", "\u2028", "\u2029", "\u0085", "\x1c", "\x1e", "\r", "\ufeff", "\u3000", "\0", "ü"]
+
+
+@pytest.mark.parametrize("sign", STRANGE, ids=[f"U+{ord(sign):04X}" for sign in STRANGE])
+def test_a_line_that_another_reader_takes_otherwise_is_refused(sign):
+    """Before `#` it was a comment for us and a signer for ssh-keygen."""
+    for line in (f"{sign}# alice@example.com {ONLY} {ALICE}", f"bob@example.com {ONLY} {BOB} {sign}eve@example.com"):
+        with pytest.raises(PolicyError, match=r"^allowed_signers:2: expected printable ASCII, found the sign U\+"):
+            read_allowed_signers(f"# one\n{line}\n")
+        with pytest.raises(PolicyError, match=r"^revoked_signers:1: expected printable ASCII, found the sign U\+"):
+            revocations(f"{sign}# {ALICE}".encode())
+
+
+@pytest.mark.parametrize("sign", STRANGE)
+def test_what_a_comment_holds_is_nobodys_line(sign):
+    text = f"# one{sign}eve@example.com {ONLY} {ALICE}\n \t# two\nbob@example.com {ONLY} {BOB}\n"
+    assert [signer.principals for signer in read_allowed_signers(text)] == [("bob@example.com",)]
+    assert entries("allowed_signers", text) == f"bob@example.com {ONLY} {BOB}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'alice@example.com namespaces="git",{ONLY} {ALICE}',
+        f"alice@example.com verify-required,{ONLY} {ALICE}",
+        f'alice@"example.com" {ONLY} {ALICE}',
+        f'"alice@example.com"," bob" {ONLY} {ALICE}',
+    ],
+)
+def test_what_is_said_twice_or_in_words_we_do_not_know_is_refused(line):
+    with pytest.raises(PolicyError, match=r"^allowed_signers:1: expected "):
+        read_allowed_signers(line)

@@ -15,7 +15,7 @@ from lifecycle.policy.approval import (
 from tests.policy.test_plan import PLAN
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-FILE = ScheduleFile("finance", "aa", "bob@example.com")
+FILE = ScheduleFile("finance", "aa", {"law": "bb"}, ("bob@example.com",))
 
 
 def test_an_approval_of_a_plan_has_these_bytes():
@@ -31,9 +31,9 @@ def test_an_approval_of_a_plan_has_these_bytes():
 def test_an_approval_of_a_schedule_has_these_bytes():
     assert approval_statement(FILE, "alice@example.com", AT).to_bytes().decode() == (
         '{"approved_at":"2026-11-20T09:00:00Z","approver":"alice@example.com","industry":"finance",'
-        '"kind":"schedule-approval","requested_by":["bob@example.com"],"schedule_sha256":"aa","v":1}'
+        '"kind":"schedule-approval","regimes":{"law":"bb"},"requested_by":["bob@example.com"],"schedule_sha256":"aa","v":1}'
     )
-    assert approval_statement(replace(FILE, author=None), "alice@example.com", AT).requested_by == ()
+    assert approval_statement(replace(FILE, authors=()), "alice@example.com", AT).requested_by == ()
 
 
 def test_the_two_kinds_are_signed_for_different_purposes():

@@ -196,7 +196,7 @@ PLAN = Plan(
     calls=PlannedCalls(key="plans/金.parquet", version_id=None, bytes=512, rows=2, sha256="cc"),
     components={"recording": 1},
     actor="schedule nightly",
-    schedule_author="bob@example.com",
+    schedule_authors=("bob@example.com",),
     change_approved=False,
 )
 GOLDEN = (
@@ -207,14 +207,14 @@ GOLDEN = (
     '"industry":"finance","live":100,"max_share":"2%","night":"2026-11-20","oldest_trigger":"2021-10-31",'
     '"overdue":1,"revision":1,"rules":{"FIN-CALL":2},"run_id":"r-1",'
     '"schedule":{"git_commit":"bf2d744","git_dirty":false,"id":"finance","regimes_sha256":"rr","sha256":"aa"},'
-    '"schedule_author":"bob@example.com","source":"demo",'
+    '"schedule_authors":["bob@example.com"],"source":"demo",'
     '"waits_for":["review: FIN-CALL asks for one (2 calls)"]}'
 ).encode()
 
 
 def test_a_plan_has_these_bytes_and_this_name():
     assert PLAN.to_bytes() == GOLDEN
-    assert PLAN.sha256 == "92e8f37f1b72a51955c92b48b64924cebd50608672df6ff8c359ca901988a3d1"
+    assert PLAN.sha256 == "8e867152ee0fe196bde0eedcd174bc10cf0e8634757e220eab58ca3d7ca65195"
 
 
 def test_a_plan_is_read_back():
@@ -224,7 +224,7 @@ def test_a_plan_is_read_back():
 def test_a_plan_of_before_requesters_were_named_keeps_its_name():
     older = GOLDEN.replace(b'"actor":"schedule nightly",', b"").replace(b'"change_approved":false,', b"")
     older = older.replace(b'"components":{"recording":1},', b"")
-    older = older.replace(b'"schedule_author":"bob@example.com",', b"")
+    older = older.replace(b'"schedule_authors":["bob@example.com"],', b"")
     read = Plan.model_validate_json(older)
     assert (read.to_bytes(), read.actor) == (older, None)
 

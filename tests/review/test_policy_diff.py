@@ -68,7 +68,7 @@ def test_planning_again_under_a_changed_schedule_makes_revision_2_and_keeps_the_
     night = run_night(furnished.lifecycle())
     assert (night.plans["bank"].revision, night.plans["shop"]) == (2, first["shop"])
     names = [key.rpartition("/")[2] for key in furnished.lifecycle().store.list("plans/2026-11-20/bank/plan")]
-    assert names == ["plan-2.json", "plan.json"]
+    assert names == [f"plan-1-{first['bank'].sha256}.json", f"plan-2-{night.plans['bank'].sha256}.json"]
     assert {r["plan_sha256"] for r in furnished.records()} == {p.sha256 for p in night.plans.values()}
     assert account_for(furnished, start) == DUE
 

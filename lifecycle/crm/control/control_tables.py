@@ -1,17 +1,21 @@
 """The product's own few rows inside the CRM database: what must commit with a deletion, and nothing else."""
 
+import hmac
 import json
 import re
+import secrets
 import zlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
+from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.database import Database, translated_errors
@@ -42,11 +46,17 @@ _PURGES = (
 )
 
 
+def _one() -> sa.Column[int]:
+    return sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+
+
 class ControlTables:
     """The purge rows and erasure requests of one source: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
-    `places` is the ledger's side of them. `name`: of the schema, or what the tables begin with. They are one source's
-    alone, for a ledger is: `source` is who asks, None where nobody does.
+    `places` is the ledger's side of them, `register` says which plans and manifests are ours, `holds` which holds were
+    seen. `secret` goes into the names of leases, which any login could take otherwise, and under what our own askers
+    say to Dagster. `name`: of the schema, or what the tables begin with. They are one source's alone, for a ledger is:
+    `source` is who asks, None where nobody does.
     """
 
     def __init__(self, database: Database, source: str | None = None, name: str = "lifecycle") -> None:
@@ -59,9 +69,11 @@ class ControlTables:
         self.requests = RequestTable(database, metadata, self._prefix)
         self.stops = StopSwitch(database, metadata, self._prefix)
         self.places = LedgerQueue(database, metadata, self.table, self._prefix)
+        self.register = Register(database, metadata, self._prefix)
+        self.holds = SeenHolds(database, metadata, self._prefix, self.places)
+        self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
         owner = sa.Column("source", sa.String(80), nullable=False)
-        one = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
-        self._owner = sa.Table(f"{self._prefix}source", metadata, one, owner, **of)
+        self._owner = sa.Table(f"{self._prefix}source", metadata, _one(), owner, **of)
 
     def create(self) -> None:
         """Make what is missing, and note whose it is; safe to run again. Raises SourceError where it is another's."""
@@ -73,7 +85,30 @@ class ControlTables:
             self._require_own(connection)
             if self._source is not None and self._owned_by(connection) is None:
                 connection.execute(self._owner.insert().values(id=1, source=self._source))
+        with suppress(IntegrityError), self._database.writing() as connection:
+            if connection.scalar(sa.select(self.secret.c.id)) is None:
+                connection.execute(self.secret.insert().values(id=1, value=secrets.token_hex(32)))
         self.require()
+
+    def proof_of(self, said: str) -> str:
+        """A code under this installation's secret, in hex: only who can read the control tables can make it."""
+        return hmac.new(self._secret().encode(), said.encode(), "sha256").hexdigest()
+
+    def is_proof_of(self, said: str, proof: str) -> bool:
+        """Whether `proof_of` said so."""
+        return hmac.compare_digest(self.proof_of(said).encode(), proof.encode())
+
+    def _secret(self) -> str:
+        self.require()
+        with self._database.reading() as connection:
+            found: str = connection.scalars(sa.select(self.secret.c.value)).one()
+        return found
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[None]:
+        """Hold a name for this process alone, under the secret of this installation. Raises LeaseTaken."""
+        with self._database.lease(name, self._secret()):
+            yield
 
     def complete(self) -> bool:
         """Whether every table is there; an installation of before lacks the youngest, and runs its nights without."""

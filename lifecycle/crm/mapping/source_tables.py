@@ -88,13 +88,31 @@ class Files(StrictModel):
     """Which rows name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex.
 
     `below`: the folder that absolute paths begin with, and LIFECYCLE_RECORDINGS is. `when`: which rows have a file.
+    `patterns` says which paths may be a recording at all: `*` is anything but a slash, `**` anything, `{call_id}` the
+    call's key. Who edits a row could name any file there otherwise, and have it removed; where nobody but the CRM's
+    own code writes these columns, `only_crm_writes` says so instead.
     """
 
     table: TableName
     path: PathTemplate
+    patterns: tuple[Text, ...] = Field(default=(), strict=False)
+    only_crm_writes: bool = False
     below: Text | None = None
     sha256: Text | None = None
     when: Where = EVERY_ROW
+
+    @model_validator(mode="after")
+    def _a_path_is_of_its_call(self) -> Self:
+        if bool(self.patterns) == self.only_crm_writes:
+            raise ValueError("expected patterns of the paths, or only_crm_writes: true; found both or neither")
+        for pattern in self.patterns:
+            if "*{call_id}" in pattern or "{call_id}*" in pattern:
+                raise ValueError(f"expected another sign than * beside {{call_id}}, found {pattern!r}: 7 is in 17")
+            if self.sha256 is None and "{call_id}" not in pattern:
+                raise ValueError(
+                    f"expected {{call_id}} in each pattern, or a column sha256; found {pattern!r} and none"
+                )
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:

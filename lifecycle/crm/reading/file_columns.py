@@ -1,5 +1,6 @@
 """The files outside the database that rows of calls name: which rows, in which columns. No file is opened here."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from lifecycle.crm.database import column_in
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Files, Part, Source
 from lifecycle.evidence.comparison import CALL_ID
+from lifecycle.evidence.deletion import call_id_text
+
+_WORDS = re.compile(r"(\*\*|\*|\{call_id\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,21 @@ class FileColumns:
         """The table of the part."""
         return self.files.table
 
+    def may_be_recording(self, path: str, call: Any, digest: str | None) -> bool:
+        """Whether the mapping says that a file of this path may be the call's: by its name, or its known bytes."""
+        return self.files.only_crm_writes or any(
+            _regular(pattern, call).fullmatch(path) and ("{call_id}" in pattern or digest is not None)
+            for pattern in self.files.patterns
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """One file as a row names it: its path, and the digest in hex that the CRM has of it."""
+    """One file as a row names it: its path, the digest in hex that the CRM has of it, and what the mapping says."""
 
     path: str
     sha256: str | None
+    may_be_recording: bool = True
 
 
 def file_columns(source: Source, component: str | None) -> list[FileColumns]:
@@ -49,6 +61,11 @@ def _columns(parts: Sequence[Part], every: Sequence[Files]) -> Iterator[FileColu
         yield from (FileColumns(part.name, files) for part in parts if part.table == files.table and not part.detach)
 
 
+def _regular(pattern: str, call: Any) -> re.Pattern[str]:
+    named = {"**": ".*", "*": "[^/]*", "{call_id}": re.escape(call_id_text(call))}
+    return re.compile("".join(named.get(word) or re.escape(word) for word in _WORDS.split(pattern)), re.DOTALL)
+
+
 def files_named_by_rows(tables: Mapping[str, pa.Table], columns: Sequence[FileColumns]) -> dict[Any, list[NamedFile]]:
     """The files of each call that names any, given the rows by part. A row without a path names none."""
     found = defaultdict[Any, list[NamedFile]](list)
@@ -59,10 +76,9 @@ def files_named_by_rows(tables: Mapping[str, pa.Table], columns: Sequence[FileCo
         for row in table.select([CALL_ID, *one.files.columns]).to_pylist():
             path = _path(one.files, row)
             if path:
-                digest = row[one.files.sha256] if one.files.sha256 else None
-                found[row[CALL_ID]].append(
-                    NamedFile(path, digest.strip().lower() if digest and digest.strip() else None)
-                )
+                digest, call = row[one.files.sha256] if one.files.sha256 else None, row[CALL_ID]
+                known = digest.strip().lower() if digest and digest.strip() else None
+                found[call].append(NamedFile(path, known, one.may_be_recording(path, call, known)))
     return dict(found)
 
 

@@ -39,11 +39,20 @@ def crm(made, components: str, facts: str = FACTS):
         ("{rec: {columns: [at]}}", "the call is found or read by its column at"),
         ("{rec: {tables: [r]}, text: {tables: [f]}}", "components.text: f is of rec already"),
         ("{rec: {columns: [words]}, text: {columns: [words]}}", "components.text: column words is of rec already"),
-        ("{rec: {tables: [f], files: {table: r, path: path}}}", "expected files of one of its tables, found r"),
+        (
+            "{rec: {tables: [f], files: {table: r, path: path, patterns: ['{call_id}']}}}",
+            "expected files of one of its tables, found r",
+        ),
         ("{rec: {columns: [nothing]}}", "component rec: table t has no column nothing"),
         ("{rec: {columns: [must]}}", "component rec: t.must is NOT NULL or a key"),
-        ("{rec: {tables: [r], files: {table: r, path: nothing}}}", "component rec: table r has no column nothing"),
-        ("{rec: {tables: [r], files: {table: r, path: bytes}}}", "component rec: r.bytes is no text"),
+        (
+            "{rec: {tables: [r], files: {table: r, path: nothing, patterns: ['{call_id}']}}}",
+            "component rec: table r has no column nothing",
+        ),
+        (
+            "{rec: {tables: [r], files: {table: r, path: bytes, patterns: ['{call_id}']}}}",
+            "component rec: r.bytes is no text",
+        ),
         ("{other: {tables: [r]}}", "expected the fact has_other of a component"),
     ],
 )
@@ -104,7 +113,7 @@ def test_it_is_read_with_the_keys_that_name_it_and_is_there_while_any_of_it_is(f
 
 
 def test_whoever_names_a_file_is_found_letter_by_letter(filled):
-    opened = crm(filled, "{rec: {tables: [r], files: {table: r, path: path}}}")
+    opened = crm(filled, "{rec: {tables: [r], files: {table: r, path: path, patterns: ['{call_id}']}}}")
     filled.run("INSERT INTO r VALUES (4, NULL, 'A ', 0)")
     assert opened.still_named(["a", "b", "A", "c"]) == {"a", "b"}
     assert opened.still_named([]) == set()
