@@ -94,7 +94,8 @@ class Site:
             self.mapping = str(folder / "mapping.yaml")
             (folder / "mapping.yaml").write_text(shape.overlay)
         self.policies = folder / "policies"
-        (self.policies / "holds").mkdir(parents=True)
+        for name in ("holds", "extensions"):
+            (self.policies / name).mkdir(parents=True)
         keep = f"[{shape.keep}]" if shape.keep else "[]"
         for name, text in POLICIES.items():
             (self.policies / f"{name}.yaml").write_text(text.replace("[KEEP]", keep))
