@@ -35,13 +35,13 @@ def test_init_makes_what_is_missing_and_changes_nothing_the_second_time(lifecycl
 
 
 def test_grants_are_printed_for_a_mapping_and_nothing_is_done(lifecycle: Run_, place: Place) -> None:
-    url = "mysql+pymysql://lifecycle:secret@127.0.0.1:1/suite"
+    url = "mysql+pymysql://lifecycle:hunter2@127.0.0.1:1/suite"
     said = lifecycle("init", "--crm", "suitecrm", "--url", url, "--print-grants")
     assert said.code == 0
     lines = said.out.splitlines()
     assert lines[0] == "CREATE USER 'lifecycle'@'%' IDENTIFIED BY '…';"
     assert "GRANT UPDATE, DELETE ON `suite`.`calls_contacts` TO 'lifecycle'@'%';" in lines
-    assert "secret" not in said.out
+    assert "hunter2" not in said.out
     assert not (place.folder / ".env").exists()
 
 
