@@ -1,6 +1,6 @@
 """A night's purge against the limit: copy the rows out and one DELETE a table. Each figure a ratio of medians.
 
-Usage: night.py [postgresql|mariadb|sqlite …] [--calls N] [--due N] [--days N] [--runs N] [--profile]
+Usage: night.py [postgresql|mariadb|sqlite …] [--calls N] [--due N] [--days N] [--runs N] [--peers] [--statements]
 """
 
 import argparse
@@ -8,16 +8,19 @@ import cProfile
 import os
 import pstats
 import resource
+import shutil
 import statistics
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from bench.support.crms import TABLES, Template
+from bench.support.peers import orm_script, pt_archiver, why_not
 from bench.support.statements import Statements
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
@@ -130,40 +133,70 @@ def _delete(dialect: str, table: str) -> str:
 
 
 def compare(database: str, asked: argparse.Namespace) -> None:
-    """Interleaved runs on copies of one CRM; prints medians and their ratio."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        template = Template(database, folder, asked.calls, asked.due, asked.days)
+    """Interleaved runs on copies of one CRM; prints medians and their ratios."""
+    work: dict[str, Callable[[str, Path], Seconds]] = {"limit": limit, "ours": ours}
+    for name, peer in (("pt_archiver", pt_archiver), ("orm_script", orm_script)) if asked.peers else ():
+        reason = why_not(name, database)
+        if reason:
+            print(f"{database}: {name} is left out: {reason}")
+        else:
+            work[name] = peer
+    found: dict[str, list[Seconds]] = {name: [] for name in work}
+    with tempfile.TemporaryDirectory() as place:
+        template = Template(database, Path(place), asked.calls, asked.due, asked.days)
         try:
-            found: dict[str, list[Seconds]] = {"limit": [], "ours": []}
             for run in range(asked.runs):
-                for what, work in (("limit", limit), ("ours", ours)):
-                    url, here = template.copy(), folder / f"{what}-{run}"
-                    here.mkdir()
-                    statements = Statements() if asked.statements and what == "ours" else None
-                    profiler = cProfile.Profile() if asked.profile and what == "ours" else None
-                    if profiler:
-                        profiler.enable()
-                    found[what].append(work(url, here))
-                    if profiler:
-                        profiler.disable()
-                        pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
-                    if statements:
-                        statements.show()
-                    template.drop(url)
+                for name in work:
+                    found[name].append(_measured(template, name, work[name], Path(place) / f"{name}-{run}", asked))
         finally:
             template.close()
+    _show(database, asked, found)
+
+
+def _measured(
+    template: Template, name: str, work: Callable[[str, Path], Seconds], here: Path, asked: argparse.Namespace
+) -> Seconds:
+    """One run on a copy of its own; nothing of the due calls may be left."""
+    url = template.copy()
+    here.mkdir()
+    statements = Statements() if asked.statements and name == "ours" else None
+    profiler = cProfile.Profile() if asked.profile and name == "ours" else None
+    if profiler:
+        profiler.enable()
+    taken = work(url, here)
+    if profiler:
+        profiler.disable()
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
+    if statements:
+        statements.show()
+    left = _left(url)
+    assert left == (0, asked.calls - asked.due), f"{name}: {left}"
+    template.drop(url)
+    shutil.rmtree(here)
+    return taken
+
+
+def _left(url: str) -> tuple[int, int]:
+    """How many due calls are left, and how many in all."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        due = connection.exec_driver_sql(f"SELECT count(*) FROM ({OF_DUE}) d").scalar_one()
+        return due, connection.exec_driver_sql("SELECT count(*) FROM calls").scalar_one()
+
+
+def _show(database: str, asked: argparse.Namespace, found: dict[str, list[Seconds]]) -> None:
     middle = {
         what: {step: statistics.median(run[step] for run in runs) for step in runs[0]} for what, runs in found.items()
     }
-    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in middle["ours"].items())
+    mine = middle["ours"]
     print(f"{database}, {asked.due:,} due of {asked.calls:,} on {asked.days} days, {asked.runs} runs each")
-    print(f"  limit {middle['limit']['all']:.2f} s; ours: {steps}")
-    print(
-        f"  ratio limit / ours {middle['limit']['all'] / middle['ours']['all']:.3f}; purge alone "
-        f"{middle['limit']['all'] / middle['ours']['purge']:.3f}; "
-        f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB; load {os.getloadavg()[0]:.1f}"
-    )
+    print("  ours: " + ", ".join(f"{step} {seconds:.2f}" for step, seconds in mine.items()))
+    for name, taken in middle.items():
+        if name != "ours":
+            print(f"  {name} {taken['all']:.2f} s: {name} / ours {taken['all'] / mine['all']:.3f}")
+    print(f"  limit / purge alone {middle['limit']['all'] / mine['purge']:.3f}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"  peak {peak} MiB; load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def main() -> None:
@@ -174,6 +207,7 @@ def main() -> None:
     parser.add_argument("--due", type=int, default=20_000)
     parser.add_argument("--days", type=int, default=1)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--peers", action="store_true")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--statements", action="store_true")
     asked = parser.parse_args()

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.crm.crm import Crm
-from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
 
 
 def mean_call_bytes(crm: Crm, sample: list[Any], component: str | None = None) -> float:

@@ -20,7 +20,8 @@ from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
-from lifecycle.crm.reading.rows import Rows, UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
+from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.session.search_path import SearchPath, qualified_tables
 from lifecycle.errors import SourceError
 from lifecycle.evidence.comparison import CALL_ID

@@ -228,12 +228,22 @@ def column_in(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]
     than the database to run. PostgreSQL takes an array literal, PyMySQL writes a tuple out, SQLite reads JSON.
     """
     if dialect == "postgresql":
-        return column == sa.func.any(plain_bind("{" + ",".join(map(_element, values)) + "}"))
+        return column == sa.func.any(plain_bind(_array_literal(values)))
     if dialect in ("mysql", "mariadb") and values:
         return column.op("IN", is_comparison=True)(plain_bind(tuple(values)))
     if dialect == "sqlite" and (listed := _json_list(values)):
         return column.in_(sa.select(sa.literal_column("value")).select_from(sa.func.json_each(plain_bind(listed))))
     return column.in_(sa.bindparam(None, list(values), expanding=True, type_=sa.types.NullType()))
+
+
+def value_chunks(dialect: str, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Values, as many at a time as `column_in` takes without harm.
+
+    From a thousand on MariaDB makes a table of a list, and reads all of the other table, or locks it, to join them.
+    SQLite takes no more than 32,766 parameters, where each value is one.
+    """
+    many = 900 if dialect in ("mysql", "mariadb") else 20_000
+    return (values[start : start + many] for start in range(0, len(values), many))
 
 
 def _json_list(values: Sequence[Any]) -> str | None:
@@ -260,9 +270,12 @@ def column_named_in(dialect: str, column: sa.ColumnElement[Any], named: ValuesOr
     return column.in_(named) if isinstance(named, sa.Select) else column_in(dialect, column, named)
 
 
-def _element(value: Any) -> str:
-    text = f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _array_literal(values: Sequence[Any]) -> str:
+    texts = [f"\\x{value.hex()}" if isinstance(value, bytes) else str(value) for value in values]
+    together = "".join(texts)
+    if "\\" in together or '"' in together:
+        texts = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
+    return '{"' + '","'.join(texts) + '"}' if texts else "{}"
 
 
 @contextmanager

@@ -34,8 +34,8 @@ from lifecycle.night.foreign_objects import hold_without_file
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals
 from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.documents.hold import facts_of_scopes
-from lifecycle.policy.documents.lawfulness import regime_advice, rule_conflicts
 from lifecycle.policy.documents.regime import Regime
+from lifecycle.policy.documents.regime_compliance import regime_advice, rule_conflicts
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.distinct_cases import presence_fact, regimes_of_schedule
 

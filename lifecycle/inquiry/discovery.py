@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lifecycle.archive.batches import read_calls
 from lifecycle.crm.mapping.live_schema import split_name
-from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.crm.value_sweep import SearchedTable, searched_tables, sweep_table
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError

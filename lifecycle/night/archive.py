@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit_manifest, destroy_folder, put_batch, read_calls
 from lifecycle.archive.plans import read_cohort
 from lifecycle.crm.control.plan_register import RegisteredManifest
-from lifecycle.crm.reading.rows import CallsTooLarge, UnreadableCalls
+from lifecycle.crm.reading.part_reader import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
@@ -35,7 +35,7 @@ from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import copy_recording_files
 from lifecycle.policy.canonical import sha256_hex
 
-FIRST_READ, LARGEST_READ = 100, 2_000  # calls
+FIRST_READ, LARGEST_READ = 500, 20_000  # calls
 READ_BYTES = 16 * 2**20  # aimed at
 MOST_READ = 128 * 2**20  # of several calls; one alone may be larger
 
@@ -162,7 +162,7 @@ def read_planned(lifecycle: Lifecycle, group: DestroyGroup, aside: dict[Any, str
             read = tables["calls"].num_rows
             if read:
                 size = sum(table.nbytes for table in tables.values())
-                number = max(1, min(LARGEST_READ, 2 * number, number * READ_BYTES // max(size, 1)))
+                number = max(1, min(LARGEST_READ, 4 * number, number * READ_BYTES // max(size, 1)))
                 yield _with_decision(tables, planned)
 
 

@@ -4,10 +4,10 @@ Every call is judged again under lock; one that was edited, linked or held since
 The deletions and their purge row commit together. Files that the rows named go after that.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -30,15 +30,15 @@ from lifecycle.evidence.deletion import (
 )
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.archive import add_set_aside
+from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
 from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
+from lifecycle.night.slice_pace import SlicePace
 from lifecycle.night.verify import VerifiedBatch, verify_batch
-from lifecycle.policy.evaluation.disposition import Disposition, dispose_with_bounds
 
-SLICE_CALLS = 500
+SLICE_CALLS = 20_000  # at most: how many follows from the time that a slice takes (slice_pace)
 SAMPLES = 3
-_DECIDED_COLUMNS = tuple(name.removeprefix("_") for name in DECIDING)
 
 
 @dataclass
@@ -104,27 +104,30 @@ def purge_batch(
     keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
     groups = calls_together(batch.tables, lifecycle.crm.rows_of(component), keys)
     asked: dict[str, dict[str, str]] = {}
-    keep = partial(_reasons_to_keep, lifecycle, batch, asked)
+    law = LawOfTheMoment(lifecycle)
+    keep = partial(_reasons_to_keep, lifecycle, batch, asked, law)
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, asked)
     locked: dict[Any, str] = {}
-    for some in slices(groups):
+    waiting, pace = deque(groups), SlicePace(lifecycle.settings.duty)
+    while waiting:
         lifecycle.require_running()
+        some = next_slice(waiting, min(pace.calls, SLICE_CALLS))
         asked.clear()
-        done = purger.purge_groups(some, keep, note)
+        with pace.slice(sum(map(len, some))):
+            done = purger.purge_groups(some, keep, note, law.links)
         locked |= done.locked
         _add(result, done, component)
-    _add(result, purger.come_back(groups, locked, keep, note), component)
+    _add(result, purger.come_back(groups, locked, keep, note, law.links), component)
 
 
-def slices(groups: Sequence[Group]) -> Iterator[list[Group]]:
-    """Whole groups of calls, some SLICE_CALLS calls a transaction."""
-    some: list[Group] = []
-    for group in groups:
-        if some and sum(map(len, some)) + len(group) > SLICE_CALLS:
-            yield some
-            some = []
-        some.append(group)
-    yield from [some] if some else []
+def next_slice(waiting: deque[Group], calls: int) -> list[Group]:
+    """Whole groups of calls for one transaction, taken from those that wait: about so many calls, a group at least."""
+    some = [waiting.popleft()]
+    count = len(some[0])
+    while waiting and count + len(waiting[0]) <= calls:
+        some.append(waiting.popleft())
+        count += len(some[-1])
+    return some
 
 
 def _add(result: PurgeResult, done: SlicePurged, component: str | None) -> None:
@@ -142,6 +145,7 @@ def _reasons_to_keep(
     lifecycle: Lifecycle,
     batch: VerifiedBatch,
     asked: dict[str, dict[str, str]],
+    law: LawOfTheMoment,
     keys: Sequence[Any],
     live: dict[str, pa.Table],
     facts: pa.Table,
@@ -153,44 +157,19 @@ def _reasons_to_keep(
     asked.update(_requests(facts))
     chosen = pa.array(keys, live["calls"][CALL_ID].type)
     archived = rows_of_calls(batch.tables, chosen)
-    decided = _deciding(archived["calls"])
-    archived["calls"] = archived["calls"].drop_columns(list(DECIDING))
     component, rows = batch.manifest.component, lifecycle.crm.rows_of(batch.manifest.component)
-    verdicts = _current_dispositions(lifecycle, facts, batch.manifest.night, component)
+    answers = law.answers(facts, batch.manifest.night, component)
     present = rows.having(live)
-    reasons: KeptCalls = {key: "gone: deleted by somebody else, on no record" for key in keys if key not in present}
-    for verdict in (verdict for verdict in verdicts if verdict["call_id"] in decided):
-        reason = _not_as_decided(verdict, decided[verdict["call_id"]], batch.manifest.industry)
-        if reason:
-            reasons.setdefault(verdict["call_id"], reason)
-    known = {verdict["call_id"] for verdict in verdicts}
+    gone = {key: "gone: deleted by somebody else, on no record" for key in keys if key not in present}
+    otherwise = changed_decisions(answers, archived["calls"], batch.manifest.industry)
+    known = set(answers["call_id"].to_pylist())
     unknown = {key: "unknown: the CRM gives no facts of it any more" for key in keys if key not in known}
     files = files_not_archived(lifecycle, batch.manifest.files, live, component)
+    archived["calls"] = archived["calls"].drop_columns(list(DECIDING))
     links = [part.name for part in rows.parts if part.detach]
     archived, live = of_one_width(archived, live), of_one_width(live, archived)
     changed = {key: f"changed: {part}" for key, part in find_differences(archived, live, links, rows.cleared()).items()}
-    return {**files, **changed, **unknown, **reasons}
-
-
-def _current_dispositions(
-    lifecycle: Lifecycle, facts: pa.Table, night: date, component: str | None
-) -> list[dict[str, Any]]:
-    """What the law says now of whole calls, or of one component of those that have it."""
-    answers = dispose_with_bounds(facts, lifecycle.policies.schedules, lifecycle.holds_now(), night, component)
-    return list(answers.to_pylist())
-
-
-def _deciding(calls: pa.Table) -> dict[Any, tuple[Any, ...]]:
-    rows = zip(*(calls[name].to_pylist() for name in DECIDING), strict=True)
-    return dict(zip(calls[CALL_ID].to_pylist(), rows, strict=True))
-
-
-def _not_as_decided(verdict: dict[str, Any], decided: tuple[Any, ...], industry: str) -> str | None:
-    if verdict["disposition"] != Disposition.DUE:
-        return f"{verdict['disposition']}: {verdict['detail']}"
-    if (verdict["industry"], *(verdict[name] for name in _DECIDED_COLUMNS)) != (industry, *decided):
-        return f"decided otherwise: now by {verdict['industry']} {verdict['rule_id']} from {verdict['purge_from']}"
-    return None
+    return {**files, **changed, **unknown, **otherwise, **gone}
 
 
 def _requests(facts: pa.Table) -> dict[str, dict[str, str]]:

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_batch, read_calls, read_manifest
 from lifecycle.archive.object_store import ObjectStore
-from lifecycle.crm.reading.rows import Rows, UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
+from lifecycle.crm.reading.rows import Rows
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import CompletenessError, FixityError, ObjectMissing
 from lifecycle.evidence.comparison import CALL_ID

@@ -15,13 +15,12 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from lifecycle.crm.database import Database, plain_bind
+from lifecycle.crm.database import Database, column_in, plain_bind, value_chunks
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
 from lifecycle.errors import DatabaseError
 
-_KEYS_A_STATEMENT = 1000
 LONGEST_TEXT = 200
 _COLUMNS = (
     sa.Column("id", sa.String(40), primary_key=True),
@@ -70,9 +69,11 @@ class RequestTable:
     ) -> list[ErasureRequest]:
         """The requests for the named calls, the earliest first; those that are withdrawn only where asked for."""
         found: list[ErasureRequest] = []
-        for start in range(0, len(calls) if self.there(connection) else 0, _KEYS_A_STATEMENT):
-            some = calls[start : start + _KEYS_A_STATEMENT]
-            wanted = [self.table.c.call_id.in_(some), *([] if withdrawn else [self.table.c.withdrawn_at.is_(None)])]
+        for some in value_chunks(self._database.dialect, calls if self.there(connection) else []):
+            wanted = [
+                column_in(self._database.dialect, self.table.c.call_id, some),
+                *([] if withdrawn else [self.table.c.withdrawn_at.is_(None)]),
+            ]
             found += [one for one in self._rows(connection, *wanted) if one.call_id in set(some)]  # no collation here
         return sorted(found, key=_order)
 

@@ -3,8 +3,8 @@
 Not here: who else names a row of them (`foreign_keys`), what makes them unfit (`unfit_tables`).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ class MappedTable:
 
     `unique`: every set of columns whose values name one row at most. `self_updating`: what the database writes anew at
     any update of a row, unless told otherwise. `references`: the mapped tables whose rows its own rows name by a
-    foreign key, so that its rows must go first.
+    foreign key, so that its rows must go first. `indexes`: the columns of those by which rows can be found. `refusing`:
+    the keys for whose sake the database refuses to delete a row that a row of this table names: the mapped table named,
+    and (own column, named column) pairs.
     """
 
     table: sa.TableClause
@@ -34,6 +36,8 @@ class MappedTable:
     unique: tuple[frozenset[str], ...] = ()
     self_updating: tuple[str, ...] = ()
     references: frozenset[str] = frozenset()
+    indexes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    refusing: frozenset[tuple[str, frozenset[tuple[str, str]]]] = frozenset()
 
 
 def split_name(name: str) -> tuple[str | None, str]:
@@ -147,12 +151,55 @@ def _beside(database: Database, inspector: sa.Inspector, name: str, mapped: Coll
     home = inspector.default_schema_name
     places = {(split_name(other)[0] or home, split_name(other)[1]): other for other in mapped}
     keys = inspector.get_foreign_keys(table, schema=schema)
-    named = {places.get((key["referred_schema"] or schema or home, key["referred_table"])) for key in keys}
+    named = [places.get((key["referred_schema"] or schema or home, key["referred_table"])) for key in keys]
+    at_work = _keys_at_work(database, schema, table)
+    refusing = {
+        (other, _pairs(key))
+        for key, other in zip(keys, named, strict=True)
+        if other and _pairs(key) and key["options"].get("ondelete", "NO ACTION") in _REFUSES and at_work(key["name"])
+    }
     return {
         "unique": tuple(map(frozenset, _unique(inspector, table, schema))),
         "self_updating": tuple(updating),
-        "references": frozenset(named - {None, name}),
+        "references": frozenset(set(named) - {None, name}),
+        "refusing": frozenset(refusing),
+        "indexes": _indexes(inspector, table, schema),
     }
+
+
+def _pairs(key: Any) -> frozenset[tuple[str, str]]:
+    """A foreign key's own columns with those they name; none where the database does not say all of them."""
+    own, other = key["constrained_columns"], key["referred_columns"]
+    return (
+        frozenset((str(one), str(two)) for one, two in zip(own, other, strict=True))
+        if len(own) == len(other)
+        else frozenset()
+    )
+
+
+_REFUSES = ("NO ACTION", "RESTRICT")
+_AT_WORK = """SELECT c.conname FROM pg_catalog.pg_constraint c
+JOIN pg_catalog.pg_trigger t ON t.tgconstraint = c.oid AND t.tgrelid = c.confrelid
+WHERE c.conrelid = CAST(:name AS regclass) AND t.tgenabled IN ('O', 'A') AND t.tgtype & 8 > 0"""
+
+
+def _keys_at_work(database: Database, schema: str | None, table: str) -> Callable[[str | None], bool]:
+    """Which foreign keys of a table the database enforces when a row goes that they name: not those of which somebody
+    has disabled the triggers."""
+    if database.dialect != "postgresql":
+        return lambda _name: True
+    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, table) if part)
+    with database.engine.connect() as connection:
+        found = set(connection.scalars(sa.text(_AT_WORK), {"name": quoted}))
+    return found.__contains__
+
+
+def _indexes(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str, tuple[str, ...]]:
+    """The columns of every index by its name, expressions left out."""
+    found: list[Any] = [i for i in inspector.get_indexes(table, schema=schema) if None not in i["column_names"]]
+    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
+    named = {str(index["name"]): tuple(map(str, index["column_names"])) for index in found}
+    return {"PRIMARY": tuple(primary), **named} if primary else named
 
 
 def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:

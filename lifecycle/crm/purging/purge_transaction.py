@@ -18,7 +18,13 @@ from lifecycle.crm.mapping.row_references import RowReference
 from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
 from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.crm.purging.deletion_count import MeantDeletions, deletions_counted
-from lifecycle.crm.purging.row_failures import ROW_FAILURES, InterferingWrite, OtherSpelling, reason_to_set_aside
+from lifecycle.crm.purging.row_failures import (
+    ROW_FAILURES,
+    InterferingWrite,
+    OtherSpelling,
+    RecordsTooLarge,
+    reason_to_set_aside,
+)
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows
@@ -27,12 +33,18 @@ from lifecycle.errors import RowLocked
 from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.deletion import PurgeRow
 
+MOST_RECORD_BYTES = 32 * 2**20  # of a purge row, before it is compressed to a tenth; MariaDB's column holds 16 MiB
 _IN_PASSING = 1  # seconds waited for a lock before its call is left for later
 
 KeptCalls = dict[Any, str]
 ReasonsToKeep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], KeptCalls]
 Note = Callable[[Sequence[Any]], PurgeRow]
+LinksAsked = Callable[[], Collection[str] | None]
 Group = tuple[Any, ...]
+
+
+def _every_link() -> None:
+    """All links are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,33 +111,47 @@ class PurgeTransaction:
         done = self.purge_groups(groups, keep, note)
         return done.and_then(self.come_back(groups, done.locked, keep, note))
 
-    def purge_groups(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note) -> SlicePurged:
-        """`purge` of calls that go together with those of their group or not at all. Waits for no lock."""
-        return self._halving(groups, keep, note, _IN_PASSING)
+    def purge_groups(
+        self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, links: LinksAsked = _every_link
+    ) -> SlicePurged:
+        """`purge` of calls that go together with those of their group or not at all. Waits for no lock.
+
+        `links`: asked under lock which links the facts need; None: all of them.
+        """
+        return self._halving(groups, keep, note, links, _IN_PASSING)
 
     def come_back(
-        self, groups: Iterable[Group], locked: Collection[Any], keep: ReasonsToKeep, note: Note
+        self,
+        groups: Iterable[Group],
+        locked: Collection[Any],
+        keep: ReasonsToKeep,
+        note: Note,
+        links: LinksAsked = _every_link,
     ) -> SlicePurged:
         """Try the calls again that were locked, waiting once; what is locked still is set aside."""
         again = [group for group in groups if any(key in locked for key in group)]
-        done = self._halving(again, keep, note, LOCK_SECONDS) if again else SlicePurged()
+        done = self._halving(again, keep, note, links, LOCK_SECONDS) if again else SlicePurged()
         still = {key: f"locked: another transaction holds a row of it ({said})" for key, said in done.locked.items()}
         return SlicePurged(done.deleted, done.rows, {**done.set_aside, **still})
 
-    def _halving(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+    def _halving(
+        self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, links: LinksAsked, patience: int
+    ) -> SlicePurged:
         try:
-            return self._transaction(groups, keep, note, patience)
+            return self._transaction(groups, keep, note, links, patience)
         except SchemaChanged:
             vars(self).update(vars(self._schema.anew()))  # the caller goes on with this one
-            return self._halving(groups, keep, note, patience)
+            return self._halving(groups, keep, note, links, patience)
         except ROW_FAILURES as error:
             if len(groups) == 1:
                 return _left(groups[0], error)
         half = len(groups) // 2  # whoever waited once has waited long enough
-        first = self._halving(groups[:half], keep, note, _IN_PASSING)
-        return first.and_then(self._halving(groups[half:], keep, note, _IN_PASSING))
+        first = self._halving(groups[:half], keep, note, links, _IN_PASSING)
+        return first.and_then(self._halving(groups[half:], keep, note, links, _IN_PASSING))
 
-    def _transaction(self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, patience: int) -> SlicePurged:
+    def _transaction(
+        self, groups: Sequence[Group], keep: ReasonsToKeep, note: Note, links: LinksAsked, patience: int
+    ) -> SlicePurged:
         keys = [key for group in groups for key in group]
         dialect, source = self._database.dialect, self._schema.source
         with self._database.writing(patience) as connection:
@@ -135,7 +161,7 @@ class PurgeTransaction:
             skipped = _with_their_groups(self._skipped(connection, keys, locked), groups)
             ours = [key for key in keys if key not in skipped]
             locked = rows_of_calls(locked, pa.array(ours, self._rows.key.type)) if skipped else locked
-            reasons = dict(keep(ours, locked, self._facts.of(connection, ours))) if ours else {}
+            reasons = dict(keep(ours, locked, self._facts.of(connection, ours, links()))) if ours else {}
             reasons |= named_twice(locked[self._rows.parts[0].name])
             going = [key for key in ours if key not in reasons]
             belonging = ownership(connection, self._whole, self._rows, locked, going)
@@ -145,7 +171,10 @@ class PurgeTransaction:
                 return SlicePurged((), {}, reasons, skipped)
             with deletions_counted(connection, dialect) as meant:
                 rows = self._delete(connection, locked, going, belonging.kept, meant)
-            self._control.insert(connection, note(going))
+            row = note(going)
+            if len(row.entries) > MOST_RECORD_BYTES:
+                raise RecordsTooLarge
+            self._control.insert(connection, row)
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
     def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:
@@ -265,6 +294,11 @@ class PurgeTransaction:
     def _nothing_is_added(
         self, connection: sa.Connection, part: Part, going: Sequence[Any], known: Collection[RowKey]
     ) -> None:
+        """Raise InterferingWrite where a row was added; where the row above goes, and a foreign key refuses that then,
+        the database itself looks."""
+        above_goes = len(part.chain) > 1 or self._rows.parts[0].columns is None
+        if above_goes and not part.shared and self._rows.statements.refused_by_key(part):
+            return
         if self._rows.left(connection, part, going, known) is not None:
             raise InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
 

@@ -3,7 +3,7 @@
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.purging.deletion_count import UncomparedDeletion
-from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.crm.refusals import names_a_reference, words
 from lifecycle.errors import RowLocked, RowRefused
 
@@ -16,6 +16,10 @@ class OtherSpelling(Exception):
     """The database finds a call under a key, and writes the key otherwise by now."""
 
 
+class RecordsTooLarge(Exception):
+    """The records of these calls are more than one purge row holds."""
+
+
 ROW_FAILURES = (
     UnreadableCalls,
     IntegrityError,
@@ -24,6 +28,7 @@ ROW_FAILURES = (
     UncomparedDeletion,
     InterferingWrite,
     OtherSpelling,
+    RecordsTooLarge,
 )
 
 
@@ -35,6 +40,8 @@ def reason_to_set_aside(error: Exception) -> str:
         return f"{'still referenced' if names_a_reference(error) else 'refused'}: {words(error)}"
     if isinstance(error, RowRefused):
         return f"refused: {error.said}"
+    if isinstance(error, RecordsTooLarge):
+        return "too large: its records, and those of calls that must go with it, are more than a purge row holds"
     if isinstance(error, OtherSpelling):
         return "renamed: the CRM writes its key otherwise than when it was archived"
     return f"interfered: {error}"

@@ -1,6 +1,6 @@
 """PostgreSQL's COPY: the rows of a statement, written by the server as CSV and read by Arrow. Locks hold as ever."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,9 @@ from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.reading.csv_rows import NotAsCsv, read_csv
 
 
-def read_by_copy(connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]) -> Iterator[pa.Table]:
+def read_by_copy(
+    connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]
+) -> Generator[pa.Table]:
     """The rows of a statement that selects these columns, some MiB a table. Raises NotAsCsv, and DBAPIError.
 
     The statement must select each column by `copy_expression`.
@@ -21,7 +23,12 @@ def read_by_copy(connection: sa.Connection, statement: sa.Select[Any], columns: 
     compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
     text = f"COPY ({compiled}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"
     with _as_sqlalchemy(connection, text), driver.cursor() as cursor, cursor.copy(text, compiled.params) as rows:  # type: ignore[union-attr]
-        yield from read_csv(map(bytes, rows), columns)
+        try:
+            yield from read_csv(map(bytes, rows), columns)
+        except NotAsCsv:
+            for _ in rows:  # a COPY that is broken off breaks the transaction off
+                pass
+            raise
 
 
 def copy_expression(column: Column, table: sa.FromClause) -> sa.ColumnElement[Any]:

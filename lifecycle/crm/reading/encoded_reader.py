@@ -4,7 +4,7 @@ PyMySQL makes every value of every row in Python; of one value a row it makes on
 so that a line reads one way only; a row too large for `max_allowed_packet` comes as NULL, and is not taken.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,9 @@ from lifecycle.crm.reading.csv_rows import NotAsCsv, read_csv
 _AT_ONCE = 5_000
 
 
-def read_encoded(connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]) -> Iterator[pa.Table]:
+def read_encoded(
+    connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]
+) -> Generator[pa.Table]:
     """The rows of a statement that selects these columns, some MiB a table. Raises NotAsCsv, and DBAPIError."""
     chosen = list(statement.selected_columns)
     cells = [_cell(column, given) for column, given in zip(columns, chosen, strict=True)]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, keys_of, with_requests
-from lifecycle.crm.database import Database, ValuesOrSelect, column_in, column_named_in, exact_text
+from lifecycle.crm.database import Database, ValuesOrSelect, column_in, column_named_in, exact_text, value_chunks
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.day_bounds import may_touch_days
@@ -131,15 +131,19 @@ class Facts:
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
         return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
 
-    def of(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
-        """Every fact of the named calls, as they are now, with every link and the earliest erasure request."""
-        facts = self.links.added(connection, self._read(connection, keys))
+    def of(self, connection: sa.Connection, keys: Sequence[Any], links: Collection[str] | None = None) -> pa.Table:
+        """Every fact of the named calls, as they are now, with the earliest erasure request and the links asked for
+        (None: all)."""
+        facts = self.links.added(connection, self._read(connection, keys), links)
         named = [call_id_text(key) for key in dict.fromkeys(facts["call_id"].to_pylist())]
         return with_requests(facts, self._requests.of_calls(connection, named), self._key)
 
     def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
-        statement = self._select().where(column_in(self._database.dialect, self._query.c.call_id, keys))
-        return self._table(connection.execute(statement).fetchall())
+        dialect, found = self._database.dialect, list[Any]()
+        for some in value_chunks(dialect, keys):
+            statement = self._select().where(column_in(dialect, self._query.c.call_id, some))
+            found += connection.execute(statement).fetchall()
+        return self._table(found)
 
     def sample(self, connection: sa.Connection, rows: int) -> tuple[dict[str, list[Any]], pa.Table]:
         """Some rows: the driver's values by fact, and the same read. Those that nobody can name are left out."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, column_in
+from lifecycle.crm.database import Database, column_in, value_chunks
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
@@ -20,7 +20,6 @@ from lifecycle.crm.reading.fact_values import clean_text
 from lifecycle.crm.reading.scope_sql import may_be_one_of
 from lifecycle.errors import SourceError
 
-KEYS_A_STATEMENT = 1000
 LIST_TYPE = pa.list_(pa.string())
 
 
@@ -64,8 +63,8 @@ class Links:
 
     def _lists(self, connection: sa.Connection, name: str, keys: Sequence[Any], calls: pa.Array) -> pa.Array:
         found: list[Any] = []
-        for start in range(0, len(keys), KEYS_A_STATEMENT):
-            wanted = column_in(self._dialect, self._calls.c[self._key_name], keys[start : start + KEYS_A_STATEMENT])
+        for some in value_chunks(self._dialect, keys):
+            wanted = column_in(self._dialect, self._calls.c[self._key_name], some)
             found += connection.execute(self._pairs(name).where(wanted)).fetchall()
         pairs = {
             "call_id": self._key.array([row[0] for row in found]),

@@ -3,20 +3,23 @@
 Nothing is run here, and no row becomes anything.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import column_in, plain_bind
+from lifecycle.crm.database import column_in, plain_bind, value_chunks
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.crm.reading.column_comparison import columns_equal
+from lifecycle.crm.reading.locking_plans import index_for, join_in_order
 from lifecycle.evidence.comparison import CALL_ID
 
-ROWS_A_STATEMENT = 500  # SQLite takes an OR of fewer than 1000 composite keys
+COMPOSITE_KEYS = 500  # a statement: SQLite takes an OR of fewer than 1000
+
+Written = Callable[[Column, sa.FromClause], sa.ColumnElement[Any]]
 
 
 class PartStatements:
@@ -24,25 +27,39 @@ class PartStatements:
 
     def __init__(self, source: Source, tables: Mapping[str, MappedTable], dialect: str) -> None:
         self._call_table, self._call_key, self._calls_are = source.call.table, source.call.key, source.call.where
-        self._tables, self._dialect = tables, dialect
+        self._tables, self.dialect = tables, dialect
 
     @property
     def key(self) -> Column:
         """The column that names a call."""
         return self._tables[self._call_table].columns[self._call_key]
 
-    def rows_of(self, part: Part, keys: Sequence[Any], columns: Sequence[Column] | None = None) -> sa.Select[Any]:
+    def rows_of(
+        self, part: Part, keys: Sequence[Any], columns: Sequence[Column], written: Written = Column.expression
+    ) -> sa.Select[Any]:
         """The rows of a part that belong to the named calls, each with its call's key as CALL_ID."""
         calls, below, joined = self.joined(part)
-        call_id = self.key.expression(calls).label(CALL_ID)
-        chosen = [column.expression(below) for column in (self.columns(part) if columns is None else columns)]
-        wanted = column_in(self._dialect, calls.c[self._call_key], keys)
-        return sa.select(call_id, *chosen).select_from(joined).where(wanted, *self._calls_are.expressions(calls))
+        wanted = column_in(self.dialect, calls.c[self._call_key], keys)
+        chosen = [written(column, below) for column in columns]
+        statement = sa.select(written(self.key, calls).label(CALL_ID), *chosen).select_from(joined)
+        statement = statement.where(wanted, *self._calls_are.expressions(calls))
+        return join_in_order(statement, self._steps(part, joined)) if self.dialect == "mysql" else statement
+
+    def chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """Keys, as many at a time as one statement takes."""
+        return value_chunks(self.dialect, keys)
+
+    def _steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
+        """The tables below the call's, each with the index that its rows are found by."""
+        for child in reversed(part.chain):
+            indexes = self._tables[child.table].indexes if child.cast is None else {}
+            yield joined.right, index_for(indexes, child.match, child.where.fixed)
+            joined = joined.left
 
     def locking(self, part: Part, statement: sa.Select[Any], skip: bool) -> sa.Select[Any]:
         """The statement with locks on the rows of the part."""
         _, below, _ = self.joined(part)
-        locking = statement.with_for_update(of=below if self._dialect == "postgresql" else None, skip_locked=skip)
+        locking = statement.with_for_update(of=below if self.dialect == "postgresql" else None, skip_locked=skip)
         # one order for every transaction, so that two never wait for each other
         return locking if part.chain else locking.order_by(below.c[self._call_key])
 
@@ -50,7 +67,7 @@ class PartStatements:
         """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
         calls, below, joined = self.joined(part)
         statement = sa.select(self.key.expression(calls)).select_from(joined).distinct()
-        wanted = column_in(self._dialect, calls.c[self._call_key], keys)
+        wanted = column_in(self.dialect, calls.c[self._call_key], keys)
         statement = statement.where(wanted, *self._calls_are.expressions(calls))
         if part.columns is None:
             return statement
@@ -65,8 +82,11 @@ class PartStatements:
 
     def named_rows(self, table: sa.FromClause, part: Part, rows: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
         """Conditions that hold for the rows with these keys, some rows each."""
-        for start in range(0, rows.num_rows, ROWS_A_STATEMENT):
-            yield _row_is_among(self._dialect, table, self._tables[part.table].key, rows.slice(start, ROWS_A_STATEMENT))
+        key = self._tables[part.table].key
+        places = range(rows.num_rows)
+        composite = [places[start : start + COMPOSITE_KEYS] for start in places[::COMPOSITE_KEYS]]
+        for some in composite if len(key) > 1 else value_chunks(self.dialect, places):
+            yield _row_is_among(self.dialect, table, key, rows.slice(some[0], len(some)))
 
     def every_call(self) -> sa.Select[Any]:
         """The keys of all calls."""
@@ -80,13 +100,13 @@ class PartStatements:
         distinct = above.select(other).group_by(other).aggregate([]).select(other).rename_columns(own)
         for name in own:
             distinct = distinct.filter(distinct[name].is_valid())
-        for start in range(0, distinct.num_rows, ROWS_A_STATEMENT):
-            alike = _row_is_among(self._dialect, table, tuple(own), distinct.slice(start, ROWS_A_STATEMENT))
+        for start in range(0, distinct.num_rows, COMPOSITE_KEYS):
+            alike = _row_is_among(self.dialect, table, tuple(own), distinct.slice(start, COMPOSITE_KEYS))
             yield sa.and_(alike, *child.where.expressions(table))
 
     def named_still(self, part: Part, rows: pa.Table) -> Iterator[sa.Select[Any]]:
         """Of rows that others may own too the keys of those that some row names at this moment."""
-        table, lock = self._tables[part.table].table, self._dialect == "mysql"
+        table, lock = self._tables[part.table].table, self.dialect == "mysql"
         for namer in part.chain[-1].unless_named_by if part.chain else ():
             other, (own,) = self._tables[namer.table].table.alias("n"), part.chain[-1].match
             joined = table.join(other, other.c[namer.column] == table.c[own])
@@ -105,6 +125,13 @@ class PartStatements:
             named = any(key <= set(child.match.values()) for key in above.unique)
             alone, above = alone and alike and named, table
         return alone
+
+    def refused_by_key(self, part: Part) -> bool:
+        """Whether the database itself refuses to delete the row above while a row of this part names it."""
+        above = part.chain[-2].table if len(part.chain) > 1 else self._call_table
+        pairs = set(part.chain[-1].match.items())
+        keys = self._tables[part.table].refusing
+        return any(named == above and columns <= pairs for named, columns in keys)
 
     def key_columns(self, part: Part) -> list[Column]:
         """The columns that name a row of a part."""
@@ -129,8 +156,7 @@ class PartStatements:
             above, below = below, self._tables[child.table].table.alias(f"c{depth}")
             mine, other = self._tables[child.table].columns, place.columns
             on = [
-                columns_equal(self._dialect, (below, mine[one]), (above, other[two]))
-                for one, two in child.match.items()
+                columns_equal(self.dialect, (below, mine[one]), (above, other[two])) for one, two in child.match.items()
             ]
             on += child.where.expressions(below)
             joined = joined.join(below, sa.and_(*on))
@@ -141,7 +167,10 @@ class PartStatements:
 def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:
     if len(key) == 1:
         return column_in(dialect, table.c[key[0]], rows[key[0]].to_pylist())
-    tuples = zip(*(rows[name].to_pylist() for name in key), strict=True)
+    tuples = list(zip(*(rows[name].to_pylist() for name in key), strict=True))
+    if dialect == "mysql" and tuples:
+        named = sa.type_coerce(sa.tuple_(*(table.c[name] for name in key)), sa.types.NullType())
+        return named.op("IN", is_comparison=True)(plain_bind(tuple(tuples)))
     return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
 
 

@@ -3,38 +3,26 @@
 Children are matched inside the database, by its own collation; each row carries the key of its call as `_call_id`.
 """
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
-from typing import Any, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
 from lifecycle.crm.database import plain_bind
-from lifecycle.crm.mapping.columns import Column, UnreadableValue, large_type
+from lifecycle.crm.mapping.columns import Column, large_type
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import Child, Part, Source
 from lifecycle.crm.reading.column_comparison import are_of_one_type
+from lifecycle.crm.reading.part_reader import Lock, read_rows
 from lifecycle.crm.reading.part_statements import PartStatements, can_skip_locked
-from lifecycle.crm.refusals import Refusal, kind_of_refusal
 from lifecycle.evidence.comparison import CALL_ID
 
 KEYS_A_STATEMENT = 1000
 LARGE_BYTES = 2**30  # of a column: beyond it a large type, for 32 bits count 2 GiB
-_LITTLE = 4 * 2**20  # of a fetch: below it the next one takes twice as many rows, above it half as many
 
 RowKey = tuple[Any, ...]
-Lock = Literal["none", "wait", "skip"]
-
-
-class UnreadableCalls(Exception):
-    """Some row of these calls cannot be read exactly. Carries why."""
-
-
-class CallsTooLarge(Exception):
-    """The rows of these calls are more bytes than are read at once. One call alone never is."""
 
 
 class Rows:
@@ -91,7 +79,7 @@ class Rows:
         """Which of the named calls the CRM still has, as it writes them; of a component: which still have any of it."""
         whole = self.parts[0].columns is None
         parts = self.parts[:1] if whole else [part for part in self.parts if not part.detach]
-        wanted = (self.statements.presence(part, some) for part in parts for some in _chunks(keys))
+        wanted = (self.statements.presence(part, some) for part in parts for some in self.statements.chunks(keys))
         return list(dict.fromkeys(key for statement in wanted for key in connection.scalars(statement)))
 
     def live_as_named(self, connection: sa.Connection, keys: Sequence[Any]) -> list[Any]:
@@ -186,10 +174,14 @@ class Rows:
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], known: Collection[RowKey]
     ) -> RowKey | None:
         """The key of some row of a part that belongs to the named calls at this moment and is not known."""
-        wanted = self.statements.rows_of(part, keys, self.statements.key_columns(part))
-        wanted = wanted.with_for_update() if self._dialect == "mysql" else wanted
-        rows = connection.execute(wanted if known else wanted.limit(1))
-        return next((row for row in (tuple(found[1:]) for found in rows) if row not in known), None)
+        for some in self.statements.chunks(keys):
+            # Without LIMIT, for which a database that expects many rows reads the whole table.
+            wanted = self.statements.rows_of(part, some, self.statements.key_columns(part))
+            rows = connection.execute(wanted.with_for_update() if self._dialect == "mysql" else wanted)
+            found = next((row for row in (tuple(found[1:]) for found in rows) if row not in known), None)
+            if found is not None:
+                return found
+        return None
 
     def cleared(self) -> dict[str, tuple[str, ...]]:
         """By part, the columns that the purge of another call sets to NULL. None of them is of a component."""
@@ -201,41 +193,13 @@ class Rows:
     def _read_part(
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], most: int | None = None, lock: Lock = "none"
     ) -> pa.Table:
-        columns, size = [Column(CALL_ID, self.key.type), *self.statements.columns(part)], 0
+        columns = [Column(CALL_ID, self.key.type), *self.statements.columns(part)]
         read = [pa.schema([(column.name, column.type) for column in columns]).empty_table()]
-        for some in _chunks(keys):
-            with closing(self._fetched(connection, part, some, lock, columns)) as fetched:
-                for table in fetched:
-                    read.append(table)
-                    size += table.nbytes
-                    if most is not None and size > most:
-                        raise CallsTooLarge
+        for some in self.statements.chunks(keys):
+            left = most - sum(table.nbytes for table in read) if most is not None else None
+            read += read_rows(connection, self.statements, part, some, columns, left, lock)
         order = self.row_key(part) or [column.name for column in columns[1:] if _sorts(column.type)]
         return joined_tables(read).sort_by([(name, "ascending") for name in (CALL_ID, *order)])
-
-    def _fetched(
-        self, connection: sa.Connection, part: Part, keys: Sequence[Any], lock: Lock, columns: list[Column]
-    ) -> Generator[pa.Table]:
-        """Rows as they come from the database: few where they are large."""
-        statement, number = self.statements.rows_of(part, keys), 8
-        options = {"stream_results": True, "max_row_buffer": KEYS_A_STATEMENT} if lock == "none" else {}
-        statement = statement if lock == "none" else self.statements.locking(part, statement, lock == "skip")
-        try:
-            with closing(connection.execute(statement, execution_options=options)) as result:
-                while fetched := result.fetchmany(number):
-                    values = zip(*fetched, strict=True)
-                    arrays = [column.array(some) for column, some in zip(columns, values, strict=True)]
-                    table = pa.table(arrays, names=[column.name for column in columns])
-                    yield table
-                    number = min(2 * number, 20 * KEYS_A_STATEMENT) if table.nbytes < _LITTLE else max(1, number // 2)
-        except UnreadableValue as error:
-            raise UnreadableCalls(f"{part.table}.{error}") from error
-        except (ValueError, OverflowError) as error:
-            raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
-        except DBAPIError as error:
-            if kind_of_refusal(error) is not Refusal.ROW:
-                raise
-            raise UnreadableCalls(f"{part.table} holds a value the driver cannot read ({_said(error)})") from error
 
 
 def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
@@ -248,10 +212,6 @@ def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
     return found.cast(schema).combine_chunks()
 
 
-def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (keys[start : start + KEYS_A_STATEMENT] for start in range(0, len(keys), KEYS_A_STATEMENT))
-
-
 def _same(chain: Sequence[Child], other: Sequence[Child]) -> bool:
     return all(one is two for one, two in zip(chain, other, strict=True))
 
@@ -259,7 +219,3 @@ def _same(chain: Sequence[Child], other: Sequence[Child]) -> bool:
 def _sorts(kind: pa.DataType) -> bool:
     """Whether Arrow puts values of a type in order: rows without a key are told apart by what they hold."""
     return not (pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_duration(kind))
-
-
-def _said(error: Exception) -> str:
-    return type(error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error).__name__

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from lifecycle.archive.folder_store import FolderStore
 from lifecycle.archive.parquet import fetch_table, put_table
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction
-from lifecycle.crm.reading.rows import UnreadableCalls
+from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.errors import DatabaseError
 from lifecycle.evidence.comparison import find_differences
 from tests.crm.conftest import Made, purge, purge_row, read
@@ -311,6 +311,18 @@ def test_a_row_another_table_still_names_keeps_its_call_alone(made):
     assert (done.deleted, list(done.set_aside)) == ((1, 3), [2])
     assert done.set_aside[2].startswith("still referenced:")
     assert made.rows("SELECT id FROM t") == [(2,)]
+
+
+def test_records_too_large_for_one_purge_row_are_put_into_several(made, monkeypatch):
+    made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    made.run(f"INSERT INTO t VALUES {', '.join(f'({n})' for n in range(1, 9))}")
+    monkeypatch.setattr("lifecycle.crm.purging.purge_transaction.MOST_RECORD_BYTES", len("1,2,3"))
+    done = purge(made.crm(), [1, 2, 3, 4, 5, 6, 7, 8])
+    assert (sorted(done.deleted), done.set_aside) == ([1, 2, 3, 4, 5, 6, 7, 8], {})
+    monkeypatch.setattr("lifecycle.crm.purging.purge_transaction.MOST_RECORD_BYTES", 0)
+    made.run("INSERT INTO t VALUES (9)")
+    assert list(purge(made.crm(), [9]).set_aside) == [9]
+    assert made.rows("SELECT id FROM t") == [(9,)]
 
 
 def test_a_reason_to_keep_keeps_the_call_and_its_children(made):

@@ -1,0 +1,34 @@
+"""How MariaDB and MySQL are made to plan a statement that locks: from the calls to their rows, each step by an index.
+
+Left to themselves they scan the whole index of a column that is NULL everywhere, and lock every row of it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+Indexes = Mapping[str, Sequence[str]]
+
+
+def join_in_order(statement: sa.Select[Any], steps: Iterable[tuple[sa.FromClause, str | None]]) -> sa.Select[Any]:
+    """The statement with its tables joined as they are written, each searched by the named index."""
+    for table, index in steps:
+        if index is not None:
+            statement = statement.with_hint(table, f"FORCE INDEX (`{index.replace('`', '``')}`)")
+    return statement.prefix_with("STRAIGHT_JOIN")
+
+
+def index_for(indexes: Indexes, match: Collection[str], given: Collection[str]) -> str | None:
+    """The index to find rows by: it begins with columns that the search gives values for, a matched one among them.
+
+    `given`: columns compared with a constant. The one that uses most of them; None: there is none.
+    """
+    found = {name: _useful(columns, match, given) for name, columns in indexes.items()}
+    best = max(found, key=lambda name: found[name], default=None)
+    return best if best is not None and found[best] else None
+
+
+def _useful(columns: Sequence[str], match: Collection[str], given: Collection[str]) -> int:
+    known = next((n for n, column in enumerate(columns) if column not in {*match, *given}), len(columns))
+    return known if set(columns[:known]) & set(match) else 0
