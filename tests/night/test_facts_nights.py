@@ -1,12 +1,13 @@
 """Nights on facts that databases and people write in many ways: nothing goes early, and what is unknown keeps."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.deployment.initialisation import initialise
 from lifecycle.errors import SourceError
+from lifecycle.inquiry.check import check_everything
 from lifecycle.inquiry.erasure_requests import malformed_requests, open_requests
 from lifecycle.inquiry.hold_report import hold_reports
 from lifecycle.inquiry.preview import preview_night
@@ -84,6 +85,58 @@ def test_a_computed_time_of_no_known_zone_is_refused_until_the_mapping_says_whic
             world.lifecycle().crm.facts.names  # noqa: B018
         world.mapping.write_text(f"{world.mapping.read_text()}times: {{ended_at: {{zone: UTC}}}}\n")
         assert "ended_at" in world.lifecycle().crm.facts.names
+
+
+NEW_YORK = "America/New_York"
+MIXED = {
+    "coalesce": "COALESCE(c.ended_at, c.other)",
+    "case": "CASE WHEN c.ended_at IS NULL THEN c.other ELSE c.ended_at END",
+    "cast": "CAST(c.other AS timestamptz)",
+    "text": "CAST(CAST(c.other AS text) AS timestamptz)",
+    "view": "v.ended_at",
+}
+
+
+def mixed_world(small, mixed: str) -> SmallWorld:
+    """20:30 of 29 November 2025 in New York is the 30th in UTC; 20:30 UTC, as PostgreSQL reads it, is the 29th."""
+    selected = FACTS.replace("c.ended_at AS ended_at", f"{MIXED[mixed]} AS ended_at").partition(", c.ended_at AS st")[0]
+    return small(
+        "postgresql",
+        calls("timestamptz").replace("account_id INT", "other timestamp"),
+        "INSERT INTO calls VALUES (1, 'Retail', NULL, '2025-11-29 20:30:00')",
+        "CREATE VIEW v AS SELECT id, COALESCE(ended_at, other) AS ended_at FROM calls",
+        facts=f"{selected} FROM calls c JOIN v ON v.id = c.id",
+        zone=NEW_YORK,
+    )
+
+
+@pytest.mark.parametrize("mixed", list(MIXED))
+def test_a_wall_clock_that_postgresql_would_take_for_utc_is_refused_with_the_cast_to_write(small, mixed):
+    world = mixed_world(small, mixed)
+    text = world.mapping.read_text()
+    for declared in ("", f"times: {{ended_at: {{zone: {NEW_YORK}}}}}\n"):
+        world.mapping.write_text(text + declared)
+        with pytest.raises(
+            SourceError, match=r"ended_at is a computed timestamptz.*AT TIME ZONE 'America/New_York'\)`"
+        ):
+            world.lifecycle().crm.facts.names  # noqa: B018
+
+
+def test_the_cast_that_is_asked_for_keeps_the_call_until_its_day(small):
+    world = mixed_world(small, "coalesce")
+    written = world.mapping.read_text().replace("c.other", f"(c.other AT TIME ZONE '{NEW_YORK}')")
+    world.mapping.write_text(f"{written}times: {{ended_at: {{zone: UTC}}}}\n")
+    world.schedule(RETAIL.format(zone="UTC", when=""))
+    world.initialised().ran(NIGHT)
+    assert world.ids() == [1]
+    world.ran(NIGHT + timedelta(days=1))
+    assert world.ids() == []
+
+
+def test_check_says_that_a_wall_clock_would_be_taken_for_utc(small):
+    said = [one for one in check_everything(mixed_world(small, "case").lifecycle()) if "timestamptz" in one.message]
+    assert {(one.severity, one.exit_code) for one in said} == {("error", SourceError.exit_code)}
+    assert "CRM" in [one.subject for one in said]
 
 
 def test_a_date_declared_to_be_of_utc_ends_with_the_day_in_utc(small):

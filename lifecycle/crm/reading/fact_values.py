@@ -7,7 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from lifecycle.policy.zone_arithmetic import moments_of
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 TRUE, FALSE = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
@@ -28,9 +29,9 @@ def parse_times(values: Sequence[Any], zone: str) -> pa.Array:
             raise TypeError
         if pa.types.is_timestamp(found.type) and found.type.tz is not None:
             return found.cast(pa.timestamp("us", "UTC"))
-        return _in_utc(found.cast(pa.timestamp("us")), zone)
+        return moments_of(found, zone)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return _in_utc(pa.array([_naive(value, zone) for value in values], pa.timestamp("us")), zone)
+        return moments_of(pa.array([_naive(value, zone) for value in values], pa.timestamp("us")), zone)
 
 
 def _whole_times(values: Sequence[Any], kind: pa.DataType) -> bool:
@@ -61,11 +62,6 @@ def clean_text(value: Any) -> str | None:
 def _once_each(convert: Callable[[Any], Any], values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     known = {value: None if value is None else convert(value) for value in set(values)}
     return pa.array([known[value] for value in values], kind)
-
-
-def _in_utc(naive: pa.Array, zone: str) -> pa.Array:
-    local = pc.assume_timezone(naive, zone, ambiguous="latest", nonexistent="latest")
-    return local.cast(pa.timestamp("us", "UTC"))
 
 
 def _naive(value: Any, zone: str) -> datetime | None:

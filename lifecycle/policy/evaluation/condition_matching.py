@@ -13,6 +13,7 @@ from lifecycle.policy.clock import EARLIEST_TRIGGER
 from lifecycle.policy.documents.hold import Extension, Hold, HoldScope
 from lifecycle.policy.documents.model_types import Conditions, fold_name
 from lifecycle.policy.evaluation.spelling import spellings, trimmed, without_zeros
+from lifecycle.policy.zone_arithmetic import days_of
 
 _COMMA = pa.scalar(", ")
 
@@ -29,7 +30,7 @@ def local_dates(facts: pa.Table, name: str, zone: ZoneInfo) -> pa.Array:
         return values
     if values.type.tz is None:
         raise TypeError(f"the fact {name} is a timestamp without a zone")
-    return pc.local_timestamp(values.cast(pa.timestamp("us", zone.key))).cast(pa.date32())
+    return days_of(values, zone)
 
 
 def shift_days(days: pa.Array, count: int) -> pa.Array:
