@@ -72,6 +72,13 @@ class Condition:
         return tuple(test.column for test in self.alternatives[0] if len(test.values) == 1 and not test.excluded)
 
     @property
+    def listed(self) -> dict[str, frozenset[str]]:
+        """By column the texts, in small letters, of which every row that is meant has one; other columns are not in it."""
+        tests = self.alternatives[0] if len(self.alternatives) == 1 else ()
+        plain = [test for test in tests if test.values and None not in test.values and not test.excluded]
+        return {test.column: frozenset(_plain(value).lower() for value in test.values) for test in plain}
+
+    @property
     def given(self) -> Iterator[tuple[str, str | int]]:
         """Each column with each text or number that it is compared with."""
         for test in (test for tests in self.alternatives for test in tests):
