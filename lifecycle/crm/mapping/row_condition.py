@@ -73,7 +73,7 @@ class Condition:
 
     @property
     def listed(self) -> dict[str, frozenset[str]]:
-        """By column the texts, in small letters, of which every row that is meant has one; other columns are not in it."""
+        """By column the texts, in small letters, of which every row that is meant has one; of some columns."""
         tests = self.alternatives[0] if len(self.alternatives) == 1 else ()
         plain = [test for test in tests if test.values and None not in test.values and not test.excluded]
         return {test.column: frozenset(_plain(value).lower() for value in test.values) for test in plain}
