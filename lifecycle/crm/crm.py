@@ -15,7 +15,8 @@ from lifecycle.crm.mapping.schema_fingerprint import schema_fingerprint
 from lifecycle.crm.mapping.site_fit import fit_source
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.unfit_tables import reasons_of, unfit_tables
-from lifecycle.crm.purging.purge_transaction import PurgeTransaction, ReadSchema
+from lifecycle.crm.purging.purge_transaction import PurgeTransaction
+from lifecycle.crm.purging.read_schema import ReadSchema
 from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.crm.reading.facts import Facts

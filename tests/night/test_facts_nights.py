@@ -11,7 +11,7 @@ from lifecycle.inquiry.check import check_everything
 from lifecycle.inquiry.erasure_requests import malformed_requests, open_requests
 from lifecycle.inquiry.hold_report import hold_reports
 from lifecycle.inquiry.preview import preview_night
-from lifecycle.night.plan import night_cutoffs
+from lifecycle.night.survey import night_cutoffs
 from lifecycle.policy.evaluation.disposition import dispose_calls
 from tests.night.small import FACTS, NIGHT, RETAIL, SmallWorld
 

@@ -5,75 +5,44 @@ Which calls may go is not decided here: the caller judges the facts read under l
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from lifecycle.crm.bound_values import column_in
 from lifecycle.crm.control.control_tables import ControlTables
-from lifecycle.crm.database import Database, column_in
+from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.row_references import RowReference
 from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
-from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.deletion_count import MeantDeletions, deletions_counted
+from lifecycle.crm.purging.read_schema import ReadSchema, _keys
 from lifecycle.crm.purging.row_failures import (
     ROW_FAILURES,
     InterferingWrite,
     OtherSpelling,
     RecordsTooLarge,
-    reason_to_set_aside,
 )
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
+from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged, _left, _with_their_groups
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows
 from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
-from lifecycle.errors import RowLocked
 from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.deletion import PurgeRow
 
 MOST_RECORD_BYTES = 32 * 2**20  # of a purge row, before it is compressed to a tenth; MariaDB's column holds 16 MiB
 _IN_PASSING = 1  # seconds waited for a lock before its call is left for later
 
-KeptCalls = dict[Any, str]
 ReasonsToKeep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], KeptCalls]
 Note = Callable[[Sequence[Any]], PurgeRow]
 LinksAsked = Callable[[], Collection[str] | None]
-Group = tuple[Any, ...]
 
 
 def _every_link() -> None:
     """All links are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlicePurged:
-    """What became of some calls: those deleted, the rows deleted by part, the calls set aside with the reason.
-
-    `locked`: calls of which another transaction holds a row: left alone, to come back to, with what was said.
-    """
-
-    deleted: tuple[Any, ...] = ()
-    rows: Mapping[str, int] = field(default_factory=dict)
-    set_aside: Mapping[Any, str] = field(default_factory=dict)
-    locked: Mapping[Any, str] = field(default_factory=dict)
-
-    def and_then(self, other: "SlicePurged") -> "SlicePurged":
-        """Both together; what became of a call later counts."""
-        rows = {name: self.rows.get(name, 0) + other.rows.get(name, 0) for name in {**self.rows, **other.rows}}
-        settled = {*other.deleted, *other.set_aside}
-        locked = {key: said for key, said in self.locked.items() if key not in settled} | dict(other.locked)
-        return SlicePurged((*self.deleted, *other.deleted), rows, {**self.set_aside, **other.set_aside}, locked)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadSchema:
-    """The schema a purge goes by: the mapping, its fingerprint, and how to get a purge that has read all anew."""
-
-    source: Source
-    fingerprint: str
-    anew: Callable[[], "PurgeTransaction"]
 
 
 class PurgeTransaction:
@@ -301,20 +270,3 @@ class PurgeTransaction:
             return
         if self._rows.left(connection, part, going, known) is not None:
             raise InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
-
-
-def _with_their_groups(skipped: KeptCalls, groups: Sequence[Group]) -> KeptCalls:
-    """Calls that were skipped, and whoever goes only together with one of them."""
-    waiting = [group for group in groups if not skipped.keys().isdisjoint(group)]
-    return {key: skipped.get(key, "a row of a call that it shares rows with") for group in waiting for key in group}
-
-
-def _left(keys: Sequence[Any], error: Exception) -> SlicePurged:
-    """What becomes of the calls of one group that made the transaction fail."""
-    if isinstance(error, RowLocked):
-        return SlicePurged(locked=dict.fromkeys(keys, error.said))
-    return SlicePurged(set_aside=dict.fromkeys(keys, reason_to_set_aside(error)))
-
-
-def _keys(rows: pa.Table, names: Sequence[str]) -> set[RowKey]:
-    return set(zip(*(rows[name].to_pylist() for name in names), strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import column_in
+from lifecycle.crm.bound_values import column_in
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Files, Part, Source
 from lifecycle.evidence.comparison import CALL_ID

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import plain_bind
+from lifecycle.crm.bound_values import plain_bind
 from lifecycle.crm.mapping.columns import Column, large_type
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.row_condition import Condition

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import plain_bind
+from lifecycle.crm.bound_values import plain_bind
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.crm.reading.fact_columns import FactColumn, Kind
