@@ -20,6 +20,7 @@ from lifecycle.errors import NightStopped, PolicyError, ProofError, SourceError
 from lifecycle.night.destroy_batches import same
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.foreign_objects import foreign_plans, holds_without_file
+from lifecycle.night.register_recovery import recover_register
 from lifecycle.policy.approval import is_known_actor
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import Disposition, bounded_components, dispose_with_bounds
@@ -180,6 +181,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     lifecycle.crm.control.require()
     wanted = wanted_schedules(policies, only)
     register = lifecycle.crm.control.register
+    recover_register(lifecycle)
     earlier, unreadable = _earlier(lifecycle, as_of, wanted)
     wanted = [s for s in wanted if s.industry in earlier]
     backgrounds = night_baselines(lifecycle, as_of, wanted)
