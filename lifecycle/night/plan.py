@@ -16,6 +16,7 @@ from lifecycle.deployment.policy_folder import Policies
 from lifecycle.errors import NightStopped, PolicyError, ProofError, SourceError
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.foreign_objects import foreign_plans, holds_without_file
+from lifecycle.night.register_recovery import recover_register
 from lifecycle.night.survey import Survey, survey_calls
 from lifecycle.policy.approval import is_known_actor
 from lifecycle.policy.documents.schedule import Schedule
@@ -32,6 +33,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     lifecycle.crm.control.require()
     wanted = wanted_schedules(policies, only)
     register = lifecycle.crm.control.register
+    recover_register(lifecycle)
     earlier, unreadable = _earlier(lifecycle, as_of, wanted)
     wanted = [s for s in wanted if s.industry in earlier]
     backgrounds = night_baselines(lifecycle, as_of, wanted)

@@ -39,7 +39,7 @@ def small_parts(world: World) -> World:
     account = world.account("Banking")
     furnish(world, world.call("id-1", account, BANK_DAY, transcript="said 山"), account)
     world.recorded("id-1", "r/shared.wav", b"shared")
-    world.recorded(world.call("id-2", account, BANK_DAY), "r/shared.wav", b"shared", sha256=None)
+    world.recorded(world.call("id-2", account, BANK_DAY), "r/shared.wav", b"shared")
     world.call("id-3", account, BANK_DAY, transcript="said")
     furnish(world, world.call("id-young", account, SHOP_DAY, transcript="kept"), account)
     return world

@@ -18,6 +18,7 @@ from lifecycle.night.archive import archive_cohort
 from lifecycle.night.cohort import accept_plans, manifests_of_cohort, open_cohort
 from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_cohort
+from lifecycle.night.register_recovery import recover_register
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.plan import Plan
 from tests.builders import BANK, CLOCK, DUE, DUE_SHOP, NIGHT, RUN, World, account_for, archive, plan, purge, run_night
@@ -229,3 +230,24 @@ def test_two_runs_that_plan_one_night_agree_on_one_plan(served_world, monkeypatc
     assert plan(world)[other.industry] == other
     assert list(world.lifecycle().store.list(plan_key(other))) == [plan_key(other)]
     assert CLOCK.date() > NIGHT
+
+
+def test_after_a_restore_the_signed_ledger_says_which_plans_and_batches_are_ours(world):
+    """And the store alone does not: what the ledger has not is nobody's still."""
+    database = Path(world.url.removeprefix("sqlite:///"))
+    world.flush()
+    backup = database.read_bytes()
+    night = run_night(world.lifecycle())
+    lifecycle = world.lifecycle()
+    assert recover_register(lifecycle) == 0
+    put(world, f"plans/{NIGHT}/bank/plan-2-{'0' * 64}.json", forged(night.plans["bank"], revision=2))
+    database.write_bytes(backup)
+    lifecycle = world.lifecycle()
+    register = lifecycle.crm.control.register
+    assert register.plans_of(NIGHT, "bank") == []
+    assert recover_register(lifecycle) == len(night.plans) + sum(
+        len(found.manifests) for found in night.purged.values()
+    )
+    assert register.plans_of(NIGHT, "bank") == [night.plans["bank"]]
+    assert [one.key for one in register.manifests_of(night.plans["shop"])] == night.purged["shop", "2025-04"].manifests
+    assert run_night(lifecycle).plans == night.plans

@@ -93,10 +93,10 @@ def logged(world: World) -> set[str]:
 def test_a_sealing_logs_a_genesis_and_one_leaf_a_call_and_says_where_it_stands(again):
     world = again()
     found = seal_ledger(world.lifecycle())
-    assert (found.records, found.leaves, found.size) == (5, 8, 8)
+    assert (found.records, found.leaves, found.size) == (5, 10, 10)
     assert logged(world) == FIRST | SECOND
     assert found.checkpoint == files(world)["ledger/checkpoint"].decode()
-    assert set(files(world)) == {"ledger/checkpoint", "ledger/tile/0/000.p/8", "ledger/tile/entries/000.p/8"}
+    assert set(files(world)) == {"ledger/checkpoint", "ledger/tile/0/000.p/10", "ledger/tile/entries/000.p/10"}
     assert world.leaves()[0]["keys"] == [
         one.verifier.vkey for one in world.lifecycle().keys.signers("call-lifecycle/demo")
     ]
@@ -192,7 +192,7 @@ def test_two_sealers_at_once_log_each_call_once(again):
 
 def test_a_second_sealer_is_told_and_does_nothing(again):
     world = again()
-    with world.lifecycle().crm.database.lease(LEDGER_LEASE), pytest.raises(LeaseTaken, match="the lease of ledger"):
+    with world.lifecycle().crm.control.lease(LEDGER_LEASE), pytest.raises(LeaseTaken, match="the lease of ledger"):
         seal_ledger(world.lifecycle())
     assert files(world) == {}
 
@@ -210,7 +210,7 @@ def test_two_sealers_whose_lease_failed_still_make_no_fork(again, monkeypatch):
     monkeypatch.setattr(type(other.store), "swap", overtaken)
     seal_ledger(world.lifecycle())
     assert logged(world) == FIRST | SECOND
-    assert [leaf["kind"] for leaf in world.leaves()] == ["genesis", "policy", "policy", *["purged"] * 5]
+    assert [leaf["kind"] for leaf in world.leaves()] == ["genesis", "plan", "plan", "policy", "policy", *["purged"] * 5]
 
 
 def test_a_database_restored_from_before_a_sealing_is_noticed_and_the_ledger_goes_on(again):
@@ -232,7 +232,7 @@ def test_a_database_restored_from_before_the_purge_is_noticed_and_named(again, n
     restore(world, before)
     seal_ledger(world.lifecycle())
     last = world.leaves()[-1]
-    assert (last["kind"], last["database_size"], last["ledger_size"], last["unknown_leaves"]) == ("recovery", 0, 8, 6)
+    assert (last["kind"], last["database_size"], last["ledger_size"], last["unknown_leaves"]) == ("recovery", 0, 10, 8)
 
 
 def test_what_a_lost_database_had_begun_and_never_logged_is_replaced(again):
@@ -240,7 +240,7 @@ def test_what_a_lost_database_had_begun_and_never_logged_is_replaced(again):
     old = backup(world)
     night_killed(world, 6, "before", work=sealing)  # tiles are there, the checkpoint is not
     assert "ledger/checkpoint" not in files(world)
-    assert "ledger/tile/0/000.p/8" in files(world)
+    assert "ledger/tile/0/000.p/10" in files(world)
     restore(world, old)
     world.schedule(f"{SHOP}# so other bytes\n")
     seal_ledger(world.lifecycle())
@@ -254,16 +254,16 @@ def test_a_store_that_went_back_is_not_signed_over(again):
     shutil.copytree(top, top.with_name("kept"))
     one_more(world)
     found = check_ledger_consistency(world.lifecycle())
-    assert (found.from_size, found.to_size, found.checkpoints) == (8, 9, 2)
+    assert (found.from_size, found.to_size, found.checkpoints) == (10, 13, 2)
     shutil.rmtree(top)
-    with pytest.raises(LedgerError, match="saw 9 leaves signed, the store has none"):
+    with pytest.raises(LedgerError, match="saw 13 leaves signed, the store has none"):
         seal_ledger(world.lifecycle())
     with pytest.raises(LedgerError, match="the store has none"):
         check_ledger_consistency(world.lifecycle())
     shutil.move(top.with_name("kept"), top)
-    with pytest.raises(LedgerError, match="its 8 leaves do not go on from the 9"):
+    with pytest.raises(LedgerError, match="its 10 leaves do not go on from the 13"):
         seal_ledger(world.lifecycle())
-    with pytest.raises(LedgerError, match="its 8 leaves do not go on from the 9"):
+    with pytest.raises(LedgerError, match="its 10 leaves do not go on from the 13"):
         check_ledger_consistency(world.lifecycle())
 
 
@@ -279,7 +279,7 @@ def test_another_history_under_our_own_key_is_not_signed_over(again):
         seal_ledger(world.lifecycle())
 
 
-@pytest.mark.parametrize("name", ["ledger/checkpoint", "ledger/tile/0/000.p/8", "ledger/tile/entries/000.p/8"])
+@pytest.mark.parametrize("name", ["ledger/checkpoint", "ledger/tile/0/000.p/10", "ledger/tile/entries/000.p/10"])
 def test_over_a_damaged_object_nothing_is_signed_and_it_is_named(again, name):
     world = again()
     seal_ledger(world.lifecycle())
@@ -316,7 +316,7 @@ def test_checkpoints_only_ever_grow_and_each_is_kept_in_the_database(again):
     one_more(world)
     with world.engine.connect() as connection:
         notes = connection.exec_driver_sql("SELECT size, note FROM lifecycle_checkpoints ORDER BY size").all()
-    assert [size for size, _ in notes] == [8, 9]
+    assert [size for size, _ in notes] == [10, 13]
     old, new = (Checkpoint.from_text("c", bytes(note).partition(b"\n\n")[0] + b"\n") for _, note in notes)
     assert world.lifecycle().log().continues(old, new)
 
