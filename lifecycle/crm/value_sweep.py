@@ -4,7 +4,7 @@ A sweep reads whole tables; it locks nothing. What the values mean, and whether 
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, column_in, translated_errors
+from lifecycle.crm.bound_values import column_in
+from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import DatabaseError
 
 _SYSTEM = ("information_schema", "pg_catalog", "pg_toast", "mysql", "performance_schema", "sys")
@@ -22,12 +23,16 @@ _STEPS = 1_000  # of SQLite's machine between two looks at the clock
 
 @dataclass(frozen=True, slots=True)
 class SearchedTable:
-    """One table and what kind each of its columns is: text, integer, uuid or bytes. Others hold no key."""
+    """One table and what kind each of its columns is: text, integer, uuid, bytes, or none that holds a key ("").
+
+    `references`: columns with a foreign key of their own, and the table and column that each names.
+    """
 
     schema: str | None
     name: str
     columns: Mapping[str, str]
     key: tuple[str, ...]
+    references: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -52,10 +57,11 @@ def searched_tables(database: Database, schemas: Sequence[str | None] = ()) -> l
         if database.dialect == "postgresql":
             wanted |= set[str | None](inspector.get_schema_names()) - {inspector.default_schema_name, *_SYSTEM}
         return [
-            SearchedTable(schema, table, _kinds(columns), tuple(keys.get((schema, table), ())))
+            SearchedTable(schema, table, kinds, tuple(keys.get((schema, table), ())), references.get(table, {}))
             for schema in sorted(wanted, key=str)
-            for keys in [_primary_keys(inspector, schema)]
+            for keys, references in [(_primary_keys(inspector, schema), _references(inspector, schema))]
             for (_, table), columns in sorted(inspector.get_multi_columns(schema=schema).items(), key=str)
+            for kinds in [{str(column["name"]): _kind(column["type"]) for column in columns}]
         ]
 
 
@@ -63,22 +69,45 @@ def sweep_table(database: Database, table: SearchedTable, values: Sequence[Any],
     """Count the rows of one table in which each column has any of the values, in so many seconds at most."""
     wanted = {name: _as_kind(kind, values) for name, kind in table.columns.items()}
     wanted = {name: some for name, some in wanted.items() if some}
-    found = TableFinds(table)
-    if not wanted:
-        return found
-    columns: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(name, True)) for name in wanted]
-    place = sa.sql.quoted_name(table.schema, True) if table.schema else None
-    clause = sa.table(sa.sql.quoted_name(table.name, True), *columns, schema=place)
+    clause = _clause(table, wanted)
     hits = {name: column_in(database.dialect, clause.c[name], some) for name, some in wanted.items()}
     counted = [sa.func.count(sa.case((hit, 1))).label(f"c{number}") for number, hit in enumerate(hits.values())]
+    found = TableFinds(table)
+    if wanted:
+        rows = _answered(database, found, sa.select(*counted).where(sa.or_(*hits.values())), seconds)
+        found.rows = {name: count for row in rows for name, count in zip(wanted, row, strict=True) if count}
+    return found
+
+
+def sweep_column(
+    database: Database, table: SearchedTable, column: str, beside: Sequence[str], values: Sequence[Any], seconds: float
+) -> tuple[TableFinds, list[tuple[tuple[str | None, ...], int]]]:
+    """Count the rows in which one column has any of the values, by what other columns hold in them, as text."""
+    found, wanted = TableFinds(table), _as_kind(table.columns[column], values)
+    if not wanted:
+        return found, []
+    clause = _clause(table, [column, *beside])
+    texts = [sa.cast(clause.c[name], sa.String).label(f"t{number}") for number, name in enumerate(beside)]
+    hit = column_in(database.dialect, clause.c[column], wanted)
+    statement = sa.select(*texts, sa.func.count().label("n")).where(hit).group_by(*texts)
+    rows = _answered(database, found, statement, seconds)
+    return found, [(tuple(row[:-1]), row[-1]) for row in rows if row[-1]]
+
+
+def _clause(table: SearchedTable, names: Iterable[str]) -> Any:
+    columns: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(name, True)) for name in names]
+    place = sa.sql.quoted_name(table.schema, True) if table.schema else None
+    return sa.table(sa.sql.quoted_name(table.name, True), *columns, schema=place)
+
+
+def _answered(database: Database, found: TableFinds, statement: sa.Executable, seconds: float) -> Sequence[Any]:
+    """The rows; none, and the problem noted, where there are none to be had in the time."""
     try:
         with database.reading() as connection, _bounded(connection, seconds):
-            row = connection.execute(sa.select(*counted).where(sa.or_(*hits.values()))).one()
+            return connection.execute(statement).fetchall()
     except DatabaseError as error:
         found.problem = str(error).removeprefix("the CRM database refused: ").removesuffix(". A rerun is safe")
-        return found
-    found.rows = {name: count for name, count in zip(wanted, row, strict=True) if count}
-    return found
+        return []
 
 
 @contextmanager
@@ -112,9 +141,15 @@ def _primary_keys(inspector: sa.Inspector, schema: str | None) -> dict[Any, Sequ
     return {place: key["constrained_columns"] for place, key in found.items() if key}
 
 
-def _kinds(columns: Sequence[Any]) -> dict[str, str]:
-    kinds = {str(column["name"]): _kind(column["type"]) for column in columns}
-    return {name: kind for name, kind in kinds.items() if kind}
+def _references(inspector: sa.Inspector, schema: str | None) -> dict[str, dict[str, tuple[str, str]]]:
+    """By table the columns that foreign keys have, each with the table, as a mapping writes it, and column it names."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for (_, table), keys in inspector.get_multi_foreign_keys(schema=schema).items():
+        for key in keys:
+            named = ".".join(filter(None, (key["referred_schema"], key["referred_table"])))
+            pairs = zip(key["constrained_columns"], key["referred_columns"], strict=False)
+            found.setdefault(table, {}).update({own: (named, column) for own, column in pairs})
+    return found
 
 
 def _kind(declared: Any) -> str:
@@ -133,7 +168,7 @@ def _as_kind(kind: str, values: Sequence[Any]) -> list[Any]:
     """The values that a column of a kind can hold, as it holds them."""
     if kind == "bytes":
         return [value for value in values if isinstance(value, bytes)]
-    texts = [str(value) for value in values if not isinstance(value, bytes)]
+    texts = [str(value) for value in values if kind and not isinstance(value, bytes)]
     if kind == "integer":
         return [int(text) for text in texts if text.isascii() and text.isdecimal() and int(text) <= _MOST_INTEGER]
     return [text for text in texts if kind == "text" or _is_uuid(text)]

@@ -13,8 +13,9 @@ from lifecycle.errors import PolicyError
 from lifecycle.policy.allowed_signers import ALLOWED, REVOKED
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
-from lifecycle.policy.documents.lawfulness import claim_line, extensions_without_effect, read_schedule
+from lifecycle.policy.documents.lawfulness import claim_line, read_schedule
 from lifecycle.policy.documents.regime import Regime, read_regime
+from lifecycle.policy.documents.regime_compliance import extensions_without_effect
 from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
 from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document
 from lifecycle.policy.documents.yaml_grammar import MOST_CHARACTERS

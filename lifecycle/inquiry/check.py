@@ -34,8 +34,8 @@ from lifecycle.night.foreign_objects import hold_without_file
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals
 from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.documents.hold import facts_of_scopes
-from lifecycle.policy.documents.lawfulness import regime_advice, rule_conflicts
 from lifecycle.policy.documents.regime import Regime
+from lifecycle.policy.documents.regime_compliance import regime_advice, rule_conflicts
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.distinct_cases import presence_fact, regimes_of_schedule
 
@@ -123,6 +123,14 @@ def _approval(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
 
 
 def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
+    """What is wrong with the CRM, without the warnings that the mapping says are known."""
+    known = [one.finding for one in lifecycle.crm.source.known]
+    for found in _crm_findings(lifecycle):
+        if found.severity == "error" or not any(words in found.message for words in known):
+            yield found
+
+
+def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     crm = lifecycle.crm
     yield from (CheckFinding("error", "policies", hold_without_file(hold)) for hold in lifecycle.unreleased)
     yield from _facts_asked_for(lifecycle)
@@ -237,7 +245,6 @@ def _store(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     if not any((given.anchor_copy, given.anchor_git, given.anchor_witness)):
         message = f"no LIFECYCLE_ANCHOR_COPY, _GIT or _WITNESS is set. {NOBODY_REMEMBERS}"
         yield CheckFinding("warning", "anchors", message, exit_code=0)  # lawful, and to be known
-    key = given.signing_key
-    for problem in [*lifecycle.store.probe(), *key_problems(key), *epoch_problems(key)]:
+    for problem in [*lifecycle.store.probe(), *key_problems(given.signing_key), *epoch_problems(given.signing_key)]:
         severity: Literal["error", "warning"] = "warning" if is_warning(problem) else "error"
         yield CheckFinding(severity, "store", problem.removeprefix("warning: "))

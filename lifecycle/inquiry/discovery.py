@@ -5,7 +5,7 @@ keys, and prove little.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,12 +15,13 @@ import pyarrow as pa
 from lifecycle.archive.batches import read_calls
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.reading.part_reader import UnreadableCalls
-from lifecycle.crm.value_sweep import SearchedTable, searched_tables, sweep_table
+from lifecycle.crm.value_sweep import SearchedTable, searched_tables, sweep_column, sweep_table
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import recorded_rows
 from lifecycle.evidence.manifest import Manifest
+from lifecycle.inquiry.pointing_columns import pointing_columns
 from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
 
 TABLE_SECONDS, SAMPLE_CALLS = 20.0, 3
@@ -57,6 +58,10 @@ class Discovery:
         return bool(self.not_searched) or any(not one.mapped and one.sure for one in self.columns)
 
 
+Finds = Callable[[SearchedTable, float], Iterator[tuple[str | None, list[NamingColumn]]]]
+"""Looks through one table in some seconds: what hindered it, and what it found, look by look."""
+
+
 def discover_call(lifecycle: Lifecycle, call: str, within: timedelta) -> Discovery:
     """Look for one live call, and for the rows of its mapped children. Raises InputError for a call that is nowhere."""
     crm = lifecycle.crm
@@ -90,8 +95,9 @@ def purged_calls_still_named(lifecycle: Lifecycle, cohort: CohortPlan, within: t
     keys = list(_purged_sample(lifecycle, manifests))
     if not keys:
         return Discovery((), {}, 0)
-    found = _discover(lifecycle, {lifecycle.crm.source.call.table: keys}, within)
-    return Discovery(tuple(one for one in found.columns if one.sure), found.not_searched, found.tables)
+    if _are_sure(keys):
+        return _discover(lifecycle, {lifecycle.crm.source.call.table: keys}, within)
+    return _discover_pointing(lifecycle, keys, within)
 
 
 def _purged_sample(lifecycle: Lifecycle, manifests: Sequence[Manifest]) -> Iterator[Any]:
@@ -108,26 +114,54 @@ def _purged_sample(lifecycle: Lifecycle, manifests: Sequence[Manifest]) -> Itera
 
 
 def _discover(lifecycle: Lifecycle, keys: Mapping[str, Sequence[Any]], within: timedelta) -> Discovery:
-    """Sweep every table for keys, by the table they are of, the smaller share of the time for each."""
-    crm, start = lifecycle.crm, lifecycle.now()
+    """Sweep every table for keys, by the table they are of."""
+
+    def finds(table: SearchedTable, seconds: float) -> Iterator[tuple[str | None, list[NamingColumn]]]:
+        for of, some in keys.items():
+            limited = _key_columns(table) if any(isinstance(key, int) for key in some) else table
+            done = sweep_table(lifecycle.crm.database, limited, some, seconds)
+            yield done.problem, [_naming(lifecycle, table, name, rows, of, some) for name, rows in done.rows.items()]
+
+    return _look_through(lifecycle, _tables(lifecycle), finds, within)
+
+
+def _discover_pointing(lifecycle: Lifecycle, keys: Sequence[Any], within: timedelta) -> Discovery:
+    """Look for keys that chance may have put anywhere, in the columns that point at calls: there they name them."""
+    crm, tables = lifecycle.crm, _tables(lifecycle)
+    pointing = {table.text: pointing_columns(table, crm.source, tables) for table in tables}
+
+    def finds(table: SearchedTable, seconds: float) -> Iterator[tuple[str | None, list[NamingColumn]]]:
+        for one in pointing[table.text]:
+            done, counted = sweep_column(crm.database, table, one.column, list(one.says), keys, seconds)
+            rows = sum(count for texts, count in counted if one.of_calls(texts))
+            found = _naming(lifecycle, table, one.column, rows, crm.source.call.table, keys)
+            yield done.problem, [found] if rows else []
+
+    return _look_through(lifecycle, [table for table in tables if pointing[table.text]], finds, within)
+
+
+def _tables(lifecycle: Lifecycle) -> list[SearchedTable]:
+    """Every table but our own."""
+    crm = lifecycle.crm
     schemas = [split_name(part.table)[0] for part in crm.source.parts()]
     ours = {(table.schema, table.name) for table in crm.control.table.metadata.tables.values()}
-    tables = [one for one in searched_tables(crm.database, schemas) if (one.schema, one.name) not in ours]
-    found: list[NamingColumn] = []
-    missed: dict[str, str] = {}
+    return [one for one in searched_tables(crm.database, schemas) if (one.schema, one.name) not in ours]
+
+
+def _look_through(lifecycle: Lifecycle, tables: Sequence[SearchedTable], finds: Finds, within: timedelta) -> Discovery:
+    """What is found in each table, the smaller share of the time for each; a table's first problem ends it."""
+    start, found, missed = lifecycle.now(), list[NamingColumn](), dict[str, str]()
     for number, table in enumerate(tables):
         lifecycle.progress("tables looked through", number, len(tables))
         left = within - (lifecycle.now() - start)
         if left <= timedelta(0):
             missed[table.text] = f"not begun after {round(within.total_seconds())} s"
             continue
-        for of, some in keys.items():
-            limited = _key_columns(table) if any(isinstance(key, int) for key in some) else table
-            done = sweep_table(crm.database, limited, some, min(TABLE_SECONDS, left.total_seconds()))
-            if done.problem:
-                missed[table.text] = done.problem
+        for problem, columns in finds(table, min(TABLE_SECONDS, left.total_seconds())):
+            if problem:
+                missed[table.text] = problem
                 break
-            found += [_naming(lifecycle, table, name, rows, of, some) for name, rows in done.rows.items()]
+            found += columns
     lifecycle.progress("tables looked through", len(tables), len(tables))
     own = [one for one in found if not _is_own_key(lifecycle, one)]
     return Discovery(tuple(sorted(own, key=lambda one: (one.mapped, not one.sure, one.table))), missed, len(tables))
@@ -142,8 +176,12 @@ def _key_columns(table: SearchedTable) -> SearchedTable:
 def _naming(
     lifecycle: Lifecycle, table: SearchedTable, column: str, rows: int, of: str, keys: Sequence[Any]
 ) -> NamingColumn:
-    sure = all(isinstance(key, bytes) or (isinstance(key, str) and len(key) >= _SURE_LENGTH) for key in keys)
-    return NamingColumn(table.text, column, rows, of, (table.text, column) in _mapped(lifecycle), sure)
+    return NamingColumn(table.text, column, rows, of, (table.text, column) in _mapped(lifecycle), _are_sure(keys))
+
+
+def _are_sure(keys: Sequence[Any]) -> bool:
+    """Whether none of the keys stands anywhere by chance."""
+    return all(isinstance(key, bytes) or (isinstance(key, str) and len(key) >= _SURE_LENGTH) for key in keys)
 
 
 def _mapped(lifecycle: Lifecycle) -> set[tuple[str, str]]:

@@ -58,7 +58,6 @@ def fact_findings(lifecycle: Lifecycle) -> Iterator[tuple[str, str]]:
             f"a call has the key {key}, which is no {lifecycle.crm.rows.key.type}: it stays, and is not counted",
         )
     yield from _unread_times(lifecycle, sample)
-    yield from _mixed_clocks(lifecycle)
     yield from _unread_flags(lifecycle, sample)
     yield from _blank_industries(sample)
     yield from _never_equal(lifecycle, sample)
@@ -80,16 +79,6 @@ def _unread_times(lifecycle: Lifecycle, sample: FactsSample) -> Iterator[tuple[s
                 f"{len(rows)} of {given} values of {name} are no time, such as {value!r} of call {sample.call(rows[0])}"
             )
             yield "CRM", f"{found}: their calls wait for ever. {_how_to_declare(name, value)}"
-
-
-def _mixed_clocks(lifecycle: Lifecycle) -> Iterator[tuple[str, str]]:
-    """Computed times that PostgreSQL may have taken for UTC: a wall clock beside a timestamptz in one expression."""
-    facts, source = lifecycle.crm.facts, lifecycle.crm.source
-    for name in sorted(facts.forms.keys() - source.times.keys()):
-        column = facts.columns[name]
-        if lifecycle.crm.database.dialect == "postgresql" and column.computed and column.kind is Kind.UTC:
-            found = f"{name} is a computed timestamptz: a timestamp without zone in it was taken for UTC"
-            yield "mapping", f"{found}. If there is none, `times: {{{name}: {{zone: UTC}}}}` says so"
 
 
 def _how_to_declare(name: str, value: Any) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from lifecycle.policy.clock import EarlierOf
 from lifecycle.policy.documents.hold import Holds
-from lifecycle.policy.documents.lawfulness import first_trigger_ending_before
 from lifecycle.policy.documents.model_types import StrictModel
+from lifecycle.policy.documents.regime_compliance import first_trigger_ending_before
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
 
 HarmlessChange = Callable[[Any, Any], bool]

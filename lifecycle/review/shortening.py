@@ -4,27 +4,21 @@ The rules are taken in the order of bytes freed, each on top of those before it,
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
-import pyarrow.compute as pc
-
-from lifecycle.crm.call_sizes import mean_call_bytes
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.policy.documents.lawfulness import first_trigger_ending_before
 from lifecycle.policy.documents.regime import Regime, RegimeLimit
-from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
-from lifecycle.policy.evaluation.disposition import Disposition
+from lifecycle.policy.documents.regime_compliance import first_trigger_ending_before
+from lifecycle.policy.documents.schedule import Rule, Schedule
 from lifecycle.policy.period import RetentionPeriod
 from lifecycle.review.affected_calls import PolicyState
-from lifecycle.review.weighed_calls import WeighedCalls, weigh_affected_calls
+from lifecycle.review.freed_storage import Choice, FreedStorage, with_periods
+from lifecycle.review.weighed_calls import weigh_affected_calls
 
 SHORTEST = RetentionPeriod(6, 0)
 """What a rule without a statutory minimum is never shortened below."""
 _A_YEAR = 12
-_SAMPLE = 50
-_Choice = Mapping[tuple[str, str], RetentionPeriod]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +85,12 @@ def propose_shortening(lifecycle: Lifecycle, wanted: int, as_of: date) -> Shorte
         for option in _option(schedule, rule, policies.regimes, kept)
     ]
     steps = max((len(option.periods) for option in options), default=0)
-    laws = [law, *(_with(law, {o.key: o.periods[min(n, len(o.periods) - 1)] for o in options}) for n in range(steps))]
+    laws = [
+        law,
+        *(with_periods(law, {o.key: o.periods[min(n, len(o.periods) - 1)] for o in options}) for n in range(steps)),
+    ]
     asked = list(weigh_affected_calls(lifecycle.crm, laws, as_of, lifecycle.progress)) if options else []
-    scale = _FreedStorage(lifecycle, law, asked, as_of)
+    scale = FreedStorage(lifecycle, law, asked, as_of)
     return ShorteningReport(as_of, wanted, tuple(_greedily(scale, options, wanted)), kept)
 
 
@@ -138,59 +135,7 @@ def _lawful(
     return not any(first_trigger_ending_before(term, schedule.limit(law, limit)) for law, limit in limits)
 
 
-def _with(law: PolicyState, chosen: _Choice) -> PolicyState:
-    """The law with some rules shortened."""
-    changed = {industry for industry, _ in chosen}
-    schedules = {
-        name: _shortened(schedule, chosen) if name in changed else schedule
-        for name, schedule in law.schedules.by_industry.items()
-    }
-    return replace(law, schedules=Schedules(schedules, law.schedules.broken, law.schedules.regimes))
-
-
-def _shortened(schedule: Schedule, chosen: _Choice) -> Schedule:
-    rules = tuple(
-        rule.model_copy(update={"purge_after": chosen.get((schedule.industry, rule.id), rule.purge_after)})
-        for rule in schedule.rules
-    )
-    return schedule.model_copy(update={"rules": rules})
-
-
-@dataclass
-class _FreedStorage:
-    """Weighs choices: how many calls beyond tonight's a law lets go, and about how large a rule's calls are."""
-
-    lifecycle: Lifecycle
-    law: PolicyState
-    parts: Sequence[WeighedCalls]
-    as_of: date
-    sizes: dict[tuple[str, str], float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._due = [self._is_due(part, self.law) for part in self.parts]
-
-    def freed(self, chosen: _Choice) -> tuple[int, list[str]]:
-        """How many calls become due, and some of their ids."""
-        law, calls, ids = _with(self.law, chosen), 0, list[str]()
-        for part, due in zip(self.parts, self._due, strict=True):
-            more = part.weights.filter(pc.and_not(self._is_due(part, law), due))
-            calls += pc.sum(more["calls"]).as_py() or 0
-            for name in ("first", "last"):
-                ids += more[name].slice(0, max(0, _SAMPLE - len(ids))).to_pylist()
-        return calls, list(dict.fromkeys(ids))
-
-    def size(self, option: _ShorteningOption, sample: list[str]) -> float:
-        """The mean bytes of a call that a rule frees, from the first sample seen."""
-        if option.key not in self.sizes:
-            crm = self.lifecycle.crm
-            self.sizes[option.key] = mean_call_bytes(crm, crm.rows.key.parse(sample))
-        return self.sizes[option.key]
-
-    def _is_due(self, part: WeighedCalls, law: PolicyState) -> Any:
-        return pc.equal(part.answers(law, self.as_of)["disposition"], str(Disposition.DUE))
-
-
-def _greedily(scale: _FreedStorage, options: Sequence[_ShorteningOption], wanted: int) -> Iterator[ShorteningProposal]:
+def _greedily(scale: FreedStorage, options: Sequence[_ShorteningOption], wanted: int) -> Iterator[ShorteningProposal]:
     """The rule that frees most first; the last one no further than the target asks."""
     chosen, left = dict[tuple[str, str], RetentionPeriod](), list(options)
     calls = so_far = 0
@@ -212,7 +157,7 @@ def _greedily(scale: _FreedStorage, options: Sequence[_ShorteningOption], wanted
 
 
 def _needed(
-    scale: _FreedStorage, chosen: _Choice, left: Sequence[_ShorteningOption], before: int
+    scale: FreedStorage, chosen: Choice, left: Sequence[_ShorteningOption], before: int
 ) -> _ShorteningOption | None:
     """Where no rule frees a call alone: the one most calls wait for when all are shortened. None: even so nothing."""
     together = {**chosen, **{option.key: option.periods[-1] for option in left}}
@@ -222,15 +167,15 @@ def _needed(
 
 
 def _gain(
-    scale: _FreedStorage, chosen: _Choice, option: _ShorteningOption, period: RetentionPeriod, before: int
+    scale: FreedStorage, chosen: Choice, option: _ShorteningOption, period: RetentionPeriod, before: int
 ) -> tuple[int, int]:
     calls, ids = scale.freed({**chosen, option.key: period})
     more = calls - before
-    return more, round(more * scale.size(option, ids)) if more else 0
+    return more, round(more * scale.size(option.key, ids)) if more else 0
 
 
 def _mildest(
-    scale: _FreedStorage, chosen: _Choice, option: _ShorteningOption, before: int, wanted: int
+    scale: FreedStorage, chosen: Choice, option: _ShorteningOption, before: int, wanted: int
 ) -> tuple[RetentionPeriod, int, int]:
     for period in option.periods:
         more, size = _gain(scale, chosen, option, period, before)

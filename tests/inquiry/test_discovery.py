@@ -5,8 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from lifecycle.crm.mapping.source import CallTable, read_source
+from lifecycle.crm.value_sweep import SearchedTable
 from lifecycle.errors import InputError
 from lifecycle.inquiry.discovery import discover_call, purged_calls_still_named
+from lifecycle.inquiry.pointing_columns import pointing_columns
 from lifecycle.night.cohort import open_cohort
 from tests.night.small import NIGHT
 
@@ -104,3 +107,76 @@ def test_what_still_names_a_purged_call_is_found_and_nothing_else(world):
     assert [(one.table, one.column, one.rows) for one in found.columns] == [("trackers", "item", 2)]
     world.execute("DELETE FROM trackers")
     assert purged_calls_still_named(world.lifecycle(), cohort, SOON).columns == ()
+
+
+NUMBERED = (
+    "CREATE TABLE calls (id INT PRIMARY KEY, industry VARCHAR(20), ended_at TIMESTAMP NULL, account_id INT)",
+    "CREATE TABLE notes (id INT PRIMARY KEY, object_id INT, object_kind VARCHAR(9), body VARCHAR(40))",
+    "CREATE TABLE scores (id INT PRIMARY KEY, call_id INT, parent_call_id INT, amount INT, other_id INT)",
+    "CREATE TABLE tags (id INT PRIMARY KEY, parent_id VARCHAR(36), parent_type VARCHAR(40))",
+    "CREATE TABLE trackers (id INT PRIMARY KEY, item_id INT, module_name VARCHAR(40))",
+    "CREATE TABLE visits (id INT PRIMARY KEY, contact_id INT, type VARCHAR(9))",
+    "INSERT INTO calls VALUES (1, 'Retail', '2025-11-20 12:00:00', 4711), (2, 'Retail', '2026-11-01 12:00:00', 1)",
+    "INSERT INTO notes VALUES (1, 1, 'deal', 'of a deal'), (2, 1, 'call', 'of the call')",
+    "INSERT INTO visits VALUES (1, 1, 'call')",
+)
+MAPPED_NUMBERS = "children: [{table: notes, match: {object_id: id}, where: {object_kind: call}}]"
+
+
+def still_named(world):
+    lifecycle = world.lifecycle()
+    found = purged_calls_still_named(lifecycle, open_cohort(lifecycle, "Retail", "2025-11", NIGHT), SOON)
+    assert found.not_searched == {}
+    return [(one.table, one.column, one.rows) for one in found.columns]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_number_that_names_a_purged_call_is_found_where_a_column_points_at_calls_and_nowhere_else(small, kind):
+    world = small(kind, *NUMBERED, more=MAPPED_NUMBERS).initialised()
+    world.ran()
+    assert world.ids() == [2]
+    world.execute("INSERT INTO scores VALUES (1, 2, 2, 1, 1), (3, 3, NULL, 1, 1)")
+    tags = r"(1, '1', 'Deals'), (2, '2', 'Calls'), (3, '1', NULL)"
+    world.execute(f"INSERT INTO tags VALUES {tags}")
+    world.execute("INSERT INTO trackers VALUES (1, 1, 'Accounts')")
+    assert still_named(world) == []
+    world.execute("INSERT INTO scores VALUES (4, 1, 2, 0, 0), (5, 2, 1, 0, 0), (6, 2, 1, 0, 0)")
+    world.execute("INSERT INTO tags VALUES (4, '1', 'Calls'), (5, '1', 'App.Models.Call')")
+    world.execute("INSERT INTO trackers VALUES (2, 1, 'Calls')")
+    world.execute("INSERT INTO notes VALUES (9, 1, 'call', 'written since')")
+    assert sorted(still_named(world)) == [
+        ("notes", "object_id", 1),
+        ("scores", "call_id", 1),
+        ("scores", "parent_call_id", 2),
+        ("tags", "parent_id", 2),
+        ("trackers", "item_id", 1),
+    ]
+
+
+def test_a_foreign_key_points_at_calls_whatever_its_column_is_called(small):
+    world = small("sqlite", *NUMBERED, more=MAPPED_NUMBERS).initialised()
+    world.ran()
+    world.execute("CREATE TABLE polls (id INTEGER PRIMARY KEY, about INT REFERENCES calls, other INT)")
+    world.execute("INSERT INTO polls VALUES (1, 2, 1), (2, 1, 2)")  # SQLite looks at keys only where a session asks
+    assert still_named(world) == [("polls", "about", 1)]
+
+
+@pytest.mark.parametrize(
+    ("own", "column", "points"),
+    [
+        ("calls", "call_id", True), ("calls", "calls_id", True), ("calls", "callId", True), ("calls", "CALLID", True),
+        ("calls", "id_call", True), ("calls", "accounts_calls_1calls_idb", True), ("calls", "call", True),
+        ("calls", "parent_call_id", True), ("phone_calls", "call_id", True), ("phone_calls", "phone_call_id", True),
+        ("vtiger_call", "callid", True), ("crm.calls", "call_id", True),
+        ("calls", "calls", False), ("calls", "call_count", False), ("calls", "caller_id", False),
+        ("calls", "recall_id", False), ("calls", "sales_call_id", False), ("calls", "parent_id", False),
+        ("sales_calls", "sales_call_id", True),
+    ],
+)  # fmt: skip
+def test_a_column_named_like_the_table_of_calls_points_at_them(own, column, points):
+    schema, _, name = own.rpartition(".")
+    table = SearchedTable(None, "x", {column: "integer", "amount": "integer"}, ())
+    tables = [table, SearchedTable(schema or None, name, {"id": "integer"}, ("id",))]
+    tables += [SearchedTable(None, "sales_calls", {"id": "integer"}, ("id",))] if own == "calls" else []
+    source = read_source("demo").model_copy(update={"call": CallTable(table=own, key="id"), "children": ()})
+    assert [one.column for one in pointing_columns(table, source, tables)] == ([column] if points else [])

@@ -107,14 +107,3 @@ def test_check_shows_them_as_warnings(small):
     world = small("sqlite", CALLS.format("BIGINT", "INT"), ROWS.format("1763640000123")).initialised()
     warned = [one for one in check_everything(world.lifecycle()) if "epoch_milliseconds" in one.message]
     assert {(one.severity, one.subject, one.exit_code) for one in warned} == {("warning", "CRM", 1)}
-
-
-def test_a_computed_timestamptz_is_named_for_what_may_be_mixed_into_it(small):
-    facts = FACTS.replace("c.ended_at AS ended_at", "COALESCE(c.ended_at, c.other) AS ended_at")
-    facts = facts.partition(", c.ended_at AS st")[0]
-    made = CALLS.format("timestamptz", "INT").replace("account_id INT", "other timestamp")
-    world = small("postgresql", made, facts=f"{facts} FROM calls c", zone="Europe/Berlin")
-    (said,) = found(world)
-    assert said.startswith("ended_at is a computed timestamptz: a timestamp without zone in it was taken for UTC")
-    world.mapping.write_text(f"{world.mapping.read_text()}times: {{ended_at: {{zone: UTC}}}}\n")
-    assert found(world) == []

@@ -39,7 +39,8 @@ class SmallWorld(World):
     def __init__(
         self, url: str, folder: Path, facts: str = FACTS, more: str = "", zone: str = "UTC", source: str = "small"
     ) -> None:
-        (folder / "policies" / "holds").mkdir(parents=True)
+        for name in ("holds", "extensions"):
+            (folder / "policies" / name).mkdir(parents=True)
         super().__init__(url, (folder / "store").as_uri(), folder / "policies")
         self.engine = create_engine(url, poolclass=NullPool)
         self.mapping = folder / "mapping.yaml"

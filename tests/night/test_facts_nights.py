@@ -1,16 +1,17 @@
 """Nights on facts that databases and people write in many ways: nothing goes early, and what is unknown keeps."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.deployment.initialisation import initialise
 from lifecycle.errors import SourceError
+from lifecycle.inquiry.check import check_everything
 from lifecycle.inquiry.erasure_requests import malformed_requests, open_requests
 from lifecycle.inquiry.hold_report import hold_reports
 from lifecycle.inquiry.preview import preview_night
-from lifecycle.night.plan import night_cutoffs
+from lifecycle.night.survey import night_cutoffs
 from lifecycle.policy.evaluation.disposition import dispose_calls
 from tests.night.small import FACTS, NIGHT, RETAIL, SmallWorld
 
@@ -86,6 +87,58 @@ def test_a_computed_time_of_no_known_zone_is_refused_until_the_mapping_says_whic
         assert "ended_at" in world.lifecycle().crm.facts.names
 
 
+NEW_YORK = "America/New_York"
+MIXED = {
+    "coalesce": "COALESCE(c.ended_at, c.other)",
+    "case": "CASE WHEN c.ended_at IS NULL THEN c.other ELSE c.ended_at END",
+    "cast": "CAST(c.other AS timestamptz)",
+    "text": "CAST(CAST(c.other AS text) AS timestamptz)",
+    "view": "v.ended_at",
+}
+
+
+def mixed_world(small, mixed: str) -> SmallWorld:
+    """20:30 of 29 November 2025 in New York is the 30th in UTC; 20:30 UTC, as PostgreSQL reads it, is the 29th."""
+    selected = FACTS.replace("c.ended_at AS ended_at", f"{MIXED[mixed]} AS ended_at").partition(", c.ended_at AS st")[0]
+    return small(
+        "postgresql",
+        calls("timestamptz").replace("account_id INT", "other timestamp"),
+        "INSERT INTO calls VALUES (1, 'Retail', NULL, '2025-11-29 20:30:00')",
+        "CREATE VIEW v AS SELECT id, COALESCE(ended_at, other) AS ended_at FROM calls",
+        facts=f"{selected} FROM calls c JOIN v ON v.id = c.id",
+        zone=NEW_YORK,
+    )
+
+
+@pytest.mark.parametrize("mixed", list(MIXED))
+def test_a_wall_clock_that_postgresql_would_take_for_utc_is_refused_with_the_cast_to_write(small, mixed):
+    world = mixed_world(small, mixed)
+    text = world.mapping.read_text()
+    for declared in ("", f"times: {{ended_at: {{zone: {NEW_YORK}}}}}\n"):
+        world.mapping.write_text(text + declared)
+        with pytest.raises(
+            SourceError, match=r"ended_at is a computed timestamptz.*AT TIME ZONE 'America/New_York'\)`"
+        ):
+            world.lifecycle().crm.facts.names  # noqa: B018
+
+
+def test_the_cast_that_is_asked_for_keeps_the_call_until_its_day(small):
+    world = mixed_world(small, "coalesce")
+    written = world.mapping.read_text().replace("c.other", f"(c.other AT TIME ZONE '{NEW_YORK}')")
+    world.mapping.write_text(f"{written}times: {{ended_at: {{zone: UTC}}}}\n")
+    world.schedule(RETAIL.format(zone="UTC", when=""))
+    world.initialised().ran(NIGHT)
+    assert world.ids() == [1]
+    world.ran(NIGHT + timedelta(days=1))
+    assert world.ids() == []
+
+
+def test_check_says_that_a_wall_clock_would_be_taken_for_utc(small):
+    said = [one for one in check_everything(mixed_world(small, "case").lifecycle()) if "timestamptz" in one.message]
+    assert {(one.severity, one.exit_code) for one in said} == {("error", SourceError.exit_code)}
+    assert "CRM" in [one.subject for one in said]
+
+
 def test_a_date_declared_to_be_of_utc_ends_with_the_day_in_utc(small):
     """PostgreSQL makes a date of a timestamptz in the session's zone: 29 November, for a call of the 30th in Berlin."""
     facts = FACTS.replace("c.ended_at AS ended_at", "CAST(c.ended_at AS date) AS ended_at")
@@ -152,11 +205,15 @@ HELD = "{account_ids: [4711]}"
 UUID = "6ccd780c-baba-1026-9564-040080000000"
 TYPED = {
     "sqlite": [("FLOAT", "4711", "4711"), ("TEXT", "'4711.0'", "4711"), ("TEXT", "' 4711'", "4711"),
-               ("BLOB", "X'FF27'", "ff27")],
+               ("BLOB", "X'FF27'", "ff27"), ("BLOB", "X'2B3439'", "+49"), ("TEXT", "'4711' || char(847)", "4711")],
     "mariadb": [("FLOAT", "4711", "4711"), ("DECIMAL(12,2)", "4711", "4711"), ("BINARY(2)", "x'ff27'", "FF27"),
-                ("BINARY(2)", "x'4142'", "4142"), ("BINARY(16)", f"x'{UUID.replace('-', '')}'", UUID.upper())],
+                ("FLOAT", "4711123", "4711123"), ("FLOAT", "4711.1", "4711.1"), ("VARBINARY(9)", "'4711'", "4711"),
+                ("JSON", "'\"a-4711\"'", "a-4711"), ("BINARY(2)", "x'4142'", "4142"),
+                ("BINARY(16)", f"x'{UUID.replace('-', '')}'", UUID.upper())],
     "postgresql": [("double precision", "4711", "4711"), ("numeric(12,2)", "4711", "4711"),
-                   ("bytea", "'\\xff27'", "ff27"), ("uuid", f"'{UUID}'", UUID.replace("-", "").upper())],
+                   ("real", "4711123", "4711123"), ("real", "4711.1", "4711.1"), ("bytea", "'4711'", "4711"),
+                   ("jsonb", "'\"4711\"'", "4711"), ("jsonb", "'4711'", "4711"), ("bytea", "'\\xff27'", "ff27"),
+                   ("uuid", f"'{UUID}'", UUID.replace("-", "").upper())],
 }  # fmt: skip
 
 
@@ -171,6 +228,34 @@ def test_a_hold_matches_a_value_whatever_type_it_is_kept_in(small, database):
         assert dict(_judged(world)) == {1: "on_hold"}, kind
         (report,) = hold_reports(world.lifecycle(), NIGHT)
         assert (report.calls, report.by_scope, report.unknown, report.needs_person) == (1, [1], 0, False), kind
+
+
+LISTS = {
+    "postgresql": [("text[]", "'{4711,1}'"), ("int[]", "'{1,4711}'"), ("jsonb", "'[\"4711\"]'"), ("jsonb", "'null'"),
+                   ("text[]", "'{}'"), ("real", "16777217"), ("double precision", "1e16")],
+    "mariadb": [("JSON", "'[4711]'"), ("JSON", "'{\"id\": 4711}'"), ("JSON", "'null'"), ("FLOAT", "16777217")],
+    "sqlite": [("TEXT", "'[\"4711\"]'"), ("REAL", "1e16"), ("TEXT", "'[]'")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("database", list(LISTS))
+def test_a_value_of_which_nobody_can_say_that_it_is_another_holds(small, database):
+    """A list that the account stands in, one that is empty, a number that the database has rounded."""
+    world = small(database)
+    for kind, value in LISTS[database]:
+        world.execute("DROP TABLE IF EXISTS calls")
+        for statement in (calls("TIMESTAMP", kind), row(1, account=value)):
+            world.execute(statement)
+        world.hold(HELD)
+        assert dict(_judged(world)) == {1: "on_hold"}, (kind, value)
+        (report,) = hold_reports(world.lifecycle(), NIGHT)
+        assert report.calls == 1, (kind, value)
+
+
+def test_a_list_in_which_the_account_does_not_stand_is_held_by_nothing(small):
+    world = small("postgresql", calls("TIMESTAMP", "jsonb"), row(1, account="'[5, 6]'"))
+    world.hold(HELD)
+    assert dict(_judged(world)) == {1: "due"}
 
 
 def test_a_call_held_by_a_number_kept_as_a_fraction_outlives_the_night(small):

@@ -1,6 +1,6 @@
 """The facts of calls as Arrow: the source's own SQL, narrowed in the database. No content of any call.
 
-Not here: what becomes of a value (`values`), of links (`links`), of erasure requests (`requests`).
+Not here: what becomes of a row (`fact_tables`), of links (`links`), of erasure requests (`request_table`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -9,14 +9,16 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from lifecycle.crm.bound_values import ValuesOrSelect, column_in, column_named_in, exact_text, value_chunks
 from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, keys_of, with_requests
-from lifecycle.crm.database import Database, ValuesOrSelect, column_in, column_named_in, exact_text, value_chunks
-from lifecycle.crm.mapping.columns import Column, UnreadableValue
+from lifecycle.crm.database import Database
+from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.day_bounds import may_touch_days
-from lifecycle.crm.reading.fact_columns import fact_columns, readable
+from lifecycle.crm.reading.fact_columns import fact_columns
 from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds, Narrowing, may_be_due, not_false
-from lifecycle.crm.reading.fact_values import clean_text, parse_flags, parse_texts
+from lifecycle.crm.reading.fact_tables import FactTables
+from lifecycle.crm.reading.fact_values import clean_text
 from lifecycle.crm.reading.links import Links, embeddable_sql
 from lifecycle.crm.reading.scope_sql import may_be_one_of
 from lifecycle.crm.reading.time_forms import TimeForm, fact_form, time_form
@@ -37,8 +39,6 @@ class Facts:
         self._database, self._source, self._key = database, source, key
         self.kinds = FactKinds(kinds.times | source.times.keys(), kinds.flags)
         self._requests = requests
-        self.unnameable: set[str] = set()
-        """The keys of rows that were met and left out, for nobody can name their calls: they stay in the CRM."""
         with database.reading() as connection:
             self.columns = {column.name: column for column in fact_columns(connection, _text(source).text)}
             self.names = list(self.columns)
@@ -49,8 +49,12 @@ class Facts:
             if needed not in self.names:
                 raise SourceError(f"source {source.source}: the facts query gives no column {needed}")
         self.forms = {
-            name: fact_form(source, column) for name, column in self.columns.items() if name in self.kinds.times
+            name: fact_form(source, column, database.dialect)
+            for name, column in self.columns.items()
+            if name in self.kinds.times
         }
+        self.tables = FactTables(database.dialect, key, self.columns, self.forms, self.kinds.flags)
+        self.unnameable = self.tables.unnameable
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
 
     @property
@@ -127,9 +131,9 @@ class Facts:
 
     def _stream(self, connection: sa.Connection, ids: Sequence[ValuesOrSelect]) -> Iterator[pa.Table]:
         wanted = (column_named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
-        statement = self._select().where(sa.or_(sa.false(), *wanted)).order_by(self._query.c.call_id)
+        statement = self.tables.select(self._query).where(sa.or_(sa.false(), *wanted)).order_by(self._query.c.call_id)
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
-        return self._whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
+        return self.tables.whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
 
     def of(self, connection: sa.Connection, keys: Sequence[Any], links: Collection[str] | None = None) -> pa.Table:
         """Every fact of the named calls, as they are now, with the earliest erasure request and the links asked for
@@ -141,18 +145,14 @@ class Facts:
     def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
         dialect, found = self._database.dialect, list[Any]()
         for some in value_chunks(dialect, keys):
-            statement = self._select().where(column_in(dialect, self._query.c.call_id, some))
+            statement = self.tables.select(self._query).where(column_in(dialect, self._query.c.call_id, some))
             found += connection.execute(statement).fetchall()
-        return self._table(found)
+        return self.tables.table(found)
 
     def sample(self, connection: sa.Connection, rows: int) -> tuple[dict[str, list[Any]], pa.Table]:
         """Some rows: the driver's values by fact, and the same read. Those that nobody can name are left out."""
-        found = connection.execute(self._select().limit(rows)).fetchall()
-        place = self.names.index("call_id")
-        self._table(found)  # notes the keys that are none
-        nameable = [row for row in found if row[place] is not None and self._nameable([row[place]])]
-        raw = {name: [row[number] for row in nameable] for number, name in enumerate(self.names)}
-        return raw, self._table(nameable)
+        found = connection.execute(self.tables.select(self._query).limit(rows)).fetchall()
+        return self.tables.raw(found), self.tables.table(found)
 
     def find(self, connection: sa.Connection, text: str) -> tuple[Any, pa.Table]:
         """The key of the call that a person typed as records name it, and its facts. Raises InputError for no key."""
@@ -196,63 +196,10 @@ class Facts:
         """The facts as a subquery, a column each."""
         return self._query
 
-    def typed(self, name: str, values: Sequence[Any]) -> pa.Array:
-        """A fact's values as the driver gave them, as every table of facts has them."""
-        if name == "call_id":
-            return self._key.array(values)
-        if name in self.kinds.times:
-            return self.forms[name].read(values)
-        return parse_flags(values) if name in self.kinds.flags else parse_texts(values)
-
     def empty(self) -> pa.Table:
         """No call, with every column."""
-        return self._table([])
-
-    def _select(self) -> sa.Select[Any]:
-        return sa.select(*(self._selected(name) for name in self.names))
-
-    def _selected(self, name: str) -> sa.ColumnElement[Any]:
-        column = self._query.c[name]
-        if name == "call_id" and self._key.cast is not None:
-            return sa.cast(column, self._key.cast).label(name)
-        return readable(self._database.dialect, self.columns[name].kind, column).label(name)
-
-    def _whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
-        """Cut the ordered stream between calls: the last call of a fetch waits for its remaining rows."""
-        place = self.names.index("call_id")
-        waiting: list[Any] = []
-        for rows in fetched:
-            waiting.extend(rows)
-            cut = next((i for i in range(len(waiting) - 1, 0, -1) if waiting[i][place] != waiting[i - 1][place]), 0)
-            if cut:
-                yield self._table(waiting[:cut])
-                waiting = waiting[cut:]
-        if waiting:
-            yield self._table(waiting)
-
-    def _table(self, rows: Sequence[Any]) -> pa.Table:
-        place = self.names.index("call_id")
-        if not self._nameable([row[place] for row in rows]):  # seldom, and then one by one
-            known = {key: self._nameable([key]) for key in {row[place] for row in rows}}
-            self.unnameable.update(_shown(key) for key, nameable in known.items() if not nameable)
-            rows = [row for row in rows if known[row[place]]]
-        columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.names)
-        return pa.table({name: self.typed(name, values) for name, values in zip(self.names, columns, strict=True)})
-
-    def _nameable(self, keys: Sequence[Any]) -> bool:
-        """Whether all of the keys can be read exactly."""
-        try:
-            return bool(self._key.array(keys).null_count == 0)
-        except UnreadableValue:
-            return False
+        return self.tables.table([])
 
 
 def _text(source: Source) -> sa.TextClause:
     return embeddable_sql(source.facts)
-
-
-def _shown(key: Any) -> str:
-    """A key that is none, as a person finds it."""
-    if isinstance(key, str):
-        key = key.encode("utf-8", "surrogateescape")
-    return "NULL" if key is None else f"X'{key.hex().upper()}'" if isinstance(key, bytes) else repr(key)

@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, ValuesOrSelect
+from lifecycle.crm.bound_values import ValuesOrSelect
+from lifecycle.crm.database import Database
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.group_statements import (
     FactsQuery,
@@ -26,7 +27,7 @@ def industries_written(connection: sa.Connection, facts: Facts, spans: Spans | N
     """The industries the CRM writes in rows that have a day in one of the spans, each spelling once."""
     asked = _asked(facts, connection.dialect.name, frozenset())
     found = connection.execute(industry_spellings(asked, spans))
-    return [text for text in facts.typed("industry", [row[0] for row in found]).to_pylist() if text is not None]
+    return [text for text in facts.tables.typed("industry", [row[0] for row in found]).to_pylist() if text is not None]
 
 
 class GroupedCounts:
@@ -55,7 +56,9 @@ class GroupedCounts:
             result = self._connection.execute(group_statement(self._asked, self._by, self._key(), self._apart))
             rows, names = result.fetchall(), list(result.keys())
         columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
-        facts = {name: self._facts.typed(name, columns.get(name, ())) for name in self._asked.names if name in columns}
+        facts = {
+            name: self._facts.tables.typed(name, columns.get(name, ())) for name in self._asked.names if name in columns
+        }
         number = pa.array(range(len(rows)), pa.int64())
         ends = {name: pa.array(map(_text, columns.get(name, ())), pa.string()) for name in ("first", "last")}
         calls = pa.array(columns.get("calls", ()), pa.int64())

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import plain_bind
+from lifecycle.crm.bound_values import plain_bind
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.crm.reading.fact_columns import FactColumn, Kind
@@ -83,12 +83,16 @@ class TimeForm:
         return plain_bind(day.strftime(self.format.removesuffix("%z")) if self.format else day.isoformat())
 
 
-def fact_form(source: Source, column: FactColumn) -> TimeForm:
+def fact_form(source: Source, column: FactColumn, dialect: str) -> TimeForm:
     """How a time fact is written. Raises SourceError where that cannot be told."""
     declared, zone = source.times.get(column.name), source.timezone
+    if dialect == "postgresql" and column.computed and column.kind is Kind.UTC:
+        _require_one_clock(source, column.name, declared)
     if column.kind is Kind.UTC and (declared is None or not (declared.format or declared.unit)):
         return TimeForm("UTC")  # of PostgreSQL's timestamptz the driver gives the zone; MySQL's session is in UTC
-    doubtful = column.computed and column.kind not in (Kind.NUMBER, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
+    doubtful = (
+        column.computed and column.kind not in (Kind.NUMBER, Kind.SINGLE, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
+    )
     if declared is None and doubtful:
         raise SourceError(
             f"source {source.source}: the fact {column.name} is computed, a {column.kind}, and nobody can tell whether "
@@ -104,6 +108,18 @@ def fact_form(source: Source, column: FactColumn) -> TimeForm:
     if declared is None and column.computed and column.kind is Kind.DATE:
         return TimeForm(zone.key, whole_days=False)  # a day of UTC ends later than the local day it began in
     return time_form(declared, zone)
+
+
+def _require_one_clock(source: Source, name: str, declared: TimeFact | None) -> None:
+    """PostgreSQL takes a wall clock that an expression makes a timestamptz for the session's: UTC. Nothing tells."""
+    said = (declared.zone if declared else None) or source.timezone
+    if said.key not in _NO_OFFSET:
+        zone = source.timezone.key
+        raise SourceError(
+            f"source {source.source}: the fact {name} is a computed timestamptz, and PostgreSQL takes a timestamp "
+            f"without zone in it for UTC, not for {zone}. Write `(column AT TIME ZONE '{zone}')` for each such column, "
+            f"and then say so: `times: {{{name}: {{zone: UTC}}}}`"
+        )
 
 
 def time_form(declared: TimeFact | None, zone: ZoneInfo) -> TimeForm:

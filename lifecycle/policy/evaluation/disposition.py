@@ -17,8 +17,8 @@ from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.schedule import Schedule, Schedules, industry_names
 from lifecycle.policy.evaluation.condition_matching import holds_on_rows, map_distinct_values
 from lifecycle.policy.evaluation.distinct_cases import encode_cases, presence_fact
-from lifecycle.policy.evaluation.precedence import resolve_precedence
-from lifecycle.policy.evaluation.regime_bounds import EvaluationContext
+from lifecycle.policy.evaluation.evaluation_context import EvaluationContext
+from lifecycle.policy.evaluation.precedence import MERGED_DAYS, merge_days, resolve_precedence, strictest_result
 from lifecycle.policy.evaluation.rule_evaluation import NEVER, PRECEDENCE, RESULT_DATES, Disposition, RuleResult
 from lifecycle.policy.evaluation.rule_over_rows import RuleOverRows, evaluate_rule_over_rows
 
@@ -45,10 +45,6 @@ RULE_RESULT_SCHEMA = pa.schema(
     ]
 )
 _BOUNDS = ("floor", "ceiling")
-_RULES_BITS = 16
-_DAYS_BITS = 23
-_DAYS_BEFORE_1970 = 200_000
-_NO_RESULT_YET = pa.scalar(-1, pa.int64())
 
 
 def dispose_calls(facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date) -> pa.Table:
@@ -183,9 +179,9 @@ def _strictest_result_per_row(
     """One judgement a row: the most keeping of its rules', with the latest copy and every bound."""
     evaluated = _evaluate_all_rules(context, component)
     nowhere = _rows_without_rule(context, evaluated, component)
-    said, best = _all_results(context, evaluated), _strictest_result(context, evaluated, nowhere)
+    said, best = _all_results(context, evaluated), strictest_result(context, evaluated, nowhere)
     given = {name: said[name].take(best) for name in ("rank", "rule_id", "detail", "trigger_date", "purge_from")}
-    given |= {name: _merged_days(context, evaluated, name) for name in _MERGED}
+    given |= {name: merge_days(context, evaluated, name) for name in MERGED_DAYS}
     settled = _results_table(
         {**given, "row": rows, "industry": context.schedule.industry, "hold": hold}, context.cases.count
     )
@@ -207,49 +203,6 @@ def _all_results(context: EvaluationContext, evaluated: Sequence[RuleOverRows]) 
 
 def _result_columns(said: RuleResult) -> dict[str, pa.Array]:
     return {name: getattr(said, name) for name in ("rank", "detail", *RESULT_DATES)}
-
-
-def _strictest_result(context: EvaluationContext, evaluated: Sequence[RuleOverRows], nowhere: pa.Array) -> pa.Array:
-    """For each row the place of its most keeping judgement among the outcomes: its rank, its date, the rule's name."""
-    order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in evaluated), reverse=True))}
-    unscheduled = pa.scalar(RANK_OF_UNSCHEDULED, pa.int64())
-    key = pc.if_else(nowhere, unscheduled, _NO_RESULT_YET)
-    best, offset = pa.repeat(pa.scalar(0, pa.int64()), context.cases.count), 1
-    for one in evaluated:
-        mine = _strictness(one.result, order[one.rule.id]).take(one.place)
-        better = pc.greater(mine, one.take_values(key))
-        key = one.replace_values(key, pc.if_else(better, mine, one.take_values(key)))
-        place = pc.add(one.place.cast(pa.int64()), offset)
-        best = one.replace_values(best, pc.if_else(better, place, one.take_values(best)))
-        offset += len(one.result.rank)
-    return best
-
-
-RANK_OF_UNSCHEDULED = (len(Disposition) - PRECEDENCE[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS)
-
-
-def _strictness(said: RuleResult, order: int) -> pa.Array:
-    """A number that is greater the more keeping a judgement is."""
-    rank = pc.shift_left(pc.subtract(pa.scalar(len(Disposition), pa.int64()), said.rank.cast(pa.int64())), _DAYS_BITS)
-    days = pc.add(said.purge_from.cast(pa.int32()).cast(pa.int64()), _DAYS_BEFORE_1970)
-    return pc.add(pc.shift_left(pc.add(rank, pc.fill_null(days, 0)), _RULES_BITS), order)
-
-
-_MERGED = {
-    "destroy_from": pc.max_element_wise,
-    "floor": pc.max_element_wise,
-    "ceiling": pc.min_element_wise,
-}
-
-
-def _merged_days(context: EvaluationContext, evaluated: Sequence[RuleOverRows], name: str) -> pa.Array:
-    """The latest or earliest day that any rule with a say gives a row; NULL where none does."""
-    found = pa.nulls(context.cases.count, pa.date32())
-    for one in evaluated:
-        days = getattr(one.result, name)
-        if days.null_count < len(days):
-            found = one.replace_values(found, _MERGED[name](one.take_values(found), days.take(one.place)))
-    return found
 
 
 def _rows_without_rule(

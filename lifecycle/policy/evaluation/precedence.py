@@ -1,18 +1,68 @@
-"""From one judgement a row of facts to one answer a call: the most keeping of its rows', every hold and bound included.
+"""Which answer wins: among the rules that speak of a row, and among the rows of a call. The one that keeps longest.
 
 A call has several rows where it is in several industries, or where the source joins more to it.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.policy.evaluation.condition_matching import shift_days
-from lifecycle.policy.evaluation.rule_evaluation import NEVER, PRECEDENCE, Disposition
+from lifecycle.policy.evaluation.evaluation_context import EvaluationContext
+from lifecycle.policy.evaluation.rule_evaluation import NEVER, PRECEDENCE, Disposition, RuleResult
+from lifecycle.policy.evaluation.rule_over_rows import RuleOverRows
 
+_RULES_BITS = 16
+_DAYS_BITS = 23
+_DAYS_BEFORE_1970 = 200_000
+_NO_RESULT_YET = pa.scalar(-1, pa.int64())
 _NAMES = pa.array([str(disposition) for disposition in Disposition])
 _NO_DAY = pa.scalar(None, pa.date32())
+
+
+def strictest_result(context: EvaluationContext, evaluated: Sequence[RuleOverRows], nowhere: pa.Array) -> pa.Array:
+    """For each row the place of its most keeping judgement among the outcomes: its rank, its date, the rule's name."""
+    order = {rule_id: place for place, rule_id in enumerate(sorted((one.rule.id for one in evaluated), reverse=True))}
+    unscheduled = pa.scalar(_RANK_OF_UNSCHEDULED, pa.int64())
+    key = pc.if_else(nowhere, unscheduled, _NO_RESULT_YET)
+    best, offset = pa.repeat(pa.scalar(0, pa.int64()), context.cases.count), 1
+    for one in evaluated:
+        mine = _strictness(one.result, order[one.rule.id]).take(one.place)
+        better = pc.greater(mine, one.take_values(key))
+        key = one.replace_values(key, pc.if_else(better, mine, one.take_values(key)))
+        place = pc.add(one.place.cast(pa.int64()), offset)
+        best = one.replace_values(best, pc.if_else(better, place, one.take_values(best)))
+        offset += len(one.result.rank)
+    return best
+
+
+_RANK_OF_UNSCHEDULED = (len(Disposition) - PRECEDENCE[Disposition.UNSCHEDULED]) << (_RULES_BITS + _DAYS_BITS)
+
+
+def _strictness(said: RuleResult, order: int) -> pa.Array:
+    """A number that is greater the more keeping a judgement is."""
+    rank = pc.shift_left(pc.subtract(pa.scalar(len(Disposition), pa.int64()), said.rank.cast(pa.int64())), _DAYS_BITS)
+    days = pc.add(said.purge_from.cast(pa.int32()).cast(pa.int64()), _DAYS_BEFORE_1970)
+    return pc.add(pc.shift_left(pc.add(rank, pc.fill_null(days, 0)), _RULES_BITS), order)
+
+
+MERGED_DAYS = {
+    "destroy_from": pc.max_element_wise,
+    "floor": pc.max_element_wise,
+    "ceiling": pc.min_element_wise,
+}
+
+
+def merge_days(context: EvaluationContext, evaluated: Sequence[RuleOverRows], name: str) -> pa.Array:
+    """The latest or earliest day that any rule with a say gives a row; NULL where none does."""
+    found = pa.nulls(context.cases.count, pa.date32())
+    for one in evaluated:
+        days = getattr(one.result, name)
+        if days.null_count < len(days):
+            found = one.replace_values(found, MERGED_DAYS[name](one.take_values(found), days.take(one.place)))
+    return found
 
 
 def resolve_precedence(call_ids: pa.Array, judged: pa.Table, as_of: date) -> pa.Table:

@@ -12,7 +12,8 @@ from lifecycle.policy.documents.regime import Regime, RegimeLimit
 from lifecycle.policy.documents.schedule import Rule, Schedule, Schedules
 from lifecycle.policy.evaluation.condition_matching import local_dates
 from lifecycle.policy.evaluation.distinct_cases import encode_cases, facts_deciding_rule
-from lifecycle.policy.evaluation.regime_bounds import EvaluationContext, evaluate_regime
+from lifecycle.policy.evaluation.evaluation_context import EvaluationContext
+from lifecycle.policy.evaluation.regime_bounds import evaluate_regime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What one rule says of some cases: its dates, and what keeps them. Which rule wins is `disposition`'s to say."""
+"""What one rule says of some cases: its dates, and what keeps them. Which rule wins is `precedence`'s to say."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,8 @@ from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.schedule import Rule
 from lifecycle.policy.evaluation.condition_matching import join_texts
 from lifecycle.policy.evaluation.distinct_cases import ERASURE_FACT
-from lifecycle.policy.evaluation.regime_bounds import (
-    NO_DAY,
-    EvaluationContext,
-    RegimeBounds,
-    evaluate_regime,
-    following_days,
-)
+from lifecycle.policy.evaluation.evaluation_context import NO_DAY, EvaluationContext
+from lifecycle.policy.evaluation.regime_bounds import RegimeBounds, evaluate_regime, following_days
 from lifecycle.policy.period import RetentionPeriod
 
 NEVER = date.max

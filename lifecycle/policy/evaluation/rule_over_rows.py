@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from lifecycle.policy.documents.schedule import Rule
 from lifecycle.policy.evaluation.condition_matching import map_distinct_values, match_encoded_conditions
 from lifecycle.policy.evaluation.distinct_cases import facts_deciding_rule, presence_fact
-from lifecycle.policy.evaluation.regime_bounds import EvaluationContext
+from lifecycle.policy.evaluation.evaluation_context import EvaluationContext
 from lifecycle.policy.evaluation.rule_evaluation import RuleResult, evaluate_rule
 
 

@@ -238,7 +238,8 @@ def test_keys_of_any_type_find_exactly_their_rows_and_children(make, kind, decla
     with crm.database.reading() as connection:
         found = crm.facts.of(connection, [])["call_id"].to_pylist()
         assert found == []
-        table = pa.Table.from_batches(crm.facts._table(connection.execute(crm.facts._select()).fetchall()).to_batches())
+        rows = connection.execute(crm.facts.tables.select(crm.facts.query)).fetchall()
+        table = pa.Table.from_batches(crm.facts.tables.table(rows).to_batches())
         every = table["call_id"].to_pylist()
         assert len(every) == len(keys)
         one = every[0]

@@ -3,15 +3,14 @@
 import pytest
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.documents.lawfulness import (
-    claim_line,
+from lifecycle.policy.documents.lawfulness import claim_line, read_schedule
+from lifecycle.policy.documents.regime import Regime
+from lifecycle.policy.documents.regime_compliance import (
     extensions_without_effect,
-    read_schedule,
     regime_advice,
     rule_conflicts,
     rules_can_meet,
 )
-from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.schedule import Rule, Schedules
 from tests.policy.build import extension, regime, rule, schedule, schedules
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.errors import PolicyError
-from lifecycle.policy.documents.lawfulness import regime_breaches
 from lifecycle.policy.documents.regime import Regime, RegimeKind, RegimeLimit, read_regime
+from lifecycle.policy.documents.regime_compliance import regime_breaches
 from lifecycle.policy.documents.yaml_document import read_yaml_document
 from lifecycle.policy.period import RetentionPeriod
 from tests.policy.build import kept_until, rule, schedule

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import Clock, Term
-from lifecycle.policy.documents.lawfulness import first_trigger_ending_before, read_schedule
+from lifecycle.policy.documents.lawfulness import read_schedule
 from lifecycle.policy.documents.regime import read_regime
+from lifecycle.policy.documents.regime_compliance import first_trigger_ending_before
 from lifecycle.policy.documents.schedule import Example, Rule, Schedule, collect_schedules
 from lifecycle.policy.documents.yaml_document import read_yaml_document
 from lifecycle.policy.period import RetentionPeriod

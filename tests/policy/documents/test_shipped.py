@@ -6,8 +6,9 @@ import pytest
 
 from lifecycle.inquiry.worked_examples import failing_worked_examples
 from lifecycle.policy.documents.hold import read_extension, read_hold
-from lifecycle.policy.documents.lawfulness import read_schedule, rule_conflicts
+from lifecycle.policy.documents.lawfulness import read_schedule
 from lifecycle.policy.documents.regime import RegimeKind, read_regime
+from lifecycle.policy.documents.regime_compliance import rule_conflicts
 from lifecycle.policy.documents.schedule import Schedules, collect_schedules
 from lifecycle.policy.documents.yaml_document import read_yaml_document
 

@@ -1,0 +1,93 @@
+"""Rows of a facts query as Arrow tables: each fact in its form, whole calls a table, what nobody can name left out.
+
+Which rows are asked for is not decided here.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lifecycle.crm.mapping.columns import Column, UnreadableValue
+from lifecycle.crm.reading.fact_columns import FactColumn, Kind, readable
+from lifecycle.crm.reading.fact_values import parse_flags, parse_texts, shortest_single
+from lifecycle.crm.reading.time_forms import TimeForm
+
+
+class FactTables:
+    """Makes tables of what the driver gives. `forms`: of the time facts; `flags`: the facts that say yes or no."""
+
+    def __init__(
+        self,
+        dialect: str,
+        key: Column,
+        columns: Mapping[str, FactColumn],
+        forms: Mapping[str, TimeForm],
+        flags: Collection[str],
+    ) -> None:
+        self._dialect, self._key, self._columns, self._forms, self._flags = dialect, key, columns, forms, flags
+        self._place = list(columns).index("call_id")
+        self.unnameable: set[str] = set()
+        """The keys of rows that were met and left out, for nobody can name their calls: they stay in the CRM."""
+
+    def select(self, query: Any) -> sa.Select[Any]:
+        """Every fact of the facts query, as the driver can give it."""
+        return sa.select(*(self._selected(query.c[name], name) for name in self._columns))
+
+    def _selected(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
+        if name == "call_id" and self._key.cast is not None:
+            return sa.cast(column, self._key.cast).label(name)
+        return readable(self._dialect, self._columns[name].kind, column).label(name)
+
+    def whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
+        """Cut the stream, ordered by call, between calls: the last call of a fetch waits for its remaining rows."""
+        place = self._place
+        waiting: list[Any] = []
+        for rows in fetched:
+            waiting.extend(rows)
+            cut = next((i for i in range(len(waiting) - 1, 0, -1) if waiting[i][place] != waiting[i - 1][place]), 0)
+            if cut:
+                yield self.table(waiting[:cut])
+                waiting = waiting[cut:]
+        if waiting:
+            yield self.table(waiting)
+
+    def table(self, rows: Sequence[Any]) -> pa.Table:
+        """The rows that have a name, with every fact."""
+        if not self._nameable([row[self._place] for row in rows]):  # seldom, and then one by one
+            known = {key: self._nameable([key]) for key in {row[self._place] for row in rows}}
+            self.unnameable.update(_shown(key) for key, nameable in known.items() if not nameable)
+            rows = [row for row in rows if known[row[self._place]]]
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(self._columns)
+        return pa.table({name: self.typed(name, values) for name, values in zip(self._columns, columns, strict=True)})
+
+    def raw(self, rows: Sequence[Any]) -> dict[str, list[Any]]:
+        """The driver's own values, by fact, of the rows that `table` keeps."""
+        nameable = [row for row in rows if self._nameable([row[self._place]])]
+        return {name: [row[number] for row in nameable] for number, name in enumerate(self._columns)}
+
+    def typed(self, name: str, values: Sequence[Any]) -> pa.Array:
+        """A fact's values as the driver gave them, as every table of facts has them."""
+        if name == "call_id":
+            return self._key.array(values)
+        if name in self._forms:
+            return self._forms[name].read(values)
+        if name in self._flags:
+            return parse_flags(values)
+        single = self._columns[name].kind is Kind.SINGLE
+        return parse_texts([shortest_single(value) for value in values] if single else values)
+
+    def _nameable(self, keys: Sequence[Any]) -> bool:
+        """Whether all of the keys can be read exactly."""
+        try:
+            return bool(self._key.array(keys).null_count == 0)
+        except UnreadableValue:
+            return False
+
+
+def _shown(key: Any) -> str:
+    """A key that is none, as a person finds it."""
+    if isinstance(key, str):
+        key = key.encode("utf-8", "surrogateescape")
+    return "NULL" if key is None else f"X'{key.hex().upper()}'" if isinstance(key, bytes) else repr(key)
