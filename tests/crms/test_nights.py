@@ -19,6 +19,7 @@ SHIPPED = [
     "frappe_crm",
 ]
 
+ORDINARY = {"suitecrm", "fusionpbx", "frappe_crm"}  # the others take the ordinary suite beyond its ten minutes
 CLEAN = {"suitecrm", "fusionpbx", "vtiger"}  # with the indexes of its page, `check` finds nothing to say
 
 
@@ -30,7 +31,9 @@ def site_of(request: Any, tmp_path: Any, name: str, calls: int) -> Site:
     return Site(shape, request.getfixturevalue(shape.server), tmp_path, rows, files)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+    "name", [name if name in ORDINARY else pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED]
+)
 def test_a_night_takes_the_due_calls_with_all_that_is_theirs_and_nothing_else(name, request, tmp_path):
     site = site_of(request, tmp_path, name, 100)
     wanted = truth(site)
