@@ -18,9 +18,10 @@ from lifecycle.night.archive import archive_cohort
 from lifecycle.night.clocks import clock_message, odd_clocks, require_agreeing_clocks
 from lifecycle.night.cohort import accept_plans, cohorts_of, open_cohort, waiting_message, waiting_plans
 from lifecycle.night.ledger_events import take_census
-from lifecycle.night.plan import Survey, plan_night
+from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_cohort
 from lifecycle.night.seal import seal_ledger
+from lifecycle.night.survey import Survey
 from lifecycle.policy.plan import Plan
 
 _AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)

@@ -11,10 +11,10 @@ from lifecycle.inquiry.discovery import Discovery
 from lifecycle.night.anchor import AnchorResult
 from lifecycle.night.archive import ArchiveResult
 from lifecycle.night.cohort import CohortPlan, release_commands
-from lifecycle.night.plan import Survey
 from lifecycle.night.purge import PurgeResult
 from lifecycle.night.reconciliation import Reconciliation
 from lifecycle.night.seal import SealResult
+from lifecycle.night.survey import Survey
 from lifecycle.policy.plan import Plan
 
 Metadata = dict[str, Any]

@@ -20,7 +20,7 @@ from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.sample import demo_schema
-from lifecycle.night.plan import night_cutoffs
+from lifecycle.night.survey import night_cutoffs
 from lifecycle.policy.documents.hold import Hold, Holds
 from lifecycle.policy.documents.schedule import Schedule, Schedules
 from lifecycle.policy.evaluation.disposition import dispose_calls

@@ -23,11 +23,11 @@ from lifecycle.archive.object_store import (
     StoredObject,
     check_key,
     check_prefix,
-    exists_with_other_bytes,
     others_than_expected,
     stream_to_file,
 )
 from lifecycle.archive.s3_answers import S3Answers, base64, error_code, is_refusal, version_of
+from lifecycle.archive.s3_objects import _measure, _ours
 from lifecycle.archive.s3_trial import S3Trial
 from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import ObjectMissing, StoreError
@@ -240,16 +240,3 @@ class S3Store:
 
     def _where(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._bucket, "Key": self._under + check_key(key)}
-
-
-def _measure(key: str, body: bytes | Path) -> StoredObject:
-    if isinstance(body, bytes):
-        return StoredObject(key, None, len(body), hashlib.sha256(body).hexdigest())
-    with body.open("rb") as file:
-        return StoredObject(key, None, body.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
-
-
-def _ours(found: StoredObject, sent: StoredObject) -> StoredObject:
-    if found.sha256 != sent.sha256:
-        raise exists_with_other_bytes(found, sent.sha256)
-    return found

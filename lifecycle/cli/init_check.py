@@ -9,6 +9,7 @@ import typer
 
 from lifecycle.cli.options import AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
+from lifecycle.deployment.first_settings import grants_as_sql, write_settings
 from lifecycle.deployment.initialisation import import_bank_calls, initialise, is_warning
 from lifecycle.inquiry.check import check_everything, check_policies, exit_code_of
 
@@ -16,6 +17,18 @@ BankFile = Annotated[
     Path, typer.Argument(metavar="FILE", show_default=False, help="bank-full.csv of the UCI Bank Marketing data set.")
 ]
 
+Crm = Annotated[
+    str | None,
+    typer.Option(
+        "--crm", metavar="NAME", show_default=False, help="A shipped mapping: write `.env` for it, then check."
+    ),
+]
+Url = Annotated[
+    str | None, typer.Option("--url", metavar="URL", show_default=False, help="With --crm: the URL of its database.")
+]
+PrintGrants = Annotated[
+    bool, typer.Option("--print-grants", help="With --crm: print the SQL that makes the database role. Does nothing.")
+]
 NoCrm = Annotated[
     bool, typer.Option("--no-crm", help="Read the policies and run their examples only; ask no CRM and no store.")
 ]
@@ -28,12 +41,21 @@ def register(app: typer.Typer) -> None:
     app.command("import-calls")(import_calls)
 
 
-def init(json_output: AsJson = False) -> None:
+def init(json_output: AsJson = False, crm: Crm = None, url: Url = None, print_grants: PrintGrants = False) -> None:
     """Make the control tables and the signing key; try the store.
+
+    With --crm and --url it first writes both into `.env`, and ends with what `lifecycle check` says.
 
     Safe to run again. Nothing that is there is changed, and an existing key is never replaced: it will sign the
     ledger's checkpoints. Exit 1 where the store is not fit for an archive.
     """
+    if print_grants:
+        typer.echo(grants_as_sql(_named(crm), url), nl=False)
+        return
+    if crm or url:
+        if not url:
+            raise typer.BadParameter("--crm: expected --url too")
+        write_settings(Path.cwd(), _named(crm), url)
     with progress_bar(json_output) as draw:
         done = initialise(open_lifecycle(draw))
     if json_output:
@@ -46,7 +68,16 @@ def init(json_output: AsJson = False) -> None:
         for problem in done.problems:
             warning = is_warning(problem)
             print_sentence(problem if warning else f"problem: {problem}", "yellow" if warning else "bold red")
+    if crm and done.fit and not json_output:
+        print_sentence("Next: `lifecycle plan`. What is still to be mended before a night:")
+        check_all(no_crm=False, json_output=False)
     raise typer.Exit(0 if done.fit else 1)
+
+
+def _named(crm: str | None) -> str:
+    if crm is None:
+        raise typer.BadParameter("expected --crm too: which mapping is it?")
+    return crm
 
 
 def check_all(no_crm: NoCrm = False, json_output: AsJson = False) -> None:

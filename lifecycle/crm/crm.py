@@ -8,13 +8,15 @@ import pyarrow as pa
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
-from lifecycle.crm.mapping.foreign_keys import unmapped_references
+from lifecycle.crm.mapping.foreign_keys import row_references, unmapped_references
 from lifecycle.crm.mapping.live_schema import read_schema, require_database
 from lifecycle.crm.mapping.name_spelling import spell_source
 from lifecycle.crm.mapping.schema_fingerprint import schema_fingerprint
+from lifecycle.crm.mapping.site_fit import fit_source
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.unfit_tables import reasons_of, unfit_tables
-from lifecycle.crm.purging.purge_transaction import PurgeTransaction, ReadSchema
+from lifecycle.crm.purging.purge_transaction import PurgeTransaction
+from lifecycle.crm.purging.read_schema import ReadSchema
 from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.crm.reading.facts import Facts
@@ -37,6 +39,7 @@ class Crm:
         tables = [part.table for part in source.parts()]
         database.look_in(SearchPath(source.schemas, qualified_tables(source.schemas, tables)))
         require_database(database, source)
+        self._mapping = fit_source(database, source)
         self._read()
 
     def _read(self) -> None:
@@ -100,8 +103,9 @@ class Crm:
         self.require_fit(component)
         as_is = [self.source.call.modified] if self.source.call.modified else []
         schema = ReadSchema(self.source, self.fingerprint, lambda: self.refresh().purger(component))
+        by_rows = row_references(self.database, self.source, component)
         rows = self.rows_of(component)
-        return PurgeTransaction(self.database, rows, self.facts, self.control, schema, as_is, self.rows)
+        return PurgeTransaction(self.database, rows, self.facts, self.control, schema, as_is, self.rows, by_rows)
 
     def read_whole(
         self, keys: Sequence[Any], component: str | None, most: int

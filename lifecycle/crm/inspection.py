@@ -3,7 +3,7 @@
 Not here: foreign keys from unmapped columns, which stop every purge (`mapping.foreign_keys`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import sqlalchemy as sa
 
@@ -28,12 +28,22 @@ def _slow(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     """Children that are searched row by row, for every call."""
     for part in source.parts()[1:]:
         child = part.chain[-1]
-        if not any(_helps(index, child.match, child.where) for index in _indexes(inspector, part.table)):
+        if not any(_helps(index, child.match, child.where.fixed) for index in _indexes(inspector, part.table)):
             columns = ", ".join(child.match)
-            yield Doubt(part.table, f"no index begins with {columns}: every slice of a night reads the whole table")
+            problem = f"no index begins with {columns}: every slice of a night reads the whole table"
+            yield Doubt(part.table, f"{problem}. {_create_index(inspector, part.table, list(child.match))}")
     for files in file_columns(source, None):
-        if not any(index[:1] == [files.path] for index in _indexes(inspector, files.table)):
-            yield Doubt(files.table, f"no index begins with {files.path}: each file to go reads the whole table")
+        for name in files.files.path.last:
+            if not any(index[:1] == [name] for index in _indexes(inspector, files.table)):
+                problem = f"no index begins with {name}: each file to go reads the whole table"
+                yield Doubt(files.table, f"{problem}. {_create_index(inspector, files.table, [name])}")
+
+
+def _create_index(inspector: sa.Inspector, name: str, columns: list[str]) -> str:
+    quote = inspector.dialect.identifier_preparer.quote
+    table = ".".join(quote(each) for each in split_name(name) if each)
+    index = quote(f"lifecycle_{'_'.join(columns)}"[:60])
+    return f"CREATE INDEX {index} ON {table} ({', '.join(map(quote, columns))})"
 
 
 def _indexes(inspector: sa.Inspector, name: str) -> list[list[str]]:
@@ -43,12 +53,12 @@ def _indexes(inspector: sa.Inspector, name: str) -> list[list[str]]:
     return [*indexes, list(map(str, inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]))]
 
 
-def _helps(index: list[str], match: Mapping[str, str], where: Mapping[str, str | int]) -> bool:
+def _helps(index: list[str], match: Mapping[str, str], fixed: Collection[str]) -> bool:
     """Whether what an index begins with, as far as the search gives values for it, has a match column in it."""
     for column in index:
         if column in match:
             return True
-        if column not in where:
+        if column not in fixed:
             return False
     return False
 
@@ -56,7 +66,9 @@ def _helps(index: list[str], match: Mapping[str, str], where: Mapping[str, str |
 def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     """Columns that look as if they named a row that a purge deletes, in tables that neither the mapping nor we know."""
     mapped = {split_name(part.table) for part in source.parts()}
-    suspicious = {name.lower() for part in source.parts()[1:] for name in part.chain[-1].match} - {"id"}
+    # A column beside a type (`parent_type`, `parent_id`) has its name in every module: it says nothing.
+    named = [part.chain[-1] for part in source.parts()[1:] if not part.chain[-1].where]
+    suspicious = {name.lower() for child in named for name in child.match} - {"id", "name"}
     ours = f"{source.control}_"
     suspicious.add(f"{_singular(split_name(source.call.table)[1])}_id")
     for schema in {schema for schema, _ in mapped}:
@@ -68,7 +80,7 @@ def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
 
 def _open_doors(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     """Children without a foreign key: PostgreSQL locks rows that are there, not those that somebody adds meanwhile."""
-    for part in source.parts()[1:]:
+    for part in (part for part in source.parts()[1:] if not part.chain[-1].where):  # no key can say a type of row
         schema, table = split_name(part.table)
         keys = inspector.get_foreign_keys(table, schema=schema)
         if not any(set(key["constrained_columns"]) <= set(part.chain[-1].match) for key in keys):

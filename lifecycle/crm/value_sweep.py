@@ -12,7 +12,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, column_in, translated_errors
+from lifecycle.crm.bound_values import column_in
+from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import DatabaseError
 
 _SYSTEM = ("information_schema", "pg_catalog", "pg_toast", "mysql", "performance_schema", "sys")

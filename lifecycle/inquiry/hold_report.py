@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from lifecycle.crm.reading.fact_selection import Narrowing
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.night.plan import require_hold_facts
+from lifecycle.night.survey import require_hold_facts
 from lifecycle.policy.documents.hold import Hold, HoldScope, facts_of_scopes
 from lifecycle.policy.documents.model_types import fold_name
 from lifecycle.policy.documents.schedule import Schedules, industry_names

@@ -49,9 +49,8 @@ def pointing_columns(table: SearchedTable, source: Source, tables: Sequence[Sear
 def _mapped(table: SearchedTable, source: Source) -> Iterator[PointingColumn]:
     for child in source.children:
         if _same(child.table, table.text):
-            where = {name: frozenset([str(value).lower()]) for name, value in child.where.items()}
             columns = (name for name, above in child.match.items() if _same(above, source.call.key))
-            yield from (PointingColumn(name, where, whole=True) for name in columns)
+            yield from (PointingColumn(name, child.where.listed, whole=True) for name in columns)
 
 
 def _of_keys(table: SearchedTable, source: Source) -> Iterator[PointingColumn]:

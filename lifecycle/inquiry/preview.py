@@ -13,7 +13,8 @@ from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.call_sizes import mean_call_bytes
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.destroy_batches import same
-from lifecycle.night.plan import IndustryCount, survey_calls, wanted_schedules
+from lifecycle.night.plan import wanted_schedules
+from lifecycle.night.survey import IndustryCount, survey_calls
 from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.plan import REVIEW_REASON, format_percent, reasons_to_wait
 

@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.crm.purging.purge_transaction import Group, KeptCalls, PurgeTransaction, SlicePurged
+from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.crm.purging.row_ownership import calls_together
+from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged
 from lifecycle.crm.reading.file_columns import files_named_by_rows
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls

@@ -15,7 +15,7 @@ from lifecycle.crm.sample import demo_schema
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import ApprovalRefused, FixityError, InputError, PlanHeld, PolicyChanged, PolicyError, ToolMissing
 from lifecycle.night.cohort import accept_plans, open_cohort, plans_released_since, runnable_cohorts
-from lifecycle.night.plan import survey_calls
+from lifecycle.night.survey import survey_calls
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.plan import Plan
 from tests.builders import BANK, BANK_DAY, CLOCK, DUE, DUE_SHOP, NIGHT, World, account_for, plan, run_night

@@ -7,6 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from lifecycle.deployment.first_settings import write_settings
+from lifecycle.errors import SettingsError
 from tests.cli.conftest import Place, Run_
 from tests.roles import as_administrator, product_url
 from tests.servers import MariaDb, Postgres, free_port
@@ -30,6 +32,27 @@ def test_init_makes_what_is_missing_and_changes_nothing_the_second_time(lifecycl
     assert {*first.json["made"]} < {*second.json["found"]}
     assert key.read_bytes() == before
     assert place.sql("SELECT count(*) FROM lifecycle_purges") == [(0,)]
+
+
+def test_grants_are_printed_for_a_mapping_and_nothing_is_done(lifecycle: Run_, place: Place) -> None:
+    url = "mysql+pymysql://lifecycle:hunter2@127.0.0.1:1/suite"
+    said = lifecycle("init", "--crm", "suitecrm", "--url", url, "--print-grants")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0] == "CREATE USER 'lifecycle'@'%' IDENTIFIED BY '…';"
+    assert "GRANT UPDATE, DELETE ON `suite`.`calls_contacts` TO 'lifecycle'@'%';" in lines
+    assert "hunter2" not in said.out
+    assert not (place.folder / ".env").exists()
+
+
+def test_the_first_settings_are_written_once_for_their_owner_alone(tmp_path: Path) -> None:
+    file = write_settings(tmp_path, "demo", "sqlite:///crm.db")
+    assert file.read_text() == "LIFECYCLE_SOURCE=demo\nLIFECYCLE_CRM_URL='sqlite:///crm.db'\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert write_settings(tmp_path, "demo", "sqlite:///crm.db") == file
+    with pytest.raises(SettingsError, match="says another LIFECYCLE_CRM_URL"):
+        write_settings(tmp_path, "demo", "sqlite:///other.db")
+    assert "crm.db" in file.read_text()
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -271,7 +294,7 @@ def test_a_database_the_server_does_not_have_is_exit_3(
         ("STORE", "s3://key:hunter2@bucket/prefix", "a URL holding '@'"),
         ("CRM_URL", "oracle://scott:hunter2@host/db", "LIFECYCLE_CRM_URL: expected one of postgresql"),
         ("CRM_URL", "hunter2", "LIFECYCLE_CRM_URL: expected one of postgresql"),
-        ("SOURCE", "salesforce", "LIFECYCLE_SOURCE: expected a path or one of demo"),
+        ("SOURCE", "salesforce", "LIFECYCLE_SOURCE: expected a path or one of chatwoot, civicrm, demo"),
         ("POLICIES", "nowhere", "nowhere:1: LIFECYCLE_POLICIES: expected a folder of schedules"),
         ("NIGHTLY_TIMEZONE", "Mars/Base", "LIFECYCLE_NIGHTLY_TIMEZONE: expected a time zone"),
     ],

@@ -12,8 +12,9 @@ from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.cli.record_output import print_record
 from lifecycle.custody.record_lookup import find_records
 from lifecycle.night.cohort import open_cohort
-from lifecycle.night.plan import night_cutoffs, plan_night
+from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_cohort
+from lifecycle.night.survey import night_cutoffs
 from tests.builders import BANK_DAY, NIGHT, RUN, archive, committed, plan, purge, run_night
 from tests.night.parts import GOING, PARTS, account_for_parts, furnish, parts_of, small_parts
 

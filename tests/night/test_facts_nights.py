@@ -11,7 +11,7 @@ from lifecycle.inquiry.check import check_everything
 from lifecycle.inquiry.erasure_requests import malformed_requests, open_requests
 from lifecycle.inquiry.hold_report import hold_reports
 from lifecycle.inquiry.preview import preview_night
-from lifecycle.night.plan import night_cutoffs
+from lifecycle.night.survey import night_cutoffs
 from lifecycle.policy.evaluation.disposition import dispose_calls
 from tests.night.small import FACTS, NIGHT, RETAIL, SmallWorld
 
@@ -205,11 +205,15 @@ HELD = "{account_ids: [4711]}"
 UUID = "6ccd780c-baba-1026-9564-040080000000"
 TYPED = {
     "sqlite": [("FLOAT", "4711", "4711"), ("TEXT", "'4711.0'", "4711"), ("TEXT", "' 4711'", "4711"),
-               ("BLOB", "X'FF27'", "ff27")],
+               ("BLOB", "X'FF27'", "ff27"), ("BLOB", "X'2B3439'", "+49"), ("TEXT", "'4711' || char(847)", "4711")],
     "mariadb": [("FLOAT", "4711", "4711"), ("DECIMAL(12,2)", "4711", "4711"), ("BINARY(2)", "x'ff27'", "FF27"),
-                ("BINARY(2)", "x'4142'", "4142"), ("BINARY(16)", f"x'{UUID.replace('-', '')}'", UUID.upper())],
+                ("FLOAT", "4711123", "4711123"), ("FLOAT", "4711.1", "4711.1"), ("VARBINARY(9)", "'4711'", "4711"),
+                ("JSON", "'\"a-4711\"'", "a-4711"), ("BINARY(2)", "x'4142'", "4142"),
+                ("BINARY(16)", f"x'{UUID.replace('-', '')}'", UUID.upper())],
     "postgresql": [("double precision", "4711", "4711"), ("numeric(12,2)", "4711", "4711"),
-                   ("bytea", "'\\xff27'", "ff27"), ("uuid", f"'{UUID}'", UUID.replace("-", "").upper())],
+                   ("real", "4711123", "4711123"), ("real", "4711.1", "4711.1"), ("bytea", "'4711'", "4711"),
+                   ("jsonb", "'\"4711\"'", "4711"), ("jsonb", "'4711'", "4711"), ("bytea", "'\\xff27'", "ff27"),
+                   ("uuid", f"'{UUID}'", UUID.replace("-", "").upper())],
 }  # fmt: skip
 
 
@@ -224,6 +228,34 @@ def test_a_hold_matches_a_value_whatever_type_it_is_kept_in(small, database):
         assert dict(_judged(world)) == {1: "on_hold"}, kind
         (report,) = hold_reports(world.lifecycle(), NIGHT)
         assert (report.calls, report.by_scope, report.unknown, report.needs_person) == (1, [1], 0, False), kind
+
+
+LISTS = {
+    "postgresql": [("text[]", "'{4711,1}'"), ("int[]", "'{1,4711}'"), ("jsonb", "'[\"4711\"]'"), ("jsonb", "'null'"),
+                   ("text[]", "'{}'"), ("real", "16777217"), ("double precision", "1e16")],
+    "mariadb": [("JSON", "'[4711]'"), ("JSON", "'{\"id\": 4711}'"), ("JSON", "'null'"), ("FLOAT", "16777217")],
+    "sqlite": [("TEXT", "'[\"4711\"]'"), ("REAL", "1e16"), ("TEXT", "'[]'")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("database", list(LISTS))
+def test_a_value_of_which_nobody_can_say_that_it_is_another_holds(small, database):
+    """A list that the account stands in, one that is empty, a number that the database has rounded."""
+    world = small(database)
+    for kind, value in LISTS[database]:
+        world.execute("DROP TABLE IF EXISTS calls")
+        for statement in (calls("TIMESTAMP", kind), row(1, account=value)):
+            world.execute(statement)
+        world.hold(HELD)
+        assert dict(_judged(world)) == {1: "on_hold"}, (kind, value)
+        (report,) = hold_reports(world.lifecycle(), NIGHT)
+        assert report.calls == 1, (kind, value)
+
+
+def test_a_list_in_which_the_account_does_not_stand_is_held_by_nothing(small):
+    world = small("postgresql", calls("TIMESTAMP", "jsonb"), row(1, account="'[5, 6]'"))
+    world.hold(HELD)
+    assert dict(_judged(world)) == {1: "due"}
 
 
 def test_a_call_held_by_a_number_kept_as_a_fraction_outlives_the_night(small):

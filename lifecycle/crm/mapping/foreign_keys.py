@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import quoted_name
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.live_schema import parent_table
 from lifecycle.crm.mapping.name_spelling import Fold, column_folding, fold_ascii, table_folding
+from lifecycle.crm.mapping.row_references import RowReference, partly_mapped
 from lifecycle.crm.mapping.source import Source
 from lifecycle.errors import SourceError
 
@@ -23,38 +25,65 @@ NO_PROCESS = 1227
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """One key: the columns of a table that name rows of a mapped one; whether the database acts when those go."""
+    """One key: the columns of a table that name rows of a mapped one; whether the database acts when those go.
+
+    `named_column`: the column that is named, where the key has one.
+    """
 
     table: Place
     columns: tuple[str, ...]
     named: Place
     acts: bool
+    named_column: str | None = None
 
 
 def unmapped_references(database: Database, source: Source, component: str | None = None) -> list[str]:
     """Foreign keys to a row that a purge (of a component) deletes, from columns that are not mapped with it.
 
     A mapped column counts only where all its rows are mapped: beside a `where`, the database's own action would reach
-    the others. Raises SourceError where the role may not see every key.
+    the others. Keys to a table of which only some rows are mapped are judged by the rows they reach: `row_references`.
+    Raises SourceError where the role may not see every key.
     """
+    by_rows = set(map(str, row_references(database, source, component)))
+    found = _unmapped(database, source, component)
+    said = {f"{key.table[1]}.{column} names a row of {key.named[1]} and is not mapped" for key, column, _ in found}
+    return sorted(said - by_rows)
+
+
+def row_references(database: Database, source: Source, component: str | None = None) -> list[RowReference]:
+    """The unmapped keys of one column that are judged by the rows they reach. Raises SourceError as the other does."""
+    partly, found = partly_mapped(source, component), list[RowReference]()
+    for key, column, named in _unmapped(database, source, component):
+        if named in partly and key.named_column is not None and len(key.columns) == 1:
+            schema = None if database.dialect == "sqlite" else quoted_name(key.table[0], True)
+            table = sa.table(quoted_name(key.table[1], True), sa.column(quoted_name(column, True)), schema=schema)
+            found.append(RowReference(table, column, named, key.named_column))
+    return found
+
+
+def _unmapped(database: Database, source: Source, component: str | None) -> list[tuple[ForeignKey, str, str]]:
+    """Each unmapped column with its key, and the table that it names as the mapping names it."""
     with translated_errors(), database.reading() as connection:
         fold, fold_column = table_folding(connection, database.dialect), column_folding(database.dialect)
         home = home_schema(connection, database.dialect)
         parts = [(place_of(part.table, home, fold), part) for part in source.parts(component)]
-        deleted = {place for place, part in parts if not part.detach and part.columns is None}
+        deleted = {place: part.table for place, part in parts if not part.detach and part.columns is None}
         children = [(place, part.chain[-1]) for place, part in parts if part.chain]
         some = {(place, fold_column(column)) for place, child in children for column in child.match}
         # A link to a row that hangs on it, such as a message's: where the key does nothing, it refuses what it names.
         above = [(place_of(parent_table(source, part), home, fold), part.chain[-1]) for _, part in parts if part.chain]
         some |= {(place, fold_column(up)) for place, child in above for up in child.match.values()}
         whole = {(place, fold_column(column)) for place, child in children if not child.where for column in child.match}
+        namers = [namer for _, child in children for namer in child.unless_named_by]
+        asked = {(place_of(namer.table, home, fold), fold_column(namer.column)) for namer in namers}
         keys = foreign_keys_to(connection, database.dialect, sorted(deleted), fold)
-    problems = []
-    for key in keys:
-        mapped = whole if key.acts else some
-        free = [column for column in key.columns if (key.table, fold_column(column)) not in mapped]
-        problems += [f"{key.table[1]}.{column} names a row of {key.named[1]} and is not mapped" for column in free]
-    return sorted(set(problems))
+    mapped = {True: whole | asked, False: some | asked}
+    return [
+        (key, column, deleted[key.named])
+        for key in keys
+        for column in key.columns
+        if (key.table, fold_column(column)) not in mapped[key.acts]
+    ]
 
 
 def home_schema(connection: sa.Connection, dialect: str) -> str:
@@ -97,7 +126,9 @@ TREE = """WITH RECURSIVE mapped AS (
 _POSTGRESQL = f"""{TREE}
 SELECT rn.nspname::text, r.relname::text, kn.nspname::text, k.relname::text, con.confdeltype::text,
   ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-        WHERE a.attrelid = con.conrelid AND a.attnum = ANY (con.conkey))
+        WHERE a.attrelid = con.conrelid AND a.attnum = ANY (con.conkey)),
+  ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = con.confrelid AND a.attnum = ANY (con.confkey))
 FROM tree t JOIN pg_catalog.pg_constraint con ON con.confrelid = t.oid AND con.contype = 'f'
 JOIN pg_catalog.pg_class r ON r.oid = t.root JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
 JOIN pg_catalog.pg_class k ON k.oid = COALESCE(pg_catalog.pg_partition_root(con.conrelid), con.conrelid)
@@ -112,25 +143,24 @@ def tree_values(places: Sequence[Place]) -> dict[str, list[str]]:
 def _of_postgresql(connection: sa.Connection, places: Sequence[Place]) -> list[ForeignKey]:
     rows = connection.execute(sa.text(_POSTGRESQL), tree_values(places))
     return [
-        ForeignKey((schema, table), tuple(columns), (named_in, named), action not in ("a", "r"))
-        for named_in, named, schema, table, action, columns in rows
+        ForeignKey((schema, table), tuple(columns), (named_in, named), action not in ("a", "r"), theirs[0])
+        for named_in, named, schema, table, action, columns, theirs in rows
     ]
 
 
 def _of_sqlite(connection: sa.Connection, places: Sequence[Place]) -> list[ForeignKey]:
-    statement = (
-        'SELECT m.name, f."table", f."from", f.on_delete FROM sqlite_master m, pragma_foreign_key_list(m.name) f'
-    )
+    columns = 'm.name, f."table", f."from", f.on_delete, f."to"'
+    statement = f"SELECT {columns} FROM sqlite_master m, pragma_foreign_key_list(m.name) f"
     rows = connection.execute(sa.text(f"{statement} WHERE m.type = 'table'"))
     found = [
-        ForeignKey(("main", fold_ascii(table)), (column,), ("main", fold_ascii(named)), action not in _WAITS)
-        for table, named, column, action in rows
+        ForeignKey(("main", fold_ascii(table)), (column,), ("main", fold_ascii(named)), action not in _WAITS, other)
+        for table, named, column, action, other in rows
     ]
     return [key for key in found if key.named in places]
 
 
 _WAITS = ("NO ACTION", "RESTRICT")
-_INNODB = """SELECT {}, {}, {}, {}, c.FOR_COL_NAME, f.TYPE
+_INNODB = """SELECT {}, {}, {}, {}, c.FOR_COL_NAME, f.TYPE, c.REF_COL_NAME
 FROM information_schema.{keys} f JOIN information_schema.{keys}_COLS c ON c.ID = f.ID"""
 _ACTS_ON_DELETE = 1 | 2
 
@@ -146,8 +176,10 @@ def _of_innodb(connection: sa.Connection, places: Sequence[Place], fold: Fold) -
             "rows that nobody archived. GRANT PROCESS ON *.* to it; until then nothing is purged"
         ) from error
     found = [
-        ForeignKey((fold(schema), fold(table)), (column,), (fold(named_in), fold(named)), bool(kind & _ACTS_ON_DELETE))
-        for named_in, named, schema, table, column, kind in rows
+        ForeignKey(
+            (fold(schema), fold(table)), (column,), (fold(named_in), fold(named)), bool(kind & _ACTS_ON_DELETE), other
+        )
+        for named_in, named, schema, table, column, kind, other in rows
     ]
     return [key for key in found if key.named in places]
 

@@ -62,12 +62,13 @@ def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
     """Look every mapped table up, by its name in the mapping. Raises SourceError naming each misfit."""
     with translated_errors():
         inspector = sa.inspect(database.engine)
-        names = dict.fromkeys(part.table for part in source.parts())
+        names = dict.fromkeys([*(part.table for part in source.parts()), *_namers(source)])
         missing = [name for name in names if not _has_table(inspector, name)]
         if missing:
             problem = f"the database has no table {', '.join(missing)}, or none that this role may see"
             raise SourceError(f"source {source.source}: {problem}")
-        tables = {name: _mapped(inspector, database.dialect, name) for name in names}
+        texts = _read_as_text(source)
+        tables = {name: _mapped(inspector, database.dialect, name, texts.get(name, frozenset())) for name in names}
         tables = {name: replace(table, **_beside(database, inspector, name, names)) for name, table in tables.items()}
     problems = list(_misfits(source, tables))
     if problems:
@@ -88,10 +89,23 @@ def _has_table(inspector: sa.Inspector, name: str) -> bool:
         raise
 
 
-def _mapped(inspector: sa.Inspector, dialect: str, name: str) -> MappedTable:
+def _namers(source: Source) -> Iterator[str]:
+    """The tables whose rows may keep a row that several own."""
+    return (namer.table for part in source.parts() if part.chain for namer in part.chain[-1].unless_named_by)
+
+
+def _read_as_text(source: Source) -> dict[str, frozenset[str]]:
+    found = {source.call.table: frozenset(source.call.read_as_text)}
+    for child in (part.chain[-1] for part in source.parts() if part.chain):
+        found[child.table] = found.get(child.table, frozenset()) | frozenset(child.read_as_text)
+    return found
+
+
+def _mapped(inspector: sa.Inspector, dialect: str, name: str, as_text: frozenset[str]) -> MappedTable:
     schema, table = split_name(name)
     found = [column for column in inspector.get_columns(table, schema=schema) if not column.get("computed")]
     columns = {str(c["name"]): column_of(dialect, str(c["name"]), c["type"]) for c in found}
+    columns |= {name: Column(name, pa.string(), sa.String()) for name in as_text & columns.keys()}
     quoted: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, True)) for column in columns]
     clause = sa.table(
         sa.sql.quoted_name(table, True), *quoted, schema=sa.sql.quoted_name(schema, True) if schema else None
@@ -195,8 +209,12 @@ def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]
         if column is not None and column not in call.columns:
             yield f"table {source.call.table} has no column {column}"
     for part in source.parts():
-        if not tables[part.table].key:
+        if not tables[part.table].key and (not part.chain or part.detach):
             yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
+        elif not tables[part.table].key and (part.chain[-1].unless_named_by or part.chain[-1].children):
+            yield f"table {part.table} has no primary key and no unique key without NULLs: nothing can hang on its rows"
+        elif not tables[part.table].key and not _belongs_to_one(source, part, tables):
+            yield f"table {part.table} has no primary key, and its rows may belong to several calls: give it a key"
         if part.chain:
             yield from _child_misfits(source, part, tables)
     for name, component in source.components.items():
@@ -208,24 +226,32 @@ def _component_misfits(
 ) -> Iterator[str]:
     files = component.files
     wanted = [(called, call, column) for column in component.columns]
-    wanted += [(files.table, tables[files.table], c) for c in (files.path, files.sha256) if c] if files else []
+    wanted += [(files.table, tables[files.table], c) for c in files.columns] if files else []
     for where, table, column in wanted:
         if column not in table.columns:
             yield f"component {name}: table {where} has no column {column}"
-        elif table is call and column in {*call.required, *call.key}:
+        elif column in component.columns and table is call and column in {*call.required, *call.key}:
             yield f"component {name}: {where}.{column} is NOT NULL or a key, so a purge could not clear it"
-        elif table is not call and not pa.types.is_string(table.columns[column].type):
+        elif files and column == files.path.source and not pa.types.is_string(table.columns[column].type):
             yield f"component {name}: {where}.{column} is no text, so it names no file"
 
 
 def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> Iterator[str]:
     child, parent = part.chain[-1], parent_table(source, part)
-    wanted = [(part.table, column) for column in (*child.match, *child.where, *child.detach)]
+    wanted = [(part.table, column) for column in (*child.match, *child.where.columns, *child.detach)]
     wanted += [(parent, column) for column in child.match.values()]
+    wanted += [(namer.table, namer.column) for namer in child.unless_named_by]
     unknown = [(table, column) for table, column in wanted if column not in tables[table].columns]
     yield from (f"table {table} has no column {column}" for table, column in unknown)
     if not unknown:
         yield from _unlike(part.table, child, tables[part.table])
+
+
+def _belongs_to_one(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> bool:
+    """Whether each step of the way to a part matches a unique key of the row above."""
+    above = [source.call.table, *(child.table for child in part.chain)]
+    steps = zip(above, part.chain, strict=False)
+    return all(any(key <= set(child.match.values()) for key in tables[table].unique) for table, child in steps)
 
 
 def parent_table(source: Source, part: Part) -> str:
@@ -235,7 +261,7 @@ def parent_table(source: Source, part: Part) -> str:
 
 def _unlike(name: str, child: Child, table: MappedTable) -> Iterator[str]:
     """Fixed values of another kind than their column: MySQL finds 0 in every word, and 7 in `7 rue`."""
-    for column, value in child.where.items():
+    for column, value in child.where.given:
         number = table.columns[column].is_number
         if isinstance(value, str) == number:
             yield f"{name}.{column} is {'a number' if number else 'no number'}; its `where` compares it with {value!r}"

@@ -4,11 +4,12 @@ Not here: names that are not there at all (`schema`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.mapping.source import Child, Component, Source
+from lifecycle.crm.mapping.source import Child, Component, Files, Namer, Source
 
 Fold = Callable[[str], str]
 
@@ -18,7 +19,8 @@ def spell_source(connection: sa.Connection, dialect: str, source: Source) -> Sou
     if dialect == "postgresql":  # names are quoted, so they are what they are
         return source
     inspector = sa.inspect(connection)
-    names = dict.fromkeys(part.table for part in source.parts())
+    namers = [namer.table for part in source.parts() if part.chain for namer in part.chain[-1].unless_named_by]
+    names = dict.fromkeys([*(part.table for part in source.parts()), *namers])
     tables = _spelled_tables(inspector, names, table_folding(connection, dialect))
     columns = {name: _columns(inspector, table) for name, table in tables.items()}
     return _Spelling(tables, columns).source(source)
@@ -58,11 +60,14 @@ class _Spelling:
         }
         modified = self._column(call.table, call.modified) if call.modified else None
         key = self._column(call.table, call.key)
-        spelled = {**marks, "table": self._table(call.table), "key": key, "modified": modified}
+        spelled: dict[str, Any] = {**marks, "table": self._table(call.table), "key": key, "modified": modified}
+        spelled["where"] = call.where.renamed(partial(self._column, call.table))
+        spelled["read_as_text"] = tuple(self._column(call.table, name) for name in call.read_as_text)
         return source.model_copy(
             update={
                 "call": call.model_copy(update=spelled),
                 "children": tuple(self._child(child, call.table) for child in source.children),
+                "files": tuple(map(self._files, source.files)),
                 "components": {name: self._component(one, call.table) for name, one in source.components.items()},
             }
         )
@@ -72,23 +77,35 @@ class _Spelling:
         spelled = {
             "table": self._table(own),
             "match": {self._column(own, mine): self._column(above, other) for mine, other in child.match.items()},
-            "where": {self._column(own, name): value for name, value in child.where.items()},
+            "where": child.where.renamed(partial(self._column, own)),
+            "written_by_deletion": child.written_by_deletion.renamed(partial(self._column, own)),
+            "unless_named_by": tuple(map(self._namer, child.unless_named_by)),
+            "read_as_text": tuple(self._column(own, name) for name in child.read_as_text),
             "detach": tuple(self._column(own, name) for name in child.detach),
             "children": tuple(self._child(below, own) for below in child.children),
         }
         return child.model_copy(update=spelled)
 
     def _component(self, component: Component, called: str) -> Component:
-        files = component.files
         spelled: dict[str, Any] = {
             "tables": tuple(map(self._table, component.tables)),
             "columns": tuple(self._column(called, name) for name in component.columns),
         }
-        if files:
-            sha256 = self._column(files.table, files.sha256) if files.sha256 else None
-            where = {"table": self._table(files.table), "path": self._column(files.table, files.path)}
-            spelled["files"] = files.model_copy(update={**where, "sha256": sha256})
+        if component.files:
+            spelled["files"] = self._files(component.files)
         return component.model_copy(update=spelled)
+
+    def _files(self, files: Files) -> Files:
+        column = partial(self._column, files.table)
+        sha256 = column(files.sha256) if files.sha256 else None
+        path, when = files.path.renamed(column), files.when.renamed(column)
+        return files.model_copy(
+            update={"table": self._table(files.table), "path": path, "when": when, "sha256": sha256}
+        )
+
+    def _namer(self, namer: Namer) -> Namer:
+        column = self._column(namer.table, namer.column)
+        return namer.model_copy(update={"table": self._table(namer.table), "column": column})
 
     def _table(self, name: str) -> str:
         return self._tables.get(name, name)

@@ -4,18 +4,26 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from lifecycle.crm.mapping.source_tables import CallTable as CallTable
+from lifecycle.crm.mapping.source_tables import Child as Child
+from lifecycle.crm.mapping.source_tables import Component as Component
+from lifecycle.crm.mapping.source_tables import Files as Files
+from lifecycle.crm.mapping.source_tables import Industries as Industries
+from lifecycle.crm.mapping.source_tables import KnownFinding as KnownFinding
+from lifecycle.crm.mapping.source_tables import Namer as Namer
+from lifecycle.crm.mapping.source_tables import Restricted as Restricted
+from lifecycle.crm.mapping.source_tables import SoftDelete as SoftDelete
 from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
 from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
-from lifecycle.policy.documents.yaml_document import parse_model, read_yaml_document
+from lifecycle.policy.documents.yaml_document import YamlDocument, parse_model, read_yaml_document
 
 ControlName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
-TableName = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)?$")]
 
 
 def _link_name(name: str) -> str:
@@ -28,96 +36,16 @@ def _link_name(name: str) -> str:
 LinkName = Annotated[str, AfterValidator(_link_name)]
 
 
-class SoftDelete(StrictModel):
-    """How the CRM marks a recycled call."""
-
-    column: Text
-    value: str | int
-
-
-class Restricted(StrictModel):
-    """How the CRM marks a call whose processing is restricted, and what the column holds otherwise."""
-
-    column: Text
-    value: str | int
-    otherwise: str | int = 0
-
-
-class CallTable(StrictModel):
-    """The table of calls and the column that names one."""
-
-    table: TableName
-    key: Text
-    modified: Text | None = None
-    soft_delete: SoftDelete | None = None
-    restricted: Restricted | None = None
-
-
-class Child(StrictModel):
-    """Rows that belong to a call, or to another child: child column → parent column.
-
-    `detach` names columns of rows that outlive the call: they are archived with it and set to NULL instead of deleted.
-    `shared`: a row may belong to several calls; it is archived with each and deleted with the last of them.
-    `cast`: how columns of two kinds (a text that holds numbers) are compared; the mapping must say it.
-    """
-
-    table: TableName
-    match: Mapping[str, str] = Field(min_length=1)
-    where: Mapping[str, str | int] = Field(default_factory=dict)
-    detach: tuple[Text, ...] = Field(default=(), strict=False)
-    shared: bool = False
-    cast: Literal["text"] | None = None
-    children: tuple["Child", ...] = Field(default=(), strict=False)
-
-    @model_validator(mode="after")
-    def _detached_rows_stay(self) -> Self:
-        if self.detach and self.children:
-            raise ValueError("expected detach or children, found both: rows that are detached keep their children")
-        if self.detach and self.shared:
-            raise ValueError("expected detach or shared, found both: a detached row outlives every call anyway")
-        return self
-
-
-class Files(StrictModel):
-    """The columns that name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex.
-
-    `patterns` says which paths may be a recording at all: `*` is anything but a slash, `**` anything, `{call_id}` the
-    call's key. Who edits a row could name any file there otherwise, and have it removed.
-    """
-
-    table: TableName
-    path: Text
-    patterns: tuple[Text, ...] = Field(strict=False, min_length=1)
-    sha256: Text | None = None
-
-    @model_validator(mode="after")
-    def _a_path_is_of_its_call(self) -> Self:
-        for pattern in self.patterns:
-            if "*{call_id}" in pattern or "{call_id}*" in pattern:
-                raise ValueError(f"expected another sign than * beside {{call_id}}, found {pattern!r}: 7 is in 17")
-            if self.sha256 is None and "{call_id}" not in pattern:
-                raise ValueError(
-                    f"expected {{call_id}} in each pattern, or a column sha256; found {pattern!r} and none"
-                )
-        return self
-
-
-class Component(StrictModel):
-    """What of a call may go while the call stays: child tables with all below them, columns of the call's own row."""
-
-    tables: tuple[TableName, ...] = Field(default=(), strict=False)
-    columns: tuple[Text, ...] = Field(default=(), strict=False)
-    files: Files | None = None
-
-
 class Source(StrictModel):
     """One CRM. `timezone` is the zone of the naive times in the facts, `times` what is special about some of them.
 
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
+    `industry`: where the facts query gives none, the one of every call, or by which fact.
     `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
     """
 
     source: Name
+    industry: Text | Industries | None = None
     dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
     schemas: tuple[Text, ...] = Field(default=("public",), strict=False)
     facts: Text
@@ -126,6 +54,8 @@ class Source(StrictModel):
     times: Mapping[Name, TimeFact] = Field(default_factory=dict)
     control: ControlName = "lifecycle"
     call: CallTable
+    files: tuple[Files, ...] = Field(default=(), strict=False)
+    known: tuple[KnownFinding, ...] = Field(default=(), strict=False)
     children: tuple[Child, ...] = Field(default=(), strict=False)
     components: Mapping[Name, Component] = Field(default_factory=dict)
 
@@ -145,7 +75,8 @@ class Source(StrictModel):
         if component is None:
             return (Part("calls", self.call.table, ()), *children)
         chosen = self.components[component]
-        own = Part("calls", self.call.table, (), chosen.columns)
+        beside = chosen.files.columns if chosen.files and chosen.files.table == self.call.table else ()
+        own = Part("calls", self.call.table, (), chosen.columns, beside)
         return (own, *(part for part in children if part.below(chosen.tables)))
 
 
@@ -153,13 +84,15 @@ class Source(StrictModel):
 class Part:
     """One Parquet object of a batch: its name there, the table it is read from, the way to it from the call.
 
-    `columns`: of the call's own row a component has these alone. None: the row is archived, and goes, whole.
+    `columns`: of the call's own row a component has these alone, read with those `beside` them. None: the row is
+    archived, and goes, whole.
     """
 
     name: str
     table: str
     chain: tuple[Child, ...]
     columns: tuple[str, ...] | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def detach(self) -> tuple[str, ...]:
@@ -169,7 +102,7 @@ class Part:
     @property
     def shared(self) -> bool:
         """Whether its rows may belong to several calls: they do where a row on the way to them does."""
-        return any(child.shared for child in self.chain)
+        return any(child.shared or child.unless_named_by for child in self.chain)
 
     @property
     def cleared(self) -> tuple[str, ...]:
@@ -208,7 +141,11 @@ def _doubtful(source: Source) -> Iterator[str]:
         for thing in (*own, *(f"column {column}" for column in component.columns)):
             if taken.setdefault(thing, name) != name:
                 yield f"components.{name}: {thing} is of {taken[thing]} already. What lies together is one component"
-        if component.files and component.files.table not in {p.table for p in source.parts(name)[1:] if not p.detach}:
+        its_own = {p.table for p in source.parts(name)[1:] if not p.detach}
+        its_own |= (
+            {source.call.table} if component.files and {*component.files.path.columns} & {*component.columns} else set()
+        )
+        if component.files and component.files.table not in its_own:
             yield f"components.{name}: expected files of one of its tables, found {component.files.table}"
 
 
@@ -235,11 +172,31 @@ def read_source(name_or_path: str) -> Source:
     if not own.is_file() and not shipped.is_file():
         known = ", ".join(shipped_sources())
         raise SourceError(f"LIFECYCLE_SOURCE: expected a path or one of {known}; found {name_or_path!r}")
-    text = own.read_text("utf-8") if own.is_file() else shipped.read_text("utf-8")
     try:
-        return parse_model(Source, read_yaml_document(own.name if own.is_file() else shipped.name, text))
+        return parse_model(Source, _document(own if own.is_file() else shipped))
     except PolicyError as error:
         raise SourceError(str(error)) from error
+
+
+def _document(file: Path | resources.abc.Traversable) -> YamlDocument:
+    """A mapping. One that extends a shipped one replaces plain values of it, and adds to its lists and names."""
+    own = read_yaml_document(file.name, file.read_text("utf-8"))
+    if not isinstance(own.content, dict) or "extends" not in own.content:
+        return own
+    name = own.content["extends"]
+    if name not in shipped_sources():
+        raise own.error(("extends",), f"expected one of {', '.join(shipped_sources())}; found {name!r}")
+    said = {key: value for key, value in own.content.items() if key != "extends"}
+    base: dict[str, Any] = _document(_shipped() / f"{name}.yaml").content
+    both = {**base, **{key: _added(base.get(key), value) for key, value in said.items()}}
+    return YamlDocument(own.name, both, own.lines)
+
+
+def _added(shipped: Any, said: Any) -> Any:
+    if isinstance(shipped, list) and isinstance(said, list):
+        return [*shipped, *said]
+    named = isinstance(shipped, dict) and isinstance(said, dict)
+    return {**shipped, **said} if named else said
 
 
 def _shipped() -> resources.abc.Traversable:

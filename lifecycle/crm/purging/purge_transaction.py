@@ -3,76 +3,46 @@
 Which calls may go is not decided here: the caller judges the facts read under lock and says what each verified row is.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from lifecycle.crm.bound_values import column_in
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.database import Database
+from lifecycle.crm.mapping.row_references import RowReference
 from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
-from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.deletion_count import MeantDeletions, deletions_counted
+from lifecycle.crm.purging.read_schema import ReadSchema, _keys
 from lifecycle.crm.purging.row_failures import (
     ROW_FAILURES,
     InterferingWrite,
     OtherSpelling,
     RecordsTooLarge,
-    reason_to_set_aside,
 )
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
+from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged, _left, _with_their_groups
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows
 from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
-from lifecycle.errors import RowLocked
 from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.deletion import PurgeRow
 
 MOST_RECORD_BYTES = 32 * 2**20  # of a purge row, before it is compressed to a tenth; MariaDB's column holds 16 MiB
 _IN_PASSING = 1  # seconds waited for a lock before its call is left for later
 
-KeptCalls = dict[Any, str]
 ReasonsToKeep = Callable[[Sequence[Any], dict[str, pa.Table], pa.Table], KeptCalls]
 Note = Callable[[Sequence[Any]], PurgeRow]
 LinksAsked = Callable[[], Collection[str] | None]
-Group = tuple[Any, ...]
 
 
 def _every_link() -> None:
     """All links are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlicePurged:
-    """What became of some calls: those deleted, the rows deleted by part, the calls set aside with the reason.
-
-    `locked`: calls of which another transaction holds a row: left alone, to come back to, with what was said.
-    """
-
-    deleted: tuple[Any, ...] = ()
-    rows: Mapping[str, int] = field(default_factory=dict)
-    set_aside: Mapping[Any, str] = field(default_factory=dict)
-    locked: Mapping[Any, str] = field(default_factory=dict)
-
-    def and_then(self, other: "SlicePurged") -> "SlicePurged":
-        """Both together; what became of a call later counts."""
-        rows = {name: self.rows.get(name, 0) + other.rows.get(name, 0) for name in {**self.rows, **other.rows}}
-        settled = {*other.deleted, *other.set_aside}
-        locked = {key: said for key, said in self.locked.items() if key not in settled} | dict(other.locked)
-        return SlicePurged((*self.deleted, *other.deleted), rows, {**self.set_aside, **other.set_aside}, locked)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadSchema:
-    """The schema a purge goes by: the mapping, its fingerprint, and how to get a purge that has read all anew."""
-
-    source: Source
-    fingerprint: str
-    anew: Callable[[], "PurgeTransaction"]
 
 
 class PurgeTransaction:
@@ -80,6 +50,7 @@ class PurgeTransaction:
 
     Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
     columns of that row which a database may write by itself on any update. `whole`: the rows of whole calls.
+    `references`: unmapped keys, none of which may name a row that goes.
     """
 
     def __init__(
@@ -91,9 +62,11 @@ class PurgeTransaction:
         schema: ReadSchema,
         kept_as_is: Sequence[str] = (),
         whole: Rows | None = None,
+        references: Sequence[RowReference] = (),
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
         self._schema, self._kept_as_is, self._whole = schema, kept_as_is, whole or rows
+        self._references = references
 
     def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
@@ -199,20 +172,32 @@ class PurgeTransaction:
         links = [part for part in self._rows.parts if part.detach]
         counts = {part.name: self._clear(connection, part, mine[part.name], meant) for part in links}
         gone, unchecked = defaultdict[str, set[RowKey]](set), [part for part in self._rows.parts if part.chain]
+        nameless = defaultdict[str, Counter[str]](Counter)
+        histories = [part for part in unchecked if part.chain[-1].written_by_deletion]
+        unchecked = [part for part in unchecked if part not in histories]
         for table in self._rows.deletion_order():
             for part in [part for part in unchecked if table in self._rows.tables_above(part)]:
+                unchecked.remove(part)
+                if not self._rows.row_key(part) and part.name not in counts:
+                    continue  # they are counted when they go
                 waiting = _keys(mine[part.name], self._rows.row_key(part)) - gone[part.table] if not part.detach else ()
                 self._nothing_is_added(connection, part, going, waiting)
-                unchecked.remove(part)
-            for part in (p for p in self._rows.parts if p.table == table and not p.detach):
+            for part in (p for p in self._rows.parts if p.table == table and not p.detach and p not in histories):
                 if part.columns is not None:
                     counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name], meant)
                     continue
-                names = self._rows.row_key(part)
+                if not (names := self._rows.row_key(part)):
+                    counts[part.name] = self._remove_nameless(connection, part, mine, nameless[table])
+                    meant.delete(table, counts[part.name])
+                    continue
                 rows = without_rows(mine[part.name], names, gone[table] | set(kept.get(table, ())))
+                rows = without_rows(rows, names, self._rows.named_still(connection, part, rows))
                 counts[part.name] = self._remove(connection, part, rows)
                 meant.delete(table, counts[part.name])
                 gone[table] |= _keys(rows, names)
+        for part in histories:
+            counts[part.name] = self._remove_history(connection, part, mine)
+            meant.delete(part.table, counts[part.name])
         return counts
 
     def _clear(self, connection: sa.Connection, part: Part, rows: pa.Table, meant: MeantDeletions) -> int:
@@ -227,7 +212,43 @@ class PurgeTransaction:
         meant.clear(part.table, done)
         return done
 
+    def _remove_nameless(
+        self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], gone: Counter[str]
+    ) -> int:
+        """Rows without a key: all that belong to the locked rows above them, which must be as many as were compared."""
+        wanted = Counter(map(repr, mine[part.name].drop_columns([CALL_ID]).to_pylist())) - gone
+        gone.update(wanted)
+        return self._remove_of_parents(connection, part, mine, wanted.total())
+
+    def _remove_history(self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table]) -> int:
+        """Rows that were compared, and those that the database wrote while it deleted the others."""
+        rows, written = mine[part.name], part.chain[-1].written_by_deletion
+        before = sum(map(written.holds, rows.select(list(written.columns)).to_pylist()))
+        again = self._rows.count_of_parents(connection, part, self._above(part, mine), written)
+        return self._remove_of_parents(connection, part, mine, rows.num_rows + again - before)
+
+    def _above(self, part: Part, mine: Mapping[str, pa.Table]) -> pa.Table:
+        above = self._rows.part_above(part)
+        if above is None:
+            raise InterferingWrite(f"{part.table}: its rows are found by rows that are not of this component")
+        return mine[above]
+
+    def _remove_of_parents(
+        self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], wanted: int
+    ) -> int:
+        conditions, table = self._rows.statements.of_parents(part, self._above(part, mine)), self._rows.mapped(part)
+        done = sum(connection.execute(table.delete().where(each)).rowcount for each in conditions)
+        if done != wanted:
+            raise InterferingWrite(f"{part.table}: expected to delete {wanted} rows, the database deleted {done}")
+        return done
+
     def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
+        for one in (one for one in self._references if one.named == part.table and rows.num_rows):
+            column, values = one.table.c[one.column], rows[one.named_column].unique().to_pylist()
+            asked = sa.select(column).where(column_in(self._database.dialect, column, values)).limit(1)
+            locks = self._database.dialect == "mysql"  # its snapshot may be older than the locks
+            if connection.execute(asked.with_for_update(read=True) if locks else asked).first() is not None:
+                raise InterferingWrite(str(one))
         return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
 
     def _execute(self, connection: sa.Connection, part: Part, statement: sa.Update | sa.Delete, rows: pa.Table) -> int:
@@ -249,20 +270,3 @@ class PurgeTransaction:
             return
         if self._rows.left(connection, part, going, known) is not None:
             raise InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
-
-
-def _with_their_groups(skipped: KeptCalls, groups: Sequence[Group]) -> KeptCalls:
-    """Calls that were skipped, and whoever goes only together with one of them."""
-    waiting = [group for group in groups if not skipped.keys().isdisjoint(group)]
-    return {key: skipped.get(key, "a row of a call that it shares rows with") for group in waiting for key in group}
-
-
-def _left(keys: Sequence[Any], error: Exception) -> SlicePurged:
-    """What becomes of the calls of one group that made the transaction fail."""
-    if isinstance(error, RowLocked):
-        return SlicePurged(locked=dict.fromkeys(keys, error.said))
-    return SlicePurged(set_aside=dict.fromkeys(keys, reason_to_set_aside(error)))
-
-
-def _keys(rows: pa.Table, names: Sequence[str]) -> set[RowKey]:
-    return set(zip(*(rows[name].to_pylist() for name in names), strict=True))

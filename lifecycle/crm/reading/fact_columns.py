@@ -19,6 +19,7 @@ class Kind(StrEnum):
     NAIVE = "time without a zone"
     UTC = "time in UTC"
     NUMBER = "number"
+    SINGLE = "number of single precision"
     BYTES = "bytes"
     TEXT = "text"
     OTHER = "other"
@@ -34,10 +35,17 @@ class FactColumn:
     computed: bool
 
 
+MOST_EXACT_SINGLE: sa.ColumnElement[Any] = sa.literal_column(str(2**24 - 1))
 _DATED = (Kind.DATE, Kind.NAIVE, Kind.UTC)
 _GIVEN_AS_IS = (Kind.NUMBER, Kind.BYTES, Kind.TEXT)
 # https://mariadb.com/kb/en/result-set-packets/#field-types; 63 is the character set of bytes
-_MYSQL = {7: Kind.UTC, 10: Kind.DATE, 12: Kind.NAIVE, **dict.fromkeys((0, 1, 2, 3, 4, 5, 8, 9, 13, 246), Kind.NUMBER)}
+_MYSQL = {
+    7: Kind.UTC,
+    10: Kind.DATE,
+    12: Kind.NAIVE,
+    4: Kind.SINGLE,
+    **dict.fromkeys((0, 1, 2, 3, 5, 8, 9, 13, 246), Kind.NUMBER),
+}
 _MYSQL_TEXTS, _BYTES = {15, 249, 250, 251, 252, 253, 254}, 63
 # pg_type.dat
 _POSTGRESQL = {
@@ -45,7 +53,8 @@ _POSTGRESQL = {
     1114: Kind.NAIVE,
     1184: Kind.UTC,
     17: Kind.BYTES,
-    **dict.fromkeys((20, 21, 23, 700, 701, 1700), Kind.NUMBER),
+    **dict.fromkeys((20, 21, 23, 701, 1700), Kind.NUMBER),
+    700: Kind.SINGLE,
     **dict.fromkeys((16, 18, 19, 25, 1042, 1043, 2950), Kind.TEXT),
 }
 _VIEWS = """SELECT c.oid FROM pg_catalog.pg_class c
@@ -72,7 +81,14 @@ def fact_columns(connection: sa.Connection, text: str) -> list[FactColumn]:
 
 
 def readable(dialect: str, kind: Kind, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """A fact as the driver can give it, whatever is in it."""
+    """A fact as the driver can give it, whatever is in it.
+
+    MySQL writes six digits of a FLOAT, which has up to eight: as a double it gives all. Beyond 2**24 it has kept one of
+    several whole numbers, and nobody knows which.
+    """
+    if kind is Kind.SINGLE:
+        exact: sa.ColumnElement[Any] = column.op("+")(sa.literal_column("0e0"))
+        return sa.case((sa.func.abs(exact) <= MOST_EXACT_SINGLE, exact))
     if dialect != "postgresql" or kind in _GIVEN_AS_IS:
         return column
     if kind not in _DATED:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
-from lifecycle.crm.reading.fact_columns import FactColumn, readable
-from lifecycle.crm.reading.fact_values import parse_flags, parse_texts
+from lifecycle.crm.reading.fact_columns import FactColumn, Kind, readable
+from lifecycle.crm.reading.fact_values import parse_flags, parse_texts, shortest_single
 from lifecycle.crm.reading.time_forms import TimeForm
 
 
@@ -73,7 +73,10 @@ class FactTables:
             return self._key.array(values)
         if name in self._forms:
             return self._forms[name].read(values)
-        return parse_flags(values) if name in self._flags else parse_texts(values)
+        if name in self._flags:
+            return parse_flags(values)
+        single = self._columns[name].kind is Kind.SINGLE
+        return parse_texts([shortest_single(value) for value in values] if single else values)
 
     def _nameable(self, keys: Sequence[Any]) -> bool:
         """Whether all of the keys can be read exactly."""

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from math import isfinite
+from struct import pack
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +13,8 @@ import pyarrow as pa
 from lifecycle.policy.zone_arithmetic import moments_of
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+MOST_EXACT = 2**53
+"""Beyond it a float is one of several whole numbers."""
 TRUE, FALSE = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no"}
 
 
@@ -55,8 +59,18 @@ def clean_text(value: Any) -> str | None:
     """A fact as text, bytes in hex as records name them; one that is no UTF-8 is unknown. A whole number is one."""
     if isinstance(value, bytes | bytearray):
         return value.hex()
+    if isinstance(value, float) and abs(value) > MOST_EXACT:
+        return None  # the database itself has kept it rounded
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     return None if any("\udc80" <= letter <= "\udcff" for letter in text) else text
+
+
+def shortest_single(value: Any) -> Any:
+    """A number of single precision with the fewest digits that tell it from others: 4711.1, not 4711.10009765625."""
+    if not isinstance(value, float) or value.is_integer() or not isfinite(value):
+        return value
+    written = (f"{value:.{digits}g}" for digits in range(6, 10))
+    return next((text for text in written if pack("f", float(text)) == pack("f", value)), value)
 
 
 def _once_each(convert: Callable[[Any], Any], values: Sequence[Any], kind: pa.DataType) -> pa.Array:

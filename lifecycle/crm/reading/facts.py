@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from lifecycle.crm.bound_values import ValuesOrSelect, column_in, column_named_in, exact_text, value_chunks
 from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, keys_of, with_requests
-from lifecycle.crm.database import Database, ValuesOrSelect, column_in, column_named_in, exact_text, value_chunks
+from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.day_bounds import may_touch_days

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import column_in
+from lifecycle.crm.bound_values import column_in
 from lifecycle.crm.mapping.live_schema import MappedTable
-from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.mapping.source import Files, Part, Source
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 
@@ -20,19 +20,21 @@ _WORDS = re.compile(r"(\*\*|\*|\{call_id\})")
 
 @dataclass(frozen=True, slots=True)
 class FileColumns:
-    """Where one part of a batch names files: its name, its table, the column of the path and that of the digest."""
+    """Where one part of a batch names files: its name, and how its rows do."""
 
     part: str
-    table: str
-    path: str
-    sha256: str | None
-    patterns: tuple[str, ...]
+    files: Files
+
+    @property
+    def table(self) -> str:
+        """The table of the part."""
+        return self.files.table
 
     def may_be_recording(self, path: str, call: Any, digest: str | None) -> bool:
         """Whether the mapping says that a file of this path may be the call's: by its name, or its known bytes."""
-        return any(
+        return self.files.only_crm_writes or any(
             _regular(pattern, call).fullmatch(path) and ("{call_id}" in pattern or digest is not None)
-            for pattern in self.patterns
+            for pattern in self.files.patterns
         )
 
 
@@ -47,15 +49,16 @@ class NamedFile:
 
 def file_columns(source: Source, component: str | None) -> list[FileColumns]:
     """Where the rows of whole calls, or of one component of them, name files."""
-    return list(_columns(source, source.components if component is None else [component]))
+    if component is not None:
+        files = source.components[component].files
+        return list(_columns(source.parts(component), [files] if files else []))
+    every = [each.files for each in source.components.values() if each.files]
+    return list(_columns(source.parts(), [*every, *source.files]))
 
 
-def _columns(source: Source, components: Mapping[str, Any] | Sequence[str]) -> Iterator[FileColumns]:
-    for name in components:
-        files = source.components[name].files
-        for part in source.parts(name)[1:] if files else ():
-            if files and part.table == files.table and not part.detach:
-                yield FileColumns(part.name, part.table, files.path, files.sha256, files.patterns)
+def _columns(parts: Sequence[Part], every: Sequence[Files]) -> Iterator[FileColumns]:
+    for files in every:
+        yield from (FileColumns(part.name, files) for part in parts if part.table == files.table and not part.detach)
 
 
 def _regular(pattern: str, call: Any) -> re.Pattern[str]:
@@ -70,13 +73,20 @@ def files_named_by_rows(tables: Mapping[str, pa.Table], columns: Sequence[FileCo
         table = tables.get(one.part)
         if table is None:
             continue
-        digests = table[one.sha256].to_pylist() if one.sha256 else [None] * table.num_rows
-        rows = zip(table[CALL_ID].to_pylist(), table[one.path].to_pylist(), digests, strict=True)
-        for call, path, digest in rows:
+        for row in table.select([CALL_ID, *one.files.columns]).to_pylist():
+            path = _path(one.files, row)
             if path:
+                digest, call = row[one.files.sha256] if one.files.sha256 else None, row[CALL_ID]
                 known = digest.strip().lower() if digest and digest.strip() else None
                 found[call].append(NamedFile(path, known, one.may_be_recording(path, call, known)))
     return dict(found)
+
+
+def _path(files: Files, row: Mapping[str, Any]) -> str | None:
+    path = files.path.path(row) if files.when.holds(row) else None
+    if path is None or files.below is None:
+        return path
+    return path.removeprefix(files.below.rstrip("/") + "/")
 
 
 def paths_still_named(
@@ -86,7 +96,33 @@ def paths_still_named(
     columns: FileColumns,
     paths: Sequence[str],
 ) -> set[str]:
-    """Of some paths those that any row of the table has, of a call or not; compared letter by letter."""
-    table = tables[columns.table].table
-    statement = sa.select(table.c[columns.path]).where(column_in(dialect, table.c[columns.path], list(paths)))
-    return set(connection.scalars(statement)) & set(paths) if paths else set()
+    """Of some paths those that any row of the table gives, of a call or not; compared letter by letter.
+
+    The rows are found by the column that ends every path; where there is none, every row is read.
+    """
+    table, files = tables[columns.table], columns.files
+    wanted = [c for name, c in table.columns.items() if name in files.columns]
+    statement = sa.select(*(column.expression(table.table) for column in wanted))
+    if files.path.last:
+        endings = [text for path in paths for text in _endings(files, path)]
+        statement = statement.where(sa.or_(*(_has(dialect, table, name, endings) for name in files.path.last)))
+    names, found, asked = [column.name for column in wanted], set[str](), set(paths)
+    for row in connection.execute(statement) if paths else ():
+        path = _path(files, dict(zip(names, row, strict=True)))
+        if path in asked:
+            found.add(path)
+    return found
+
+
+def _endings(files: Files, path: str) -> list[str]:
+    below = f"{files.below.rstrip('/')}/{path}" if files.below else path
+    return list(dict.fromkeys([*files.path.endings(path), *files.path.endings(below)]))
+
+
+def _has(dialect: str, table: MappedTable, name: str, texts: Sequence[str]) -> sa.ColumnElement[bool]:
+    column = table.columns[name]
+    if pa.types.is_integer(column.type):
+        return column_in(dialect, table.table.c[name], [int(text) for text in texts if text.isdecimal()])
+    if column.cast is not None or not pa.types.is_string(column.type):
+        return sa.cast(table.table.c[name], sa.String).in_(texts)
+    return column_in(dialect, table.table.c[name], texts)

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.database import ValuesOrSelect, column_named_in, exact_text
+from lifecycle.crm.bound_values import ValuesOrSelect, column_named_in, exact_text
 from lifecycle.crm.reading.day_bounds import ZONE_TOLERANCE, is_in_calendar, may_touch_days
 from lifecycle.crm.reading.fact_columns import FactColumn, readable
 from lifecycle.crm.reading.links import Links

@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, ValuesOrSelect
+from lifecycle.crm.bound_values import ValuesOrSelect
+from lifecycle.crm.database import Database
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.group_statements import (
     FactsQuery,

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from lifecycle.crm.database import Database, column_in, value_chunks
+from lifecycle.crm.bound_values import column_in, value_chunks
+from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import column_in, plain_bind, value_chunks
+from lifecycle.crm.bound_values import column_in, plain_bind, value_chunks
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part, Source
@@ -26,7 +26,7 @@ class PartStatements:
     """The statements over the parts of one mapping on one database schema."""
 
     def __init__(self, source: Source, tables: Mapping[str, MappedTable], dialect: str) -> None:
-        self._call_table, self._call_key = source.call.table, source.call.key
+        self._call_table, self._call_key, self._calls_are = source.call.table, source.call.key, source.call.where
         self._tables, self.dialect = tables, dialect
 
     @property
@@ -41,7 +41,8 @@ class PartStatements:
         calls, below, joined = self.joined(part)
         wanted = column_in(self.dialect, calls.c[self._call_key], keys)
         chosen = [written(column, below) for column in columns]
-        statement = sa.select(written(self.key, calls).label(CALL_ID), *chosen).select_from(joined).where(wanted)
+        statement = sa.select(written(self.key, calls).label(CALL_ID), *chosen).select_from(joined)
+        statement = statement.where(wanted, *self._calls_are.expressions(calls))
         return join_in_order(statement, self._steps(part, joined)) if self.dialect == "mysql" else statement
 
     def chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -52,7 +53,7 @@ class PartStatements:
         """The tables below the call's, each with the index that its rows are found by."""
         for child in reversed(part.chain):
             indexes = self._tables[child.table].indexes if child.cast is None else {}
-            yield joined.right, index_for(indexes, child.match, child.where)
+            yield joined.right, index_for(indexes, child.match, child.where.fixed)
             joined = joined.left
 
     def locking(self, part: Part, statement: sa.Select[Any], skip: bool) -> sa.Select[Any]:
@@ -66,7 +67,8 @@ class PartStatements:
         """The calls that have a row of a part; of the call's own row those where any of its columns has a value."""
         calls, below, joined = self.joined(part)
         statement = sa.select(self.key.expression(calls)).select_from(joined).distinct()
-        statement = statement.where(column_in(self.dialect, calls.c[self._call_key], keys))
+        wanted = column_in(self.dialect, calls.c[self._call_key], keys)
+        statement = statement.where(wanted, *self._calls_are.expressions(calls))
         if part.columns is None:
             return statement
         return statement.where(sa.or_(sa.false(), *(below.c[name].is_not(None) for name in part.columns)))
@@ -85,6 +87,33 @@ class PartStatements:
         composite = [places[start : start + COMPOSITE_KEYS] for start in places[::COMPOSITE_KEYS]]
         for some in composite if len(key) > 1 else value_chunks(self.dialect, places):
             yield _row_is_among(self.dialect, table, key, rows.slice(some[0], len(some)))
+
+    def every_call(self) -> sa.Select[Any]:
+        """The keys of all calls."""
+        table = self._tables[self._call_table].table
+        return sa.select(self.key.expression(table)).where(*self._calls_are.expressions(table))
+
+    def of_parents(self, part: Part, above: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
+        """Conditions that hold for all rows of a part that belong to these rows above them, some of those each."""
+        child, table = part.chain[-1], self._tables[part.table].table
+        own, other = list(child.match), list(child.match.values())
+        distinct = above.select(other).group_by(other).aggregate([]).select(other).rename_columns(own)
+        for name in own:
+            distinct = distinct.filter(distinct[name].is_valid())
+        for start in range(0, distinct.num_rows, COMPOSITE_KEYS):
+            alike = _row_is_among(self.dialect, table, tuple(own), distinct.slice(start, COMPOSITE_KEYS))
+            yield sa.and_(alike, *child.where.expressions(table))
+
+    def named_still(self, part: Part, rows: pa.Table) -> Iterator[sa.Select[Any]]:
+        """Of rows that others may own too the keys of those that some row names at this moment."""
+        table, lock = self._tables[part.table].table, self.dialect == "mysql"
+        for namer in part.chain[-1].unless_named_by if part.chain else ():
+            other, (own,) = self._tables[namer.table].table.alias("n"), part.chain[-1].match
+            joined = table.join(other, other.c[namer.column] == table.c[own])
+            chosen = [column.expression(table) for column in self.key_columns(part)]
+            statement = sa.select(*chosen).select_from(joined)
+            statement = statement.with_for_update(read=True) if lock else statement  # and nobody adds one
+            yield from (statement.where(wanted) for wanted in self.named_rows(table, part, rows))
 
     def one_call_only(self, part: Part) -> bool:
         """Whether the schema itself says that a row belongs to one call at most by this way: each step of it matches
@@ -114,7 +143,7 @@ class PartStatements:
         table = self._tables[part.table]
         stays = part.detach or part.columns is not None
         found_by = part.chain[-1].match if part.chain else (self._call_key,)
-        wanted = {*table.key, *found_by, *part.cleared} if stays else table.columns.keys()
+        wanted = {*table.key, *found_by, *part.cleared, *part.beside} if stays else table.columns.keys()
         return [column for name, column in table.columns.items() if name in wanted]
 
     def joined(self, part: Part) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
@@ -129,7 +158,7 @@ class PartStatements:
             on = [
                 columns_equal(self.dialect, (below, mine[one]), (above, other[two])) for one, two in child.match.items()
             ]
-            on += [below.c[name] == plain_bind(value) for name, value in child.where.items()]
+            on += child.where.expressions(below)
             joined = joined.join(below, sa.and_(*on))
             place = self._tables[child.table]
         return calls, below, joined

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import plain_bind
+from lifecycle.crm.bound_values import plain_bind
 from lifecycle.crm.mapping.columns import Column, large_type
 from lifecycle.crm.mapping.live_schema import MappedTable
-from lifecycle.crm.mapping.source import Part, Source
+from lifecycle.crm.mapping.row_condition import Condition
+from lifecycle.crm.mapping.source import Child, Part, Source
 from lifecycle.crm.reading.column_comparison import are_of_one_type
 from lifecycle.crm.reading.part_reader import Lock, read_rows
 from lifecycle.crm.reading.part_statements import PartStatements, can_skip_locked
@@ -34,6 +35,8 @@ class Rows:
         self.statements = PartStatements(source, tables, dialect)
         self._call_table, self._call_key = source.call.table, source.call.key
         self._tables, self._dialect = tables, dialect
+        owned = (part for part in self.parts if part.chain and part.chain[-1].unless_named_by)
+        self._namers = {p.table: {namer.table for namer in p.chain[-1].unless_named_by} for p in owned}
 
     @property
     def key(self) -> Column:
@@ -65,10 +68,9 @@ class Rows:
 
     def spelled(self, connection: sa.Connection, keys: Sequence[Any]) -> dict[Any, Any]:
         """Keys that the database finds under another spelling (`AbC` where one asks for `abc`), with that spelling."""
-        calls = self._tables[self._call_table].table
-        column, found = self.key.expression(calls), dict[Any, Any]()
+        calls, found = self._tables[self._call_table].table, dict[Any, Any]()
         for key in keys:
-            live = connection.scalar(sa.select(column).where(calls.c[self._call_key] == plain_bind(key)))
+            live = connection.scalar(self.statements.every_call().where(calls.c[self._call_key] == plain_bind(key)))
             if live is not None and live != key:
                 found[key] = live
         return found
@@ -99,8 +101,7 @@ class Rows:
 
     def every_key(self, connection: sa.Connection) -> Iterator[Any]:
         """The keys of all calls the CRM has, streamed."""
-        column = self.key.expression(self._tables[self._call_table].table)
-        yield from connection.execution_options(yield_per=KEYS_A_STATEMENT).scalars(sa.select(column))
+        yield from connection.execution_options(yield_per=KEYS_A_STATEMENT).scalars(self.statements.every_call())
 
     def doubled_key(self, connection: sa.Connection) -> str | None:
         """A key that several rows of the call table have; None: it names one call each."""
@@ -142,10 +143,28 @@ class Rows:
         waiting = list(dict.fromkeys(part.table for part in reversed(self.parts) if not part.detach))
         ordered: list[str] = []
         while waiting:
-            free = (t for t in waiting if not any(t in self._tables[other].references for other in waiting))
+            named = {t for t in waiting for other in waiting if t in self._tables[other].references}
+            named |= {t for t in waiting if not self._namers.get(t, set()).isdisjoint({*waiting} - {t})}
+            free = (t for t in waiting if t not in named)
             ordered.append(next(free, waiting[0]))
             waiting.remove(ordered[-1])
         return ordered
+
+    def named_still(self, connection: sa.Connection, part: Part, rows: pa.Table) -> set[RowKey]:
+        """Of rows that others may own too the keys of those that some row names at this moment."""
+        return {tuple(row) for each in self.statements.named_still(part, rows) for row in connection.execute(each)}
+
+    def count_of_parents(self, connection: sa.Connection, part: Part, above: pa.Table, which: Condition) -> int:
+        """How many rows of a part belong to these rows above them at this moment, of those that are meant."""
+        table = self.mapped(part)
+        count = sa.select(sa.func.count()).select_from(table).where(*which.expressions(table))
+        count = count.with_for_update() if self._dialect == "mysql" else count
+        return sum(connection.scalar(count.where(each)) or 0 for each in self.statements.of_parents(part, above))
+
+    def part_above(self, part: Part) -> str | None:
+        """The name of the part whose rows those of a part belong to; None: it is not among these rows."""
+        wanted = part.chain[:-1]
+        return next((p.name for p in self.parts if len(p.chain) == len(wanted) and _same(p.chain, wanted)), None)
 
     def mapped(self, part: Part) -> sa.TableClause:
         """The table of a part, for statements that write."""
@@ -179,7 +198,8 @@ class Rows:
         for some in self.statements.chunks(keys):
             left = most - sum(table.nbytes for table in read) if most is not None else None
             read += read_rows(connection, self.statements, part, some, columns, left, lock)
-        return joined_tables(read).sort_by([(name, "ascending") for name in (CALL_ID, *self.row_key(part))])
+        order = self.row_key(part) or [column.name for column in columns[1:] if _sorts(column.type)]
+        return joined_tables(read).sort_by([(name, "ascending") for name in (CALL_ID, *order)])
 
 
 def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
@@ -190,3 +210,12 @@ def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
         [field.with_type(large_type(field.type)) if field.name in wide else field for field in found.schema]
     )
     return found.cast(schema).combine_chunks()
+
+
+def _same(chain: Sequence[Child], other: Sequence[Child]) -> bool:
+    return all(one is two for one, two in zip(chain, other, strict=True))
+
+
+def _sorts(kind: pa.DataType) -> bool:
+    """Whether Arrow puts values of a type in order: rows without a key are told apart by what they hold."""
+    return not (pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_duration(kind))

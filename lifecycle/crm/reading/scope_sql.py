@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.reading.fact_columns import Kind
+from lifecycle.crm.reading.fact_columns import MOST_EXACT_SINGLE, Kind
+from lifecycle.crm.reading.fact_values import MOST_EXACT
 from lifecycle.policy.evaluation.spelling import spellings
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
@@ -23,9 +24,12 @@ def may_be_one_of(
     ways = sorted(set[str]().union(*map(spellings, values)))
     text = sa.func.trim(sa.cast(column, sa.String))
     hits: list[sa.ColumnElement[bool]] = [text.in_(ways), _without_zeros(dialect, text).in_(ways)]
-    if kind is Kind.NUMBER or dialect != "postgresql":
+    if kind in (Kind.NUMBER, Kind.SINGLE) or dialect != "postgresql":
         numbers: list[sa.ColumnElement[Any]] = [sa.literal_column(way) for way in ways if _NUMBER.fullmatch(way)]
         hits += [column.in_(numbers)] if numbers else []
+    if unknown and (kind in (Kind.NUMBER, Kind.SINGLE) or dialect == "sqlite"):
+        most = MOST_EXACT_SINGLE if kind is Kind.SINGLE else sa.literal_column(str(MOST_EXACT))
+        hits.append(sa.func.abs(column) > most)  # rounded: nobody knows which number it was
     hits += _as_bytes(dialect, column, kind, [way for way in ways if _BYTES.fullmatch(way)])
     return sa.or_(*hits, *(_nobody_knows(dialect, column, text) if unknown else []))
 
@@ -51,8 +55,9 @@ def _as_bytes(
 def _nobody_knows(
     dialect: str, column: sa.ColumnElement[Any], text: sa.ColumnElement[Any]
 ) -> list[sa.ColumnElement[bool]]:
-    """Missing, blank, or with letters in it that may be blanks."""
+    """Missing, blank, a list, or with letters in it that may be blanks."""
     visible = {"postgresql": ("~", "[^ -~]"), "sqlite": ("GLOB", "*[^ -~]*")}
     operator, pattern = visible.get(dialect, ("REGEXP", "[^ -~]"))
     odd = text.op(operator, is_comparison=True)(sa.literal_column(f"'{pattern}'"))
-    return [column.is_(None), text.is_(None), text == "", odd]
+    first = sa.func.substr(text, 1, 1).in_(["[", "{"])  # a list, which the law looks into
+    return [column.is_(None), text.is_(None), text == "", text == "null", first, odd]

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lifecycle.crm.database import plain_bind
+from lifecycle.crm.bound_values import plain_bind
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.crm.reading.fact_columns import FactColumn, Kind
@@ -90,7 +90,9 @@ def fact_form(source: Source, column: FactColumn, dialect: str) -> TimeForm:
         _require_one_clock(source, column.name, declared)
     if column.kind is Kind.UTC and (declared is None or not (declared.format or declared.unit)):
         return TimeForm("UTC")  # of PostgreSQL's timestamptz the driver gives the zone; MySQL's session is in UTC
-    doubtful = column.computed and column.kind not in (Kind.NUMBER, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
+    doubtful = (
+        column.computed and column.kind not in (Kind.NUMBER, Kind.SINGLE, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
+    )
     if declared is None and doubtful:
         raise SourceError(
             f"source {source.source}: the fact {column.name} is computed, a {column.kind}, and nobody can tell whether "

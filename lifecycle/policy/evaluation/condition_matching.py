@@ -12,7 +12,7 @@ from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import EARLIEST_TRIGGER
 from lifecycle.policy.documents.hold import Extension, Hold, HoldScope
 from lifecycle.policy.documents.model_types import Conditions, fold_name
-from lifecycle.policy.evaluation.spelling import spellings, trimmed, without_zeros
+from lifecycle.policy.evaluation.spelling import may_be_inside, spellings, trimmed, without_zeros
 from lifecycle.policy.zone_arithmetic import days_of
 
 _COMMA = pa.scalar(", ")
@@ -135,8 +135,8 @@ def _industry(facts: pa.Table, values: frozenset[str], names: frozenset[str]) ->
 
 
 def _one_of(fact: pa.Array, values: frozenset[str]) -> tuple[pa.Array, pa.Array]:
-    hit = pc.is_in(fact, _spelled(values))
-    return hit, pc.or_(hit, pc.is_null(fact))
+    hit, wanted = pc.is_in(fact, spelled := _spelled(values)), spelled.to_pylist()
+    return hit, pc.or_(pc.or_(hit, pc.is_null(fact)), may_be_inside(fact, wanted))
 
 
 def _spelled(values: frozenset[str]) -> pa.Array:

@@ -1,16 +1,21 @@
-"""One value however it is written: blanks around it, a number's zeros, a UUID's dashes. For holds, which err to keep.
+"""One value however it is written: blanks around it, a number's zeros, a UUID's dashes, JSON's quotes, text as bytes.
+
+For holds, which err to keep.
 
 Conditions of rules are not read so: to them `1.10` and `1.1` are two codes.
 """
 
 import re
+from collections.abc import Collection
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_BLANK = r"\s\p{Z}\p{Cc}\p{Cf}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}"
+_BLANK = r"\s\p{Z}\p{Cc}\p{Cf}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}\x{034F}\x{17B4}\x{17B5}\x{FE00}-\x{FE0F}"
 """Unicode's spaces, controls and formats (the zero-width ones), and the letters that are drawn as nothing."""
 _AROUND = rf"^[{_BLANK}]+|[{_BLANK}]+$"
+LISTED = r"^([\[{]|null$)"
+_EMPTY = re.compile(r'null|[\[{](\s|null|"")*[\]}]', re.IGNORECASE)
 _HEX = re.compile(r"(?:0x)?((?:[0-9a-f]{2})+)", re.IGNORECASE)
 _UUID = re.compile(r"\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?", re.IGNORECASE)
 
@@ -27,6 +32,20 @@ def without_zeros(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(whole, r"^([+-]?\d+\.\d*[1-9])0+$", r"\1")
 
 
+def may_be_inside(texts: pa.Array, values: Collection[str]) -> pa.Array:
+    """Whether a text is a list or object (an array, JSON) with one of the values in it, or with nothing in it."""
+    listed = pc.fill_null(pc.match_substring_regex(texts, LISTED), False)
+    if not pc.any(listed).as_py():
+        return listed
+    wanted = [value.lower() for value in values]
+    hits = {text for text in set(texts.filter(listed).to_pylist()) if _EMPTY.fullmatch(text) or _names(text, wanted)}
+    return pc.and_(listed, pc.fill_null(pc.is_in(texts, pa.array(sorted(hits), pa.string())), False))
+
+
+def _names(text: str, wanted: Collection[str]) -> bool:
+    return any(value in text.lower() for value in wanted)
+
+
 def spellings(value: str) -> frozenset[str]:
     """The texts that a source may give for a value that a person wrote into a hold."""
     known = trimmed(pa.array([value], pa.string()))
@@ -35,4 +54,6 @@ def spellings(value: str) -> frozenset[str]:
         return frozenset()
     uuid, digits = _UUID.fullmatch(plain), _HEX.fullmatch(plain)
     other = ["-".join(uuid.groups()), "".join(uuid.groups())] if uuid else [digits[1]] if digits else []
-    return frozenset([plain, known[0].as_py(), *other, *map(str.lower, other), *map(str.upper, other)])
+    in_bytes = plain.encode().hex()
+    same = [plain, known[0].as_py(), f'"{plain}"', in_bytes, in_bytes.upper()]
+    return frozenset([*same, *other, *map(str.lower, other), *map(str.upper, other)])

@@ -44,9 +44,13 @@ def test_all_misfits_are_said_at_once(made):
 
 
 def test_a_table_whose_rows_cannot_be_named_is_refused(made):
-    made.run(TABLES[0], "CREATE TABLE c (t_id INTEGER, n INTEGER UNIQUE)")
-    with pytest.raises(SourceError, match="table c has no primary key and no unique key without NULLs"):
-        made.crm(children=C)
+    made.run("CREATE TABLE t (id INTEGER, t_id INTEGER)", "CREATE TABLE c (t_id INTEGER, n INTEGER UNIQUE)")
+    below = "[{table: c, match: {t_id: id}, children: [{table: t, match: {t_id: n}}]}]"
+    with pytest.raises(SourceError) as caught:
+        made.crm(children=below)
+    why = "has no primary key and no unique key without NULLs"
+    assert f"table t {why}: its rows cannot be named" in str(caught.value)
+    assert f"table c {why}: nothing can hang on its rows" in str(caught.value)
 
 
 def test_a_unique_key_without_nulls_names_rows_where_there_is_no_primary_key(made):

@@ -14,7 +14,7 @@ from lifecycle.crm.reading import facts as module
 from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds
 from lifecycle.crm.reading.fact_values import parse_texts, parse_times
 from lifecycle.errors import SourceError
-from lifecycle.night.plan import night_cutoffs
+from lifecycle.night.survey import night_cutoffs
 from lifecycle.policy.documents.hold import Holds, read_hold
 from lifecycle.policy.documents.lawfulness import read_schedule
 from lifecycle.policy.documents.schedule import collect_schedules

@@ -1,0 +1,87 @@
+"""A mapping as one site has it: without optional tables that are not there, with values that the CRM itself gives."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from lifecycle.crm.database import Database, translated_errors
+from lifecycle.crm.mapping.live_schema import split_name
+from lifecycle.crm.mapping.row_condition import Condition
+from lifecycle.crm.mapping.source import CallTable, Child, Source
+from lifecycle.errors import SourceError
+
+
+def fit_source(database: Database, source: Source) -> Source:
+    """The mapping for this database. Raises SourceError where a condition's SQL finds nothing."""
+    source = _with_industry(database.dialect, _with_call_table(database, source))
+    if not _asks(source):
+        return source
+    with translated_errors():
+        inspector = sa.inspect(database.engine)
+        ask = partial(_values, database, source)
+        children = tuple(_fitted(inspector, source.children, ask))
+        call: CallTable = source.call.model_copy(update={"where": source.call.where.resolved(ask)})
+        return source.model_copy(update={"children": children, "call": call})
+
+
+def _with_call_table(database: Database, source: Source) -> Source:
+    """The SQL with the name of the call table where it says {call}, quoted as this database quotes."""
+    preparer = database.engine.dialect.identifier_preparer
+    name = ".".join(preparer.quote_identifier(each) for each in split_name(source.call.table) if each)
+    links = {link: text.replace("{call}", name) for link, text in source.links.items()}
+    return source.model_copy(update={"facts": source.facts.replace("{call}", name), "links": links})
+
+
+def _with_industry(dialect: str, source: Source) -> Source:
+    """The facts with an industry that the mapping itself says."""
+    if source.industry is None:
+        return source
+    inner = source.facts.rstrip().rstrip(";")
+    if isinstance(source.industry, str):
+        industry = _quoted(dialect, source.industry)
+    else:
+        by = f"CAST(i.{source.industry.by} AS {'CHAR' if dialect == 'mysql' else 'TEXT'})"
+        cases = [
+            f"WHEN {_quoted(dialect, v)} THEN {_quoted(dialect, said)}" for v, said in source.industry.values.items()
+        ]
+        industry = f"CASE {by} {' '.join(cases)} END" if cases else "NULL"
+    text = f"SELECT i.*, {industry} AS industry FROM (\n{inner}\n) i"
+    return source.model_copy(update={"facts": text, "industry": None})
+
+
+def _quoted(dialect: str, text: str) -> str:
+    text = text.replace("'", "''")
+    return "'" + (text.replace("\\", "\\\\") if dialect == "mysql" else text) + "'"
+
+
+def _asks(source: Source) -> bool:
+    """Whether the database has any say in it."""
+    children = [part.chain[-1] for part in source.parts() if part.chain]
+    conditions = [source.call.where, *(child.where for child in children)]
+    return any(child.optional for child in children) or any(any(one.selects) for one in conditions)
+
+
+def _fitted(inspector: sa.Inspector, children: Sequence[Child], ask: Any) -> Iterator[Child]:
+    for child in children:
+        if not child.optional or _is_there(inspector, child):
+            where: Condition = child.where.resolved(ask)
+            below = tuple(_fitted(inspector, child.children, ask))
+            yield child.model_copy(update={"where": where, "children": below})
+
+
+def _is_there(inspector: sa.Inspector, child: Child) -> bool:
+    schema, table = split_name(child.table)
+    if not inspector.has_table(table, schema=schema):
+        return False
+    columns = {str(column["name"]) for column in inspector.get_columns(table, schema=schema)}
+    return columns.issuperset((*child.match, *child.where.columns, *child.detach))
+
+
+def _values(database: Database, source: Source, text: str) -> list[Any]:
+    with database.reading() as connection:
+        found = list(connection.execute(sa.text(text.replace(":", "\\:"))).scalars())
+    if not found or None in found:
+        raise SourceError(f"source {source.source}: expected values, found none by {' '.join(text.split())}")
+    return found

@@ -1,0 +1,40 @@
+"""SQLite as a file: its text, how its transactions begin, and leases as locks on a file beside it."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from lifecycle.errors import DatabaseError, LeaseTaken
+from lifecycle.private_files import open_lock_file
+
+
+def _text(body: bytes) -> str:
+    """SQLite's text. What is no UTF-8 cannot be encoded again, so its column is unreadable and its fact unknown."""
+    return body.decode("utf-8", "surrogateescape")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("lifecycle_immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def _file_lease(path: Path, taken: LeaseTaken) -> Iterator[None]:
+    try:
+        descriptor = open_lock_file(path)
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}: the lease's file cannot be opened: {error.strerror}. Remove it while no run is at work, run again"
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise taken from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,47 @@
+"""The first evening with a CRM: its settings in a file, and the grants for whoever administers its database."""
+
+import os
+from pathlib import Path
+
+from lifecycle.crm.control.role_grants import grant_statements, role_statements
+from lifecycle.crm.database import open_database
+from lifecycle.crm.mapping.source import read_source
+from lifecycle.errors import SettingsError
+
+ROLE = "lifecycle"
+
+
+def write_settings(folder: Path, crm: str, url: str) -> Path:
+    """Write `.env` with the CRM's mapping and URL, for its owner alone. Raises SettingsError where it says another.
+
+    A file that is there is left as it is.
+    """
+    read_source(crm)
+    file, lines = folder / ".env", [f"LIFECYCLE_SOURCE={crm}", f"LIFECYCLE_CRM_URL='{url}'"]
+    try:
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        said = file.read_text("utf-8").splitlines()
+        missing = [line.partition("=")[0] for line in lines if line not in said]
+        if missing:
+            raise SettingsError(
+                f"{file}: it is there and says another {missing[0]}. Edit it, or move it away"
+            ) from None
+        return file
+    with os.fdopen(opened, "w", encoding="utf-8") as out:
+        out.write("".join(f"{line}\n" for line in lines))
+    return file
+
+
+def grants_as_sql(crm: str, url: str | None) -> str:
+    """The statements that make the role and give it what a night needs, to be read and run by an administrator.
+
+    Without a URL they are for the first kind of database that the mapping is for, and a database named `crm`.
+    """
+    source = read_source(crm)
+    opened = open_database(url) if url else None
+    dialect = opened.dialect if opened else source.dialects[0]
+    database = str(opened.engine.url.database) if opened else "crm"
+    role = f"'{ROLE}'@'%'" if dialect == "mysql" else ROLE
+    statements = [*role_statements(dialect, role), *grant_statements(source, dialect, database, role)]
+    return "".join(f"{statement};\n" for statement in statements)

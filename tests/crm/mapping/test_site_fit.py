@@ -1,0 +1,90 @@
+"""A site's own words over a shipped mapping, and a mapping fitted to what a site has."""
+
+import pytest
+
+from lifecycle.crm.database import open_database
+from lifecycle.crm.mapping.site_fit import fit_source
+from lifecycle.crm.mapping.source import read_source, shipped_sources
+from lifecycle.errors import SourceError
+
+
+def own(tmp_path, text):
+    (tmp_path / "own.yaml").write_text(text)
+    return read_source(str(tmp_path / "own.yaml"))
+
+
+def test_every_shipped_mapping_reads():
+    assert [read_source(name).source for name in shipped_sources()] == shipped_sources()
+
+
+def test_a_site_replaces_plain_values_and_adds_to_lists_and_maps(tmp_path):
+    shipped = read_source("fusionpbx")
+    mine = own(
+        tmp_path,
+        "extends: fusionpbx\nsource: berlin\nindustry: {by: account_id, values: {a: Banking}}\n"
+        "children: [{table: addon, match: {xml_cdr_uuid: xml_cdr_uuid}}]\n",
+    )
+    assert (mine.source, mine.facts, mine.call) == ("berlin", shipped.facts, shipped.call)
+    assert [child.table for child in mine.children] == [*(child.table for child in shipped.children), "addon"]
+    assert mine.industry is not None
+    assert mine.industry.by == "account_id"
+
+
+def test_extending_what_does_not_ship_is_refused_with_the_line(tmp_path):
+    with pytest.raises(
+        SourceError, match=r"own\.yaml:1: extends: expected one of .*; found 'mine'|own\.yaml:1: expected"
+    ):
+        own(tmp_path, "extends: mine\nsource: x\n")
+
+
+MAPPING = """source: m
+dialects: [sqlite, postgresql, mysql]
+timezone: UTC
+facts: SELECT id AS call_id, tenant AS account_id FROM {{call}}
+industry: {industry}
+call: {{table: call, key: id, where: {{kind: {{select: "SELECT value FROM kinds WHERE name = 'phone: call'"}}}}}}
+children:
+  - {{table: notes, match: {{call_id: id}}, optional: true}}
+  - {{table: marks, match: {{call_id: id}}, optional: true}}
+"""
+
+
+def prepared(made):
+    return made.run(
+        f"CREATE TABLE {made.engine.dialect.identifier_preparer.quote_identifier('call')} "
+        "(id INTEGER PRIMARY KEY, kind INTEGER, tenant VARCHAR(20))",
+        "CREATE TABLE kinds (name VARCHAR(20), value INTEGER)",
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, call_id INTEGER)",
+        "CREATE TABLE marks (id INTEGER PRIMARY KEY, other INTEGER)",
+    )
+
+
+def test_a_mapping_is_fitted_to_what_the_site_has(made, tmp_path):
+    prepared(made).run("INSERT INTO kinds VALUES ('phone: call', 4)")
+    source = own(tmp_path, MAPPING.format(industry='{by: account_id, values: {"o\'neil": Retail, b: Banking}}'))
+    database = open_database(made.url)
+    fitted = fit_source(database, source)
+    assert [child.table for child in fitted.children] == ["notes"]
+    assert [test.values for tests in fitted.call.where.alternatives for test in tests] == [(4,)]
+    made.run(f"INSERT INTO {quoted(made)} VALUES (1, 4, 'o''neil'), (2, 4, 'b'), (3, 4, NULL)")
+    assert made.rows(f"SELECT call_id, industry FROM ({fitted.facts}) f ORDER BY 1") == [
+        (1, "Retail"),
+        (2, "Banking"),
+        (3, None),
+    ]
+
+
+def quoted(made):
+    return made.engine.dialect.identifier_preparer.quote_identifier("call")
+
+
+def test_one_industry_for_all_is_a_constant(made, tmp_path):
+    prepared(made).run("INSERT INTO kinds VALUES ('phone: call', 4)", f"INSERT INTO {quoted(made)} VALUES (1, 4, 'x')")
+    fitted = fit_source(open_database(made.url), own(tmp_path, MAPPING.format(industry="Charity's")))
+    assert made.rows(f"SELECT industry FROM ({fitted.facts}) f") == [("Charity's",)]
+
+
+def test_a_condition_that_the_crm_gives_no_value_for_is_an_error(made, tmp_path):
+    source = own(tmp_path, MAPPING.format(industry="Retail"))
+    with pytest.raises(SourceError, match="expected values, found none by SELECT value FROM kinds"):
+        fit_source(open_database(prepared(made).url), source)

@@ -1,0 +1,40 @@
+"""A night on each shipped mapping: the right calls, every row and file of them, nothing else, and all of it archived."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from tests.crms.site import Site, hold_against, truth
+
+SHIPPED = [
+    "suitecrm",
+    "espocrm",
+    "espocrm on_postgresql",
+    "fusionpbx",
+    "chatwoot",
+    "odoo",
+    "civicrm",
+    "vtiger",
+    "frappe_crm",
+]
+
+CLEAN = {"suitecrm", "fusionpbx", "vtiger"}  # with the indexes of its page, `check` finds nothing to say
+
+
+def site_of(request: Any, tmp_path: Any, name: str, calls: int) -> Site:
+    module, _, other = name.partition(" ")
+    shapes = import_module(f"tests.crms.{module}")
+    shape = getattr(shapes, other)() if other else shapes.SHAPE
+    rows, files = shapes.filled(calls)
+    return Site(shape, request.getfixturevalue(shape.server), tmp_path, rows, files)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_night_takes_the_due_calls_with_all_that_is_theirs_and_nothing_else(name, request, tmp_path):
+    site = site_of(request, tmp_path, name, 100)
+    wanted = truth(site)
+    assert site.warnings() == [] or name not in CLEAN
+    gone = site.nights()
+    hold_against(site, wanted)
+    assert 5 < len(wanted.due) == gone < 90
