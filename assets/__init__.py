@@ -1,4 +1,5 @@
 """The Dagster project: partitions, assets, checks, schedules and sensors that run the rooms of `lifecycle`.
 
-For data engineers in the Dagster UI. Hands steps their deployment and reports what came back; decides nothing.
+For data engineers in the Dagster UI. Hands rooms their deployment, reports what came back, closes the runs of dead
+processes; decides about no call.
 """

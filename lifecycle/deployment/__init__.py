@@ -1,4 +1,4 @@
-"""One company's deployment opened: settings, policies folder, CRM, store, keys and ledger in one value.
+"""One company's deployment opened: settings, policies folder and its git history, CRM, store, keys, ledger.
 
-For every room above: each is handed a `Lifecycle`. Setting up control tables and keys is all it writes.
+For every room above: each is handed a `Lifecycle`. Set-up is all it writes: control tables, keys, and sample calls.
 """

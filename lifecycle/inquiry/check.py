@@ -245,7 +245,6 @@ def _store(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     if not any((given.anchor_copy, given.anchor_git, given.anchor_witness)):
         message = f"no LIFECYCLE_ANCHOR_COPY, _GIT or _WITNESS is set. {NOBODY_REMEMBERS}"
         yield CheckFinding("warning", "anchors", message, exit_code=0)  # lawful, and to be known
-    key = given.signing_key
-    for problem in [*lifecycle.store.probe(), *key_problems(key), *epoch_problems(key)]:
+    for problem in [*lifecycle.store.probe(), *key_problems(given.signing_key), *epoch_problems(given.signing_key)]:
         severity: Literal["error", "warning"] = "warning" if is_warning(problem) else "error"
         yield CheckFinding(severity, "store", problem.removeprefix("warning: "))

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.columns import Column, column_of
+from lifecycle.crm.mapping.row_keys import _indexes, _row_key, _unique
 from lifecycle.crm.mapping.source import Child, Component, Part, Source
 from lifecycle.errors import SettingsError, SourceError
 
@@ -114,29 +115,6 @@ def _mapped(inspector: sa.Inspector, dialect: str, name: str, as_text: frozenset
     return MappedTable(clause, columns, _row_key(inspector, table, schema), required)
 
 
-def _row_key(inspector: sa.Inspector, table: str, schema: str | None) -> tuple[str, ...]:
-    """The primary key, or the first unique key without NULLs."""
-    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
-    if primary:
-        return tuple(primary)
-    required = {str(c["name"]) for c in inspector.get_columns(table, schema=schema) if not c["nullable"]}
-    return next((names for names in _unique(inspector, table, schema) if required.issuperset(names)), ())
-
-
-def _unique(inspector: sa.Inspector, table: str, schema: str | None) -> list[tuple[str, ...]]:
-    """The columns of every unique key of whole columns and all rows: no index over a part of the rows, or a prefix."""
-    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
-    unique: list[list[Any]] = [c["column_names"] for c in inspector.get_unique_constraints(table, schema=schema)]
-    indexes = [i for i in inspector.get_indexes(table, schema=schema) if i["unique"] and not _partial(i)]
-    unique += [list(i["column_names"]) for i in indexes if None not in i["column_names"]]
-    return [tuple(map(str, names)) for names in ([primary] if primary else []) + unique]
-
-
-def _partial(index: Any) -> bool:
-    options = index.get("dialect_options", {})
-    return any(name.endswith(("_where", "_length")) and value for name, value in options.items())
-
-
 _SELF_UPDATING = """SELECT COLUMN_NAME FROM information_schema.COLUMNS
 WHERE TABLE_SCHEMA = COALESCE(:schema, DATABASE()) AND TABLE_NAME = :table AND EXTRA LIKE '%on update%'"""
 
@@ -192,14 +170,6 @@ def _keys_at_work(database: Database, schema: str | None, table: str) -> Callabl
     with database.engine.connect() as connection:
         found = set(connection.scalars(sa.text(_AT_WORK), {"name": quoted}))
     return found.__contains__
-
-
-def _indexes(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str, tuple[str, ...]]:
-    """The columns of every index by its name, expressions left out."""
-    found: list[Any] = [i for i in inspector.get_indexes(table, schema=schema) if None not in i["column_names"]]
-    primary = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
-    named = {str(index["name"]): tuple(map(str, index["column_names"])) for index in found}
-    return {"PRIMARY": tuple(primary), **named} if primary else named
 
 
 def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:

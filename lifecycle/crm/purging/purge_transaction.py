@@ -18,6 +18,7 @@ from lifecycle.crm.mapping.row_references import RowReference
 from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
 from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.deletion_count import MeantDeletions, deletions_counted
+from lifecycle.crm.purging.keyless_rows import KeylessRows
 from lifecycle.crm.purging.read_schema import ReadSchema, _keys
 from lifecycle.crm.purging.row_failures import (
     ROW_FAILURES,
@@ -66,7 +67,7 @@ class PurgeTransaction:
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
         self._schema, self._kept_as_is, self._whole = schema, kept_as_is, whole or rows
-        self._references = references
+        self._references, self._keyless = references, KeylessRows(rows)
 
     def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
@@ -187,7 +188,7 @@ class PurgeTransaction:
                     counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name], meant)
                     continue
                 if not (names := self._rows.row_key(part)):
-                    counts[part.name] = self._remove_nameless(connection, part, mine, nameless[table])
+                    counts[part.name] = self._keyless.remove(connection, part, mine, nameless[table])
                     meant.delete(table, counts[part.name])
                     continue
                 rows = without_rows(mine[part.name], names, gone[table] | set(kept.get(table, ())))
@@ -196,7 +197,7 @@ class PurgeTransaction:
                 meant.delete(table, counts[part.name])
                 gone[table] |= _keys(rows, names)
         for part in histories:
-            counts[part.name] = self._remove_history(connection, part, mine)
+            counts[part.name] = self._keyless.remove_history(connection, part, mine)
             meant.delete(part.table, counts[part.name])
         return counts
 
@@ -210,36 +211,6 @@ class PurgeTransaction:
         rows = without_rows(rows, self._rows.row_key(part), ())
         done = self._execute(connection, part, table.update().values(as_it_was | gone), rows) if gone else 0
         meant.clear(part.table, done)
-        return done
-
-    def _remove_nameless(
-        self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], gone: Counter[str]
-    ) -> int:
-        """Rows without a key: all that belong to the locked rows above them, which must be as many as were compared."""
-        wanted = Counter(map(repr, mine[part.name].drop_columns([CALL_ID]).to_pylist())) - gone
-        gone.update(wanted)
-        return self._remove_of_parents(connection, part, mine, wanted.total())
-
-    def _remove_history(self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table]) -> int:
-        """Rows that were compared, and those that the database wrote while it deleted the others."""
-        rows, written = mine[part.name], part.chain[-1].written_by_deletion
-        before = sum(map(written.holds, rows.select(list(written.columns)).to_pylist()))
-        again = self._rows.count_of_parents(connection, part, self._above(part, mine), written)
-        return self._remove_of_parents(connection, part, mine, rows.num_rows + again - before)
-
-    def _above(self, part: Part, mine: Mapping[str, pa.Table]) -> pa.Table:
-        above = self._rows.part_above(part)
-        if above is None:
-            raise InterferingWrite(f"{part.table}: its rows are found by rows that are not of this component")
-        return mine[above]
-
-    def _remove_of_parents(
-        self, connection: sa.Connection, part: Part, mine: Mapping[str, pa.Table], wanted: int
-    ) -> int:
-        conditions, table = self._rows.statements.of_parents(part, self._above(part, mine)), self._rows.mapped(part)
-        done = sum(connection.execute(table.delete().where(each)).rowcount for each in conditions)
-        if done != wanted:
-            raise InterferingWrite(f"{part.table}: expected to delete {wanted} rows, the database deleted {done}")
         return done
 
     def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
