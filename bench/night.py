@@ -53,7 +53,8 @@ Seconds = dict[str, float]
 def ours(url: str, store: Path) -> Seconds:
     """A night of the product, step by step, in this process."""
     policies = store / "policies"
-    (policies / "holds").mkdir(parents=True)
+    for name in ("holds", "extensions"):
+        (policies / name).mkdir(parents=True)
     (policies / "bank.yaml").write_text(BANK)
     key = store / "lifecycle.key"
     given = {"crm_url": url, "store": (store / "store").as_uri(), "policies": policies, "signing_key": key}
@@ -163,7 +164,9 @@ def _measured(
     profiler = cProfile.Profile() if asked.profile and name == "ours" else None
     if profiler:
         profiler.enable()
+    before = time.process_time(), template.cpu()
     taken = work(url, here)
+    taken |= {"client cpu": time.process_time() - before[0], "server cpu": template.cpu() - before[1]}
     if profiler:
         profiler.disable()
         pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
@@ -194,6 +197,8 @@ def _show(database: str, asked: argparse.Namespace, found: dict[str, list[Second
     for name, taken in middle.items():
         if name != "ours":
             print(f"  {name} {taken['all']:.2f} s: {name} / ours {taken['all'] / mine['all']:.3f}")
+    used = {name: taken["client cpu"] + taken["server cpu"] for name, taken in middle.items()}
+    print(f"  CPU of client and server: limit {used['limit']:.2f} s, ours {used['ours']:.2f} s")
     print(f"  limit / purge alone {middle['limit']['all'] / mine['purge']:.3f}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"  peak {peak} MiB; load {os.getloadavg()[0]:.1f}", flush=True)
