@@ -12,7 +12,8 @@ DIGEST = "0" * 64
 
 
 def may(path: str, *patterns: str, call: Any = 7, digest: str | None = None) -> bool:
-    return FileColumns("recordings", "recordings", "path", "sha256", patterns).may_be_recording(path, call, digest)
+    files = Files(table="recordings", path="path", sha256="sha256", patterns=patterns)
+    return FileColumns("recordings", files).may_be_recording(path, call, digest)
 
 
 @pytest.mark.parametrize(
