@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +138,8 @@ def as_postgresql(value: Any, text: str, declared: str) -> bool:
 
 def as_mariadb(value: Any, text: str, declared: str) -> bool:
     if isinstance(value, bytes):
-        if declared == "inet6":  # a type that SQLAlchemy has no name for is archived as the bytes of its text
-            return text == value.decode()
+        if declared == "inet6":  # a type that SQLAlchemy has no name for is archived as the sixteen bytes it is
+            return text == str(IPv6Address(value))
         return int.from_bytes(value) == int(text, 16) if declared.startswith("bit") else text == value.hex().upper()
     if isinstance(value, float):
         return same_float(value, text, declared == "float")
