@@ -140,7 +140,7 @@ class Lifecycle:
 
 
 def fact_kinds(schedules: Schedules, shown: bool = False) -> FactKinds:
-    """Which facts the schedules read as times and as yes or no. `to_text`: the clocks of laws that bind nobody, too."""
+    """Which facts the schedules read as times and as yes or no. `shown`: the clocks of laws that bind nobody, too."""
     asked = [required_facts(schedule, schedules.regimes) for schedule in schedules.by_industry.values()]
     times = frozenset(CREATION_FACTS).union(*(each.times for each in asked))
     laws = [

@@ -24,7 +24,7 @@ class StopSwitch:
     """The table `stops`, with one row while a stop stands."""
 
     def __init__(self, database: Database, metadata: sa.MetaData, prefix: str) -> None:
-        self._database = database
+        self._database, self._seen = database, False
         of: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
         self.table = sa.Table(
             f"{prefix}stops",
@@ -65,5 +65,8 @@ class StopSwitch:
         return standing
 
     def _there(self) -> bool:
-        with translated_errors():
-            return bool(sa.inspect(self._database.engine).has_table(self.table.name, schema=self.table.schema))
+        if not self._seen:  # asked before every transaction: once it is there, the catalogue is left alone
+            with translated_errors():
+                found = sa.inspect(self._database.engine).has_table(self.table.name, schema=self.table.schema)
+            self._seen = bool(found)
+        return self._seen
