@@ -84,7 +84,7 @@ def _uuid(made: Filling) -> str:
 def _recording(made: Filling, tenant: int, call: str, number: int) -> tuple[str | None, str | None]:
     """Where the recording of a call lies: its own, that of another leg, none, or somewhere else."""
     if number % 41 == 3:
-        return "/somewhere/else", "x.wav"
+        return "/tmp/elsewhere", "x.wav"
     if made.chance(0.3):
         return made.random.choice([(None, None), ("", ""), ("/var/lib/freeswitch/recordings/x", "")])
     others = [row for row in made.rows.get("v_xml_cdr", []) if row["record_name"] and row["record_path"][0:4] == "/var"]
