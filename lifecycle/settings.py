@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     anchor_tsa_root: Path | None = None
     anchor_witness: str | None = None
     anchor_witness_key: str | None = None
+    destroy: bool = False
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
     nightly_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     nightly_cron: str = "0 2 * * *"

@@ -19,6 +19,7 @@ from lifecycle.archive.object_store import (
     LARGEST_IN_MEMORY,
     BoundedBytes,
     StoredObject,
+    StoredVersion,
     check_key,
     check_prefix,
     exists_with_other_bytes,
@@ -98,6 +99,10 @@ class FolderStore:
         with self._translated("list", prefix):
             found = [(file.relative_to(self._root)).as_posix() for file in _files(self._inside(top, prefix))]
         return iter(sorted(key for key in found if key.startswith(prefix)))
+
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """See ObjectStore. A file is its only version, whatever bytes it has by now."""
+        return (StoredVersion(key, None) for key in self.list(prefix))
 
     def delete(self, stored_key: str, version_id: str | None) -> None:
         """See ObjectStore. FixityError: the file holds other bytes than that version's; it was left as it is."""

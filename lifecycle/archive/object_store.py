@@ -28,6 +28,15 @@ class StoredObject:
     sha256: str  # hex of the whole object
 
 
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One version of an object, or a marker that hides older ones. No version id: the store keeps one version."""
+
+    key: str
+    version_id: str | None
+    marker: bool = False
+
+
 class BoundedBytes:
     """Bytes as they come, up to a number: an object that somebody blew up must not take the memory with it."""
 
@@ -85,6 +94,9 @@ class ObjectStore(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Every key that begins with `prefix`, a plain string as S3 means it, sorted."""
+
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """Every version of every object whose key begins with `prefix`, and every marker, sorted by key."""
 
     def delete(self, stored_key: str, version_id: str | None) -> None:
         """Remove that version for good, and what a killed writer left unfinished under the key. Gone already is fine.

@@ -21,6 +21,7 @@ from lifecycle.archive.object_store import (
     LARGEST_IN_MEMORY,
     BoundedBytes,
     StoredObject,
+    StoredVersion,
     check_key,
     check_prefix,
     others_than_expected,
@@ -29,6 +30,7 @@ from lifecycle.archive.object_store import (
 from lifecycle.archive.s3_answers import S3Answers, base64, error_code, is_refusal, version_of
 from lifecycle.archive.s3_objects import _measure, _ours
 from lifecycle.archive.s3_trial import S3Trial
+from lifecycle.archive.s3_versions import object_versions
 from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import ObjectMissing, StoreError
 
@@ -107,6 +109,11 @@ class S3Store:
         with self._answers.translated("list", prefix):
             found = [item["Key"].removeprefix(self._under) for page in pages for item in page.get("Contents", [])]
         return iter(sorted(found))  # sorted here: not every store walks its folders in the order of their keys
+
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """See ObjectStore."""
+        with self._answers.translated("list the versions of", prefix):
+            return iter(object_versions(self._client, self._bucket, self._under, check_prefix(prefix)))
 
     def delete(self, stored_key: str, version_id: str | None) -> None:
         """See ObjectStore. 'null' is S3's name for the version of an object that has none.

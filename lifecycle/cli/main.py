@@ -14,6 +14,7 @@ import typer
 
 from lifecycle.cli import (
     approve,
+    destroy,
     diff_shorten,
     discover,
     erasure_requests,
@@ -49,6 +50,7 @@ for group in (
     approve,
     verify_record,
     ledger,
+    destroy,
     holds,
     erasure_requests,
     stop,

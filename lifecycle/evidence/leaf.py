@@ -27,6 +27,8 @@ KINDS = {
     "plan_accepted": "a person let a plan's brake go",
     "set_aside": "a planned call stayed",
     "purged": "a call was deleted from the CRM",
+    "destroy_plan": "a night's destruction of archived copies was planned in one industry",
+    "destruction": "the removal of a batch's archived copies began",
     "destroyed": "an archived copy was destroyed",
     "imported": "an object of records from before the ledger",
     "recovery": "the database is older than the ledger",

@@ -1,0 +1,60 @@
+"""A batch's objects removed from the store, every version of each, and shown to be gone: listed, then asked for.
+
+Only a batch whose destruction is registered and begun comes here (`destroy`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lifecycle.archive.batches import MANIFEST, batch_folder
+from lifecycle.archive.object_store import ObjectStore, StoredVersion
+from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused
+
+
+@dataclass
+class Removed:
+    """How many versions and markers went; and what is there still, by name, with the reason."""
+
+    versions: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+
+
+def remove_batch(store: ObjectStore, manifest_key: str, objects: Iterable[tuple[str, str | None]]) -> Removed:
+    """Remove everything below a batch's folder, its calls and its manifest last: they say what was begun.
+
+    `objects`: what the manifest names, as (key, version). Safe to run again. Raises StoreError.
+    """
+    result, folder = Removed(), batch_folder(manifest_key)
+    for version in sorted(store.versions(folder), key=_order):
+        try:
+            store.delete(version.key, version.version_id)
+            result.versions += 1
+        except ObjectRefused as error:
+            result.left[_name(version)] = str(error)
+    for version in store.versions(folder):
+        result.left.setdefault(_name(version), "it is listed still after it was removed")
+    for key, version_id in [*objects, (manifest_key, None)]:
+        for asked in dict.fromkeys((version_id, None)):
+            if not is_absent(store, key, asked):
+                result.left.setdefault(_name(StoredVersion(key, asked)), "it can be read still after it was removed")
+    return result
+
+
+def is_absent(store: ObjectStore, key: str, version_id: str | None) -> bool:
+    """Whether the store says, when asked for the object, that there is none."""
+    try:
+        store.get(key, version_id, at_most=0)
+    except ObjectMissing:
+        return True
+    except FixityError:
+        return False
+    return False
+
+
+def _order(version: StoredVersion) -> tuple[int, str]:
+    name = version.key.rpartition("/")[2]
+    return {"calls.parquet": 1, MANIFEST: 2}.get(name, 0), version.key
+
+
+def _name(version: StoredVersion) -> str:
+    return f"{version.key} version {version.version_id}" if version.version_id else version.key
