@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +56,8 @@ def init(json_output: AsJson = False, crm: Crm = None, url: Url = None, print_gr
     if crm or url:
         if not url:
             raise typer.BadParameter("--crm: expected --url too")
-        write_settings(Path.cwd(), _named(crm), url)
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)  # west of here it may be tonight still
+        write_settings(Path.cwd(), _named(crm), url, yesterday)
     with progress_bar(json_output) as draw:
         done = initialise(open_lifecycle(draw))
     if json_output:
