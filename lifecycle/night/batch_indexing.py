@@ -24,6 +24,8 @@ PHONE, CALL = "phone", "call_id"
 def index_batches(lifecycle: Lifecycle) -> int:
     """Index every committed batch that no epoch's index covers. Gives how many; a damaged batch is left out."""
     epochs = lifecycle.keys.epochs()
+    if not epochs:
+        return 0  # a search reads the batches
     there, made = indexed_batches(lifecycle.store, [epoch.id for epoch in epochs]), 0
     for key in manifest_keys(lifecycle.store):
         names = {(epoch.id, batch_index_key(epoch.id, key).rpartition("/")[2]) for epoch in epochs}
