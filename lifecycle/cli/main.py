@@ -13,6 +13,7 @@ import click
 import typer
 
 from lifecycle.cli import (
+    alert,
     approve,
     diff_shorten,
     discover,
@@ -52,6 +53,7 @@ for group in (
     holds,
     erasure_requests,
     stop,
+    alert,
 ):
     group.register(app)
 
