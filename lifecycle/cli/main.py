@@ -13,6 +13,7 @@ import click
 import typer
 
 from lifecycle.cli import (
+    alert,
     approve,
     diff_shorten,
     discover,
@@ -54,6 +55,7 @@ for group in (
     holds,
     erasure_requests,
     stop,
+    alert,
 ):
     group.register(app)
 
