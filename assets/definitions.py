@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.alerts import alert_checks, alert_failed_runs, heartbeat
 from assets.automation import industry_night, industry_nights_sensor, nightly, nightly_schedule, run_export
 from assets.checks import (
     archive_matches_manifest,
@@ -22,7 +23,7 @@ defs = dg.Definitions(
     ],
     jobs=[nightly, industry_night],
     schedules=[nightly_schedule()],
-    sensors=[industry_nights_sensor, run_export],
+    sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,
 )

@@ -10,13 +10,14 @@ from typing import Any
 
 import dagster as dg
 
+from assets.partitions import NIGHT_TAG
 from lifecycle.archive.object_store import ObjectStore
 
 RUNS = "runs/"
 _AT_ONCE = 1000
 _NAMES_CALLS = frozenset(("sample", "set_aside", "set_aside_table", "files_left", "vanished", "returned"))
 _WHY = "left out: it names calls"
-_OURS, _NIGHT_TAG = ("nightly", "industry_night"), "dagster/partition/night"
+_OURS = ("nightly", "industry_night")
 _RECENT = 500  # finished runs looked at for ones that nobody exported
 
 
@@ -31,7 +32,7 @@ def export_run(instance: dg.DagsterInstance, store: ObjectStore, run_id: str) ->
     if record is None or not record.dagster_run.is_finished or record.dagster_run.job_name not in _OURS:
         return None
     run = record.dagster_run
-    night = run.tags.get(_NIGHT_TAG) or record.create_timestamp.date().isoformat()
+    night = run.tags.get(NIGHT_TAG) or record.create_timestamp.date().isoformat()
     body = "".join(f"{line}\n" for line in _events(instance, run_id)).encode()
     return store.put_once(run_key(run, night), body).key
 

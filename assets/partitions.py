@@ -15,6 +15,8 @@ nights = dg.DailyPartitionsDefinition(
 )
 industry_nights = dg.MultiPartitionsDefinition({"industry": industries, "night": nights})
 
+NIGHT_TAG = "dagster/partition/night"  # of a run that is about an industry's night
+
 # The other policies ran the wrong partitions of a multi-partitioned job and reported success (docs/dagster.md).
 one_night_a_run = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 

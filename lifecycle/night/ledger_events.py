@@ -117,7 +117,7 @@ def _left(lifecycle: Lifecycle, plan: Plan, night: date) -> int:
     """How many of a plan's calls were due before its night."""
     if plan.calls is None:
         return 0
-    planned = read_planned_calls(lifecycle.store, plan)
+    planned = read_planned_calls(lifecycle.store, plan, lifecycle.keys.epochs())
     return pc.sum(pc.less(planned["purge_from"], pa.scalar(night))).as_py() or 0
 
 

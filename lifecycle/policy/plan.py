@@ -34,13 +34,17 @@ class ScheduleVersion(StrictModel):
 
 
 class PlannedCalls(StrictModel):
-    """The Parquet object of what is due: call_id, component (NULL: the whole call), rule_id, dates."""
+    """The Parquet object of what is due: call_id, component (NULL: the whole call), rule_id, dates.
+
+    Sealed under the key of `epoch`; None: a plan from before lists were sealed.
+    """
 
     key: str
     version_id: str | None
     bytes: int
     rows: int
     sha256: str
+    epoch: str | None = None
 
 
 class Plan(StrictModel):

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from lifecycle.deployment.first_settings import write_settings
 from lifecycle.errors import SettingsError
+from tests.builders import NIGHT
 from tests.cli.conftest import Place, Run_
 from tests.roles import as_administrator, product_url
 from tests.servers import MariaDb, Postgres, free_port
