@@ -19,6 +19,7 @@ from lifecycle.archive.plans import read_cohort
 from lifecycle.crm.control.plan_register import RegisteredManifest
 from lifecycle.crm.reading.part_reader import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.evidence.archived_facts import with_facts
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
 from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
@@ -59,7 +60,8 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
     """Archive the planned calls that no committed batch of this plan holds yet. Safe to run again."""
     result = ArchiveResult()
     with lifecycle.crm.control.lease(cohort.name):
-        planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff).sort_by("call_id")
+        planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff, lifecycle.keys.epochs())
+        planned = planned.sort_by("call_id")
         for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
             _count(result, key, manifest)
             archived = read_calls(lifecycle.store, manifest)[CALL_ID].combine_chunks()
@@ -163,7 +165,7 @@ def read_planned(lifecycle: Lifecycle, group: DestroyGroup, aside: dict[Any, str
             if read:
                 size = sum(table.nbytes for table in tables.values())
                 number = max(1, min(LARGEST_READ, 4 * number, number * READ_BYTES // max(size, 1)))
-                yield _with_decision(tables, planned)
+                yield _with_facts(lifecycle, _with_decision(tables, planned))
 
 
 def _read_whole(
@@ -192,3 +194,10 @@ def _with_decision(tables: Tables, planned: pa.Table) -> Tables:
     for name in DECIDING:
         tables["calls"] = tables["calls"].append_column(name, decided[name.removeprefix("_")])
     return tables
+
+
+def _with_facts(lifecycle: Lifecycle, tables: Tables) -> Tables:
+    """The calls with their facts of this moment, every link among them: holds and laws to come ask for them."""
+    with lifecycle.crm.database.reading() as connection:
+        facts = lifecycle.crm.facts.of(connection, tables["calls"][CALL_ID].to_pylist())
+    return {**tables, "calls": with_facts(tables["calls"], facts)}

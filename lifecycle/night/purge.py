@@ -19,6 +19,7 @@ from lifecycle.crm.purging.row_ownership import calls_together
 from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged
 from lifecycle.crm.reading.file_columns import files_named_by_rows
 from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.evidence.archived_facts import FACTS
 from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls
 from lifecycle.evidence.deletion import (
     DECIDING,
@@ -166,7 +167,8 @@ def _reasons_to_keep(
     known = set(answers["call_id"].to_pylist())
     unknown = {key: "unknown: the CRM gives no facts of it any more" for key in keys if key not in known}
     files = files_not_archived(lifecycle, batch.manifest.files, live, component)
-    archived["calls"] = archived["calls"].drop_columns(list(DECIDING))
+    noted = [name for name in (*DECIDING, FACTS) if name in archived["calls"].column_names]
+    archived["calls"] = archived["calls"].drop_columns(noted)
     links = [part.name for part in rows.parts if part.detach]
     archived, live = of_one_width(archived, live), of_one_width(live, archived)
     changed = {key: f"changed: {part}" for key, part in find_differences(archived, live, links, rows.cleared()).items()}
