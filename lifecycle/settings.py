@@ -1,5 +1,8 @@
 """The environment, read once into frozen Settings. The only place that reads it; see README for what each means."""
 
+import os
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -30,8 +33,24 @@ def _recordings(given: dict[str, Any]) -> str | None:
     return _demo("recordings") if given.get("crm_url") == _DEMO_CRM else None
 
 
+_DEMO_MADE = Path("demo/made-by-lifecycle-demo")
+_NO_NIGHT_BEFORE = date(2026, 1, 1)
+
+
+def _first_night(given: dict[str, Any]) -> date:
+    """Of the demo's own CRM the night it was made in; of another one nobody said, so early enough for any."""
+    if given.get("crm_url") == _DEMO_CRM and _DEMO_MADE.exists():
+        with suppress(ValueError):
+            return date.fromisoformat(_DEMO_MADE.read_text("utf-8").strip())
+    return _NO_NIGHT_BEFORE
+
+
 class Settings(BaseSettings):
-    """LIFECYCLE_… variables, also from a `.env` file in the working folder. The CRM's URL never prints."""
+    """LIFECYCLE_… variables, also from a `.env` file in the working folder. The CRM's URL never prints.
+
+    Where LIFECYCLE_SECRETS names a folder, a file `lifecycle_crm_url` there is the value of LIFECYCLE_CRM_URL, and so
+    on: as containers mount secrets.
+    """
 
     model_config = SettingsConfigDict(env_prefix="LIFECYCLE_", env_file=".env", frozen=True, extra="ignore")
 
@@ -52,6 +71,17 @@ class Settings(BaseSettings):
     anchor_witness: str | None = None
     anchor_witness_key: str | None = None
     destroy: bool = False
+    first_night: date = Field(default_factory=_first_night)
+    alert_webhook: SecretStr | None = None
+    alert_webhook_token_file: Path | None = None
+    alert_smtp: str | None = None
+    alert_smtp_user: str | None = None
+    alert_smtp_password_file: Path | None = None
+    alert_mail_from: str | None = None
+    alert_mail_to: str | None = None
+    alert_command: str | None = None
+    alert_link: str | None = None
+    heartbeat: Path | None = None
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
     nightly_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     nightly_cron: str = "0 2 * * *"
@@ -59,8 +89,11 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Read the environment. Raises SettingsError naming the variable."""
+    secrets = os.environ.get("LIFECYCLE_SECRETS")
+    if secrets and not Path(secrets).is_dir():
+        raise SettingsError(f"LIFECYCLE_SECRETS: expected a folder of secrets, found none at {secrets}")
     try:
-        return Settings()
+        return Settings(_secrets_dir=secrets)
     except ValidationError as error:
         detail = error.errors(include_input=False)[0]
         name = "LIFECYCLE_" + str(detail["loc"][0]).upper()

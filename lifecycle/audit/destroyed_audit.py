@@ -12,6 +12,7 @@ from lifecycle.audit.ledger_audit import LedgerSurvey
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ProofError
 from lifecycle.evidence.deletion import PurgeRow
+from lifecycle.evidence.destruction import DESTROYED
 from lifecycle.evidence.leaf import EpochKey, read_leaf
 from lifecycle.evidence.record_check import purge_row_contradictions, read_purge_records
 from lifecycle.ledger.log import LeafReader
@@ -46,7 +47,8 @@ def audit_destroyed_batch(
     purged |= {
         leaf.get("row", -1): leaf.get("call", "") for leaf in _leaves(lifecycle, survey, survey.spans.get(key, ()))
     }
-    gone = {leaf["row"]: leaf["call"] for leaf in _leaves(lifecycle, survey, survey.destroyed.get(batch, ()))}
+    ended = _leaves(lifecycle, survey, survey.destroyed.get(batch, ()))
+    gone = {leaf["record"]["row"]: leaf["call"] for leaf in ended}
     registered = _registered(lifecycle, batch)
     result.unsealed += bool(registered.keys() - gone.keys())
     gone = {**registered, **gone}
@@ -95,7 +97,7 @@ def _records(
     lifecycle: Lifecycle, row: PurgeRow, epochs: Mapping[str, EpochKey], result: DestroyedAudit
 ) -> Iterator[tuple[int, str]]:
     records = read_purge_records(row)
-    for reason in purge_row_contradictions(row, records, None, epochs):
+    for reason in purge_row_contradictions(row, records, epochs):
         result.damaged[f"purge {row.id}"] = reason
     if row.sealed_key is not None and sealed_records(lifecycle, row) != row.entries:
         result.damaged[row.sealed_key] = f"other bytes than the deletion records that purge {row.id} committed"
@@ -120,7 +122,8 @@ def _registered(lifecycle: Lifecycle, batch: str) -> Copies:
     row = register.of_batch(batch)
     while row is not None:
         leaves = [read_leaf(f"batch {row.batch}", body) for body in (row.entries or b"").splitlines()]
-        found |= {leaf["row"]: leaf["call"] for leaf in leaves if leaf["batch"] == batch}
+        ended = (leaf for leaf in leaves if leaf["kind"] == DESTROYED and leaf["record"]["batch"] == batch)
+        found |= {leaf["record"]["row"]: leaf["call"] for leaf in ended}
         row = register.of_batch(batch_name(row.moved_to)) if row.moved_to and row.begun_at else None
     return found
 

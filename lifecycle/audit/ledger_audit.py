@@ -49,10 +49,10 @@ class LedgerSurvey:
             case {"kind": "purged", "manifest_key": str(key)}:
                 self.batches[key] = str(leaf.get("batch"))
                 _add_to_spans(self.spans.setdefault(key, []), index)
-            case {"kind": "destroyed", "batch": str(batch), "lay_in": {"manifest_key": str(key)}}:
+            case {"kind": "destroyed", "record": {"batch": str(batch)}, "lay_in": {"manifest_key": str(key)}}:
                 _add_to_spans(self.destroyed.setdefault(batch, []), index)
                 self.removed.setdefault(key, index)
-            case {"kind": "destruction", "moved_to": {"manifest_key": str(key), "manifest_sha256": str(sha256)}}:
+            case {"kind": "moved", "manifest_key": str(key), "manifest_sha256": str(sha256)}:
                 self.moves.add((key, sha256))
             case {"kind": "imported", "object": {"key": str(key), "sha256": str(sha256)}}:
                 self.pinned[key] = sha256

@@ -6,7 +6,7 @@ from typing import Any
 
 from lifecycle.audit.ledger_audit import LedgerSurvey
 from lifecycle.custody.copies_on_record import records_of_batch
-from lifecycle.custody.copy_location import MOVED_BATCH, row_origins
+from lifecycle.custody.registered_copies import MOVED_BATCH, row_origins
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.leaf import EpochKey
 from lifecycle.evidence.manifest import Manifest

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from lifecycle.archive.batches import read_batch, read_manifest
-from lifecycle.custody.copy_location import CopyLocation, copy_location
+from lifecycle.custody.registered_copies import BatchLocation, batch_location
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
@@ -112,6 +112,6 @@ def restored_calls(lifecycle: Lifecycle, gone: PurgesOnRecord) -> list[str]:
 def _manifest_now(lifecycle: Lifecycle, key: str) -> Manifest | None:
     """The manifest that has the copies now which a batch had. None: none has."""
     relied = lifecycle.crm.control.destructions.batches_on_record()
-    was = next((CopyLocation(one.batch, key, one.manifest_sha256) for one in relied if one.manifest_key == key), None)
-    now = copy_location(lifecycle, was) if was else None
+    was = next((BatchLocation(one.batch, key, one.manifest_sha256) for one in relied if one.manifest_key == key), None)
+    now = batch_location(lifecycle, was) if was else None
     return None if was and now is None else read_manifest(lifecycle.store, now.manifest_key if now else key)[0]

@@ -10,7 +10,7 @@ from lifecycle.audit.destroyed_audit import objects_still_there
 from lifecycle.audit.ledger_audit import LedgerSurvey
 from lifecycle.audit.plan_audit import PlanAudit
 from lifecycle.audit.whole_audit import AuditReport, audit_batch, audit_lost_batch, reason_of
-from lifecycle.custody.copy_location import CopyLocation, copy_location
+from lifecycle.custody.registered_copies import BatchLocation, batch_location
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, InputError, ObjectMissing, ProofError
 from lifecycle.evidence.leaf import read_leaf
@@ -49,8 +49,8 @@ def audit_single_batch(lifecycle: Lifecycle, batch: str) -> AuditReport:
 def _moved_to(lifecycle: Lifecycle, batch: str, key: str) -> str | None:
     """The manifest that the copies which stayed were moved to; None: none stayed."""
     relied = lifecycle.crm.control.destructions.batches_on_record()
-    at = next((CopyLocation(batch, key, one.manifest_sha256) for one in relied if one.manifest_key == key), None)
-    now = copy_location(lifecycle, at) if at else None
+    at = next((BatchLocation(batch, key, one.manifest_sha256) for one in relied if one.manifest_key == key), None)
+    now = batch_location(lifecycle, at) if at else None
     return now.manifest_key if now and now.manifest_key != key else None
 
 

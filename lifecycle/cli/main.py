@@ -13,11 +13,13 @@ import click
 import typer
 
 from lifecycle.cli import (
+    alert,
     approve,
     destroy,
     diff_shorten,
     discover,
     erasure_requests,
+    find,
     holds,
     init_check,
     ledger,
@@ -51,9 +53,11 @@ for group in (
     verify_record,
     ledger,
     destroy,
+    find,
     holds,
     erasure_requests,
     stop,
+    alert,
 ):
     group.register(app)
 

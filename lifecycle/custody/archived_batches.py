@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from lifecycle.archive.batches import batch_name, read_manifest
-from lifecycle.custody.copy_location import CopyLocation
+from lifecycle.custody.registered_copies import BatchLocation
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.manifest import Manifest
@@ -19,7 +19,7 @@ _AT_ONCE = 8  # manifests asked for at the same time: a store far away answers s
 class ArchivedBatch:
     """A batch and its manifest. `moved`: its copies came from other batches."""
 
-    location: CopyLocation
+    location: BatchLocation
     manifest: Manifest
     moved: bool = False
 
@@ -31,9 +31,9 @@ def archived_batches(lifecycle: Lifecycle, damaged: dict[str, str]) -> Iterator[
     """
     register = lifecycle.crm.control.destructions
     going, moved = register.states(), register.moved()
-    found = {one.batch: CopyLocation(one.batch, one.manifest_key, one.manifest_sha256) for one in
+    found = {one.batch: BatchLocation(one.batch, one.manifest_key, one.manifest_sha256) for one in
              register.batches_on_record()}  # fmt: skip
-    later = {batch_name(key): CopyLocation(batch_name(key), key, digest) for key, digest in moved.values()}
+    later = {batch_name(key): BatchLocation(batch_name(key), key, digest) for key, digest in moved.values()}
     waiting = iter(sorted(name for name in {**found, **later} if name not in going))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while some := list(islice(waiting, _AT_ONCE)):
@@ -45,14 +45,14 @@ def archived_batches(lifecycle: Lifecycle, damaged: dict[str, str]) -> Iterator[
                     damaged.update(read)
 
 
-def _read(lifecycle: Lifecycle, at: CopyLocation, moved: bool) -> ArchivedBatch | Mapping[str, str]:
+def _read(lifecycle: Lifecycle, at: BatchLocation, moved: bool) -> ArchivedBatch | Mapping[str, str]:
     try:
         return ArchivedBatch(at, proved_manifest(lifecycle, at), moved)
     except (ProofError, ObjectMissing) as error:
         return {at.manifest_key: str(error).partition(" Nothing was purged")[0].rstrip(".")}
 
 
-def proved_manifest(lifecycle: Lifecycle, at: CopyLocation) -> Manifest:
+def proved_manifest(lifecycle: Lifecycle, at: BatchLocation) -> Manifest:
     """The manifest of a batch, the one that was relied on. Raises ProofError, ObjectMissing."""
     manifest, body = read_manifest(lifecycle.store, at.manifest_key)
     if (sha256_hex(body), manifest.batch) != (at.manifest_sha256, at.batch):

@@ -6,17 +6,19 @@ registered. Which batches go is `destroy_plans`'s to say.
 
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
+from lifecycle.archive.batch_index import batch_index_key
 from lifecycle.archive.batches import batch_name
 from lifecycle.crm.control.destruction_register import Destruction
-from lifecycle.custody.copy_location import CopyLocation, copy_lease
 from lifecycle.custody.destroy_plans import going_now
 from lifecycle.custody.judged_batch import JudgedBatch, judge_batch
 from lifecycle.custody.moved_copies import move_staying_copies, new_place
+from lifecycle.custody.registered_copies import BatchLocation, copy_lease
 from lifecycle.custody.removal import is_absent, remove_batch
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import CompletenessError, LeaseTaken, ObjectMissing, ProofError
-from lifecycle.evidence.destruction import BatchGone, GoingCopy, destruction_leaves
+from lifecycle.evidence.destruction import BatchGone, CopyName, destruction_leaves
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.policy.destroy_plan import DestroyPlan, PlannedDestruction, positions
 
@@ -64,7 +66,7 @@ def _registered(
     lifecycle: Lifecycle, plan: DestroyPlan, planned: PlannedDestruction, run: Run
 ) -> tuple[Destruction, JudgedBatch]:
     """Judge a planned batch once more, under the holds of this moment, and register what may still go of it."""
-    at = CopyLocation(planned.batch, planned.manifest_key, planned.manifest_sha256)
+    at = BatchLocation(planned.batch, planned.manifest_key, planned.manifest_sha256)
     judged = _as_planned(judge_batch(lifecycle, at, lifecycle.holds_now(), plan.night), planned, plan.night)
     if not judged.going:
         why = next(iter(judged.kept.values()), "they wait for the day of their batch")
@@ -82,16 +84,14 @@ def _as_planned(judged: JudgedBatch, planned: PlannedDestruction, as_of: date) -
 
 def _intent(lifecycle: Lifecycle, plan: DestroyPlan, judged: JudgedBatch, run: Run) -> Destruction:
     manifest, at = judged.manifest, judged.location
-    names = [[one.batch, one.row, one.call, one.epoch, one.rule_id, one.destroy_on, one.request]
-             for one in judged.going.values()]  # fmt: skip
     details = {
         "industry": manifest.industry,
         "component": manifest.component,
         "night": plan.night.isoformat(),
         "schedule": plan.schedule.model_dump(mode="json"),
         "calls": judged.calls.num_rows,
-        "rows": list(judged.going),
-        "copies": names,
+        "copies": [_as_list(copy) for copy in judged.going.values()],
+        "moved": [_as_list(copy) for copy in judged.names if copy.row not in judged.going],
         "objects": [[part.key, part.version_id] for part in manifest.stored],
     }
     moved = None if len(judged.going) == judged.calls.num_rows else new_place(judged, plan.night)
@@ -99,6 +99,10 @@ def _intent(lifecycle: Lifecycle, plan: DestroyPlan, judged: JudgedBatch, run: R
     return Destruction(
         at.batch, at.manifest_key, at.manifest_sha256, plan.sha256, run.id, run.actor, now, details, moved
     )
+
+
+def _as_list(copy: CopyName) -> list[Any]:
+    return [getattr(copy, name) for name in copy.__slots__]
 
 
 def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, result: Destroyed) -> None:
@@ -122,12 +126,13 @@ def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, resu
 
 def _why_stopped(lifecycle: Lifecycle, row: Destruction, as_of: date) -> str | None:
     """Why one of the copies that were going must stay after all; None: none, or nobody can read them any more."""
-    at, night = CopyLocation(row.batch, row.manifest_key, row.manifest_sha256), row.details["night"]
+    at, night = BatchLocation(row.batch, row.manifest_key, row.manifest_sha256), row.details["night"]
     try:
         judged = judge_batch(lifecycle, at, lifecycle.holds_now(), max(as_of, date.fromisoformat(night)))
     except (ProofError, ObjectMissing):
         return None
-    return next((judged.kept[number] for number in row.details["rows"] if number not in judged.going), None)
+    rows = (number for number, *_ in row.details["copies"])
+    return next((judged.kept[number] for number in rows if number not in judged.going), None)
 
 
 def _withdraw(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
@@ -143,12 +148,13 @@ def _withdraw(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None
 def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
     """Remove a batch whose destruction is begun, and record each copy once none of it is there."""
     details, moved = row.details, _kept_in(row)
-    said = {"moved_to": moved, "calls": details["calls"], "going": len(details["rows"])}
+    said = {"moved_to": moved, "calls": details["calls"], "going": len(details["copies"])}
     lay_in = {"batch": row.batch, "manifest_key": row.manifest_key, "manifest_sha256": row.manifest_sha256}
     told = {**lay_in, **said, "plan_sha256": row.plan_sha256, "run_id": row.run_id, "actor": row.actor}
     queue_event_leaves(lifecycle, "destruction", {f"{row.batch}:{row.begun_at}": told})
     objects = [(key, version) for key, version in details["objects"]]
-    removed = remove_batch(lifecycle.store, row.manifest_key, objects)
+    indexes = [batch_index_key(epoch.id, row.manifest_key) for epoch in lifecycle.keys.epochs()]
+    removed = remove_batch(lifecycle.store, row.manifest_key, objects, indexes)
     result.versions += removed.versions
     if removed.left:
         result.left |= removed.left
@@ -169,10 +175,10 @@ def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
         objects=len(objects) + 1,
         not_reached=(),
     )
-    copies = [GoingCopy(*copy) for copy in details["copies"]]
-    lifecycle.crm.control.destructions.finish(row, destruction_leaves(gone, copies), now)
-    result.copies += len(copies)
-    result.moved += details["calls"] - len(copies)
+    went, stayed = ([CopyName(*copy) for copy in details[name]] for name in ("copies", "moved"))
+    lifecycle.crm.control.destructions.finish(row, destruction_leaves(gone, went, stayed), now)
+    result.copies += len(went)
+    result.moved += len(stayed)
     result.batches.append(row.batch)
 
 

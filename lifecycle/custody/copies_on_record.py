@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.archive.batches import read_batch
-from lifecycle.custody.copy_location import row_origins
+from lifecycle.custody.registered_copies import row_origins
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import CompletenessError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import CallNames, call_id_text, read_records
-from lifecycle.evidence.destruction import GoingCopy
+from lifecycle.evidence.destruction import CopyName
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.ledger.leaf_index import LeafIndex
@@ -33,7 +33,7 @@ Record = dict[str, Any]
 class CopyNames:
     """Each copy of a batch, by row, as the record names it, and whether a deletion record of the batch does."""
 
-    each: Sequence[GoingCopy]
+    each: Sequence[CopyName]
     recorded: Sequence[bool]
 
 
@@ -46,11 +46,14 @@ def names_of_copies(lifecycle: Lifecycle, manifest: Manifest, calls: pa.Table) -
     records = {name: dict(records_of_batch(lifecycle, name, some)) for name, some in rows.items()}
     epoch, source = lifecycle.keys.epoch(), manifest.source
     decided = zip(calls["_rule_id"].to_pylist(), calls["_destroy_on"].to_pylist(), strict=True)
-    each, recorded = list[GoingCopy](), list[bool]()
-    for (batch, row), key, (rule, day) in zip(origins, calls[CALL_ID].to_pylist(), decided, strict=True):
+    each, recorded = list[CopyName](), list[bool]()
+    keys = calls[CALL_ID].to_pylist()
+    for place, ((batch, row), key, (rule, day)) in enumerate(zip(origins, keys, decided, strict=True)):
         record = records[batch].get(row)
         call = record["call"] if record else epoch.commitment(source, call_id_text(key))
-        each.append(GoingCopy(batch, row, call, record["epoch"] if record else epoch.id, rule, day and day.isoformat()))
+        each.append(
+            CopyName(place, batch, row, call, record["epoch"] if record else epoch.id, rule, day and day.isoformat())
+        )
         recorded.append(record is not None)
     return CopyNames(each, recorded)
 
@@ -80,7 +83,7 @@ def standing_reasons(
 
     A live call is restored, or was set aside and not purged yet: a purge may rely on the copy at this moment.
     """
-    if _files_wait(lifecycle, {name.batch for name in names.each}):
+    if _files_wait(lifecycle, {name.record_batch for name in names.each}):
         yield from ((row, FILES_WAIT) for row in range(calls.num_rows))
         return
     texts = [call_id_text(key) for key in calls[CALL_ID].to_pylist()]

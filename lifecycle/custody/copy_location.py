@@ -1,47 +1,44 @@
-"""Where the archived copies of a batch are now: where they were put, moved to another batch, or destroyed.
+"""Which batch holds a call's copy now: what its record says, and where it was moved to since. Pure over its leaves."""
 
-A deletion record names the batch and row of the night. When only some calls of a batch go, the others are moved, and
-their rows say where they come from.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-
-from lifecycle.archive.batches import batch_name
-from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.evidence.manifest import Manifest
-
-MOVED_BATCH, MOVED_ROW = "_moved_batch", "_moved_row"
+from lifecycle.custody.call_history import DESTROYED, MOVED, PURGED, CallLeaf
 
 
 @dataclass(frozen=True, slots=True)
 class CopyLocation:
-    """The batch that has a copy now: its name and manifest, and the digest that the manifest must have."""
+    """The copy behind one deletion record: the manifest of its batch, the row, the component (None: the whole call).
 
-    batch: str
+    `destroyed`: the leaf that says that the copy is no more; None: it should be there.
+    """
+
+    record: CallLeaf
     manifest_key: str
     manifest_sha256: str
+    row: int
+    component: str | None
+    destroyed: CallLeaf | None = None
 
 
-def copy_location(lifecycle: Lifecycle, recorded: CopyLocation) -> CopyLocation | None:
-    """Where the copies are that were put into a batch. None: nothing is left of it, or it is being removed."""
-    register, at = lifecycle.crm.control.destructions, recorded
-    while (gone := register.of_batch(at.batch)) is not None and gone.begun_at is not None:
-        if gone.moved_to is None or gone.moved_sha256 is None:
-            return None
-        at = CopyLocation(batch_name(gone.moved_to), gone.moved_to, gone.moved_sha256)
-    return at
+def copy_locations(history: Sequence[CallLeaf]) -> list[CopyLocation]:
+    """Where each copy of a call is, the oldest deletion first, given everything on record of the call, in order.
 
-
-def copy_lease(batch: str) -> str:
-    """The lease under which a batch is restored from, or destroyed: never both at once."""
-    return f"copies of {batch}"
-
-
-def row_origins(manifest: Manifest, calls: pa.Table) -> Iterator[tuple[str, int]]:
-    """For each call of a batch the batch and row that its deletion record names."""
-    if MOVED_BATCH not in calls.column_names:
-        return ((manifest.batch, row) for row in range(calls.num_rows))
-    return zip(calls[MOVED_BATCH].to_pylist(), calls[MOVED_ROW].to_pylist(), strict=True)
+    A leaf `moved` or `destroyed` speaks of the copy in the batch that it names as `batch`; `moved` says the new batch
+    as `to_batch`, with `manifest_key`, `manifest_sha256` and `row`.
+    """
+    found: dict[str, CopyLocation] = {}
+    for one in history:
+        leaf, batch = one.leaf, str(one.leaf.get("batch"))
+        if one.kind == PURGED:
+            place = (leaf["manifest_key"], leaf["manifest_sha256"], leaf["row"], leaf.get("component"))
+            found[batch] = CopyLocation(one, *place)
+        elif one.kind == MOVED and batch in found:
+            before = found.pop(batch)
+            place = (leaf["manifest_key"], leaf["manifest_sha256"], leaf["row"], before.component)
+            found[str(leaf["to_batch"])] = CopyLocation(before.record, *place)
+        elif one.kind == DESTROYED and batch in found:
+            before = found[batch]
+            place = (before.manifest_key, before.manifest_sha256, before.row, before.component)
+            found[batch] = CopyLocation(before.record, *place, destroyed=one)
+    return list(found.values())

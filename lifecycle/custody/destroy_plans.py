@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from lifecycle.custody.archived_batches import ArchivedBatch, archived_batches
-from lifecycle.custody.copy_location import CopyLocation, copy_location
 from lifecycle.custody.judged_batch import JudgedBatch, judge_batch
+from lifecycle.custody.registered_copies import BatchLocation, batch_location
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, ProofError
 from lifecycle.evidence.deletion import CallNames
@@ -139,6 +139,6 @@ def _batches_of_requests(lifecycle: Lifecycle) -> Iterator[str]:
     for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
         leaf = read_leaf(f"leaf {index}", body)
         if leaf["kind"] == "purged":
-            at = copy_location(lifecycle, CopyLocation(leaf["batch"], leaf["manifest_key"], leaf["manifest_sha256"]))
+            at = batch_location(lifecycle, BatchLocation(leaf["batch"], leaf["manifest_key"], leaf["manifest_sha256"]))
             if at is not None:
                 yield at.batch

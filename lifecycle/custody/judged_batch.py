@@ -15,11 +15,11 @@ from lifecycle.archive.batches import read_calls
 from lifecycle.crm.control.request_table import with_requests
 from lifecycle.custody.archived_batches import proved_manifest
 from lifecycle.custody.copies_on_record import names_of_copies, standing_reasons
-from lifecycle.custody.copy_location import CopyLocation
+from lifecycle.custody.registered_copies import BatchLocation
 from lifecycle.deployment.lifecycle import Lifecycle, fact_kinds
 from lifecycle.evidence.archived_facts import facts_of
 from lifecycle.evidence.comparison import CALL_ID
-from lifecycle.evidence.destruction import GoingCopy
+from lifecycle.evidence.destruction import CopyName
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.policy.destruction import judge_copies
 from lifecycle.policy.documents.hold import Holds
@@ -37,10 +37,11 @@ class JudgedBatch:
     `hurried`: rows that may not wait for the day of their batch. `stay_until`: the day of the last that stays.
     """
 
-    location: CopyLocation
+    location: BatchLocation
     manifest: Manifest
     calls: pa.Table
-    going: Mapping[int, GoingCopy]
+    names: Sequence[CopyName]
+    going: Mapping[int, CopyName]
     hurried: frozenset[int]
     kept: Mapping[int, str]
     days: Sequence[date | None]
@@ -51,7 +52,7 @@ class JudgedBatch:
         return max((day for day in left if day is not None), default=None) if None not in left else None
 
 
-def judge_batch(lifecycle: Lifecycle, at: CopyLocation, holds: Holds, as_of: date) -> JudgedBatch:
+def judge_batch(lifecycle: Lifecycle, at: BatchLocation, holds: Holds, as_of: date) -> JudgedBatch:
     """Judge every call of a batch. Raises ProofError, ObjectMissing where its calls cannot be read."""
     manifest = proved_manifest(lifecycle, at)
     calls = read_calls(lifecycle.store, manifest)
@@ -72,7 +73,9 @@ def judge_batch(lifecycle: Lifecycle, at: CopyLocation, holds: Holds, as_of: dat
     ids = calls[CALL_ID].to_pylist()
     going = {row: replace(name, request=asked.get(ids[row])) for row, name in enumerate(names.each) if row not in kept}
     hurried = frozenset(row for row in going if answers[row]["hurried"])
-    return JudgedBatch(at, manifest, calls, going, hurried, kept, [_day(answer["destroy_from"]) for answer in answers])
+    return JudgedBatch(
+        at, manifest, calls, names.each, going, hurried, kept, [_day(answer["destroy_from"]) for answer in answers]
+    )
 
 
 def _day(day: date | None) -> date | None:

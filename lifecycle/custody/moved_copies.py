@@ -15,8 +15,8 @@ import pyarrow as pa
 from lifecycle.archive.batches import MANIFEST, batch_folder, commit_manifest, folder_of, put_batch, read_batch
 from lifecycle.archive.recording_files import FILES, put_file
 from lifecycle.crm.reading.file_columns import NamedFile, files_named_by_rows
-from lifecycle.custody.copy_location import MOVED_BATCH, MOVED_ROW, row_origins
 from lifecycle.custody.judged_batch import JudgedBatch
+from lifecycle.custody.registered_copies import MOVED_BATCH, MOVED_ROW, row_origins
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import FixityError
 from lifecycle.evidence.comparison import CALL_ID, rows_of_calls

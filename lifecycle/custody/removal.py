@@ -3,7 +3,7 @@
 Only a batch whose destruction is registered and begun comes here (`destroy`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lifecycle.archive.batches import MANIFEST, batch_folder
@@ -19,19 +19,23 @@ class Removed:
     left: dict[str, str] = field(default_factory=dict)
 
 
-def remove_batch(store: ObjectStore, manifest_key: str, objects: Iterable[tuple[str, str | None]]) -> Removed:
+def remove_batch(
+    store: ObjectStore, manifest_key: str, objects: Iterable[tuple[str, str | None]], beside: Sequence[str] = ()
+) -> Removed:
     """Remove everything below a batch's folder, its calls and its manifest last: they say what was begun.
 
-    `objects`: what the manifest names, as (key, version). Safe to run again. Raises StoreError.
+    `objects`: what the manifest names, as (key, version). `beside`: keys of what was derived from the batch, which goes
+    first. Safe to run again. Raises StoreError.
     """
-    result, folder = Removed(), batch_folder(manifest_key)
-    for version in sorted(store.versions(folder), key=_order):
-        try:
-            store.delete(version.key, version.version_id)
-            result.versions += 1
-        except ObjectRefused as error:
-            result.left[_name(version)] = str(error)
-    for version in store.versions(folder):
+    result, places = Removed(), [*beside, batch_folder(manifest_key)]
+    for place in places:
+        for version in sorted(store.versions(place), key=_order):
+            try:
+                store.delete(version.key, version.version_id)
+                result.versions += 1
+            except ObjectRefused as error:
+                result.left[_name(version)] = str(error)
+    for version in (version for place in places for version in store.versions(place)):
         result.left.setdefault(_name(version), "it is listed still after it was removed")
     for key, version_id in [*objects, (manifest_key, None)]:
         for asked in dict.fromkeys((version_id, None)):

@@ -10,7 +10,7 @@ from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE, PURGE
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow
-from lifecycle.evidence.destruction import DESTROYED
+from lifecycle.evidence.destruction import DESTROYED, MOVED
 from lifecycle.evidence.leaf import EpochKey, read_leaf
 from lifecycle.evidence.record_check import (
     RecordedBatch,
@@ -23,7 +23,8 @@ from lifecycle.evidence.record_check import (
 from lifecycle.policy.canonical import sha256_hex
 
 _NAMED = 3  # contradictions in one reason
-_NEVER_NOTED = ("purged", "imported", DESTROYED)  # these come from rows of their own alone
+_OF_COPIES = ((MOVED, "moved"), (DESTROYED, "copies"))  # in the order of the leaves
+_NEVER_NOTED = ("purged", "imported", DESTROYED, MOVED)  # these come from rows of their own alone
 
 
 class SealCheck:
@@ -57,8 +58,9 @@ class SealCheck:
             leaves = [read_leaf(f"batch {batch}", body) for body in (gone.entries or b"").splitlines()] if gone else []
         except FixityError as error:
             return str(error)
-        named = [(leaf["kind"], leaf.get("batch"), leaf.get("row"), leaf.get("call")) for leaf in leaves]
-        if gone is None or named != [(DESTROYED, *copy[:3]) for copy in gone.details["copies"]]:
+        named = [(leaf["kind"], leaf.get("batch"), leaf.get("call")) for leaf in leaves]
+        wanted = [(kind, batch, copy[3]) for kind, name in _OF_COPIES for copy in gone.details[name]] if gone else []
+        if not named or named != wanted:
             return f"batch {batch}: its leaves do not name the copies that are registered to go"
         return None
 
@@ -80,7 +82,7 @@ class SealCheck:
         batch = self._batch(row.manifest_key)
         if not all(openable(record, self._epochs) for record in records):
             raise FixityError(f"the key of epoch {records[0].get('epoch')} is not here: its records cannot be checked")
-        found = list(purge_row_contradictions(row, records, batch.manifest.cutoff, self._epochs))
+        found = list(purge_row_contradictions(row, records, self._epochs))
         found += [f"record {n}: {why}" for n, one in enumerate(records) for why in batch_contradictions(one, batch)]
         found += [f"record {n}: {reason}" for n, reason in row_contradictions(records, batch, self._epochs)]
         return found

@@ -60,5 +60,5 @@ def registered(world: World) -> set[str]:
     begun = [row for row in lifecycle.crm.control.destructions.unfinished() if row.begun_at]
     gone = [row for batch in lifecycle.crm.control.destructions.states() if (
         row := lifecycle.crm.control.destructions.of_batch(batch)) and row.destroyed_at]  # fmt: skip
-    going = {copy[2] for row in [*begun, *gone] for copy in row.details["copies"]}
+    going = {copy[3] for row in [*begun, *gone] for copy in row.details["copies"]}
     return {call for call in CALLS if epoch.commitment(source, call) in going}
