@@ -10,7 +10,7 @@ from pydantic import Field
 from assets import report
 from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
 from assets.provenance import run_of
-from assets.resources import LifecycleResource, dagster_failures, night_tag
+from assets.resources import LifecycleResource, dagster_failures, name_calls_to_watcher, night_tag
 from lifecycle.deployment.lifecycle import resolve_night
 from lifecycle.errors import ClockError
 from lifecycle.night.anchor import anchor_checkpoint
@@ -88,6 +88,7 @@ def disposition_plan(
         waiting = waiting_plans(opened, plans)
         going = cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
+    name_calls_to_watcher("disposition_plan", left_out=dict(survey.left_out))
     yield dg.MaterializeResult(
         metadata=report.plan_metadata(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
     )
@@ -99,7 +100,7 @@ def _plan_checks(
     found: dict[str, dict[str, Any]] = {
         "policies_are_lawful": dict(survey.broken),
         "no_unscheduled_industry": dict(survey.unscheduled),
-        "nothing_left_out": dict(survey.left_out),
+        "nothing_left_out": report.kinds_left_out(survey.left_out),
         "brake_not_tripped": {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()},
         "plans_are_our_own": {key: "no run of ours made it; it decides nothing" for key in survey.foreign},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
@@ -141,6 +142,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
         opened = lifecycle.open()
         cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
         result = archive_cohort(opened, cohort, run_of(context, opened))
+    name_calls_to_watcher("archived_calls", set_aside=result.set_aside)
     return dg.MaterializeResult(
         metadata=report.archive_metadata(cohort, result), check_results=[_aside(result.set_aside)]
     )
@@ -166,6 +168,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         resolve_night(opened, cohort.plan.night)
         result = purge_cohort(opened, cohort, run_of(context, opened))
         stayed = {**result.set_aside, **result.files_left}
+    name_calls_to_watcher("purged_calls", set_aside=result.set_aside, sample=result.sample)
     return dg.MaterializeResult(metadata=report.purge_metadata(cohort, result), check_results=[_aside(stayed)])
 
 
