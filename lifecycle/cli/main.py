@@ -12,10 +12,12 @@ import click
 import typer
 
 from lifecycle.cli import (
+    alert,
     approve,
     diff_shorten,
     discover,
     erasure_requests,
+    find,
     holds,
     init_check,
     ledger,
@@ -49,10 +51,12 @@ for group in (
     approve,
     verify_record,
     ledger,
+    find,
     holds,
     erasure_requests,
     set_aside,
     stop,
+    alert,
 ):
     group.register(app)
 

@@ -125,6 +125,14 @@ class Facts:
         for table in self._stream(connection, ids):
             yield self._beside(table, None, requests)
 
+    def calls_like(self, name: str, patterns: Collection[str]) -> sa.Select[Any]:
+        """The keys of the calls with a fact or link that is like one of the patterns of SQL's LIKE."""
+        if name in self.links.names:
+            return self.links.calls_like(name, patterns)
+        text = sa.cast(self._query.c[name], sa.String)
+        like = (text.like(pattern) for pattern in patterns)
+        return sa.select(self._query.c.call_id).where(sa.or_(sa.false(), *like))
+
     def requested(self, connection: sa.Connection) -> list[Any]:
         """The keys of the calls that somebody asked to erase."""
         return keys_of(self._key, [one.call_id for one in self._requests.pending(connection)])
