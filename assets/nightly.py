@@ -81,7 +81,7 @@ def disposition_plan(
             raise ClockError(clock_message(odd))
         night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         opened.require_running()
-        with opened.crm.database.lease("plan"):  # two nights at once would plan each other's calls
+        with opened.crm.control.lease("plan"):  # two nights at once would plan each other's calls
             survey, plans = plan_night(opened, night, run, config.industry)
             accept_plans(opened, plans, config.accept_plan, run)
             take_census(opened, night, config.industry)
