@@ -3,23 +3,33 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import dagster as dg
+from pydantic import PrivateAttr
 
-from assets.provenance import NIGHT_TAG
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
-from lifecycle.errors import LifecycleError, NightError, OutsideError, place_of
+from lifecycle.errors import LifecycleError, OutsideError, place_of
 from lifecycle.settings import read_settings
 
 
 class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Opens CRM, store and policies from LIFECYCLE_… when a run asks, never when definitions load."""
+    """Opens CRM, store and policies from LIFECYCLE_… when a run asks, never when definitions load.
+
+    Dagster makes one of it for each run, whose steps share what the first of them opened.
+    """
+
+    _opened: Lifecycle | None = PrivateAttr(default=None)
 
     def open(self) -> Lifecycle:
         """A lifecycle with the wall clock: the place where the product learns what time it is."""
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> Lifecycle:
         watcher = _WATCHERS[-1]
         now = partial(datetime.now, UTC)
         return Lifecycle(read_settings(), now, watcher.progress, stop_requested=watcher.stop_requested)
@@ -62,15 +72,6 @@ def name_calls_to_watcher(asset: str, **named: Any) -> None:
 
 def _somebody_watches() -> bool:
     return len(_WATCHERS) > 1
-
-
-def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date | None:
-    """The night a cohort run belongs to; None means the newest that planned it."""
-    text = context.run.tags.get(NIGHT_TAG)
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise NightError(f"tag {NIGHT_TAG}: expected a date such as 2026-11-20, found {str(text)[:40]!r}") from None
 
 
 @contextmanager

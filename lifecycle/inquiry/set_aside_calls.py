@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from lifecycle.archive.plans import read_cohort
+from lifecycle.archive.plans import read_planned_calls
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.leaf import read_leaf
@@ -44,7 +44,6 @@ def _commitments(lifecycle: Lifecycle, plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.calls and plan.calls.epoch in lifecycle.keys.destroyed_epochs():
         return
     epochs = lifecycle.keys.epochs()
-    for cohort in plan.cohorts:
-        for key in read_cohort(lifecycle.store, plan, cohort.cutoff, epochs)["call_id"].to_pylist():
-            text = call_id_text(key)
-            yield from ((epoch.commitment(plan.source, text), text) for epoch in epochs)
+    for key in read_planned_calls(lifecycle.store, plan, epochs)["call_id"].to_pylist() if plan.calls else ():
+        text = call_id_text(key)
+        yield from ((epoch.commitment(plan.source, text), text) for epoch in epochs)

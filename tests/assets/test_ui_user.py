@@ -9,7 +9,7 @@ import pytest
 from assets.definitions import defs
 from assets.export import export_finished
 from assets.night import run_night
-from assets.partitions import cohort_key
+from assets.partitions import industry_night_key
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.database import Database
 from tests.builders import BANK, DUE, DUE_BANK, NIGHT, World
@@ -22,10 +22,10 @@ def launch(instance: dg.DagsterInstance, **config: Any) -> None:
     assert job.execute_in_process(instance=instance, run_config=asked, tags={"lifecycle/actor": "the boss"}).success
 
 
-def launch_cohort(instance: dg.DagsterInstance, industry: str, cutoff: str) -> dg.ExecuteInProcessResult:
+def launch_industry(instance: dg.DagsterInstance, industry: str) -> dg.ExecuteInProcessResult:
     with dg.partition_loading_context(dynamic_partitions_store=instance):
-        job = defs.resolve_job_def("cohort")
-        key = cohort_key(industry, cutoff)
+        job = defs.resolve_job_def("industry_night")
+        key = industry_night_key(industry, NIGHT)
         return job.execute_in_process(instance=instance, partition_key=key, raise_on_error=False)
 
 
@@ -34,10 +34,10 @@ def test_whoever_reaches_the_webserver_lets_a_brake_go_and_is_on_record_as_a_ui_
 ) -> None:
     world.schedule(BANK.replace("100%", "2%"))
     launch(instance)
-    assert not launch_cohort(instance, "bank", "2021-03").success
+    assert not launch_industry(instance, "bank").success
     register = world.lifecycle().crm.control.register
     launch(instance, accept_plan=[register.plans_of(NIGHT, "bank")[-1].sha256])
-    assert launch_cohort(instance, "bank", "2021-03").success
+    assert launch_industry(instance, "bank").success
     assert world.live().isdisjoint(DUE_BANK)
     (accepted,) = [leaf for leaf in world.leaves() if leaf["kind"] == "plan_accepted"]
     assert accepted["actor"] == "said by a UI user: the boss"
@@ -69,6 +69,6 @@ def test_no_lease_of_a_night_has_a_name_that_can_be_worked_out(
 
     monkeypatch.setattr(Database, "lease", noting)
     run_night(instance, {"as_of": NIGHT.isoformat()}, "a test", lambda *_: None)
-    assert {name for name, _ in taken} == {"plan", "bank/2021-03", "shop/2025-04", "ledger"}
+    assert {name for name, _ in taken} == {"plan", "bank", "shop", "ledger"}
     (secret,) = {secret for _, secret in taken}
     assert len(secret) >= 32

@@ -12,7 +12,7 @@ from lifecycle.authority.approval import draft_approval, find_approval_subject, 
 from lifecycle.errors import PlanHeld
 from lifecycle.evidence.leaf import make_leaf
 from lifecycle.ledger.log import Appending
-from lifecycle.night.cohort import open_cohort
+from lifecycle.night.industry_night import open_industry_night
 from lifecycle.night.plan import plan_night
 from lifecycle.policy.plan import Plan
 from tests.builders import BANK, CLOCK, DUE_BANK, NIGHT, RUN, World, account_for, committed, plan, run_night
@@ -56,14 +56,14 @@ def test_whoever_commits_allowed_signers_names_the_approvers(world, tmp_path):
     subject = find_approval_subject(lifecycle, digest)
     asked = draft_approval(lifecycle, subject, key.owner)
     store_approval(lifecycle, subject, asked.to_bytes(), key.sign(asked.to_bytes(), asked.namespace))
-    open_cohort(world.lifecycle(), "bank", "2021-03")
+    open_industry_night(world.lifecycle(), "bank", NIGHT)
 
 
 def test_whoever_administers_the_database_gets_past_the_brake_with_new_numbers_and_verify_says_so(world):
     world.schedule(BRAKED)
     found = plan(world)["bank"]
     with pytest.raises(PlanHeld):
-        open_cohort(world.lifecycle(), "bank", "2021-03")
+        open_industry_night(world.lifecycle(), "bank", NIGHT)
     other = found.model_copy(update={"live": 1_000_000, "waits_for": ()})
     values: dict[str, Any] = {"body": other.to_bytes(), "new": other.sha256, "old": found.sha256}
     world.execute(sa.text("UPDATE lifecycle_plans SET body = :body, sha256 = :new WHERE sha256 = :old"), **values)
@@ -100,10 +100,10 @@ def test_whoever_holds_the_signing_key_and_the_store_lets_a_brake_go_as_after_a_
     forged_into_the_ledger(world, plan(world)["bank"])
     plan_night(world.lifecycle(), NIGHT, RUN)
     if goes:
-        open_cohort(world.lifecycle(), "bank", "2021-03")
+        open_industry_night(world.lifecycle(), "bank", NIGHT)
     else:
         with pytest.raises(PlanHeld, match="BANK-ORDER asks for one"):
-            open_cohort(world.lifecycle(), "bank", "2021-03")
+            open_industry_night(world.lifecycle(), "bank", NIGHT)
     assert not audit_archive_and_ledger(world.lifecycle()).sound
 
 
