@@ -16,8 +16,10 @@ from uuid import uuid4
 
 from lifecycle.archive.folder_files import _files, _flush, _hashed, _make_folder, _open, _pass_on, _temporary, _write
 from lifecycle.archive.object_store import (
+    COMPLIANCE,
     LARGEST_IN_MEMORY,
     BoundedBytes,
+    Retention,
     StoredObject,
     StoredVersion,
     check_key,
@@ -117,7 +119,11 @@ class FolderStore:
                 left.unlink(missing_ok=True)
             _flush(path.parent)
 
-    def lock(self, stored: StoredObject, until: datetime) -> None:
+    def retention(self, key: str, version_id: str | None) -> Retention | None:
+        """See ObjectStore. A folder cannot lock."""
+        return None
+
+    def lock(self, stored: StoredObject, until: datetime, mode: str = COMPLIANCE) -> None:
         """See ObjectStore. A folder cannot lock."""
         raise StoreError(
             f"{self.url}: expected a bucket with Object Lock to lock {stored.key!r} until {until}; a folder has none"

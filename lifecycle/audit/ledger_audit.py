@@ -24,7 +24,7 @@ _NOTES_AT_ONCE = 500
 class LedgerSurvey:
     """What the log says, in little memory. `spans`: by manifest, from which leaf to before which its records are.
 
-    `rules`: by schedule digest, the laws that each rule names, where the log says so. `readable`: no leaf was lost.
+    `rules`: by schedule digest, its rules in words, where the log has them. `readable`: no leaf was lost.
     `batches`: by manifest, its batch. `destroyed`: by batch, where the leaves of its destroyed copies are; `removed`:
     by manifest, a leaf that says that nothing is left of it. `moves`: manifests, with digest, that copies moved to.
     """
@@ -33,7 +33,7 @@ class LedgerSurvey:
     kinds: Counter[str] = field(default_factory=Counter)
     spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     pinned: dict[str, str] = field(default_factory=dict)
-    rules: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    rules: dict[str, dict[str, object]] = field(default_factory=dict)
     recovered: list[tuple[int, int]] = field(default_factory=list)
     batches: dict[str, str] = field(default_factory=dict)
     destroyed: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
@@ -54,6 +54,8 @@ class LedgerSurvey:
                 self.removed.setdefault(key, index)
             case {"kind": "moved", "manifest_key": str(key), "manifest_sha256": str(sha256)}:
                 self.moves.add((key, sha256))
+            case {"kind": "policy", "schedule": {"sha256": str(sha256)}, "words": {"rules": dict(rules)}}:
+                self.rules[sha256] = rules
             case {"kind": "imported", "object": {"key": str(key), "sha256": str(sha256)}}:
                 self.pinned[key] = sha256
             case {"kind": "recovery", "database_size": int(start), "ledger_size": int(end)}:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lifecycle.archive.batches import MANIFEST, batch_folder
 from lifecycle.archive.object_store import ObjectStore, StoredVersion
-from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused
+from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused, StoreError
 
 
 @dataclass
@@ -34,14 +34,24 @@ def remove_batch(
                 store.delete(version.key, version.version_id)
                 result.versions += 1
             except ObjectRefused as error:
-                result.left[_name(version)] = str(error)
+                result.left[_name(version)] = _why_left(store, version, error)
     for version in (version for place in places for version in store.versions(place)):
         result.left.setdefault(_name(version), "it is listed still after it was removed")
     for key, version_id in [*objects, (manifest_key, None)]:
-        for asked in dict.fromkeys((version_id, None)):
+        named = any(name.partition(" version ")[0] == key for name in result.left)
+        for asked in dict.fromkeys((version_id, None)) if not named else ():
             if not is_absent(store, key, asked):
                 result.left.setdefault(_name(StoredVersion(key, asked)), "it can be read still after it was removed")
     return result
+
+
+def _why_left(store: ObjectStore, version: StoredVersion, error: ObjectRefused) -> str:
+    """The lock, with its last moment, where the store says it; else what it said."""
+    try:
+        retention = store.retention(version.key, version.version_id)
+    except StoreError:
+        return str(error)
+    return retention.text if retention else str(error)
 
 
 def is_absent(store: ObjectStore, key: str, version_id: str | None) -> bool:
