@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lifecycle.archive.object_store import Retention, StoredObject
-from lifecycle.archive.s3_answers import S3Answers, error_code
+from lifecycle.archive.s3_answers import S3Answers
 from lifecycle.errors import StoreError
 
-_NONE = {"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "NoSuchLifecycleConfiguration"}
-_NO_LOCK = {*_NONE, "InvalidRequest", "NoSuchKey", "NoSuchVersion", "NotImplemented", "MethodNotAllowed"}
+_NONE_THERE = {400, 404, 405, 501}  # HTTP: no lock on this version, no locks in this bucket, no locks in this store
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,14 @@ class S3Locks:
         held = self._asked(self.client.get_object_legal_hold, where).get("LegalHold", {}).get("Status") == "ON"
         if not found and not held:
             return None
-        return Retention(found.get("Mode"), found.get("RetainUntilDate"), held)
+        until = found.get("RetainUntilDate")
+        return Retention(found.get("Mode"), until.astimezone(UTC) if until else None, held)
 
     def _asked(self, ask: Callable[..., dict[str, Any]], where: dict[str, Any]) -> dict[str, Any]:
         try:
             return ask(**where)
         except ClientError as error:
-            if error_code(error) in _NO_LOCK or error_code(error).endswith("NotFound"):
+            if error.response["ResponseMetadata"].get("HTTPStatusCode") in _NONE_THERE:
                 return {}
             raise self.answers.said(error, "ask for the lock of", where["Key"]) from error
 
