@@ -45,7 +45,8 @@ def ran(tmp_path: Path) -> Path:
 @pytest.fixture
 def planted(tmp_path: Path, ran: Path) -> Path:
     script = tmp_path / "planted.sh"
-    script.write_text(f"#!/bin/sh\ntouch {ran}\ncat\n")
+    # As a `filter.process` it is never sent an end of file: an endless `cat` would leave git, and the test, waiting.
+    script.write_text(f"#!/bin/sh\ntouch {ran}\ntimeout 5 cat\n")
     script.chmod(0o755)
     return script
 
