@@ -23,6 +23,7 @@ from lifecycle.cli import (
     init_check,
     ledger,
     plan_explain,
+    restore,
     stop,
     verify_record,
 )
@@ -52,6 +53,7 @@ for group in (
     verify_record,
     ledger,
     find,
+    restore,
     holds,
     erasure_requests,
     stop,

@@ -35,6 +35,7 @@ from lifecycle.night.archive import add_set_aside
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
 from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
 from lifecycle.night.ledger_events import queue_set_aside_events
+from lifecycle.night.record_facts import RecordFacts
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
 from lifecycle.night.verify import VerifiedBatch, verify_batch
@@ -105,7 +106,7 @@ def purge_batch(
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
     keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
     groups = calls_together(batch.tables, lifecycle.crm.rows_of(component), keys)
-    asked: dict[str, dict[str, str]] = {}
+    asked = RecordFacts()
     law = LawOfTheMoment(lifecycle)
     keep = partial(_reasons_to_keep, lifecycle, batch, asked, law)
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, asked)
@@ -146,7 +147,7 @@ def _add(result: PurgeResult, done: SlicePurged, component: str | None) -> None:
 def _reasons_to_keep(
     lifecycle: Lifecycle,
     batch: VerifiedBatch,
-    asked: dict[str, dict[str, str]],
+    asked: RecordFacts,
     law: LawOfTheMoment,
     keys: Sequence[Any],
     live: dict[str, pa.Table],
@@ -154,9 +155,9 @@ def _reasons_to_keep(
 ) -> KeptCalls:
     """Why calls of a slice must stay: gone, no longer due, decided otherwise, or not what was archived.
 
-    Notes in `asked` the erasure requests that the calls were judged under, for their records.
+    Notes in `asked` what the records say of the calls beside: requests to erase, earlier restores.
     """
-    asked.update(_requests(facts))
+    asked.add(facts)
     chosen = pa.array(keys, live["calls"][CALL_ID].type)
     archived = rows_of_calls(batch.tables, chosen)
     component, rows = batch.manifest.component, lifecycle.crm.rows_of(batch.manifest.component)
@@ -175,27 +176,13 @@ def _reasons_to_keep(
     return {**files, **changed, **unknown, **otherwise, **gone}
 
 
-def _requests(facts: pa.Table) -> dict[str, dict[str, str]]:
-    if "erasure_request" not in facts.column_names:
-        return {}
-    rows = facts.select(["call_id", "erasure_request", "erasure_requested_on"]).to_pylist()
-    return {
-        call_id_text(row["call_id"]): {
-            "id": row["erasure_request"],
-            "received_on": row["erasure_requested_on"].isoformat(),
-        }
-        for row in rows
-        if row["erasure_request"] is not None
-    }
-
-
 def _purge_row(
     lifecycle: Lifecycle,
     batch: VerifiedBatch,
     run: Run,
     decided_at: datetime,
     calls: pa.Table,
-    asked: dict[str, dict[str, str]],
+    asked: RecordFacts,
     going: Sequence[Any],
 ) -> PurgeRow:
     manifest, now = batch.manifest, lifecycle.now()
@@ -206,7 +193,7 @@ def _purge_row(
     chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
     files = _files_of(lifecycle, batch, going)
     regimes, epoch = {rule.id: rule.regimes for rule in schedule.rules}, lifecycle.keys.epoch()
-    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, asked)
+    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, asked.requests, asked.restored)
     return PurgeRow(
         id=purge_row_id(manifest.batch, entries, epoch),
         batch=manifest.batch,

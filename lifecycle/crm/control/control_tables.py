@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
+from lifecycle.crm.control.restored_table import RestoredTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import FixityError, SourceError
@@ -67,6 +68,7 @@ class ControlTables:
         of: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
         self.table = sa.Table(f"{self._prefix}purges", metadata, *columns, **of)
         self.requests = RequestTable(database, metadata, self._prefix)
+        self.restored = RestoredTable(database, metadata, self._prefix)
         self.stops = StopSwitch(database, metadata, self._prefix)
         self.places = LedgerQueue(database, metadata, self.table, self._prefix)
         self.register = Register(database, metadata, self._prefix)
@@ -98,6 +100,17 @@ class ControlTables:
         """Whether `proof_of` said so."""
         return hmac.compare_digest(self.proof_of(said).encode(), proof.encode())
 
+    def is_same_place(self, database: Database) -> bool:
+        """Whether a database, opened under whatever role, has these very control tables."""
+        with translated_errors(), database.engine.connect() as connection:
+            if not sa.inspect(connection).has_table(self.secret.name, schema=self._schema):
+                return False
+            try:
+                found = connection.scalar(sa.select(self.secret.c.value))
+            except DBAPIError:
+                return False  # the role may not read them
+        return bool(found == self._secret())
+
     def _secret(self) -> str:
         self.require()
         with self._database.reading() as connection:
@@ -123,6 +136,8 @@ class ControlTables:
         there, found = self._there(), []
         if self.requests.table.name not in there:
             found.append("no table of erasure requests, so there are none")
+        if self.restored.table.name not in there:
+            found.append("no table of restored calls, so none can be put back")
         if self.stops.table.name not in there:
             found.append("no table of stops, so `lifecycle stop` cannot stop a run")
         if self._owner.name not in there:
@@ -131,7 +146,7 @@ class ControlTables:
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
-        there, younger = self._there(), (self.requests.table, self.stops.table, self._owner)
+        there, younger = self._there(), (self.requests.table, self.restored.table, self.stops.table, self._owner)
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:
