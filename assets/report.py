@@ -1,16 +1,21 @@
-"""What came back from a step, as metadata a person reads in the UI: counts, digests, keys. No content of any call."""
+"""What came back from a step, as metadata a person reads in the UI: counts, digests, keys. No content of a call, no id.
 
+Dagster keeps it for years, and an epoch's key that is destroyed must take every name along. Which calls stayed is told
+whoever runs a night at a terminal, and by `lifecycle set-aside`.
+"""
+
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from lifecycle.audit.ledger_consistency import LedgerConsistency
-from lifecycle.evidence.deletion import call_id_text
 from lifecycle.inquiry.discovery import Discovery
 from lifecycle.night.anchor import AnchorResult
 from lifecycle.night.archive import ArchiveResult
-from lifecycle.night.cohort import CohortPlan, release_commands
+from lifecycle.night.industry_night import IndustryNight, release_commands
+from lifecycle.night.ledger_events import redact_reason
 from lifecycle.night.purge import PurgeResult
 from lifecycle.night.reconciliation import Reconciliation
 from lifecycle.night.seal import SealResult
@@ -29,9 +34,9 @@ def markdown_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dg.
 
 
 def plan_metadata(
-    survey: Survey, plans: Mapping[str, Plan], waiting: Mapping[str, tuple[str, ...]], going: list[list[str]]
+    survey: Survey, plans: Mapping[str, Plan], waiting: Mapping[str, tuple[str, ...]], going: list[str]
 ) -> Metadata:
-    """The night over all industries. `waiting`: what holds an industry still; `going`: the cohorts to run now."""
+    """The night over all industries. `waiting`: what holds an industry still; `going`: the industries to run now."""
     rows = [
         (
             p.industry,
@@ -59,11 +64,11 @@ def plan_metadata(
         },
         "git_commit": ", ".join(commits) or "-",
         "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
-        "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
+        "going": {"night": survey.as_of.isoformat(), "industries": going},
         "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
         "cannot_be_purged": markdown_table(("part", "reason"), sorted(survey.unfit.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
-        "left_out": dict(list(survey.left_out.items())[:_SHOWN]),
+        "left_out": kinds_left_out(survey.left_out),
     }
 
 
@@ -77,13 +82,13 @@ def _plain(plan: Plan) -> Metadata:
     return {**plan.model_dump(mode="json", exclude={"calls"}), "sha256": plan.sha256}
 
 
-def archive_metadata(cohort: CohortPlan, result: ArchiveResult) -> Metadata:
-    """One cohort's archive."""
+def archive_metadata(work: IndustryNight, result: ArchiveResult) -> Metadata:
+    """What one industry's night archived."""
     what = [("calls archived", result.calls), *((f"{name} of calls", n) for name, n in result.components.items())]
     what += [("files", result.files), ("batches", len(result.manifests)), ("bytes", result.bytes)]
     return {
         "summary": markdown_table(("what", "how much"), what),
-        **_cohort(cohort),
+        **_industry_night(work),
         "calls": result.calls,
         "components": dict(result.components),
         "files": result.files,
@@ -93,18 +98,17 @@ def archive_metadata(cohort: CohortPlan, result: ArchiveResult) -> Metadata:
     }
 
 
-def purge_metadata(cohort: CohortPlan, result: PurgeResult) -> Metadata:
-    """One cohort's purge."""
+def purge_metadata(work: IndustryNight, result: PurgeResult) -> Metadata:
+    """What one industry's night purged."""
     what = [("calls", result.calls), *(row for row in result.rows.items() if row[0] != "calls" and row[1])]
     return {
         "summary": markdown_table(("deleted from", "rows"), what),
-        **_cohort(cohort),
+        **_industry_night(work),
         "calls": result.calls,
         "components": dict(result.components),
         "files": result.files,
         "files_left": dict(list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
-        "sample": result.sample,
         "rows": sum(result.rows.values()),
         "manifests": result.manifests,
         **_set_aside(result.set_aside),
@@ -143,23 +147,23 @@ def discovery_metadata(result: Discovery) -> Metadata:
 
 
 def reconciliation_metadata(result: Reconciliation) -> Metadata:
-    """A cohort's archive against the CRM and the record."""
+    """The archive of an industry's night against the CRM and the record."""
     names = ("batches", "archived", "recorded", "live")
     counts = {name: getattr(result, name) for name in names}
     return {
         **counts,
         "components": dict(result.components),
-        "vanished": result.vanished[:_SHOWN],
-        "returned": result.returned[:_SHOWN],
+        "vanished": len(result.vanished),
+        "returned": len(result.returned),
+        "to_type": "lifecycle verify" if result.vanished or result.returned else "-",
     }
 
 
-def _cohort(cohort: CohortPlan) -> Metadata:
-    plan = cohort.plan
+def _industry_night(work: IndustryNight) -> Metadata:
+    plan = work.plan
     return {
         "night": plan.night.isoformat(),
         "industry": plan.industry,
-        "cutoff": cohort.cutoff,
         "dispositions": dict(plan.dispositions),
         "oldest_trigger": str(plan.oldest_trigger or "-"),
         "plan_sha256": plan.sha256,
@@ -171,9 +175,14 @@ def _cohort(cohort: CohortPlan) -> Metadata:
 
 
 def _set_aside(calls: Mapping[Any, str]) -> Metadata:
-    shown = {call_id_text(key): reason for key, reason in list(calls.items())[:_SHOWN]}
-    rows = markdown_table(("call", "why it stayed"), list(shown.items()))
-    return {"calls_set_aside": len(calls), "set_aside": shown, "set_aside_table": rows}
+    reasons = dict(Counter(map(redact_reason, calls.values())).most_common())
+    rows = markdown_table(("why they stayed", "calls"), list(reasons.items()))
+    return {"calls_set_aside": len(calls), "why_set_aside": reasons, "why_set_aside_table": rows}
+
+
+def kinds_left_out(found: Mapping[str, str]) -> dict[str, int]:
+    """What was left out, counted by what it is: a call, a request. `lifecycle plan` names them."""
+    return dict(Counter(what.partition(" ")[0] for what in found))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -24,14 +24,14 @@ _NOTES_AT_ONCE = 500
 class LedgerSurvey:
     """What the log says, in little memory. `spans`: by manifest, from which leaf to before which its records are.
 
-    `rules`: by schedule digest, the laws that each rule names, where the log says so. `readable`: no leaf was lost.
+    `rules`: by schedule digest, its rules in words, where the log has them. `readable`: no leaf was lost.
     """
 
     published: PublishedCheckpoint | None = None
     kinds: Counter[str] = field(default_factory=Counter)
     spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     pinned: dict[str, str] = field(default_factory=dict)
-    rules: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    rules: dict[str, dict[str, object]] = field(default_factory=dict)
     recovered: list[tuple[int, int]] = field(default_factory=list)
     readable: bool = True
 
@@ -46,6 +46,8 @@ class LedgerSurvey:
                     spans[-1] = (spans[-1][0], index + 1)
                 else:
                     spans.append((index, index + 1))
+            case {"kind": "policy", "schedule": {"sha256": str(sha256)}, "words": {"rules": dict(rules)}}:
+                self.rules[sha256] = rules
             case {"kind": "imported", "object": {"key": str(key), "sha256": str(sha256)}}:
                 self.pinned[key] = sha256
             case {"kind": "recovery", "database_size": int(start), "ledger_size": int(end)}:

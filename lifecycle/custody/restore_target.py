@@ -11,6 +11,7 @@ from lifecycle.crm.restoring.insert_triggers import insert_triggers
 from lifecycle.crm.restoring.references import Reference, foreign_references
 from lifecycle.crm.restoring.restore_conflicts import RestoreConflicts
 from lifecycle.crm.restoring.restore_transaction import RestoreTransaction
+from lifecycle.crm.restoring.same_place import is_same_place
 from lifecycle.crm.restoring.scratch_schema import make_scratch_tables
 from lifecycle.crm.session.search_path import SearchPath, qualified_tables
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -51,7 +52,7 @@ def crm_target(lifecycle: Lifecycle) -> RestoreTarget:
     url = (given or lifecycle.settings.crm_url).get_secret_value()
     database = _opened(url, crm.source)
     crm.control.require()
-    if given and not crm.control.is_same_place(database):
+    if given and not is_same_place(crm.control, database):
         raise SettingsError(
             "LIFECYCLE_RESTORE_URL: expected the database of LIFECYCLE_CRM_URL under another role, found another "
             "database, or one whose control tables the role may not read (`lifecycle restore --print-grants`)"
@@ -70,7 +71,7 @@ def other_target(lifecycle: Lifecycle, url: str, fresh: bool = False) -> Restore
     if path is not None:
         path.touch()
     database = _opened(url, crm.source)
-    if crm.control.is_same_place(database):
+    if is_same_place(crm.control, database):
         raise SettingsError("--to: expected a database beside the CRM, found the CRM itself. Nothing was done")
     if fresh or not _has_tables(database, crm.source):
         make_scratch_tables(crm.database, crm.tables, database)

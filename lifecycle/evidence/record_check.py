@@ -51,16 +51,14 @@ def read_purge_records(row: PurgeRow) -> list[dict[str, Any]]:
 
 
 def purge_row_contradictions(
-    row: PurgeRow, records: Sequence[Mapping[str, Any]], cutoff: str | None, epochs: Mapping[str, EpochKey]
+    row: PurgeRow, records: Sequence[Mapping[str, Any]], epochs: Mapping[str, EpochKey]
 ) -> Iterator[str]:
-    """Between the columns of a purge row and its own records. `cutoff`: its batch's, None where that is not known.
+    """Between the columns of a purge row and its own records.
 
     The row's id holds a keyed digest of the records: without the epoch's key nobody can write others under it.
     """
     if row.calls != len(records):
         yield f"it says {row.calls} calls, and holds {len(records)} records"
-    if cutoff is not None and row.cutoff != cutoff:
-        yield f"cutoff: the row says {row.cutoff}, its manifest {cutoff}"
     for name in _IN_COLUMNS:
         said = sorted({str(record.get(name)) for record in records})
         if said != [getattr(row, name)]:
@@ -105,6 +103,18 @@ def row_contradictions(
                 yield number, f"{name}: the record says {said}, the archived row {expected}"
     for number, key, body in zip(inside, rows[CALL_ID].to_pylist(), rows_as_json(rows), strict=True):
         yield from ((number, reason) for reason in _not_opened(records[number], call_id_text(key), body, epochs))
+
+
+def law_contradictions(record: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[str]:
+    """Between a record and what the log says of the version of its schedule: its rule, and the laws that rule names.
+
+    `rules`: the version's rules, in words, by id.
+    """
+    rule = rules.get(str(record.get("rule_id")))
+    if not isinstance(rule, Mapping):
+        yield f"rule_id: the version of the schedule in the ledger has no rule {_short(record.get('rule_id'))}"
+    elif record.get("regimes") != rule.get("regimes"):
+        yield f"regimes: the record says {_short(record.get('regimes'))}, its rule names {_short(rule.get('regimes'))}"
 
 
 def openable(record: Mapping[str, Any], epochs: Mapping[str, EpochKey]) -> bool:

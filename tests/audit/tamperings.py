@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from lifecycle.evidence.deletion import purge_row_id
 from lifecycle.evidence.leaf import make_leaf
 from lifecycle.ledger.keys import new_signing_key
 from lifecycle.ledger.log import Appending
+from lifecycle.night.seal import seal_ledger
 from tests.audit.tampering import Place
 
 VERIFY, ANCHORS, NIGHT = "lifecycle verify", "lifecycle verify --anchors", "the night's sealing"
@@ -49,6 +51,15 @@ def of_row(place: Place, name: str, value: object) -> None:
 
 def in_waiting(place: Place, old: bytes, new: bytes, digest: bool = True) -> None:
     place.forge_entries(place.row_ids(waiting=True)[0], lambda body: body.replace(old, new), digest)
+
+
+def with_epoch_key(place: Place, old: bytes, new: bytes) -> None:
+    """What the holder of the epoch's key can do to records that wait: other ones, under the id that goes with them."""
+    (row_id,) = place.row_ids(waiting=True)[:1]
+    in_waiting(place, old, new)
+    name = purge_row_id(row_id.rpartition("-")[0], place.entries(row_id), place.lifecycle().keys.epoch())
+    place.column(row_id, "id", name)
+    assert seal_ledger(place.lifecycle()).refused == {}
 
 
 def in_manifest(name: str, value: object) -> Callable[[Place], object]:
@@ -152,7 +163,7 @@ TAMPERINGS = [
     Tampering("a whole batch is removed", lambda p: shutil.rmtree(p.manifest().parent), "missing: purge"),
     Tampering(
         "a batch is moved under another destroy date",
-        lambda p: shutil.move(p.manifest().parent, p.manifest().parents[1].with_name("destroy_on=2020-01-01")),
+        lambda p: shutil.move(p.manifest().parent, p.manifest().parents[1].with_name("destroy=2020-01")),
         "missing: purge",
     ),
     # the archive with the database's word of it
@@ -292,9 +303,6 @@ TAMPERINGS = [
         "a purge row's night is changed", lambda p: of_row(p, "night", "2020-01-01"), "night: the row says 2020-01-01"
     ),
     Tampering("a purge row's industry is changed", lambda p: of_row(p, "industry", "x"), "industry: the row says x"),
-    Tampering(
-        "a purge row's cutoff is changed", lambda p: of_row(p, "cutoff", "1999-01"), "cutoff: the row says 1999-01"
-    ),
     Tampering("a purge row's count of calls is changed", lambda p: of_row(p, "calls", 99), "it says 99 calls"),
     Tampering(
         "a purge row's count of files is changed",
@@ -448,6 +456,12 @@ TAMPERINGS = [
         "and holds 1 records",
         NIGHT,
         "waiting",
+    ),
+    Tampering(
+        "the holder of the epoch's key edits records that wait: the laws",
+        lambda p: with_epoch_key(p, b'"regimes":[]', b'"regimes":["eu-mifid2-16-7"]'),
+        "regimes: the record says ['eu-mifid2-16-7'], its rule names []",
+        state="waiting",
     ),
     Tampering(
         "the manifest of records that wait is removed",

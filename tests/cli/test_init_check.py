@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from lifecycle.deployment.first_settings import write_settings
 from lifecycle.errors import SettingsError
+from tests.builders import NIGHT
 from tests.cli.conftest import Place, Run_
 from tests.roles import as_administrator, product_url
 from tests.servers import MariaDb, Postgres, free_port
@@ -46,12 +47,15 @@ def test_grants_are_printed_for_a_mapping_and_nothing_is_done(lifecycle: Run_, p
 
 
 def test_the_first_settings_are_written_once_for_their_owner_alone(tmp_path: Path) -> None:
-    file = write_settings(tmp_path, "demo", "sqlite:///crm.db")
-    assert file.read_text() == "LIFECYCLE_SOURCE=demo\nLIFECYCLE_CRM_URL='sqlite:///crm.db'\n"
+    file = write_settings(tmp_path, "demo", "sqlite:///crm.db", NIGHT)
+    said = "LIFECYCLE_SOURCE=demo\nLIFECYCLE_CRM_URL='sqlite:///crm.db'\n"
+    assert file.read_text() == f"{said}LIFECYCLE_FIRST_NIGHT={NIGHT}\n"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert write_settings(tmp_path, "demo", "sqlite:///crm.db") == file
+    for later in (NIGHT, NIGHT.replace(day=30)):
+        assert write_settings(tmp_path, "demo", "sqlite:///crm.db", later) == file
+    assert f"LIFECYCLE_FIRST_NIGHT={NIGHT}\n" in file.read_text()
     with pytest.raises(SettingsError, match="says another LIFECYCLE_CRM_URL"):
-        write_settings(tmp_path, "demo", "sqlite:///other.db")
+        write_settings(tmp_path, "demo", "sqlite:///other.db", NIGHT)
     assert "crm.db" in file.read_text()
 
 
@@ -296,7 +300,7 @@ def test_a_database_the_server_does_not_have_is_exit_3(
         ("STORE", "s3://key:hunter2@bucket/prefix", "a URL holding '@'"),
         ("CRM_URL", "oracle://scott:hunter2@host/db", "LIFECYCLE_CRM_URL: expected one of postgresql"),
         ("CRM_URL", "hunter2", "LIFECYCLE_CRM_URL: expected one of postgresql"),
-        ("SOURCE", "salesforce", "LIFECYCLE_SOURCE: expected a path or one of chatwoot, civicrm, demo"),
+        ("SOURCE", "salesforce", "LIFECYCLE_SOURCE: expected a path or one of asterisk, chatwoot, civicrm"),
         ("POLICIES", "nowhere", "nowhere:1: LIFECYCLE_POLICIES: expected a folder of schedules"),
         ("NIGHTLY_TIMEZONE", "Mars/Base", "LIFECYCLE_NIGHTLY_TIMEZONE: expected a time zone"),
     ],
