@@ -14,6 +14,7 @@ import typer
 from lifecycle.cli import (
     alert,
     approve,
+    destroy,
     diff_shorten,
     discover,
     erasure_requests,
@@ -52,6 +53,7 @@ for group in (
     approve,
     verify_record,
     ledger,
+    destroy,
     find,
     restore,
     holds,

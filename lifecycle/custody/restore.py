@@ -5,15 +5,18 @@ nothing back twice, and finishes what was left.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from lifecycle.archive.batches import batch_name
 from lifecycle.crm.control.request_table import keys_of
 from lifecycle.crm.control.restored_table import RestoredCall
 from lifecycle.crm.restoring.references import own_parents
 from lifecycle.crm.restoring.restored_rows import parents_first
 from lifecycle.custody.call_history import call_history
+from lifecycle.custody.registered_copies import copy_lease
 from lifecycle.custody.restore_record import (
     RestoreOrder,
     note_elsewhere,
@@ -107,15 +110,30 @@ def _by_batch(chosen: Sequence[CallCopies]) -> Iterator[list[CallCopies]]:
 def _restore_batch(
     lifecycle: Lifecycle, target: RestoreTarget, order: RestoreOrder, group: list[CallCopies], result: RestoreResult
 ) -> None:
-    """Put back the calls of one batch. A damaged one is named with its calls; the others go on."""
-    component, batch = group[0].copy.component, str(group[0].copy.record.leaf["batch"])
-    try:
-        copied = read_copies(lifecycle.store, group)
-    except (ProofError, ObjectMissing) as error:
-        result.refused |= {one.call_id: [f"its copy cannot be read: {error}"] for one in group}
-        return
+    """Put back the calls of one batch, while nobody destroys it. A damaged one is named with its calls."""
+    batches = {batch_name(place.manifest_key) for one in group for place in (one.copy, *one.parts)}
+    with ExitStack() as leases:
+        for batch in sorted(batches) if not order.dry_run else ():
+            leases.enter_context(lifecycle.crm.control.lease(copy_lease(batch)))
+        try:
+            copied = read_copies(lifecycle.store, group)
+        except (ProofError, ObjectMissing) as error:
+            result.refused |= {one.call_id: [f"its copy cannot be read: {error}"] for one in group}
+            return
+        _write(lifecycle, target, order, {one.call_id: one for one in group}, copied, result)
+
+
+def _write(
+    lifecycle: Lifecycle,
+    target: RestoreTarget,
+    order: RestoreOrder,
+    copies: Mapping[str, CallCopies],
+    copied: CopiedRows,
+    result: RestoreResult,
+) -> None:
+    """Name what stands against the calls; insert the others, some a transaction, unless it is a dry run."""
+    component = next(iter(copies.values())).copy.component
     by_key = {key: call_id_text(key) for key in copied.tables["calls"][CALL_ID].to_pylist()}
-    copies = {one.call_id: one for one in group}
     files = files_of_calls(lifecycle, copied, component) if target.is_crm else {}
     refused = _conflicts(lifecycle, target, copied, list(by_key), files, component)
     result.refused |= refused
@@ -124,21 +142,20 @@ def _restore_batch(
         result.restored |= {by_key[key]: restored_until(lifecycle, order, copies[by_key[key]]) for key in keys}
         return
     writer = target.transaction(component)
-    with lifecycle.crm.control.lease(f"custody/{batch}"):
-        for start in range(0, len(keys), AT_ONCE):
-            lifecycle.require_running()
-            some = keys[start : start + AT_ONCE]
-            rows = {by_key[key]: restored_row(lifecycle, order, copies[by_key[key]], files) for key in some}
+    for start in range(0, len(keys), AT_ONCE):
+        lifecycle.require_running()
+        some = keys[start : start + AT_ONCE]
+        rows = {by_key[key]: restored_row(lifecycle, order, copies[by_key[key]], files) for key in some}
 
-            def note(connection: Any, going: Sequence[Any], rows: Mapping[str, RestoredCall] = rows) -> None:
-                if target.is_crm:
-                    note_restores(lifecycle, connection, order, [(rows[by_key[k]], copies[by_key[k]]) for k in going])
+        def note(connection: Any, going: Sequence[Any], rows: Mapping[str, RestoredCall] = rows) -> None:
+            if target.is_crm:
+                note_restores(lifecycle, connection, order, [(rows[by_key[k]], copies[by_key[k]]) for k in going])
 
-            done = writer.restore(some, copied.tables, note)
-            result.restored |= {by_key[key]: rows[by_key[key]].restored_until for key in done.restored}
-            result.refused |= {by_key[key]: [why] for key, why in done.refused.items()}
-            result.links_left += done.links_left
-            lifecycle.progress("restored", len(result.restored), len(keys))
+        done = writer.restore(some, copied.tables, note)
+        result.restored |= {by_key[key]: rows[by_key[key]].restored_until for key in done.restored}
+        result.refused |= {by_key[key]: [why] for key, why in done.refused.items()}
+        result.links_left += done.links_left
+        lifecycle.progress("restored", len(result.restored), len(keys))
 
 
 def _conflicts(

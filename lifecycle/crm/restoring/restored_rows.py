@@ -11,7 +11,8 @@ from lifecycle.evidence.archived_facts import FACTS
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
 
-NOT_OF_THE_ROW = (CALL_ID, *DECIDING, FACTS)
+_OURS = (*DECIDING, FACTS, "_moved_batch", "_moved_row")
+NOT_OF_THE_ROW = (CALL_ID, *_OURS)
 
 
 def as_live(rows: pa.Table, table: MappedTable) -> pa.Table:
@@ -22,7 +23,7 @@ def as_live(rows: pa.Table, table: MappedTable) -> pa.Table:
 
 def archived_rows(rows: pa.Table) -> pa.Table:
     """A part of a batch without what was decided about each call: what the CRM had."""
-    return rows.drop_columns([name for name in (*DECIDING, FACTS) if name in rows.column_names])
+    return rows.drop_columns([name for name in _OURS if name in rows.column_names])
 
 
 def without_known(
