@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-slow lint rooms schemas lock bench clean
+.PHONY: help demo ui test test-slow package lint rooms schemas lock bench clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,10 @@ test: .venv/dev.stamp  ## run the tests against real servers
 test-slow: .venv/dev.stamp  ## run the tests that take minutes
 	@sh tests/install_servers.sh
 	$(BIN)/pytest -m slow $(PYTEST_ARGS) || [ $$? = 5 ]  # 5: there is no slow test
+
+package: .venv/dev.stamp  ## build wheel and sdist into dist/, and try the wheel in an empty environment
+	rm -rf dist && $(BIN)/python -m hatchling build -d dist
+	$(BIN)/pytest -m 'slow or not slow' tests/test_packaging.py
 
 lint: .venv/dev.stamp  ## check style, types, which module imports which, and that Dagster loads it; runs all, fails if one does
 	@failed=; for check in "ruff check" "ruff format --check" mypy lint-imports; do \

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.alerts import alert_checks, alert_failed_runs, heartbeat
 from assets.automation import cohort, cohorts_sensor, nightly, nightly_schedule, run_export
 from assets.checks import (
     archive_matches_manifest,
@@ -22,7 +23,7 @@ defs = dg.Definitions(
     ],
     jobs=[nightly, cohort],
     schedules=[nightly_schedule()],
-    sensors=[cohorts_sensor, run_export],
+    sensors=[cohorts_sensor, run_export, alert_failed_runs, alert_checks, heartbeat],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,
 )

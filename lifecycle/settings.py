@@ -1,5 +1,6 @@
 """The environment, read once into frozen Settings. The only place that reads it; see README for what each means."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -31,7 +32,11 @@ def _recordings(given: dict[str, Any]) -> str | None:
 
 
 class Settings(BaseSettings):
-    """LIFECYCLE_… variables, also from a `.env` file in the working folder. The CRM's URL never prints."""
+    """LIFECYCLE_… variables, also from a `.env` file in the working folder. The CRM's URL never prints.
+
+    Where LIFECYCLE_SECRETS names a folder, a file `lifecycle_crm_url` there is the value of LIFECYCLE_CRM_URL, and so
+    on: as containers mount secrets.
+    """
 
     model_config = SettingsConfigDict(env_prefix="LIFECYCLE_", env_file=".env", frozen=True, extra="ignore")
 
@@ -51,6 +56,16 @@ class Settings(BaseSettings):
     anchor_tsa_root: Path | None = None
     anchor_witness: str | None = None
     anchor_witness_key: str | None = None
+    alert_webhook: SecretStr | None = None
+    alert_webhook_token_file: Path | None = None
+    alert_smtp: str | None = None
+    alert_smtp_user: str | None = None
+    alert_smtp_password_file: Path | None = None
+    alert_mail_from: str | None = None
+    alert_mail_to: str | None = None
+    alert_command: str | None = None
+    alert_link: str | None = None
+    heartbeat: Path | None = None
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
     nightly_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     nightly_cron: str = "0 2 * * *"
@@ -58,8 +73,11 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Read the environment. Raises SettingsError naming the variable."""
+    secrets = os.environ.get("LIFECYCLE_SECRETS")
+    if secrets and not Path(secrets).is_dir():
+        raise SettingsError(f"LIFECYCLE_SECRETS: expected a folder of secrets, found none at {secrets}")
     try:
-        return Settings()
+        return Settings(_secrets_dir=secrets)
     except ValidationError as error:
         detail = error.errors(include_input=False)[0]
         name = "LIFECYCLE_" + str(detail["loc"][0]).upper()

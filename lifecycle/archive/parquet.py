@@ -11,6 +11,9 @@ import pyarrow.parquet as pq
 
 from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.errors import FixityError
+from lifecycle.evidence.leaf import EpochKey
+from lifecycle.evidence.sealed_calls import open_calls
+from lifecycle.policy.canonical import sha256_hex
 
 GROUP_ROWS = 20_000
 _GROUP_BYTES = 256 * 2**20  # a page counts its bytes in 32 bits, and is cut only between a thousand rows
@@ -44,12 +47,35 @@ def fetch_table(
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         path = Path(folder) / "object.parquet"
         found = store.fetch(wanted.key, wanted.version_id, path, at_most=wanted.bytes)
-        if (found.bytes, found.sha256) != (wanted.bytes, wanted.sha256):
-            raise FixityError(
-                f"{wanted.key}: expected {wanted.bytes} bytes with sha256 {wanted.sha256}, the store has {found.bytes} "
-                f"bytes with {found.sha256}. Nothing was purged; archive the calls again"
-            )
-        try:
-            return pq.read_table(path, page_checksum_verification=True, filters=filters, memory_map=False)
-        except (pa.ArrowException, OSError) as error:
-            raise FixityError(f"{wanted.key}: the bytes are the promised ones and no Parquet: {error}") from error
+        _require_promised(wanted, found.bytes, found.sha256)
+        return _read(wanted.key, path, filters)
+
+
+def fetch_sealed_table(
+    store: ObjectStore, wanted: StoredObject, epoch: EpochKey, filters: list[tuple[str, str, str]] | None = None
+) -> pa.Table:
+    """The same of an object that was sealed under an epoch. In memory: nothing of it lies open on a disk."""
+    sealed = fetch_promised(store, wanted)
+    return _read(wanted.key, pa.BufferReader(open_calls(wanted.key, sealed, epoch)), filters)
+
+
+def fetch_promised(store: ObjectStore, wanted: StoredObject) -> bytes:
+    """The bytes of one object, by version, as they were promised. Raises FixityError naming the key."""
+    body = store.get(wanted.key, wanted.version_id, at_most=wanted.bytes)
+    _require_promised(wanted, len(body), sha256_hex(body))
+    return body
+
+
+def _require_promised(wanted: StoredObject, size: int, sha256: str) -> None:
+    if (size, sha256) != (wanted.bytes, wanted.sha256):
+        raise FixityError(
+            f"{wanted.key}: expected {wanted.bytes} bytes with sha256 {wanted.sha256}, the store has {size} "
+            f"bytes with {sha256}. Nothing was purged; archive the calls again"
+        )
+
+
+def _read(key: str, source: Path | pa.BufferReader, filters: list[tuple[str, str, str]] | None) -> pa.Table:
+    try:
+        return pq.read_table(source, page_checksum_verification=True, filters=filters, memory_map=False)
+    except (pa.ArrowException, OSError) as error:
+        raise FixityError(f"{key}: the bytes are the promised ones and no Parquet: {error}") from error

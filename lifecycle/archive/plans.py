@@ -1,4 +1,4 @@
-"""Plans in the store: the Parquet that names a plan's calls, and a copy of the plan for the auditor.
+"""Plans in the store: the sealed Parquet that names a plan's calls, and a copy of the plan for the auditor.
 
 Which plans there are, and which were accepted, the register in the CRM's control tables says. Signed approvals, which
 lie beside them, are in approvals.
@@ -6,6 +6,7 @@ lie beside them, are in approvals.
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -17,11 +18,13 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from lifecycle.archive.object_store import ObjectStore, StoredObject
-from lifecycle.archive.parquet import fetch_table, open_parquet
-from lifecycle.errors import FixityError, ObjectMissing
+from lifecycle.archive.parquet import fetch_promised, fetch_sealed_table, fetch_table, open_parquet
+from lifecycle.errors import FixityError, ObjectMissing, SettingsError
+from lifecycle.evidence.leaf import EpochKey
+from lifecycle.evidence.sealed_calls import seal_calls
 from lifecycle.policy.plan import Plan, PlannedCalls
 
-PLANS = "plans/"
+PLANS, SEALED = "plans/", ".parquet.sealed"
 _PLAN_KEY = re.compile(
     rf"(?P<folder>{PLANS}\d{{4}}-\d\d-\d\d/[^/]+/)plan-(?P<revision>\d{{1,6}})-(?P<sha256>[0-9a-f]{{64}})\.json"
 )
@@ -75,14 +78,19 @@ class CallsWriter:
         self.rows += table.num_rows
 
 
-def put_calls(store: ObjectStore, name: str, calls: CallsWriter) -> PlannedCalls | None:
-    """Store the calls of a plan under a name of their own. None: no call is due."""
+def put_calls(store: ObjectStore, name: str, calls: CallsWriter, epoch: EpochKey) -> PlannedCalls | None:
+    """Store the calls of a plan, sealed under the epoch, under a name of their own. None: no call is due."""
     calls.close()
     if not calls.rows:
         return None
-    stored = store.put_once(f"{name}.parquet", calls.path)
+    stored = store.put_once(f"{name}{SEALED}", seal_calls(calls.path.read_bytes(), epoch))
     return PlannedCalls(
-        key=stored.key, version_id=stored.version_id, bytes=stored.bytes, rows=calls.rows, sha256=stored.sha256
+        key=stored.key,
+        version_id=stored.version_id,
+        bytes=stored.bytes,
+        rows=calls.rows,
+        sha256=stored.sha256,
+        epoch=epoch.id,
     )
 
 
@@ -116,16 +124,42 @@ def _copy(store: ObjectStore, key: str, sha256: str) -> Plan | None:
     return plan if plan.sha256 == sha256 else None
 
 
-def read_cohort(store: ObjectStore, plan: Plan, cutoff: str) -> pa.Table:
-    """The calls of one cohort of a plan, proved against the plan's digest."""
+def read_cohort(store: ObjectStore, plan: Plan, cutoff: str, epochs: Iterable[EpochKey]) -> pa.Table:
+    """The calls of one cohort of a plan, proved against the plan's digest. SettingsError: the epoch's key is not here.
+
+    Plans from before lists were sealed say no epoch.
+    """
     if plan.calls is None:
         raise ObjectMissing(f"the plan {plan.sha256} of {plan.industry} names no calls")
-    named = StoredObject(plan.calls.key, plan.calls.version_id, plan.calls.bytes, plan.calls.sha256)
-    found = fetch_table(store, named, filters=[("cutoff", "=", cutoff)])
+    named = _as_stored(plan.calls)
+    wanted = [("cutoff", "=", cutoff)]
+    if plan.calls.epoch is None:
+        found = fetch_table(store, named, wanted)
+    else:
+        found = fetch_sealed_table(store, named, _epoch_of(plan.calls, epochs), wanted)
     promised = sum(cohort.calls for cohort in plan.cohorts if cohort.cutoff == cutoff)
     if found.num_rows != promised:
         raise FixityError(
             f"{plan.calls.key}: the plan {plan.sha256} counts {promised} calls in {cutoff}, its object names "
             f"{found.num_rows}. Nothing was done; plan the night again"
+        )
+    return found
+
+
+def prove_calls(store: ObjectStore, calls: PlannedCalls) -> None:
+    """Compare a list's bytes with the plan's digest of it, without a key. Raises FixityError, ObjectMissing."""
+    fetch_promised(store, _as_stored(calls))
+
+
+def _as_stored(calls: PlannedCalls) -> StoredObject:
+    return StoredObject(calls.key, calls.version_id, calls.bytes, calls.sha256)
+
+
+def _epoch_of(calls: PlannedCalls, epochs: Iterable[EpochKey]) -> EpochKey:
+    found = next((epoch for epoch in epochs if epoch.id == calls.epoch), None)
+    if found is None:
+        raise SettingsError(
+            f"LIFECYCLE_SIGNING_KEY: expected the epoch key {calls.epoch}, under which {calls.key} was sealed, found "
+            "none. Copy it to this machine, or plan the night again; nothing was done"
         )
     return found

@@ -11,7 +11,7 @@ from typing import Any
 from lifecycle.audit.ledger_audit import LedgerSurvey
 from lifecycle.audit.plan_audit import PlanAudit
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import FixityError, ObjectMissing, ProofError
+from lifecycle.errors import FixityError, ObjectMissing, ProofError, SettingsError
 from lifecycle.evidence.deletion import DECIDING, PurgeRow, recorded_rows
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.record_check import (
@@ -163,10 +163,16 @@ class BatchAudit:
     def _compare_plan(self) -> None:
         """The plan that the manifest names has every call of the batch, as decided."""
         manifest = self._batch.manifest
-        found = self._plans.contradictions(manifest, self._batch.tables["calls"])
+        try:
+            found = self._plans.contradictions(manifest, self._batch.tables["calls"])
+        except SettingsError as error:
+            self.uncompared.setdefault(f"epoch {self._plans.epoch(manifest)}", str(error))
+            return
         if found is None:
             self.uncompared[f"plan {manifest.plan_sha256}"] = f"the plan of batch {manifest.batch} is not in the store"
             return
-        self.compared.update(plans=1, planned=manifest.calls if not found else 0)
+        destroyed = self._plans.epoch(manifest) in self._lifecycle.keys.destroyed_epochs()
+        listed = 0 if found or destroyed else manifest.calls
+        self.compared.update(plans=1, planned=listed)
         for reason in found:
             self._damage(self._batch.manifest_key, reason)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.plans import read_cohort, stored_plans
+from lifecycle.archive.plans import prove_calls, read_cohort, stored_plans
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
@@ -20,14 +20,15 @@ class PlanAudit:
     """Compares batches with their plans. What was read last is kept: batches of one plan lie beside each other."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
-        self._store = lifecycle.store
+        self._store, self._keys = lifecycle.store, lifecycle.keys
         self._plan = lru_cache(maxsize=32)(self._find_plan)
         self._cohort = lru_cache(maxsize=1)(self._read_cohort)
 
     def contradictions(self, manifest: Manifest, calls: pa.Table) -> list[str] | None:
         """What differs between a batch and its plan; None: the plan is not in the store.
 
-        Raises ProofError, ObjectMissing where the plan's calls cannot be read.
+        Raises ProofError, ObjectMissing where the plan's calls cannot be read, SettingsError for want of a key. Of a
+        list whose key was destroyed on purpose the digest is compared: nobody can read more of it.
         """
         named = (manifest.night, manifest.industry, manifest.plan_sha256)
         plan = self._plan(*named)
@@ -35,8 +36,16 @@ class PlanAudit:
             return None
         other = (plan.source, plan.schedule) != (manifest.source, manifest.schedule)
         found = ["its source or schedule is another than that of its plan"] if other else []
+        if plan.calls and plan.calls.epoch in self._keys.destroyed_epochs():
+            prove_calls(self._store, plan.calls)
+            return found
         planned = self._cohort(*named, manifest.cutoff, manifest.component)
         return found + list(_not_as_planned(planned, calls))
+
+    def epoch(self, manifest: Manifest) -> str | None:
+        """Under which epoch the list of a batch's plan was sealed."""
+        plan = self._plan(manifest.night, manifest.industry, manifest.plan_sha256)
+        return plan.calls.epoch if plan and plan.calls else None
 
     def _find_plan(self, night: date, industry: str, sha256: str) -> Plan | None:
         return next((plan for plan in stored_plans(self._store, night, sha256) if plan.sha256 == sha256), None)
@@ -44,7 +53,7 @@ class PlanAudit:
     def _read_cohort(self, night: date, industry: str, sha256: str, cutoff: str, component: str | None) -> pa.Table:
         plan = self._plan(night, industry, sha256)
         assert plan is not None
-        planned = read_cohort(self._store, plan, cutoff)
+        planned = read_cohort(self._store, plan, cutoff, self._keys.epochs())
         return planned.filter(same(planned["component"], component)).combine_chunks()
 
 

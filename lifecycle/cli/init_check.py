@@ -11,7 +11,9 @@ from lifecycle.cli.options import AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
 from lifecycle.deployment.first_settings import grants_as_sql, write_settings
 from lifecycle.deployment.initialisation import import_bank_calls, initialise, is_warning
+from lifecycle.deployment.shipped_files import WORKSPACE, write_policies, write_workspace
 from lifecycle.inquiry.check import check_everything, check_policies, exit_code_of
+from lifecycle.settings import read_settings
 
 BankFile = Annotated[
     Path, typer.Argument(metavar="FILE", show_default=False, help="bank-full.csv of the UCI Bank Marketing data set.")
@@ -29,6 +31,12 @@ Url = Annotated[
 PrintGrants = Annotated[
     bool, typer.Option("--print-grants", help="With --crm: print the SQL that makes the database role. Does nothing.")
 ]
+Examples = Annotated[
+    bool,
+    typer.Option(
+        "--examples", help="First copy the example policies and a workspace.yaml to where there are none, to be edited."
+    ),
+]
 NoCrm = Annotated[
     bool, typer.Option("--no-crm", help="Read the policies and run their examples only; ask no CRM and no store.")
 ]
@@ -41,7 +49,13 @@ def register(app: typer.Typer) -> None:
     app.command("import-calls")(import_calls)
 
 
-def init(json_output: AsJson = False, crm: Crm = None, url: Url = None, print_grants: PrintGrants = False) -> None:
+def init(
+    json_output: AsJson = False,
+    crm: Crm = None,
+    url: Url = None,
+    print_grants: PrintGrants = False,
+    examples: Examples = False,
+) -> None:
     """Make the control tables and the signing key; try the store.
 
     With --crm and --url it first writes both into `.env`, and ends with what `lifecycle check` says.
@@ -56,8 +70,10 @@ def init(json_output: AsJson = False, crm: Crm = None, url: Url = None, print_gr
         if not url:
             raise typer.BadParameter("--crm: expected --url too")
         write_settings(Path.cwd(), _named(crm), url)
+    copied = _copy_examples() if examples else []
     with progress_bar(json_output) as draw:
         done = initialise(open_lifecycle(draw))
+    done.made = [*copied, *done.made]
     if json_output:
         print_json({"made": done.made, "found": done.found, "problems": done.problems})
     else:
@@ -72,6 +88,12 @@ def init(json_output: AsJson = False, crm: Crm = None, url: Url = None, print_gr
         print_sentence("Next: `lifecycle plan`. What is still to be mended before a night:")
         check_all(no_crm=False, json_output=False)
     raise typer.Exit(0 if done.fit else 1)
+
+
+def _copy_examples() -> list[str]:
+    policies = read_settings().policies
+    made = {f"example policies in {policies}": write_policies(policies), WORKSPACE: write_workspace(Path.cwd())}
+    return [what for what, done in made.items() if done]
 
 
 def _named(crm: str | None) -> str:

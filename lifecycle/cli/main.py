@@ -13,10 +13,12 @@ import click
 import typer
 
 from lifecycle.cli import (
+    alert,
     approve,
     diff_shorten,
     discover,
     erasure_requests,
+    find,
     holds,
     init_check,
     ledger,
@@ -49,9 +51,11 @@ for group in (
     approve,
     verify_record,
     ledger,
+    find,
     holds,
     erasure_requests,
     stop,
+    alert,
 ):
     group.register(app)
 

@@ -17,6 +17,7 @@ from lifecycle.crm.sample import sample_calls
 from lifecycle.deployment.initialisation import Initialisation, make_keys
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.deployment.repository_location import mail_of_account
+from lifecycle.deployment.shipped_files import write_policies, write_workspace
 from lifecycle.errors import InputError
 from lifecycle.policy.approval import command_line_actor
 from lifecycle.settings import Settings, read_settings
@@ -50,6 +51,8 @@ def demo(json_output: bool) -> int:
     """
     settings = read_settings()
     _require_own_sample(settings)
+    write_policies(settings.policies)
+    write_workspace(Path.cwd())
     lifecycle = Lifecycle(settings, lambda: datetime.now(UTC))
     night = resolve_night(lifecycle, None)
     _make_sample(lifecycle, night)
@@ -177,12 +180,14 @@ def _plan_row(plan: dict[str, Any]) -> tuple[Any, ...]:
 
 def _where_to_look(night: NightResult) -> None:
     purged = next((cohort["sample"][0] for cohort in night.cohorts if cohort["sample"]), None)
+    inside = ".venv/bin/" if Path(".venv/bin/lifecycle").exists() else ""
+    ui = "make ui" if Path("Makefile").exists() else "DAGSTER_HOME=$PWD/.dagster dagster dev -w workspace.yaml"
     lines = [
         ("the sample CRM", DEMO / "crm.db"),
         ("the archive and the ledger", DEMO / "store"),
-        ("one call's record in words", f".venv/bin/lifecycle record {purged}"),
-        ("its proof, for an auditor", f".venv/bin/lifecycle prove {purged}"),
-        ("the same night in Dagster's UI", "make ui    then open http://127.0.0.1:3000"),
+        ("one call's record in words", f"{inside}lifecycle record {purged}"),
+        ("its proof, for an auditor", f"{inside}lifecycle prove {purged}"),
+        ("the same night in Dagster's UI", f"{ui}    then open http://127.0.0.1:3000"),
     ]
     output.print_table("Where to look", ("what", "where"), lines if purged else [*lines[:2], lines[-1]])
 

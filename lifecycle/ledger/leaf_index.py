@@ -9,12 +9,14 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lifecycle.ledger.digest_index import RANGE, DigestIndex, Entry, complete_spans
+from lifecycle.ledger.digest_index import RANGE, DigestIndex, Entry, Span, complete_spans
 from lifecycle.ledger.log import LeafReader, Log, PublishedCheckpoint
 
 INDEX = "index/leaves/"
+_AT_ONCE = 16  # a store far away answers slowly, one object after the other
 _COMMITMENT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -78,18 +80,23 @@ class LeafIndex:
 
     def _candidates(self, terms: Collection[bytes]) -> list[int]:
         """The numbers of leaves that may have one of the terms: by the index, or by reading where it has nothing."""
-        found, spans = set[int](), complete_spans(self._size)[::-1]
+        found, spans = set[int](), complete_spans(self._size)
         tail = self._size // RANGE * RANGE
         found.update(number for digest, number in self._entries(tail, self._size) if digest in terms)
-        while spans:
-            span = spans.pop()
-            given = [self._index.find(term, span) for term in terms]
-            if all(numbers is not None for numbers in given):
-                found.update(number for numbers in given for number in numbers or ())
-            elif span.level:
-                spans += span.below()[::-1]
-            else:
-                found.update(n for digest, n in self._entries(span.start, span.end) if digest in terms)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            while spans:
+                asked = [(term, span) for span in spans for term in terms]
+                given = dict(zip(asked, pool.map(lambda one: self._index.find(*one), asked), strict=True))
+                deeper: list[Span] = []
+                for span in spans:
+                    numbers = [given[term, span] for term in terms]
+                    if all(some is not None for some in numbers):
+                        found.update(number for some in numbers for number in some or ())
+                    elif span.level:
+                        deeper += span.below()
+                    else:
+                        found.update(n for digest, n in self._entries(span.start, span.end) if digest in terms)
+                spans = deeper
         return sorted(found)
 
     def _entries(self, start: int, end: int) -> Iterator[Entry]:

@@ -60,7 +60,8 @@ def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> Archiv
     """Archive the planned calls that no committed batch of this plan holds yet. Safe to run again."""
     result = ArchiveResult()
     with lifecycle.crm.control.lease(cohort.name):
-        planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff).sort_by("call_id")
+        planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff, lifecycle.keys.epochs())
+        planned = planned.sort_by("call_id")
         for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
             _count(result, key, manifest)
             archived = read_calls(lifecycle.store, manifest)[CALL_ID].combine_chunks()

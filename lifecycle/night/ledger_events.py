@@ -116,7 +116,8 @@ def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
 
 def _left(lifecycle: Lifecycle, plan: Plan, night: date) -> int:
     """How many of a plan's calls were due before its night."""
-    tables = [read_cohort(lifecycle.store, plan, cohort.cutoff) for cohort in plan.cohorts]
+    epochs = lifecycle.keys.epochs()
+    tables = [read_cohort(lifecycle.store, plan, cohort.cutoff, epochs) for cohort in plan.cohorts]
     return sum(pc.sum(pc.less(table["purge_from"], pa.scalar(night))).as_py() or 0 for table in tables)
 
 

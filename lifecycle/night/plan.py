@@ -89,7 +89,13 @@ def _still_good(plans: list[Plan], lifecycle: Lifecycle, now: NightBaseline, run
     of_plan = (plan.source, plan.holds_sha256, plan.schedule_authors, plan.change_approved)
     same = of_plan == (lifecycle.crm.source.source, holds, now.authors, now.change_approved)
     named = not plan.reviews or is_known_actor(plan.actor) or not is_known_actor(run.actor)
-    return same and named and lifecycle.policies.still(plan.schedule)
+    return same and named and _can_be_read(plan, lifecycle) and lifecycle.policies.still(plan.schedule)
+
+
+def _can_be_read(plan: Plan, lifecycle: Lifecycle) -> bool:
+    """Whether the key is there under which the plan's list of calls was sealed."""
+    epoch = plan.calls.epoch if plan.calls else None
+    return epoch is None or epoch in {each.id for each in lifecycle.keys.epochs()}
 
 
 def _put_calls(
@@ -100,6 +106,7 @@ def _put_calls(
 ) -> dict[str, PlannedCalls | None]:
     """Write the due calls as they stream by, one Parquet file an industry; each attempt has a name of its own."""
     schema, attempt = pa.schema([("call_id", lifecycle.crm.rows.key.type), *_PLANNED_TYPES]), uuid4().hex[:12]
+    epoch = lifecycle.keys.epoch()
     with ExitStack() as stack:
         writers = {name: stack.enter_context(CallsWriter(schema)) for name in revisions}
         for industry, table in due:
@@ -107,10 +114,8 @@ def _put_calls(
                 raise NightStopped(f"stopped by {stopper} while planning. Nothing was done; running again plans anew")
             if industry in writers and table.num_rows:
                 writers[industry].add(table.cast(schema))
-        return {
-            name: put_calls(lifecycle.store, f"{plan_folder(as_of, name)}calls-{revisions[name]}-{attempt}", writer)
-            for name, writer in writers.items()
-        }
+        names = {name: f"{plan_folder(as_of, name)}calls-{revision}-{attempt}" for name, revision in revisions.items()}
+        return {name: put_calls(lifecycle.store, names[name], writer, epoch) for name, writer in writers.items()}
 
 
 _PLANNED_TYPES = (

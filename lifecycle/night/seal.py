@@ -16,6 +16,7 @@ from lifecycle.evidence.leaf import make_leaf
 from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.legacy_records import put_entries
 from lifecycle.ledger.log import CHECKPOINT, Appending, Log, PublishedCheckpoint
+from lifecycle.night.batch_indexing import index_batches
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.ledger_events import queue_policy_events
 from lifecycle.night.seal_check import SealCheck
@@ -59,6 +60,7 @@ def seal_ledger(lifecycle: Lifecycle) -> SealResult:
             published = _append(lifecycle, log, published, places, result)
         if published:
             LeafIndex(log, published).extend()
+            index_batches(lifecycle)
             result.size, result.root = published.size, published.checkpoint.root.hex()
             result.checkpoint = published.note.decode()
     return result

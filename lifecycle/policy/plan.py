@@ -44,13 +44,17 @@ class Cohort(StrictModel):
 
 
 class PlannedCalls(StrictModel):
-    """The Parquet object of what is due: call_id, component (NULL: the whole call), rule_id, dates, cutoff."""
+    """The Parquet object of what is due: call_id, component (NULL: the whole call), rule_id, dates, cutoff.
+
+    Sealed under the key of `epoch`; None: a plan from before lists were sealed.
+    """
 
     key: str
     version_id: str | None
     bytes: int
     rows: int
     sha256: str
+    epoch: str | None = None
 
 
 class Plan(StrictModel):

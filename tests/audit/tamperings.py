@@ -226,12 +226,8 @@ TAMPERINGS = [
     Tampering(
         "a plan is edited", lambda p: in_plan(p, b'"max_share":"100%"', b'"max_share":"1%"'), "is not in the store"
     ),
-    Tampering(
-        "the calls that a plan names are edited", lambda p: p.flip(p.one("plans/*/shop/calls-*.parquet")), "stored as"
-    ),
-    Tampering(
-        "the calls that a plan names are removed", lambda p: p.one("plans/*/shop/calls-*.parquet").unlink(), "no object"
-    ),
+    Tampering("the calls that a plan names are edited", lambda p: p.flip(p.one("plans/*/shop/calls-*")), "stored as"),
+    Tampering("the calls that a plan names are removed", lambda p: p.one("plans/*/shop/calls-*").unlink(), "no object"),
     # purge rows that are sealed
     Tampering(
         "a purge row is removed",

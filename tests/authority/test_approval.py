@@ -380,8 +380,8 @@ def test_a_call_that_became_due_after_the_approval_does_not_join(approved):
 
 def test_a_list_of_calls_replaced_behind_the_approval_is_refused(approved):
     start = approved.dump()
-    (file,) = files_of(approved, "plans/*/bank/calls-*.parquet")
-    (other,) = files_of(approved, "plans/*/shop/calls-*.parquet")
+    (file,) = files_of(approved, "plans/*/bank/calls-*")
+    (other,) = files_of(approved, "plans/*/shop/calls-*")
     overwrite(file, lambda _: other.read_bytes())
     with pytest.raises(FixityError, match="the file now holds"):
         run_night(approved.lifecycle(), BOB)

@@ -43,6 +43,7 @@ class Made:
         table: str = "t",
         kinds=TIMES,
         schemas: str = "[public]",
+        more: str = "",
     ) -> Crm:
         """The CRM behind a mapping with calls in `t`; facts by default name the calls only."""
         path = self._folder / "mapped.yaml"
@@ -56,6 +57,7 @@ class Made:
             "timezone: UTC",
             f"call: {{table: '{table}', key: '{key}'}}",
             f"children: {children}",
+            more,
         ]
         path.write_text("\n".join(lines))
         source = read_source(str(path))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.crms.site import Site, hold_against, truth
+from tests.crms.site import Rows, Shape, Site, hold_against, truth
 
 SHIPPED = [
     "suitecrm",
@@ -23,11 +23,15 @@ ORDINARY = {"suitecrm", "fusionpbx", "frappe_crm"}  # the others take the ordina
 CLEAN = {"suitecrm", "fusionpbx", "vtiger"}  # with the indexes of its page, `check` finds nothing to say
 
 
-def site_of(request: Any, tmp_path: Any, name: str, calls: int) -> Site:
+def shape_of(name: str, calls: int) -> tuple[Shape, Rows, dict[str, bytes]]:
+    """A CRM's shape, and rows and files of so many calls."""
     module, _, other = name.partition(" ")
     shapes = import_module(f"tests.crms.{module}")
-    shape = getattr(shapes, other)() if other else shapes.SHAPE
-    rows, files = shapes.filled(calls)
+    return (getattr(shapes, other)() if other else shapes.SHAPE, *shapes.filled(calls))
+
+
+def site_of(request: Any, tmp_path: Any, name: str, calls: int) -> Site:
+    shape, rows, files = shape_of(name, calls)
     return Site(shape, request.getfixturevalue(shape.server), tmp_path, rows, files)
 
 

@@ -1,10 +1,8 @@
 """A component goes while its call stays: exactly the due ones, archived value for value, the rest as it was."""
 
 from datetime import date, datetime
-from io import BytesIO
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from lifecycle.audit.restored_calls import find_restored_calls
@@ -17,6 +15,7 @@ from lifecycle.night.purge import purge_cohort
 from lifecycle.night.survey import night_cutoffs
 from tests.builders import BANK_DAY, NIGHT, RUN, archive, committed, plan, purge, run_night
 from tests.night.parts import GOING, PARTS, account_for_parts, furnish, parts_of, small_parts
+from tests.plain_readers import planned_calls
 
 DEMO_SOURCE = Path(__file__).parents[2] / "lifecycle" / "crm" / "mapping" / "sources" / "demo.yaml"
 OLD_DAY = datetime(2010, 3, 1, 10, 0)  # noqa: DTZ001
@@ -345,5 +344,6 @@ def test_the_brake_stops_components_before_the_first(sqlite_world):
 def test_a_plain_reader_finds_the_component_in_the_plan(sqlite_world):
     world = small_parts(sqlite_world)
     made = plan(world)["bank"]
-    table = pq.read_table(BytesIO(world.lifecycle().store.get(made.calls.key)))
+    (key_file,) = world.policies.parent.glob("lifecycle.epochs/*.key")
+    table = planned_calls(world.lifecycle().store.get(made.calls.key), key_file)
     assert {(row["call_id"], row["component"]) for row in table.to_pylist()} == GOING

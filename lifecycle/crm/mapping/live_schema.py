@@ -180,7 +180,7 @@ def _keys_at_work(database: Database, schema: str | None, table: str) -> Callabl
 def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:
     call = tables[source.call.table]
     marks = [mark.column for mark in (source.call.soft_delete, source.call.restricted) if mark]
-    for column in (source.call.key, source.call.modified, *marks):
+    for column in (source.call.key, source.call.modified, *marks, *source.found_by.values()):
         if column is not None and column not in call.columns:
             yield f"table {source.call.table} has no column {column}"
     for part in source.parts():

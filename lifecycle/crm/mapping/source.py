@@ -39,6 +39,8 @@ LinkName = Annotated[str, AfterValidator(_link_name)]
 class Source(StrictModel):
     """One CRM. `timezone` is the zone of the naive times in the facts, `times` what is special about some of them.
 
+    `found_by`: for a time fact that the query computes, the column of the call table that is never later: by its index
+    a night finds the calls that may be due.
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
     `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
@@ -52,6 +54,7 @@ class Source(StrictModel):
     links: Mapping[LinkName, Text] = Field(default_factory=dict)
     timezone: Zone
     times: Mapping[Name, TimeFact] = Field(default_factory=dict)
+    found_by: Mapping[Name, Text] = Field(default_factory=dict)
     control: ControlName = "lifecycle"
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)

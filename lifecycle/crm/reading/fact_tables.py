@@ -28,13 +28,27 @@ class FactTables:
         flags: Collection[str],
     ) -> None:
         self._dialect, self._key, self._columns, self._forms, self._flags = dialect, key, columns, forms, flags
-        self._place = list(columns).index("call_id")
+        self.place = list(columns).index("call_id")
         self.unnameable: set[str] = set()
         """The keys of rows that were met and left out, for nobody can name their calls: they stay in the CRM."""
 
     def select(self, query: Any) -> sa.Select[Any]:
         """Every fact of the facts query, as the driver can give it."""
         return sa.select(*(self._selected(query.c[name], name) for name in self._columns))
+
+    def key_selected(self, keys: sa.Select[Any]) -> sa.Select[Any]:
+        """A statement that gives keys, as the driver can give them."""
+        (column,) = keys.selected_columns
+        return keys if self._key.cast is None else keys.with_only_columns(sa.cast(column, self._key.cast))
+
+    def nameable(self, keys: Sequence[Any]) -> list[Any]:
+        """Of some keys those that name a call; the others are met and left out. NULL names none, and is none."""
+        given = [key for key in keys if key is not None]
+        if self._nameable(given):
+            return given
+        known = {key: self._nameable([key]) for key in given}
+        self.unnameable.update(_shown(key) for key, nameable in known.items() if not nameable)
+        return [key for key in given if known[key]]
 
     def _selected(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
         if name == "call_id" and self._key.cast is not None:
@@ -43,7 +57,7 @@ class FactTables:
 
     def whole_calls(self, fetched: Iterator[Sequence[Any]]) -> Iterator[pa.Table]:
         """Cut the stream, ordered by call, between calls: the last call of a fetch waits for its remaining rows."""
-        place = self._place
+        place = self.place
         waiting: list[Any] = []
         for rows in fetched:
             waiting.extend(rows)
@@ -56,16 +70,16 @@ class FactTables:
 
     def table(self, rows: Sequence[Any]) -> pa.Table:
         """The rows that have a name, with every fact."""
-        if not self._nameable([row[self._place] for row in rows]):  # seldom, and then one by one
-            known = {key: self._nameable([key]) for key in {row[self._place] for row in rows}}
+        if not self._nameable([row[self.place] for row in rows]):  # seldom, and then one by one
+            known = {key: self._nameable([key]) for key in {row[self.place] for row in rows}}
             self.unnameable.update(_shown(key) for key, nameable in known.items() if not nameable)
-            rows = [row for row in rows if known[row[self._place]]]
+            rows = [row for row in rows if known[row[self.place]]]
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self._columns)
         return pa.table({name: self.typed(name, values) for name, values in zip(self._columns, columns, strict=True)})
 
     def raw(self, rows: Sequence[Any]) -> dict[str, list[Any]]:
         """The driver's own values, by fact, of the rows that `table` keeps."""
-        nameable = [row for row in rows if self._nameable([row[self._place]])]
+        nameable = [row for row in rows if self._nameable([row[self.place]])]
         return {name: [row[number] for row in nameable] for number, name in enumerate(self._columns)}
 
     def typed(self, name: str, values: Sequence[Any]) -> pa.Array:

@@ -15,8 +15,9 @@ from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.day_bounds import may_touch_days
+from lifecycle.crm.reading.due_search import DueSearch
 from lifecycle.crm.reading.fact_columns import fact_columns
-from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds, Narrowing, may_be_due, not_false
+from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds, Narrowing
 from lifecycle.crm.reading.fact_tables import FactTables
 from lifecycle.crm.reading.fact_values import clean_text
 from lifecycle.crm.reading.links import Links, embeddable_sql
@@ -24,9 +25,9 @@ from lifecycle.crm.reading.scope_sql import may_be_one_of
 from lifecycle.crm.reading.time_forms import TimeForm, fact_form, time_form
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
-from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
 BATCH_ROWS = 50_000
+FEW_CALLS = 100_000  # beyond it one statement over all facts is faster, and needs no memory for their keys
 _REQUESTED = 1000  # requested calls looked up a statement
 
 
@@ -56,6 +57,7 @@ class Facts:
         self.tables = FactTables(database.dialect, key, self.columns, self.forms, self.kinds.flags)
         self.unnameable = self.tables.unnameable
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
+        self._search = DueSearch(database, source, self._query, self.forms)
 
     @property
     def given(self) -> frozenset[str]:
@@ -79,7 +81,7 @@ class Facts:
         """
         requests = self._requests.pending(connection)
         waiting = set(keys_of(self._key, [one.call_id for one in requests]))
-        for table in self._may_go(connection, cutoffs):
+        for table in self._stream(connection, self._search.may_go(cutoffs)):
             waiting.difference_update(table["call_id"].to_pylist() if waiting else ())
             yield self._beside(table, links, requests)
         others = sorted(waiting)
@@ -102,20 +104,6 @@ class Facts:
                 facts = self.links.added(connection, facts, links)
         return with_requests(facts, requests, self._key)
 
-    def _may_go(self, connection: sa.Connection, cutoffs: Cutoffs) -> Iterator[pa.Table]:
-        inner = self._query.alias("g")
-        wanted = [*may_be_due(inner.c, self.forms, cutoffs.latest, cutoffs.as_of)]
-        for component, latest in cutoffs.components.items():
-            parts = (
-                [*may_be_due(inner.c, self.forms, latest, cutoffs.as_of)]
-                if presence_fact(component) in self.names
-                else []
-            )
-            wanted += [sa.and_(not_false(inner.c[presence_fact(component)]), sa.or_(*parts))] if parts else []
-        if not wanted:
-            return iter(())
-        return self._stream(connection, [sa.select(inner.c.call_id).where(sa.or_(*wanted))])
-
     def named(self, connection: sa.Connection, ids: Sequence[ValuesOrSelect]) -> Iterator[pa.Table]:
         """Every fact of the calls that any of the statements or lists names, links and requests included.
 
@@ -125,15 +113,54 @@ class Facts:
         for table in self._stream(connection, ids):
             yield self._beside(table, None, requests)
 
+    def calls_like(self, name: str, patterns: Collection[str]) -> sa.Select[Any]:
+        """The keys of the calls with a fact or link that is like one of the patterns of SQL's LIKE."""
+        if name in self.links.names:
+            return self.links.calls_like(name, patterns)
+        text = sa.cast(self._query.c[name], sa.String)
+        like = (text.like(pattern) for pattern in patterns)
+        return sa.select(self._query.c.call_id).where(sa.or_(sa.false(), *like))
+
     def requested(self, connection: sa.Connection) -> list[Any]:
         """The keys of the calls that somebody asked to erase."""
         return keys_of(self._key, [one.call_id for one in self._requests.pending(connection)])
 
     def _stream(self, connection: sa.Connection, ids: Sequence[ValuesOrSelect]) -> Iterator[pa.Table]:
+        """Few calls are found first, by whatever index there is, and asked for by their keys: a database that sees both
+        questions in one statement may read every call. Many are one statement, streamed."""
+        keys = self._few_keys(connection, ids)
+        if keys is not None:
+            return self._of_keys(connection, keys)
         wanted = (column_named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
-        statement = self.tables.select(self._query).where(sa.or_(sa.false(), *wanted)).order_by(self._query.c.call_id)
+        statement = self.tables.select(self._query).where(sa.or_(*wanted)).order_by(self._query.c.call_id)
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
         return self.tables.whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
+
+    def _few_keys(self, connection: sa.Connection, ids: Sequence[ValuesOrSelect]) -> list[Any] | None:
+        """The keys that the statements and lists name, those that nobody can name left out; None: they are many."""
+        found = set[Any]()
+        for each in ids:
+            if isinstance(each, sa.Select):
+                rows = connection.execute(self.tables.key_selected(each).limit(FEW_CALLS + 1))
+                found.update(rows.scalars())
+            else:
+                found.update(each)
+            if len(found) > FEW_CALLS:
+                return None
+        return self.tables.nameable(sorted(found, key=lambda key: (type(key).__name__, key)))
+
+    def _of_keys(self, connection: sa.Connection, keys: Sequence[Any]) -> Iterator[pa.Table]:
+        """A database may find a call by several spellings of its key: each is given once."""
+        waiting, given = list[Any](), set[Any]()
+        for some in value_chunks(self._database.dialect, keys):
+            rows = self._rows(connection, some, self._query.c.call_id)
+            waiting += [row for row in rows if row[self.tables.place] not in given]
+            given.update(row[self.tables.place] for row in rows)
+            if len(waiting) >= BATCH_ROWS:
+                yield self.tables.table(waiting)
+                waiting = []
+        if waiting:
+            yield self.tables.table(waiting)
 
     def of(self, connection: sa.Connection, keys: Sequence[Any], links: Collection[str] | None = None) -> pa.Table:
         """Every fact of the named calls, as they are now, with the earliest erasure request and the links asked for
@@ -143,11 +170,13 @@ class Facts:
         return with_requests(facts, self._requests.of_calls(connection, named), self._key)
 
     def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
-        dialect, found = self._database.dialect, list[Any]()
-        for some in value_chunks(dialect, keys):
-            statement = self.tables.select(self._query).where(column_in(dialect, self._query.c.call_id, some))
-            found += connection.execute(statement).fetchall()
-        return self.tables.table(found)
+        chunks = value_chunks(self._database.dialect, keys)
+        return self.tables.table([row for some in chunks for row in self._rows(connection, some)])
+
+    def _rows(self, connection: sa.Connection, keys: Sequence[Any], *order: sa.ColumnElement[Any]) -> Sequence[Any]:
+        statement = self.tables.select(self._query).order_by(*order)
+        wanted = column_in(self._database.dialect, self._query.c.call_id, keys)
+        return connection.execute(statement.where(wanted)).fetchall()
 
     def sample(self, connection: sa.Connection, rows: int) -> tuple[dict[str, list[Any]], pa.Table]:
         """Some rows: the driver's values by fact, and the same read. Those that nobody can name are left out."""

@@ -63,6 +63,12 @@ class Links:
         wanted = may_be_one_of(self._dialect, query.c[name], self.columns[name][name], texts, unknown)
         return sa.select(query.c.call_id).where(wanted)
 
+    def calls_like(self, name: str, patterns: Collection[str]) -> sa.Select[Any]:
+        """The keys of the calls with a link that is like one of the patterns of SQL's LIKE."""
+        query = self._queries[name]
+        text = sa.cast(query.c[name], sa.String)
+        return sa.select(query.c.call_id).where(sa.or_(sa.false(), *(text.like(pattern) for pattern in patterns)))
+
     def _lists(self, connection: sa.Connection, name: str, keys: Sequence[Any], calls: pa.Array) -> pa.Array:
         found: list[Any] = []
         for some in value_chunks(self._dialect, keys):

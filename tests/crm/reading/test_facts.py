@@ -180,9 +180,11 @@ def test_binary_keys_can_be_held_by_the_name_records_give_them(make):
     assert found == {b"\xff\x27": "on_hold", b"\xff\x28": "due"}
 
 
+@pytest.mark.parametrize("few", [0, 100])
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_the_rows_of_a_call_are_never_split_between_tables(make, monkeypatch, size):
+def test_the_rows_of_a_call_are_never_split_between_tables(make, monkeypatch, size, few):
     monkeypatch.setattr(module, "BATCH_ROWS", size)
+    monkeypatch.setattr(module, "FEW_CALLS", few)
     made = make("sqlite").run(
         "CREATE TABLE t (id VARCHAR(9) PRIMARY KEY, ended_at DATETIME, open_deal INTEGER)", BATCHES
     )

@@ -1,0 +1,202 @@
+"""`find` on the command line: the question as options, the answer as table, JSON or CSV. The finding is custody's."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from lifecycle.cli.options import AsJson, open_lifecycle, parse_day
+from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar, to_json_value
+from lifecycle.custody.find import STATES, CallState, Findings, FoundCall, find_calls
+from lifecycle.custody.search_question import SearchQuestion
+
+PAGE = 50
+_COLUMNS = ("call", "state", "started", "industry", "direction", "account", "agent", "phone", "held", "where")
+_ODD = (CallState.RETURNED, CallState.VANISHED, CallState.MISSING, CallState.UNKNOWN)
+
+
+def _option(name: str, meta: str, text: str) -> Any:
+    return typer.Option(name, metavar=meta, show_default=False, help=text)
+
+
+Calls = Annotated[list[str] | None, typer.Argument(metavar="[CALL]…", show_default=False, help="Calls by their keys.")]
+Phones = Annotated[list[str] | None, _option("--phone", "NUMBER", "A telephone number, in any notation.")]
+Accounts = Annotated[list[str] | None, _option("--account", "ID", "Calls of an account.")]
+Contacts = Annotated[list[str] | None, _option("--contact", "ID", "Calls with a contact.")]
+Agents = Annotated[list[str] | None, _option("--agent", "ID", "Calls of an agent.")]
+Directions = Annotated[list[str] | None, _option("--direction", "WORD", "As the CRM writes it.")]
+Industries = Annotated[list[str] | None, _option("--industry", "NAME", "As the CRM writes it.")]
+Rules = Annotated[list[str] | None, _option("--rule", "ID", "Archived under a rule.")]
+Batches = Annotated[list[str] | None, _option("--batch", "NAME", "Archived in a batch.")]
+From = Annotated[
+    date | None, typer.Option("--from", parser=parse_day, metavar="DAY", show_default=False, help="On or after a day.")
+]
+To = Annotated[
+    date | None, typer.Option("--to", parser=parse_day, metavar="DAY", show_default=False, help="On or before a day.")
+]
+Shortest = Annotated[int | None, _option("--shortest", "SECONDS", "Lasting so long at least.")]
+Longest = Annotated[int | None, _option("--longest", "SECONDS", "Lasting so long at most.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("find")(find)
+
+
+def find(
+    calls: Calls = None,
+    phone: Phones = None,
+    account: Accounts = None,
+    contact: Contacts = None,
+    agent: Agents = None,
+    direction: Directions = None,
+    industry: Industries = None,
+    rule: Rules = None,
+    batch: Batches = None,
+    first: From = None,
+    last: To = None,
+    shortest: Shortest = None,
+    longest: Longest = None,
+    page: Annotated[int, typer.Option("--page", min=1, help=f"Which {PAGE} calls to show.")] = 1,
+    every: Annotated[bool, typer.Option("--all", help="All of them, not a page.")] = False,
+    json_output: AsJson = False,
+    csv_output: Annotated[bool, typer.Option("--csv", help="Lines of CSV on standard output.")] = False,
+) -> None:
+    """Say where calls are: live, archived, under a hold, restored, destroyed, never seen.
+
+    Of several values of one option any may be true, of several options all. Its output is personal data. Exit 1 where
+    nothing was found, or a part of the archive could not be read.
+    """
+    asked = question(
+        calls, phone, account, contact, agent, direction, industry, rule, batch, first, last, shortest, longest
+    )
+    skip, most = (0, None) if every or csv_output else ((page - 1) * PAGE, PAGE)
+    with progress_bar(json_output or csv_output) as draw:
+        found = find_calls(open_lifecycle(draw), asked, skip, most)
+    if json_output:
+        print_json(findings_as_json(found))
+    elif csv_output:
+        out = csv.writer(sys.stdout)
+        out.writerows([_COLUMNS, *(_safe(_line(one)) for one in found.calls)])
+    else:
+        _tell(found, skip)
+    there = any(one.state is not CallState.NEVER_SEEN for one in found.calls)
+    raise typer.Exit(0 if there and not found.search.unread else 1)
+
+
+def question(
+    calls: Sequence[str] | None,
+    phones: Sequence[str] | None,
+    accounts: Sequence[str] | None,
+    contacts: Sequence[str] | None,
+    agents: Sequence[str] | None,
+    directions: Sequence[str] | None,
+    industries: Sequence[str] | None,
+    rules: Sequence[str] | None,
+    batches: Sequence[str] | None,
+    first: date | None = None,
+    last: date | None = None,
+    shortest: int | None = None,
+    longest: int | None = None,
+) -> SearchQuestion:
+    """What the options ask. Raises BadParameter where they ask nothing, or nothing can answer."""
+    facts = {
+        "account_id": accounts,
+        "contact_id": contacts,
+        "agent_id": agents,
+        "direction": directions,
+        "industry": industries,
+    }
+    for number in phones or ():
+        if not any(letter.isdecimal() for letter in number):
+            raise typer.BadParameter(f"--phone: expected a telephone number, found {number!r}")
+    if first and last and last < first:
+        raise typer.BadParameter(f"--from: expected a day up to {last}, found {first}")
+    asked = SearchQuestion(
+        calls=frozenset(calls or ()),
+        phones=frozenset(phones or ()),
+        facts={name: frozenset(values) for name, values in facts.items() if values},
+        first=first,
+        last=last,
+        shortest=shortest,
+        longest=longest,
+        rules=frozenset(rules or ()),
+        batches=frozenset(batches or ()),
+    )
+    if asked == SearchQuestion():
+        raise typer.BadParameter("expected a call, or an option that says which; found neither")
+    return asked
+
+
+def findings_as_json(found: Findings) -> dict[str, Any]:
+    """What was found, for programs; `restore --from-find` and `export --from-find` read it."""
+    search = found.search
+    how = {"batches": search.batches, "indexed": search.indexed, "read": search.read, "unread": search.unread}
+    return {"total": found.total, "calls": [_plain(one) for one in found.calls], "archive": how}
+
+
+def _plain(one: FoundCall) -> dict[str, Any]:
+    copies = [
+        {
+            "batch": copy.manifest.batch,
+            "component": copy.manifest.component,
+            "object": copy.object_key,
+            "row": copy.row,
+            "rule": copy.rule_id,
+            "destroy_on": copy.manifest.destroy_on,
+        }
+        for copy in one.copies
+    ]
+    record = [{"kind": leaf.kind, "at": leaf.at, "leaf": leaf.index} for leaf in one.history]
+    return {
+        "call_id": one.call_id,
+        "state": str(one.state),
+        "held": one.held,
+        "facts": {name: to_json_value(value) if value is not None else None for name, value in one.facts.items()},
+        "copies": copies,
+        "record": record,
+    }
+
+
+def _line(one: FoundCall) -> list[Any]:
+    names = ("started_at", "industry", "direction", "account_id", "agent_id", "phone")
+    shown = [one.facts.get(name) for name in names]
+    return [one.call_id, str(one.state), *map(_cell, shown), one.held, "; ".join(_places(one)) or None]
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else None if value is None else to_json_value(value)
+
+
+def _places(one: FoundCall) -> Iterator[str]:
+    for copy in one.copies:
+        what = f" ({copy.manifest.component})" if copy.manifest.component else ""
+        yield f"{copy.object_key} row {copy.row}{what}, until {copy.manifest.destroy_on or 'for ever'}"
+    for place in one.locations:
+        if place.destroyed is not None:
+            yield f"destroyed {place.destroyed.at}, leaf {place.destroyed.index}"
+
+
+def _safe(cells: Sequence[Any]) -> list[Any]:
+    """Cells that no spreadsheet takes for a formula."""
+    return [f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" else cell for cell in cells]
+
+
+def _tell(found: Findings, skip: int) -> None:
+    if found.calls:
+        rows = [_line(one) for one in found.calls]
+        for row, one in zip(rows, found.calls, strict=True):
+            row[1] = f"{one.state}{'!' if one.state in _ODD else ''}"
+        print_table("Found", _COLUMNS, rows)
+    for state in dict.fromkeys(one.state for one in found.calls):
+        print_sentence(f"{state}: {STATES[state]}.")
+    shown = f"calls {skip + 1} to {skip + len(found.calls)} of " if len(found.calls) < found.total else ""
+    print_sentence(f"Found: {shown}{found.total}." if found.total else "No call answers, live or archived.")
+    search = found.search
+    if search.batches:
+        print_sentence(f"Of {search.batches} batches {search.indexed} are indexed; {search.read} were read.")
+    for key, why in search.unread.items():
+        print_sentence(f"Not read: {key}: {why}", "bold red")

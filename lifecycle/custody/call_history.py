@@ -1,0 +1,71 @@
+"""Everything on record of some calls: each leaf that names one, logged or waiting, oldest first. Reads only."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.crm.control.ledger_queue import NOTE
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.errors import SourceError
+from lifecycle.evidence.deletion import CallNames, read_records
+from lifecycle.evidence.leaf import read_leaf
+from lifecycle.ledger.leaf_index import LeafIndex
+from lifecycle.ledger.legacy_records import all_entries
+
+PURGED, RESTORED, MOVED, DESTROYED = "purged", "restored", "moved", "destroyed"
+_TIMES = ("purged_at", "noted_at")
+
+
+@dataclass(frozen=True, slots=True)
+class CallLeaf:
+    """One leaf that names a call. `index`: its place in the ledger; None: it waits, or is from before the ledger."""
+
+    call_id: str
+    kind: str
+    leaf: dict[str, Any]
+    index: int | None
+
+    @property
+    def at(self) -> str:
+        """When it was written."""
+        return next((str(self.leaf[name]) for name in _TIMES if name in self.leaf), "")
+
+
+def call_history(lifecycle: Lifecycle, call_ids: Collection[str]) -> dict[str, list[CallLeaf]]:
+    """By call, in the order in which it happened. Calls that nothing is on record of are not in it."""
+    names = CallNames(lifecycle.crm.source.source, call_ids, lifecycle.keys.epochs())
+    found: dict[str, dict[str, CallLeaf]] = {}
+    # What waits first: a leaf that is logged meanwhile is found twice, and then as the logged one.
+    for index, leaf in (*_waiting(lifecycle), *_before_the_ledger(lifecycle), *_logged(lifecycle, names)):
+        if called := names.of(leaf):
+            one = CallLeaf(called, str(leaf.get("kind", PURGED)), leaf, index)
+            found.setdefault(called, {})[repr(sorted(leaf.items()))] = one
+    return {call: sorted(leaves.values(), key=lambda one: one.at) for call, leaves in found.items()}
+
+
+def _waiting(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
+    control = lifecycle.crm.control
+    try:
+        control.require()
+    except SourceError:
+        return  # without control tables nothing was ever purged from this CRM
+    with lifecycle.crm.database.reading() as connection:
+        for row_id in control.unsealed(connection):
+            for row in control.by_ids(connection, [row_id]):
+                yield from ((None, record) for record in read_records(row.entries))
+        ids = [name for _, kind, name in control.places.waiting(connection) if kind == NOTE]
+        for start in range(0, len(ids), 500):
+            for name, body in control.places.noted(connection, ids[start : start + 500]).items():
+                yield None, read_leaf(name, body)
+
+
+def _before_the_ledger(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
+    for _, records in all_entries(lifecycle.store):
+        yield from ((None, record) for record in records)
+
+
+def _logged(lifecycle: Lifecycle, names: CallNames) -> Iterator[tuple[int, dict[str, Any]]]:
+    log = lifecycle.log()
+    published = log.published()
+    for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
+        yield index, read_leaf(f"leaf {index}", body)

@@ -1,0 +1,71 @@
+"""Telephone numbers in every notation, and the keyed digests that calls are looked for by."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle.evidence.leaf import EpochKey
+from lifecycle.evidence.search_terms import phone_keys, same_phone, search_term
+
+LONDON = (
+    "+44 20 7946 0001",
+    "+442079460001",
+    "0044 20 7946-0001",
+    "020 7946 0001",
+    "(020) 7946 0001",
+    "+44 (0)20 7946 0001",
+    "tel:+44-20-7946-0001",
+    "sip:+442079460001@pbx.example.com",
+    "020 7946 0001 ext. 12",
+    "442079460001",
+    "\u0660\u0662\u0660 \u0667\u0669\u0664\u0666 \u0660\u0660\u0660\u0661",
+)
+
+
+@pytest.mark.parametrize("one", LONDON)
+@pytest.mark.parametrize("other", LONDON)
+def test_every_notation_of_a_number_is_the_same_and_shares_a_key(one, other):
+    assert same_phone(one, other)
+    assert phone_keys(one) & phone_keys(other)
+
+
+@pytest.mark.parametrize(
+    "other", ["+44 20 7946 0002", "+49 20 7946 0001", "0001", "7946 000", "", "unknown", "+1 202 794 6000"]
+)
+def test_another_number_is_not_the_same(other):
+    assert not same_phone(LONDON[0], other)
+
+
+def test_short_numbers_of_a_switchboard_are_equal_only_as_a_whole():
+    assert same_phone("1001", "1001")
+    assert not same_phone("1001", "21001")
+    assert not same_phone("1001", "+44 20 7946 1001")
+
+
+def test_a_short_national_number_meets_itself_with_its_country():
+    assert same_phone("+372 512 345", "512345")
+    assert phone_keys("+372 512 345") & phone_keys("512345")
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_whatever_is_the_same_shares_a_key(one, other):
+    if same_phone(one, other):
+        assert phone_keys(one) & phone_keys(other)
+
+
+@given(st.from_regex(r"\+?[0-9 ()/-]{3,20}", fullmatch=True))
+def test_a_number_is_the_same_as_itself_with_blanks(text):
+    if phone_keys(text):
+        assert same_phone(text, f" {text} ")
+
+
+def test_a_term_hangs_on_key_kind_and_value():
+    key, other = EpochKey.of_key(2026, b"k" * 32), EpochKey.of_key(2026, b"l" * 32)
+    terms = {
+        search_term(key, "phone", "1"),
+        search_term(other, "phone", "1"),
+        search_term(key, "call_id", "1"),
+        search_term(key, "phone", "2"),
+    }
+    assert len(terms) == 4
+    assert search_term(key, "phone", "1") == bytes.fromhex("e750753c")
