@@ -11,7 +11,7 @@ from lifecycle.policy.documents.hold import Hold
 from lifecycle.policy.evaluation.condition_matching import in_scope
 from tests.crm.conftest import Made
 
-SEED = 1
+SEED = 20
 FACT = {"account_ids": "account_id", "phones": "phone"}
 DIGITS = "30123456789"
 AROUND = ["", " ", "\t", "\u00a0", "\u200b", "'", '"']
