@@ -94,12 +94,12 @@ class Installed:
         self.bin, self.folder = environment / "bin", folder
         folder.mkdir()
 
-    def run(self, program: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str, code: int = 0) -> str:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LIFECYCLE_", "PYTHON"))}
         settings = {**kept, "PYTHONWARNINGS": "ignore", "DAGSTER_HOME": str(self.folder / ".dagster")}
         command = [str(self.bin / program), *arguments]
         done = subprocess.run(command, cwd=self.folder, env=settings, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
 
@@ -116,6 +116,8 @@ def test_an_empty_environment_has_a_demo_a_plan_a_run_and_a_code_location(
     installed = Installed(environment, tmp_path / "here")
     installed.run("lifecycle", "demo")
     assert json.loads(installed.run("lifecycle", "plan", "--json"))["industries"].keys() >= {"finance", "retail"}
-    assert json.loads(installed.run("lifecycle", "run", "--json", "--industry", "retail"))["failures"] == []
+    # 1: the sample has an industry that no schedule speaks of
+    night = json.loads(installed.run("lifecycle", "run", "--json", "--industry", "retail", code=1))
+    assert (night["failures"], night["failed_checks"]) == ([], ["no_unscheduled_industry"])
     loaded = json.loads(installed.run("dagster-graphql", "-w", "workspace.yaml", "-t", _LOCATION))
     assert loaded["data"]["repositoriesOrError"]["nodes"] == [{"location": {"name": "call_lifecycle"}}]

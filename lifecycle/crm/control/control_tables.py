@@ -1,8 +1,6 @@
 """The product's own few rows inside the CRM database: what must commit with a deletion, and nothing else."""
 
 import hmac
-import json
-import re
 import secrets
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,8 @@ from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.control.stop_switch import StopSwitch
+from lifecycle.crm.control.table_owner import TableOwner
+from lifecycle.crm.control.table_version import TableVersion
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import FixityError, SourceError
 from lifecycle.evidence.deletion import PurgeRow
@@ -30,7 +30,6 @@ _PURGES = (
     sa.Column("id", sa.String(160), primary_key=True),
     sa.Column("batch", sa.String(120), nullable=False, index=True),
     sa.Column("industry", sa.String(80), nullable=False),
-    sa.Column("cutoff", sa.String(7), nullable=False),
     sa.Column("night", sa.String(10), nullable=False),
     sa.Column("run_id", sa.String(80), nullable=False),
     sa.Column("manifest_key", sa.String(400), nullable=False),
@@ -60,7 +59,7 @@ class ControlTables:
     """
 
     def __init__(self, database: Database, source: str | None = None, name: str = "lifecycle") -> None:
-        self._database, self._source, self.name = database, source, name
+        self._database, self.name = database, name
         self._schema = name if database.dialect == "postgresql" else None
         self._prefix = "" if self._schema else f"{name}_"
         columns, metadata = [column._copy() for column in _PURGES], sa.MetaData(schema=self._schema)
@@ -72,19 +71,22 @@ class ControlTables:
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
-        owner = sa.Column("source", sa.String(80), nullable=False)
-        self._owner = sa.Table(f"{self._prefix}source", metadata, _one(), owner, **of)
+        self.owner = TableOwner(metadata, self.table, self._prefix, name, source)
+        self.version = TableVersion(metadata, self._prefix)
 
     def create(self) -> None:
-        """Make what is missing, and note whose it is; safe to run again. Raises SourceError where it is another's."""
+        """Make what is missing, raise the version, and note whose it is; safe to run again.
+
+        Raises SourceError where it is another source's, or a newer release's.
+        """
+        there = self._there()
         with translated_errors(), self._database.engine.begin() as connection:
             if self._schema and not sa.inspect(connection).has_schema(self._schema):
                 connection.execute(sa.schema.CreateSchema(self._schema, if_not_exists=True))
             self.table.metadata.create_all(connection)
+            self.version.raise_from(connection, self._ours(there))
         with suppress(IntegrityError), self._database.writing() as connection:  # somebody else was faster
-            self._require_own(connection)
-            if self._source is not None and self._owned_by(connection) is None:
-                connection.execute(self._owner.insert().values(id=1, source=self._source))
+            self.owner.note(connection)
         with suppress(IntegrityError), self._database.writing() as connection:
             if connection.scalar(sa.select(self.secret.c.id)) is None:
                 connection.execute(self.secret.insert().values(id=1, value=secrets.token_hex(32)))
@@ -112,7 +114,7 @@ class ControlTables:
 
     def complete(self) -> bool:
         """Whether every table is there; an installation of before lacks the youngest, and runs its nights without."""
-        return {table.name for table in self.table.metadata.tables.values()} <= self._there()
+        return self._ours(self._there()) == {table.name for table in self.table.metadata.tables.values()}
 
     def begun(self) -> bool:
         """Whether any of the tables is there."""
@@ -120,26 +122,29 @@ class ControlTables:
 
     def missing(self) -> list[str]:
         """What an installation of before lacks, and what it runs its nights without."""
-        there, found = self._there(), []
-        if self.requests.table.name not in there:
-            found.append("no table of erasure requests, so there are none")
-        if self.stops.table.name not in there:
-            found.append("no table of stops, so `lifecycle stop` cannot stop a run")
-        if self._owner.name not in there:
-            found.append(f"no table {self._owner.name}, so another source could share the control tables")
-        return found
+        owner, version = self.owner.table.name, self.version.table.name
+        without = {
+            self.requests.table.name: "no table of erasure requests, so there are none",
+            self.stops.table.name: "no table of stops, so `lifecycle stop` cannot stop a run",
+            owner: f"no table {owner}, so another source could share the control tables",
+            version: f"no table {version}, so a newer release could change them unseen",
+        }
+        there = self._there()
+        return [said for name, said in without.items() if name not in there]
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
-        there, younger = self._there(), (self.requests.table, self.stops.table, self._owner)
+        there, younger = self._there(), (self.requests.table, self.stops.table, self.owner.table, self.version.table)
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:
             which = "no control tables" if self.table.name in missing else f"no table {missing[0]} yet"
             raise SourceError(f"the CRM has {which}. Run `lifecycle init` once; nothing was done")
-        if self._owner.name in there:
-            with self._database.reading() as connection:
-                self._require_own(connection)
+        with self._database.reading() as connection:
+            if self.version.table.name in there:
+                self.version.require(connection)
+            if self.owner.table.name in there:
+                self.owner.require(connection)
 
     def newest(self) -> str | None:
         """When the last checkpoint was signed or the last call purged, as ISO 8601; None before either."""
@@ -152,24 +157,8 @@ class ControlTables:
         with translated_errors():
             return set(sa.inspect(self._database.engine).get_table_names(schema=self._schema))
 
-    def _require_own(self, connection: sa.Connection) -> None:
-        owner = self._owned_by(connection)
-        if self._source is not None and owner not in (None, self._source):
-            raise SourceError(
-                f"the control tables `{self.name}` of this database are those of source {owner}: what source "
-                f"{self._source} deletes would never be in its ledger. Give the mapping tables of its own: "
-                f"`control: {self.name}_{re.sub('[^a-z0-9]+', '_', self._source.lower())}`; nothing was done"
-            )
-
-    def _owned_by(self, connection: sa.Connection) -> str | None:
-        """The source whose purges are here: as was noted, or as the records of a purge say."""
-        noted: str | None = connection.scalar(sa.select(self._owner.c.source))
-        entries = None if noted else connection.scalar(sa.select(self.table.c.entries).limit(1))
-        if entries is None:
-            return noted
-        with suppress(ValueError, IndexError, zlib.error):
-            return str(json.loads(zlib.decompress(entries).splitlines()[0])["source"])
-        return None
+    def _ours(self, names: set[str]) -> set[str]:
+        return names & {table.name for table in self.table.metadata.tables.values()}
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
         """Write a purge row into the transaction that deletes the calls."""
@@ -191,8 +180,8 @@ class ControlTables:
 
     def ids_of_batch(self, connection: sa.Connection, batch: str) -> list[str]:
         """The ids of the committed slices of a batch."""
-        chosen = sa.select(self.table.c.id).where(self.table.c.batch == batch).order_by(self.table.c.id)
-        return list(connection.scalars(chosen))
+        columns = self.table.c
+        return list(connection.scalars(sa.select(columns.id).where(columns.batch == batch).order_by(columns.id)))
 
     def manifests_of_batch(self, connection: sa.Connection, batch: str) -> list[str]:
         """The manifests that the committed slices of a batch relied on: one, unless somebody edited them."""
