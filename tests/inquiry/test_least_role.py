@@ -10,7 +10,7 @@ from lifecycle.inquiry.check import check_everything
 from lifecycle.inquiry.discovery import discover_call, purged_calls_still_named
 from lifecycle.inquiry.hold_report import hold_reports
 from lifecycle.inquiry.preview import preview_night
-from lifecycle.night.cohort import open_cohort
+from lifecycle.night.industry_night import open_industry_night
 from tests import roles
 from tests.builders import World
 from tests.night.small import FACTS, NIGHT, SmallWorld
@@ -92,8 +92,8 @@ def test_a_night_and_all_that_is_asked_around_it_need_no_other_right(world):
     world.ran()
     assert world.ids() == ["call-0002-0002"]
     assert world.ids("notes") == []
-    cohort = open_cohort(world.lifecycle(), "Retail", "2025-11", NIGHT)
-    found = purged_calls_still_named(world.lifecycle(), cohort, timedelta(seconds=30))
+    work = open_industry_night(world.lifecycle(), "Retail", NIGHT)
+    found = purged_calls_still_named(world.lifecycle(), work, timedelta(seconds=30))
     assert found.columns == ()
     assert list(found.not_searched) == (["payroll"] if world.dialect == "postgresql" else [])
 
