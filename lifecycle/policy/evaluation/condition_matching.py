@@ -13,7 +13,7 @@ from lifecycle.policy.clock import EARLIEST_TRIGGER
 from lifecycle.policy.documents.hold import Extension, Hold, HoldScope
 from lifecycle.policy.documents.model_types import Conditions, fold_name
 from lifecycle.policy.evaluation.phone_numbers import PHONE_FACT, same_numbers, tells_no_number
-from lifecycle.policy.evaluation.spelling import may_be_inside, spellings, trimmed, without_zeros
+from lifecycle.policy.evaluation.spelling import may_be_inside, spellings, trimmed, without_zeros, without_zeros_before
 from lifecycle.policy.zone_arithmetic import days_of
 
 _COMMA = pa.scalar(", ")
@@ -137,6 +137,8 @@ def _industry(facts: pa.Table, values: frozenset[str], names: frozenset[str]) ->
 
 def _one_of(written: pa.Array, name: str, values: frozenset[str]) -> tuple[pa.Array, pa.Array]:
     fact = without_zeros(written)
+    if name != "call_id":  # a key of text is another one with zeros in front
+        fact = without_zeros_before(fact)
     hit, wanted = pc.is_in(fact, spelled := _spelled(values)), spelled.to_pylist()
     possible = pc.or_(pc.or_(hit, pc.is_null(fact)), may_be_inside(fact, wanted))
     if name != PHONE_FACT:

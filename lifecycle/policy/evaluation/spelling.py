@@ -30,10 +30,14 @@ def trimmed(texts: pa.Array) -> pa.Array:
 
 
 def without_zeros(texts: pa.Array) -> pa.Array:
-    """Numbers without zeros that tell nothing: 4711.0, 4711.00 and 0004711 are 4711. Other texts as they are."""
+    """Numbers without zeros at the end of their fraction: 4711.0 and 4711.00 are 4711. Other texts as they are."""
     whole = pc.replace_substring_regex(texts, r"^([+-]?\d+)\.0*$", r"\1")
-    whole = pc.replace_substring_regex(whole, r"^0+(\d+)$", r"\1")
     return pc.replace_substring_regex(whole, r"^([+-]?\d+\.\d*[1-9])0+$", r"\1")
+
+
+def without_zeros_before(texts: pa.Array) -> pa.Array:
+    """Whole numbers without zeros in front of them: 0004711 is 4711. Other texts as they are."""
+    return pc.replace_substring_regex(texts, r"^0+(\d+)$", r"\1")
 
 
 def may_be_inside(texts: pa.Array, values: Collection[str]) -> pa.Array:
@@ -61,6 +65,7 @@ def spellings(value: str) -> frozenset[str]:
     uuid, digits = _UUID.fullmatch(plain), _HEX.fullmatch(plain)
     other = ["-".join(uuid.groups()), "".join(uuid.groups())] if uuid else [digits[1]] if digits else []
     in_bytes = plain.encode().hex()
-    same = [plain, known[0].as_py(), f'"{plain}"', in_bytes, in_bytes.upper()]
+    bare = without_zeros_before(pa.array([plain]))[0].as_py()
+    same = [plain, bare, known[0].as_py(), f'"{plain}"', in_bytes, in_bytes.upper()]
     same += [word for words in _WORDS if plain.lower() in words for word in words]
     return frozenset([*same, *other, *map(str.lower, other), *map(str.upper, other)])
