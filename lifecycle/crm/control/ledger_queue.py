@@ -98,6 +98,12 @@ class LedgerQueue:
         found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(self.leaves.c.id.in_(ids)))
         return {row.id: row.body for row in found}
 
+    def noted_under(self, connection: sa.Connection, prefix: str) -> dict[str, bytes]:
+        """The leaves noted under ids that begin so, by id."""
+        mine = self.leaves.c.id.startswith(prefix, autoescape=True)
+        found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(mine))
+        return {row.id: row.body for row in found}
+
     def waiting(self, connection: sa.Connection) -> list[tuple[str, str, str]]:
         """What has no place yet, as (time, kind, id) in the order in which places are given."""
         taken = sa.select(self.places.c.id)
