@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.policy.evaluation.phone_numbers import digits_of, same_numbers, tells_no_number
+from lifecycle.policy.evaluation.phone_numbers import same_numbers, tells_no_number
 
 HELD = ["+49 30 1234567", "0049301234567", "030 1234567", "030/1234567", "+49 (0)30 / 1234567", "1234567",
         "tel:+49-30-1234567", "sip:+49301234567@pbx.example", "\uff0b\uff14\uff19 30 1234567"]  # fmt: skip
@@ -50,11 +50,14 @@ def test_a_text_that_tells_no_number_may_be_any(text):
     assert may_be("+49 30 1234567", text)
 
 
-@given(st.text("0123456789", min_size=7, max_size=14), st.sampled_from(["", "0", "00", "+", "tel:", "+49", "0049 "]),
+NUMBERS = st.tuples(st.sampled_from("123456789"), st.text("0123456789", min_size=6, max_size=13)).map("".join)
+
+
+@given(NUMBERS, st.sampled_from(["", "0", "00", "+", "tel:", "+49", "0049 "]),
        st.text(" -./()", max_size=3), st.sampled_from(["", ";ext=4", " x12", "@pbx"]))  # fmt: skip
 def test_what_stands_around_and_inside_a_number_makes_it_no_other(number, before, sign, after):
     parted = sign.join(number)
-    assert may_be(number, f"{before}{parted}{after}") or not digits_of(number)
+    assert may_be(number, f"{before}{parted}{after}")
 
 
 @given(
