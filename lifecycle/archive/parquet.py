@@ -28,9 +28,14 @@ def put_table(store: ObjectStore, key: str, table: pa.Table) -> StoredObject:
     """Write a table as one object."""
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         path = Path(folder) / "object.parquet"
-        with open_parquet(path, table.schema) as writer:
-            writer.write_table(table, row_group_size=rows_a_group(table))
+        write_parquet_file(path, table)
         return store.put_once(key, path)
+
+
+def write_parquet_file(path: Path, table: pa.Table) -> None:
+    """Write a table as a local file, as an object of the archive is written."""
+    with open_parquet(path, table.schema) as writer:
+        writer.write_table(table, row_group_size=rows_a_group(table))
 
 
 def rows_a_group(table: pa.Table) -> int:
