@@ -13,9 +13,10 @@ from assets.checks import (
 from assets.drill import archive_was_restored_lately, drill, drill_schedule, restored_trial
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.resources import LifecycleResource
+from assets.statistics import call_statistics
 
 defs = dg.Definitions(
-    assets=[disposition_plan, archived_calls, purged_calls, deletion_record, restored_trial],
+    assets=[disposition_plan, archived_calls, purged_calls, deletion_record, call_statistics, restored_trial],
     asset_checks=[
         archive_matches_manifest,
         every_archived_call_is_live_or_recorded,

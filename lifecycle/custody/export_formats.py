@@ -14,7 +14,7 @@ import pyarrow as pa
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from lifecycle.archive.parquet import write_parquet_file
+from lifecycle.archive.parquet import table_file
 from lifecycle.errors import InputError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -48,7 +48,7 @@ def write_xlsx(tables: Mapping[str, pa.Table], folder: Path) -> None:
 def write_parquet(tables: Mapping[str, pa.Table], folder: Path) -> None:
     """A file a table, with the types of the archive."""
     for name, table in tables.items():
-        write_parquet_file(folder / f"{name}.parquet", table)
+        table_file(folder / f"{name}.parquet", table)
 
 
 FORMATS: Mapping[str, Callable[[Mapping[str, pa.Table], Path], None]] = {

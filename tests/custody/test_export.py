@@ -59,7 +59,11 @@ def test_csv_is_what_the_archive_has_and_no_cell_is_a_formula(purged, tmp_path):
 def test_xlsx_has_text_cells_alone(purged, tmp_path):
     exported(purged, tmp_path / "out.xlsx", "xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "out.xlsx")["calls"]
-    assert {cell.data_type for row in sheet.iter_rows(min_row=2) for cell in row} <= {"s", "inlineStr", "n"}  # n: an empty cell
+    assert {cell.data_type for row in sheet.iter_rows(min_row=2) for cell in row} <= {
+        "s",
+        "inlineStr",
+        "n",
+    }  # n: an empty cell
     assert not [cell for row in sheet.iter_rows(min_row=2) for cell in row if cell.data_type == "n" and cell.value]
     frame = pd.read_excel(tmp_path / "out.xlsx", sheet_name="calls", dtype=str, keep_default_na=False).sort_values("id")
     assert list(frame["subject"]) == ODD

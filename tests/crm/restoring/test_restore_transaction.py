@@ -162,7 +162,7 @@ def test_a_new_column_takes_its_default(tree):
     made, _, tables, _ = tree
     made.run("ALTER TABLE t ADD COLUMN more INTEGER DEFAULT 4")
     crm = made.crm(children=CHILDREN)
-    assert restoring(made, crm, [5], tables) == RestoredSlice([5], links_left=1)  # call 1 is not there to name it
+    assert restoring(made, crm, [5], tables) == RestoredSlice([5])
     assert made.rows("SELECT id, more FROM t WHERE id = 5") == [(5, 4)]
 
 
