@@ -1,6 +1,6 @@
 """Drill: what comes back equal passes and is on record; anything else is named; a purge can be made to wait for it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from lifecycle.custody.drill import drill_archive
 from lifecycle.errors import DrillMissing, InputError, SettingsError
 from lifecycle.night.drill_gate import newest_drill
 from lifecycle.night.seal import seal_ledger
-from tests.builders import BANK, BANK_DAY, CLOCK, DUE, NIGHT, World, run_night
+from tests.builders import BANK, CLOCK, DUE, NIGHT, World, run_night
 from tests.custody.test_restore import COMPONENTS, scratch_url
 
 
@@ -48,8 +48,6 @@ def test_a_database_with_tables_that_are_not_ours_is_left_alone(sqlite_world, tm
 def test_components_and_files_are_drilled_too_and_a_rotten_file_is_named(sqlite_world):
     sqlite_world.schedule(BANK + COMPONENTS.strip("\n") + "\n")
     bank = sqlite_world.account("Banking")
-    from datetime import datetime
-
     sqlite_world.call("id-young", bank, datetime(2024, 5, 1, 9), transcript="said")  # noqa: DTZ001
     sqlite_world.recorded("id-young", "2024/y.wav", b"RIFF young")
     run_night(sqlite_world.lifecycle())
@@ -104,4 +102,3 @@ def test_a_purge_waits_for_a_drill_that_passed_and_is_recent(sqlite_world):
         run_night(late, night=NIGHT)
     assert sqlite_world.live() >= DUE
     assert night().calls == len(DUE)
-    assert BANK_DAY.year < NIGHT.year
