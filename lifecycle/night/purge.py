@@ -69,12 +69,8 @@ class PurgeResult:
 
 def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeResult:
     """Verify and purge every batch archived under a night's plan that is not on record whole. Safe to run again."""
-<<<<<<< HEAD
     result = PurgeResult(planned=work.plan.planned)
-=======
-    result = PurgeResult()
     require_recent_drill(lifecycle)
->>>>>>> retrieval-next
     with lifecycle.crm.control.lease(work.industry):
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
         for key, (manifest, _) in batches_of_night(lifecycle, work).items():
