@@ -17,6 +17,7 @@ from lifecycle.custody.moved_copies import move_staying_copies, new_place
 from lifecycle.custody.registered_copies import BatchLocation, copy_lease
 from lifecycle.custody.removal import is_absent, remove_batch
 from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.deployment.policy_folder import read_copies_not_reached
 from lifecycle.errors import CompletenessError, LeaseTaken, ObjectMissing, ProofError
 from lifecycle.evidence.destruction import BatchGone, CopyName, destruction_leaves
 from lifecycle.night.event_leaves import queue_event_leaves
@@ -173,7 +174,7 @@ def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
         begun_at=str(row.begun_at),
         destroyed_at=now.isoformat(),
         objects=len(objects) + 1,
-        not_reached=(),
+        not_reached=[copy.not_reached(now.date()) for copy in read_copies_not_reached(lifecycle.settings.policies)],
     )
     went, stayed = ([CopyName(*copy) for copy in details[name]] for name in ("copies", "moved"))
     lifecycle.crm.control.destructions.finish(row, destruction_leaves(gone, went, stayed), now)
