@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     alert_link: str | None = None
     heartbeat: Path | None = None
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
+    statistics_group: Annotated[int, Field(ge=1)] = 10
+    statistics_erased: bool = False
     nightly_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     nightly_cron: str = "0 2 * * *"
 

@@ -25,6 +25,7 @@ from lifecycle.cli import (
     mapping,
     plan_explain,
     set_aside,
+    stats,
     stop,
     verify_record,
 )
@@ -56,6 +57,7 @@ for group in (
     ledger,
     destroy,
     find,
+    stats,
     holds,
     erasure_requests,
     set_aside,
