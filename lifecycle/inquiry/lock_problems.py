@@ -1,9 +1,11 @@
 """What of the store's locks and of the bucket's own rules would keep copies too long, or let them go too soon."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 
 from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.errors import StoreError
 from lifecycle.policy.documents.schedule import Schedules
 
 _A_DAY = date(2001, 1, 1)  # any: the difference of two periods is wanted, to a few days
@@ -13,8 +15,16 @@ def lock_problems(lifecycle: Lifecycle) -> list[str]:
     """A bucket without lock where one is set; a default lock that outlasts a copy; a rule that expires objects."""
     locks = lifecycle.store.locks
     shortest = min(_days_of_copies(lifecycle.policies.schedules), default=None)
-    asked = lifecycle.settings.object_lock is not None
-    return [*locks.expirations(), *(locks.problems(shortest) if asked else [])]
+    found = _asked(locks.expirations)
+    return [*found, *_asked(partial(locks.problems, shortest))] if lifecycle.settings.object_lock else found
+
+
+def _asked(question: Callable[[], list[str]]) -> list[str]:
+    """The answer; where the store gives none, for want of a right, that is a warning."""
+    try:
+        return question()
+    except StoreError as error:
+        return [f"warning: {error}"]
 
 
 def _days_of_copies(schedules: Schedules) -> Iterator[int]:
