@@ -32,6 +32,7 @@ from lifecycle.evidence.deletion import (
 )
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.archive import add_set_aside
+from lifecycle.night.archive_locks import lock_batch
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
 from lifecycle.night.drill_gate import require_recent_drill
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
@@ -80,6 +81,7 @@ def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeRes
                 result.left += manifest.calls - len(recorded)
             elif len(recorded) < manifest.calls:
                 batch = verify_batch(lifecycle.store, key, lifecycle.now())
+                lock_batch(lifecycle, batch)
                 purger = lifecycle.crm.purger(manifest.component)
                 purge_batch(lifecycle, purger, batch, recorded, run, work.plan.created_at, result)
             result.manifests.append(key)
