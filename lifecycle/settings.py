@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     anchor_tsa_root: Path | None = None
     anchor_witness: str | None = None
     anchor_witness_key: str | None = None
+    destroy: bool = False
     first_night: date = Field(default_factory=_first_night)
     alert_webhook: SecretStr | None = None
     alert_webhook_token_file: Path | None = None

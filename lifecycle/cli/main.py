@@ -14,6 +14,7 @@ import typer
 from lifecycle.cli import (
     alert,
     approve,
+    destroy,
     diff_shorten,
     discover,
     erasure_requests,
@@ -51,6 +52,7 @@ for group in (
     approve,
     verify_record,
     ledger,
+    destroy,
     find,
     holds,
     erasure_requests,
