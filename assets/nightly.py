@@ -30,8 +30,8 @@ from lifecycle.night.seal import seal_ledger
 from lifecycle.night.survey import Survey
 from lifecycle.policy.plan import Plan
 
-_AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
-_OWNERS = ["team:records"]
+AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+OWNERS = ["team:records"]
 _PLAN_CHECKS = {
     "policies_are_lawful": "Every policy file can be relied on; the industries of those that cannot are kept.",
     "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
@@ -69,8 +69,8 @@ class NightConfig(dg.Config):
 @dg.asset(
     group_name="nightly",
     kinds={"python"},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
     check_specs=[dg.AssetCheckSpec(name, asset="disposition_plan", description=d) for name, d in _PLAN_CHECKS.items()],
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)),
 )
@@ -147,8 +147,8 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
     backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"parquet"},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
 )
 def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The due calls of a night, copied to Parquet with every row that belongs to them, each object read back."""
@@ -169,7 +169,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"sql"},
-    owners=_OWNERS,
+    owners=OWNERS,
     pool="crm_delete",
 )
 def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -196,8 +196,8 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"json"},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
     pool="deletion_record",
 )
 def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]

@@ -16,6 +16,7 @@ from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
+from lifecycle.crm.control.statistics_table import StatisticsTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.control.table_owner import TableOwner
 from lifecycle.crm.control.table_version import TableVersion
@@ -72,6 +73,7 @@ class ControlTables:
         self.places = LedgerQueue(database, metadata, self.table, self.destructions.table, self._prefix)
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
+        self.statistics = StatisticsTable(database, metadata, self._prefix)
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
         self.owner = TableOwner(metadata, self.table, self._prefix, name, source)
         self.version = TableVersion(metadata, self._prefix)
@@ -163,10 +165,12 @@ class ControlTables:
         return names & {table.name for table in self.table.metadata.tables.values()}
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
-        """Write a purge row into the transaction that deletes the calls."""
+        """Write a purge row, and what it adds to the statistics, into the transaction that deletes the calls."""
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
         connection.execute(self.table.insert().values(entries=zlib.compress(row.entries, _FAST), **kept))
+        if row.statistics:
+            self.statistics.add(connection, row.id, row.purged_at, row.statistics)
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
         """The committed slices of a batch."""

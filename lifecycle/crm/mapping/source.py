@@ -17,6 +17,7 @@ from lifecycle.crm.mapping.source_tables import KnownFinding as KnownFinding
 from lifecycle.crm.mapping.source_tables import Namer as Namer
 from lifecycle.crm.mapping.source_tables import Restricted as Restricted
 from lifecycle.crm.mapping.source_tables import SoftDelete as SoftDelete
+from lifecycle.crm.mapping.source_tables import StatisticsDimensions as StatisticsDimensions
 from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
@@ -44,6 +45,7 @@ class Source(StrictModel):
     `site_must_say`: what a shipped mapping cannot know, with an explanation; a mapping that extends it says it.
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
+    `statistics`: by which facts calls are counted when they go; None: by those of the usual ones that there are.
     `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
     """
 
@@ -58,6 +60,7 @@ class Source(StrictModel):
     times: Mapping[Name, TimeFact] = Field(default_factory=dict)
     found_by: Mapping[Name, Text] = Field(default_factory=dict)
     control: ControlName = "lifecycle"
+    statistics: StatisticsDimensions | None = None
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)
     known: tuple[KnownFinding, ...] = Field(default=(), strict=False)
