@@ -1,7 +1,7 @@
 """Licences and advisories of what the lock names, checked without a network. `make lint` runs it.
 
-A package counts by what its own metadata says. Advisories are a short list that people keep by hand, of packages that this
-software hands other people's bytes to: it says nothing of what came out since. That is said each time; online,
+A package counts by what its own metadata says. Advisories are a short list that people keep by hand, of packages that
+this software hands other people's bytes to: it says nothing of what came out since, and says so each time. Online,
 `pip-audit -r requirements.txt` knows more, and CI with a network should run it.
 """
 
