@@ -4,6 +4,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lifecycle.errors import StoreError
 from lifecycle.evidence.leaf import make_leaf
 from lifecycle.night.seal import seal_ledger
 from tests.builders import World
-from tests.custody.copies import CALLS, archived, committed_copies, copies, copy_of, destroy
+from tests.custody.copies import CALLS, DAY, archived, committed_copies, copies, copy_of, destroy
 
 OLD = "2028-03-02T02:00:00+00:00"
 
@@ -58,7 +59,7 @@ def everything(world: World) -> set[str]:
 def test_a_destruction_that_somebody_wrote_into_the_register_removes_nothing_and_is_named(bank, changed):
     written(bank, **changed)
     before = everything(bank)
-    found = destroy(bank)
+    found = destroy(bank, DAY - timedelta(days=1))
     assert before <= everything(bank)
     (why,) = found.done.set_aside.values()
     assert "no run of ours registered this destruction" in why

@@ -48,5 +48,5 @@ class TableOwner:
         if entries is None:
             return noted
         with suppress(ValueError, IndexError, zlib.error):
-            return str(json.loads(zlib.decompress(entries).splitlines()[0])["source"])
+            return str(json.loads(inflate(entries).splitlines()[0])["source"])
         return None
