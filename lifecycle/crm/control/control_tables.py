@@ -228,10 +228,10 @@ def _purge_row(row: sa.RowMapping) -> PurgeRow:
     """A row as it was inserted. Raises FixityError where its records are not the ones it was inserted with."""
     fields = {name: value for name, value in row.items() if name in PurgeRow.__dataclass_fields__}
     try:
-        entries = inflate(row["entries"])
+        entries: bytes | None = inflate(row["entries"])
     except zlib.error:
-        entries = b""
-    if not entries or sha256_hex(entries) != row["entries_sha256"]:
+        entries = None
+    if entries is None or sha256_hex(entries) != row["entries_sha256"]:
         raise FixityError(
             f"purge {row['id']}: its records in the CRM are not the {row['calls']} it was committed with. "
             "Nothing was done on their strength; restore the row from a backup of the database"

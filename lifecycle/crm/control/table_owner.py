@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lifecycle.crm.control.inflation import inflate
 from lifecycle.errors import SourceError
 
 
