@@ -12,9 +12,10 @@ from assets.checks import (
 )
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.resources import LifecycleResource
+from assets.statistics import call_statistics
 
 defs = dg.Definitions(
-    assets=[disposition_plan, archived_calls, purged_calls, deletion_record],
+    assets=[disposition_plan, archived_calls, purged_calls, deletion_record, call_statistics],
     asset_checks=[
         archive_matches_manifest,
         every_archived_call_is_live_or_recorded,

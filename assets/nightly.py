@@ -10,7 +10,7 @@ from pydantic import Field
 from assets import report
 from assets.partitions import industries, industry_night_of, industry_nights, one_night_a_run
 from assets.provenance import run_of
-from assets.resources import LifecycleResource, dagster_failures
+from assets.resources import LifecycleResource, dagster_failures, name_calls_to_watcher
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.errors import ClockError, NightError
 from lifecycle.night.anchor import anchor_checkpoint
@@ -30,8 +30,8 @@ from lifecycle.night.seal import seal_ledger
 from lifecycle.night.survey import Survey
 from lifecycle.policy.plan import Plan
 
-_AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
-_OWNERS = ["team:records"]
+AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+OWNERS = ["team:records"]
 _PLAN_CHECKS = {
     "policies_are_lawful": "Every policy file can be relied on; the industries of those that cannot are kept.",
     "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
@@ -69,8 +69,8 @@ class NightConfig(dg.Config):
 @dg.asset(
     group_name="nightly",
     kinds={"python"},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
     check_specs=[dg.AssetCheckSpec(name, asset="disposition_plan", description=d) for name, d in _PLAN_CHECKS.items()],
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)),
 )
@@ -88,13 +88,14 @@ def disposition_plan(
         night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         _require_partition(opened, night)
         opened.require_running()
-        with opened.crm.database.lease("plan"):  # two nights at once would plan each other's calls
+        with opened.crm.control.lease("plan"):  # two nights at once would plan each other's calls
             survey, plans = plan_night(opened, night, run, config.industry)
             accept_plans(opened, plans, config.accept_plan, run)
             take_census(opened, night, config.industry)
         waiting = waiting_plans(opened, plans)
         going = runnable_industries(plans, waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
+    name_calls_to_watcher("disposition_plan", left_out=dict(survey.left_out))
     yield dg.MaterializeResult(
         metadata=report.plan_metadata(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
     )
@@ -113,7 +114,7 @@ def _plan_checks(
     found: dict[str, dict[str, Any]] = {
         "policies_are_lawful": dict(survey.broken),
         "no_unscheduled_industry": dict(survey.unscheduled),
-        "nothing_left_out": dict(survey.left_out),
+        "nothing_left_out": report.kinds_left_out(survey.left_out),
         "brake_not_tripped": {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()},
         "plans_are_our_own": {key: "no run of ours made it; it decides nothing" for key in survey.foreign},
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
@@ -146,8 +147,8 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
     backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"parquet"},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
 )
 def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The due calls of a night, copied to Parquet with every row that belongs to them, each object read back."""
@@ -155,6 +156,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
         opened = lifecycle.open()
         work = open_industry_night(opened, *industry_night_of(context))
         result = archive_night(opened, work, run_of(context, opened))
+    name_calls_to_watcher("archived_calls", set_aside=result.set_aside)
     return dg.MaterializeResult(
         metadata=report.archive_metadata(work, result), check_results=[_aside(result.set_aside)]
     )
@@ -167,7 +169,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"sql"},
-    owners=_OWNERS,
+    owners=OWNERS,
     pool="crm_delete",
 )
 def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -180,6 +182,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         resolve_night(opened, work.plan.night)
         result = purge_night(opened, work, run_of(context, opened))
         stayed = {**result.set_aside, **result.files_left}
+    name_calls_to_watcher("purged_calls", set_aside=result.set_aside, sample=result.sample)
     return dg.MaterializeResult(metadata=report.purge_metadata(work, result), check_results=[_aside(stayed)])
 
 
@@ -193,8 +196,8 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"json"},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
     pool="deletion_record",
 )
 def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]

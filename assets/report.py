@@ -1,16 +1,21 @@
-"""What came back from a step, as metadata a person reads in the UI: counts, digests, keys. No content of any call."""
+"""What came back from a step, as metadata a person reads in the UI: counts, digests, keys. No content of a call, no id.
 
+Dagster keeps it for years, and an epoch's key that is destroyed must take every name along. Which calls stayed is told
+whoever runs a night at a terminal, and by `lifecycle set-aside`.
+"""
+
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from lifecycle.audit.ledger_consistency import LedgerConsistency
-from lifecycle.evidence.deletion import call_id_text
 from lifecycle.inquiry.discovery import Discovery
 from lifecycle.night.anchor import AnchorResult
 from lifecycle.night.archive import ArchiveResult
 from lifecycle.night.industry_night import IndustryNight, release_commands
+from lifecycle.night.ledger_events import redact_reason
 from lifecycle.night.purge import PurgeResult
 from lifecycle.night.reconciliation import Reconciliation
 from lifecycle.night.seal import SealResult
@@ -63,7 +68,7 @@ def plan_metadata(
         "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
         "cannot_be_purged": markdown_table(("part", "reason"), sorted(survey.unfit.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
-        "left_out": dict(list(survey.left_out.items())[:_SHOWN]),
+        "left_out": kinds_left_out(survey.left_out),
     }
 
 
@@ -89,6 +94,7 @@ def archive_metadata(work: IndustryNight, result: ArchiveResult) -> Metadata:
         "files": result.files,
         "bytes": result.bytes,
         "manifests": result.manifests,
+        "calls_left": result.left,
         **_set_aside(result.set_aside),
     }
 
@@ -104,7 +110,7 @@ def purge_metadata(work: IndustryNight, result: PurgeResult) -> Metadata:
         "files": result.files,
         "files_left": dict(list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
-        "sample": result.sample,
+        "calls_left": result.left,
         "rows": sum(result.rows.values()),
         "manifests": result.manifests,
         **_set_aside(result.set_aside),
@@ -149,8 +155,9 @@ def reconciliation_metadata(result: Reconciliation) -> Metadata:
     return {
         **counts,
         "components": dict(result.components),
-        "vanished": result.vanished[:_SHOWN],
-        "returned": result.returned[:_SHOWN],
+        "vanished": len(result.vanished),
+        "returned": len(result.returned),
+        "to_type": "lifecycle verify" if result.vanished or result.returned else "-",
     }
 
 
@@ -170,9 +177,14 @@ def _industry_night(work: IndustryNight) -> Metadata:
 
 
 def _set_aside(calls: Mapping[Any, str]) -> Metadata:
-    shown = {call_id_text(key): reason for key, reason in list(calls.items())[:_SHOWN]}
-    rows = markdown_table(("call", "why it stayed"), list(shown.items()))
-    return {"calls_set_aside": len(calls), "set_aside": shown, "set_aside_table": rows}
+    reasons = dict(Counter(map(redact_reason, calls.values())).most_common())
+    rows = markdown_table(("why they stayed", "calls"), list(reasons.items()))
+    return {"calls_set_aside": len(calls), "why_set_aside": reasons, "why_set_aside_table": rows}
+
+
+def kinds_left_out(found: Mapping[str, str]) -> dict[str, int]:
+    """What was left out, counted by what it is: a call, a request. `lifecycle plan` names them."""
+    return dict(Counter(what.partition(" ")[0] for what in found))
 
 
 def _counts(counts: Mapping[str, int]) -> str:
