@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +127,6 @@ class Database:
         with self.reading() as connection:
             seconds = connection.scalar(sa.text(statement))
         return datetime.fromtimestamp(float(seconds), UTC)
-
-    def largest_statement(self, connection: sa.Connection) -> float:
-        """How many bytes a statement may have: MySQL ends a session that sends more, at every try alike."""
-        if self.dialect != "mysql":
-            return inf
-        return float(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
 
     @contextmanager
     def _waiting(self, connection: sa.Connection, patience: int) -> Iterator[None]:

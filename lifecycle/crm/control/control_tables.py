@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from lifecycle.crm.bound_values import largest_statement
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
@@ -173,7 +174,7 @@ class ControlTables:
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
         entries = zlib.compress(row.entries, _FAST)
-        if len(entries) * _ESCAPED > self._database.largest_statement(connection):
+        if len(entries) * _ESCAPED > largest_statement(connection):
             return False
         connection.execute(self.table.insert().values(entries=entries, **kept))
         if row.statistics:
