@@ -5,13 +5,14 @@ import re
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lifecycle.errors import SettingsError
+from lifecycle.policy.period import RetentionPeriod
 
 
 def _zone(name: str) -> str:
@@ -20,6 +21,12 @@ def _zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"expected a time zone such as Europe/Berlin, found {name!r}") from None
     return name
+
+
+def _period(text: str | None) -> str | None:
+    if text is not None:
+        RetentionPeriod.parse(text)
+    return text
 
 
 def _window(text: str) -> str:
@@ -63,6 +70,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LIFECYCLE_", env_file=".env", frozen=True, extra="ignore")
 
     crm_url: SecretStr = _DEMO_CRM
+    restore_url: SecretStr | None = None
+    restored_for: Annotated[str, AfterValidator(_period)] = "P30D"
+    drill_url: SecretStr | None = None
+    purge_needs_drill: Annotated[str | None, AfterValidator(_period)] = None
     source: str = "demo"
     policies: Path = Path("policies")
     store: str = Field(default_factory=lambda: _demo("store"))
@@ -79,6 +90,7 @@ class Settings(BaseSettings):
     anchor_witness: str | None = None
     anchor_witness_key: str | None = None
     destroy: bool = False
+    object_lock: Literal["GOVERNANCE", "COMPLIANCE"] | None = None
     first_night: date = Field(default_factory=_first_night)
     alert_webhook: SecretStr | None = None
     alert_webhook_token_file: Path | None = None

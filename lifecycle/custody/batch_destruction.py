@@ -10,17 +10,21 @@ from typing import Any
 
 from lifecycle.archive.batch_index import batch_index_key
 from lifecycle.archive.batches import batch_name
+from lifecycle.authority.registered_destruction import require_registered_by_us, sealed_registration
 from lifecycle.crm.control.destruction_register import Destruction
+from lifecycle.custody.archive_locks import lift_own_hold, secure_moved_copies
 from lifecycle.custody.destroy_plans import going_now
 from lifecycle.custody.judged_batch import JudgedBatch, judge_batch
-from lifecycle.custody.moved_copies import move_staying_copies, new_place
+from lifecycle.custody.moved_copies import move_staying_copies, new_place, require_moved_copies
 from lifecycle.custody.registered_copies import BatchLocation, copy_lease
 from lifecycle.custody.removal import is_absent, remove_batch
 from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.deployment.policy_folder import read_copies_not_reached
 from lifecycle.errors import CompletenessError, LeaseTaken, ObjectMissing, ProofError
 from lifecycle.evidence.destruction import BatchGone, CopyName, destruction_leaves
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.policy.destroy_plan import DestroyPlan, PlannedDestruction, positions
+from lifecycle.policy.evaluation.disposition import Disposition
 
 _IN_USE = "another run restores copies of it at this moment"
 
@@ -92,12 +96,14 @@ def _intent(lifecycle: Lifecycle, plan: DestroyPlan, judged: JudgedBatch, run: R
         "calls": judged.calls.num_rows,
         "copies": [_as_list(copy) for copy in judged.going.values()],
         "moved": [_as_list(copy) for copy in judged.names if copy.row not in judged.going],
+        "held": any(reason.startswith(Disposition.ON_HOLD) for reason in judged.kept.values()),
         "objects": [[part.key, part.version_id] for part in manifest.stored],
     }
     moved = None if len(judged.going) == judged.calls.num_rows else new_place(judged, plan.night)
     now = lifecycle.now().isoformat()
-    return Destruction(
-        at.batch, at.manifest_key, at.manifest_sha256, plan.sha256, run.id, run.actor, now, details, moved
+    return sealed_registration(
+        lifecycle,
+        Destruction(at.batch, at.manifest_key, at.manifest_sha256, plan.sha256, run.id, run.actor, now, details, moved),
     )
 
 
@@ -109,9 +115,11 @@ def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, resu
     """Finish what a run began before it died; what it had only registered is withdrawn, and planned again."""
     try:
         with lifecycle.crm.control.lease(copy_lease(row.batch)):
+            require_registered_by_us(lifecycle, row)
             if row.begun_at is None:
                 _withdraw(lifecycle, row, result)
                 return
+            require_moved_copies(lifecycle, row)
             why = _why_stopped(lifecycle, row, as_of)
             if why is None:
                 _finish(lifecycle, row, result)
@@ -122,6 +130,8 @@ def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, resu
                 result.set_aside[row.batch] = f"its removal was begun, and withdrawn: {why}"
     except LeaseTaken:
         result.set_aside[row.batch] = _IN_USE
+    except (ProofError, ObjectMissing) as error:
+        result.set_aside[row.batch] = str(error)
 
 
 def _why_stopped(lifecycle: Lifecycle, row: Destruction, as_of: date) -> str | None:
@@ -154,11 +164,14 @@ def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
     queue_event_leaves(lifecycle, "destruction", {f"{row.batch}:{row.begun_at}": told})
     objects = [(key, version) for key, version in details["objects"]]
     indexes = [batch_index_key(epoch.id, row.manifest_key) for epoch in lifecycle.keys.epochs()]
+    lift_own_hold(lifecycle, row.batch, row.manifest_key)
     removed = remove_batch(lifecycle.store, row.manifest_key, objects, indexes)
     result.versions += removed.versions
     if removed.left:
         result.left |= removed.left
         return
+    if moved:
+        secure_moved_copies(lifecycle, BatchLocation(**moved), held=bool(details["held"]))
     now = lifecycle.now()
     gone = BatchGone(
         source=lifecycle.crm.source.source,
@@ -173,7 +186,7 @@ def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
         begun_at=str(row.begun_at),
         destroyed_at=now.isoformat(),
         objects=len(objects) + 1,
-        not_reached=(),
+        not_reached=[copy.not_reached(now.date()) for copy in read_copies_not_reached(lifecycle.settings.policies)],
     )
     went, stayed = ([CopyName(*copy) for copy in details[name]] for name in ("copies", "moved"))
     lifecycle.crm.control.destructions.finish(row, destruction_leaves(gone, went, stayed), now)

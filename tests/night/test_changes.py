@@ -3,7 +3,7 @@
 import threading
 import time
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,11 +18,14 @@ from lifecycle.deployment.lifecycle import Run
 from lifecycle.errors import CompletenessError, DatabaseError, FixityError, ObjectMissing
 from lifecycle.night import purge as purge_module
 from lifecycle.night.industry_night import open_industry_night
+from lifecycle.night.purge import purge_night
 from lifecycle.night.reconciliation import reconcile_night
+from lifecycle.night.seal import seal_ledger
 from tests.builders import (
     BANK_DAY,
     CHILDREN,
     DUE,
+    DUE_SHOP,
     NIGHT,
     RUN,
     SHOP_DAY,
@@ -35,6 +38,7 @@ from tests.builders import (
     run_night,
     without,
 )
+from tests.night.cases import DUE as CASE_DUE
 
 ROWS_CHANGED = "changed: {}: the rows changed"
 CHANGES = {
@@ -177,6 +181,26 @@ def test_a_call_set_aside_is_archived_anew_the_next_night_and_goes_then(sqlite_w
     assert batch["calls"]["subject"].to_pylist() == ["other"]
 
 
+ALTERED = {
+    "renamed": ["ALTER TABLE notes RENAME COLUMN body TO words"],
+    "added and filled": ["ALTER TABLE notes ADD COLUMN mood VARCHAR(9)", "UPDATE notes SET mood = 'up' WHERE id = 2"],
+    "dropped": ["ALTER TABLE notes DROP COLUMN body"],
+    "another under the name": ["ALTER TABLE notes RENAME COLUMN body TO words",
+                               "ALTER TABLE notes ADD COLUMN body VARCHAR(9)", "UPDATE notes SET body = words"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("altered", list(ALTERED))
+def test_a_child_table_that_somebody_altered_after_the_archive_keeps_its_calls(case, altered):
+    case.calls(c1=CASE_DUE, c2=CASE_DUE).mapped("[{table: notes, match: {call_id: id}}]")
+    case.run("CREATE TABLE notes (id INTEGER PRIMARY KEY, call_id INTEGER, body VARCHAR(9))")
+    case.run("INSERT INTO notes VALUES (1, 1, 'a'), (2, 2, 'b')")
+    case.night(purge=False)
+    night = case.run(*ALTERED[altered]).night()
+    assert night.set_aside == dict.fromkeys([1, 2], "changed: notes: the columns changed")
+    assert (case.ids(), case.ids("notes")) == ([1, 2], [1, 2])
+
+
 # --- the archive is damaged -------------------------------------------------------------------------------------------
 
 
@@ -226,6 +250,23 @@ def test_a_damaged_object_stops_the_purge_before_its_first_row(archived, damage,
     with pytest.raises(FixityError, match=r"bank.*parquet"):
         purge(archived)
     assert (archived.dump(), archived.purge_rows()) == (start, [])
+
+
+def test_a_damaged_object_closes_its_industrys_night_alone_and_the_next_night_archives_its_calls_anew(archived):
+    start, bad = archived.dump(), parts_of(archived)[0]
+    whole = bad.read_bytes()
+    flip(bad)
+    damaged, lifecycle = bad.read_bytes(), archived.lifecycle()
+    with pytest.raises(FixityError, match=r"industry=bank.*calls\.parquet"):
+        purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
+    purge_night(lifecycle, open_industry_night(lifecycle, "shop", NIGHT), RUN)
+    seal_ledger(archived.lifecycle())
+    bad.write_bytes(whole)  # for the account alone
+    assert account_for(archived, start) == set(DUE_SHOP)
+    bad.write_bytes(damaged)
+    run_night(archived.lifecycle(), night=NIGHT + timedelta(days=1))
+    bad.write_bytes(whole)
+    assert account_for(archived, start) == DUE
 
 
 @pytest.mark.parametrize("part", [0, -1], ids=["calls", "child"])
