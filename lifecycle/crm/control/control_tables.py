@@ -15,6 +15,7 @@ from lifecycle.crm.bound_values import largest_statement
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
+from lifecycle.crm.control.lock_register import LockRegister
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.control.restored_table import RestoredTable
@@ -74,6 +75,7 @@ class ControlTables:
         self.restored = RestoredTable(database, metadata, self._prefix)
         self.stops = StopSwitch(database, metadata, self._prefix)
         self.destructions = DestructionRegister(database, metadata, self.table, self._prefix)
+        self.locks = LockRegister(database, metadata, self._prefix)
         self.places = LedgerQueue(database, metadata, self.table, self.destructions.table, self._prefix)
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
