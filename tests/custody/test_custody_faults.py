@@ -209,6 +209,7 @@ POINTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "name", "after"), POINTS)
 def test_a_kill_anywhere_then_the_same_command_again(purged, module, name, after):
     world, start, files = purged
