@@ -131,9 +131,7 @@ def test_an_index_that_was_not_put_or_whose_answer_was_lost(sqlite_world, done):
 
 
 @pytest.mark.parametrize("done", [False, True])
-def test_an_export_whose_leaf_was_not_noted_or_is_not_known_to_be_leaves_no_file(
-    purged, monkeypatch, tmp_path, done
-):
+def test_an_export_whose_leaf_was_not_noted_or_is_not_known_to_be_leaves_no_file(purged, monkeypatch, tmp_path, done):
     world, _, _ = purged
     plain = Database.writing
 
