@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated_errors
-from lifecycle.crm.mapping.live_schema import split_name
+from lifecycle.crm.mapping.live_schema import has_table, split_name
 from lifecycle.crm.mapping.row_condition import Condition
-from lifecycle.crm.mapping.source import CallTable, Child, Source
+from lifecycle.crm.mapping.source import CallTable, Child, Files, Source
 from lifecycle.errors import SourceError
 
 
@@ -23,6 +23,7 @@ def fit_source(database: Database, source: Source) -> Source:
             f"site.yaml, and name it in LIFECYCLE_SOURCE:\n  extends: {source.source}{lines}"
         )
     source = _with_industry(database.dialect, _with_call_table(database, source))
+    source = _with_known_namers(database, source)
     if not _asks(source):
         return source
     with translated_errors():
@@ -73,6 +74,28 @@ def _quoted(dialect: str, text: str) -> str:
     return "'" + (text.replace("\\", "\\\\") if dialect == "mysql" else text) + "'"
 
 
+def _with_known_namers(database: Database, source: Source) -> Source:
+    """The mapping without the optional tables that name files and are not there."""
+    if not any(namer.optional for files in source.every_files for namer in files.also_named_by):
+        return source
+    with translated_errors():
+        inspector = sa.inspect(database.engine)
+        return source.model_copy(
+            update={
+                "files": tuple(_with_namers(inspector, files) for files in source.files),
+                "components": {
+                    name: one.model_copy(update={"files": _with_namers(inspector, one.files) if one.files else None})
+                    for name, one in source.components.items()
+                },
+            }
+        )
+
+
+def _with_namers(inspector: sa.Inspector, files: Files) -> Files:
+    there = (namer for namer in files.also_named_by if not namer.optional or has_table(inspector, namer.table))
+    return files.model_copy(update={"also_named_by": tuple(there)})
+
+
 def _asks(source: Source) -> bool:
     """Whether the database has any say in it."""
     children = [part.chain[-1] for part in source.parts() if part.chain]
@@ -89,9 +112,9 @@ def _fitted(inspector: sa.Inspector, children: Sequence[Child], ask: Any) -> Ite
 
 
 def _is_there(inspector: sa.Inspector, child: Child) -> bool:
-    schema, table = split_name(child.table)
-    if not inspector.has_table(table, schema=schema):
+    if not has_table(inspector, child.table):
         return False
+    schema, table = split_name(child.table)
     columns = {str(column["name"]) for column in inspector.get_columns(table, schema=schema)}
     return columns.issuperset((*child.match, *child.where.columns, *child.detach))
 
