@@ -44,6 +44,7 @@ def _with_call_table(database: Database, source: Source) -> Source:
     return source.model_copy(update={"facts": facts.replace("{call}", name), "links": links})
 
 
+_UNSAID = "'no industry said for '"
 _SECONDS_AFTER = re.compile(r"\{seconds_after\(([^(){},]+),\s*([^(){},]+)\)\}")
 _LATER = {
     "mysql": r"\1 + INTERVAL \2 SECOND",
@@ -64,7 +65,9 @@ def _with_industry(dialect: str, source: Source) -> Source:
         cases = [
             f"WHEN {_quoted(dialect, v)} THEN {_quoted(dialect, said)}" for v, said in source.industry.values.items()
         ]
-        industry = f"CASE {by} {' '.join(cases)} END" if cases else "NULL"
+        # One that nobody classified pins its calls, and is named where they are counted; it is no industry's name.
+        unsaid = f"CONCAT({_UNSAID}, {by})" if dialect == "mysql" else f"{_UNSAID} || {by}"
+        industry = f"CASE {by} {' '.join(cases)} ELSE {unsaid} END" if cases else unsaid
     text = f"SELECT i.*, {industry} AS industry FROM (\n{inner}\n) i"
     return source.model_copy(update={"facts": text, "industry": None})
 

@@ -177,7 +177,7 @@ class KnownFinding(StrictModel):
 
 
 class Industries(StrictModel):
-    """The industry of a call by another fact of it, such as the tenant. What is not among the values has none."""
+    """The industry of a call by another fact of it, such as the tenant. What is not among the values has none, and says so."""
 
     by: Name
     values: Mapping[str, Text]
