@@ -96,6 +96,7 @@ def archive_metadata(work: IndustryNight, result: ArchiveResult) -> Metadata:
         "elsewhere": dict(result.elsewhere),
         "bytes": result.bytes,
         "manifests": result.manifests,
+        "calls_left": result.left,
         **_set_aside(result.set_aside),
     }
 
@@ -111,6 +112,7 @@ def purge_metadata(work: IndustryNight, result: PurgeResult) -> Metadata:
         "files": result.files,
         "files_left": dict(list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
+        "calls_left": result.left,
         "rows": sum(result.rows.values()),
         "manifests": result.manifests,
         **_set_aside(result.set_aside),

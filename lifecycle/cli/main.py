@@ -24,7 +24,9 @@ from lifecycle.cli import (
     ledger,
     mapping,
     plan_explain,
+    restore,
     set_aside,
+    stats,
     stop,
     verify_record,
 )
@@ -56,6 +58,8 @@ for group in (
     ledger,
     destroy,
     find,
+    restore,
+    stats,
     holds,
     erasure_requests,
     set_aside,

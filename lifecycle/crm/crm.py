@@ -10,6 +10,7 @@ from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.foreign_keys import row_references, unmapped_references
 from lifecycle.crm.mapping.live_schema import read_schema, require_database
+from lifecycle.crm.mapping.mapped_views import require_no_views
 from lifecycle.crm.mapping.misfits import require_fitting
 from lifecycle.crm.mapping.name_spelling import spell_source
 from lifecycle.crm.mapping.schema_fingerprint import schema_fingerprint
@@ -26,6 +27,7 @@ from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.session.search_path import SearchPath, qualified_tables
 from lifecycle.errors import SourceError
+from lifecycle.evidence.call_statistics import USUAL_DIMENSIONS
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
@@ -46,6 +48,7 @@ class Crm:
     def _read(self) -> None:
         """Read the schema, whole at one moment: its fingerprint is the same before and after."""
         self.source, self.fingerprint, before = self._mapping, "", None
+        require_no_views(self.database, self._mapping)
         while self.fingerprint != before:
             self.source, before = self._spelled()
             self.tables = read_schema(self.database, self.source)
@@ -54,12 +57,14 @@ class Crm:
         self.rows = Rows(self.source, self.tables, self.database.dialect)
         flags = frozenset(map(presence_fact, self.source.components))
         given = FactKinds(self._kinds.times, self._kinds.flags | flags)
-        self.facts = Facts(self.database, self.source, self.rows.key, given, self.control.requests)
+        ours = self.control.requests, self.control.restored
+        self.facts = Facts(self.database, self.source, self.rows.key, given, *ours)
         self.restriction = Restriction(self.source, self.rows.key)
         missing = sorted(flags - set(self.facts.names))
         if missing:
             problem = f"expected the fact {missing[0]} of a component; it is not given"
             raise SourceError(f"source {self.source.source}: {problem}")
+        self.dimensions = _dimensions(self.source, self.facts.names)
 
     def _spelled(self) -> tuple[Source, str]:
         dialect = self.database.dialect
@@ -151,3 +156,13 @@ class Crm:
             half = len(keys) // 2
             return {**self.unreadable(keys[:half], component), **self.unreadable(keys[half:], component)}
         return {}
+
+
+def _dimensions(source: Source, facts: Sequence[str]) -> list[str]:
+    """The facts by which statistics tell calls apart. Raises SourceError for one that is not given."""
+    if source.statistics is None:
+        return [name for name in USUAL_DIMENSIONS if name in facts]
+    missing = [name for name in source.statistics.dimensions if name not in facts]
+    if missing:
+        raise SourceError(f"source {source.source}: statistics: the facts query gives no column {missing[0]}")
+    return list(source.statistics.dimensions)

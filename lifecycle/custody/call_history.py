@@ -1,10 +1,10 @@
 """Everything on record of some calls: each leaf that names one, logged or waiting, oldest first. Reads only."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle.crm.control.ledger_queue import NOTE
+from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import CallNames, read_records
@@ -40,7 +40,17 @@ def call_history(lifecycle: Lifecycle, call_ids: Collection[str]) -> dict[str, l
         if called := names.of(leaf):
             one = CallLeaf(called, str(leaf.get("kind", PURGED)), leaf, index)
             found.setdefault(called, {})[repr(sorted(leaf.items()))] = one
-    return {call: sorted(leaves.values(), key=lambda one: one.at) for call, leaves in found.items()}
+    return {call: sorted(leaves.values(), key=_order) for call, leaves in found.items()}
+
+
+def _order(one: CallLeaf) -> tuple[str, float]:
+    """What waits comes after what is logged, of two with one time."""
+    return one.at, float("inf") if one.index is None else one.index
+
+
+def restored_batches(history: Iterable[CallLeaf]) -> set[str]:
+    """The batches from which restores put the call, or components of it, back."""
+    return {str(batch) for one in history if one.kind == RESTORED for batch in one.leaf.get("batches", ())}
 
 
 def _waiting(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
@@ -53,10 +63,15 @@ def _waiting(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
         for row_id in control.unsealed(connection):
             for row in control.by_ids(connection, [row_id]):
                 yield from ((None, record) for record in read_records(row.entries))
-        ids = [name for _, kind, name in control.places.waiting(connection) if kind == NOTE]
+        waiting = control.places.waiting(connection)
+        ids = [name for _, kind, name in waiting if kind == NOTE]
         for start in range(0, len(ids), 500):
             for name, body in control.places.noted(connection, ids[start : start + 500]).items():
                 yield None, read_leaf(name, body)
+    for batch in (name for _, kind, name in waiting if kind == DESTRUCTION):
+        gone = control.destructions.of_batch(batch)
+        for body in (gone.entries or b"").splitlines() if gone else ():
+            yield None, read_leaf(f"batch {batch}", body)
 
 
 def _before_the_ledger(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:

@@ -14,8 +14,11 @@ from sqlalchemy.exc import IntegrityError
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
+from lifecycle.crm.control.lock_register import LockRegister
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
+from lifecycle.crm.control.restored_table import RestoredTable
+from lifecycle.crm.control.statistics_table import StatisticsTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.control.table_owner import TableOwner
 from lifecycle.crm.control.table_version import TableVersion
@@ -67,11 +70,14 @@ class ControlTables:
         of: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
         self.table = sa.Table(f"{self._prefix}purges", metadata, *columns, **of)
         self.requests = RequestTable(database, metadata, self._prefix)
+        self.restored = RestoredTable(database, metadata, self._prefix)
         self.stops = StopSwitch(database, metadata, self._prefix)
         self.destructions = DestructionRegister(database, metadata, self.table, self._prefix)
+        self.locks = LockRegister(database, metadata, self._prefix)
         self.places = LedgerQueue(database, metadata, self.table, self.destructions.table, self._prefix)
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
+        self.statistics = StatisticsTable(database, metadata, self._prefix)
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
         self.owner = TableOwner(metadata, self.table, self._prefix, name, source)
         self.version = TableVersion(metadata, self._prefix)
@@ -127,6 +133,7 @@ class ControlTables:
         owner, version = self.owner.table.name, self.version.table.name
         without = {
             self.requests.table.name: "no table of erasure requests, so there are none",
+            self.restored.table.name: "no table of restored calls, so none can be put back",
             self.stops.table.name: "no table of stops, so `lifecycle stop` cannot stop a run",
             owner: f"no table {owner}, so another source could share the control tables",
             version: f"no table {version}, so a newer release could change them unseen",
@@ -136,7 +143,8 @@ class ControlTables:
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
-        there, younger = self._there(), (self.requests.table, self.stops.table, self.owner.table, self.version.table)
+        there = self._there()
+        younger = [one.table for one in (self.requests, self.restored, self.stops, self.owner, self.version)]
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:
@@ -163,10 +171,12 @@ class ControlTables:
         return names & {table.name for table in self.table.metadata.tables.values()}
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
-        """Write a purge row into the transaction that deletes the calls."""
+        """Write a purge row, and what it adds to the statistics, into the transaction that deletes the calls."""
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
         connection.execute(self.table.insert().values(entries=zlib.compress(row.entries, _FAST), **kept))
+        if row.statistics:
+            self.statistics.add(connection, row.id, row.purged_at, row.statistics)
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
         """The committed slices of a batch."""

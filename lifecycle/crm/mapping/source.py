@@ -18,6 +18,7 @@ from lifecycle.crm.mapping.source_tables import KnownFinding as KnownFinding
 from lifecycle.crm.mapping.source_tables import Namer as Namer
 from lifecycle.crm.mapping.source_tables import Restricted as Restricted
 from lifecycle.crm.mapping.source_tables import SoftDelete as SoftDelete
+from lifecycle.crm.mapping.source_tables import StatisticsDimensions as StatisticsDimensions
 from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
@@ -46,6 +47,7 @@ class Source(StrictModel):
     `urls`: columns of mapped tables that say where something lies with somebody else: it is counted, and stays there.
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
+    `statistics`: by which facts calls are counted when they go; None: by those of the usual ones that there are.
     `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
     """
 
@@ -60,6 +62,7 @@ class Source(StrictModel):
     times: Mapping[Name, TimeFact] = Field(default_factory=dict)
     found_by: Mapping[Name, Text] = Field(default_factory=dict)
     control: ControlName = "lifecycle"
+    statistics: StatisticsDimensions | None = None
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)
     urls: tuple[Namer, ...] = Field(default=(), strict=False)

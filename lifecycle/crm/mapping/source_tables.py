@@ -176,8 +176,22 @@ class KnownFinding(StrictModel):
     because: Text
 
 
+class StatisticsDimensions(StrictModel):
+    """By which facts the statistics tell calls apart, beside day and industry. Where groups are small, the last is
+    given up first."""
+
+    dimensions: tuple[Name, ...] = Field(strict=False)
+
+    @model_validator(mode="after")
+    def _tells_groups_apart(self) -> Self:
+        taken = sorted({"call_id", "industry", "period", "from_seconds", "calls", "seconds"} & {*self.dimensions})
+        if taken or len({*self.dimensions}) < len(self.dimensions):
+            raise ValueError(f"expected facts, each once; found {', '.join(taken) or 'one twice'}")
+        return self
+
+
 class Industries(StrictModel):
-    """The industry of a call by another fact of it, such as the tenant. What is not among the values has none, and says so."""
+    """The industry of a call by another fact of it, such as the tenant. One that is not listed has none."""
 
     by: Name
     values: Mapping[str, Text]
