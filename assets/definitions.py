@@ -10,6 +10,7 @@ from assets.checks import (
     ledger_is_consistent_with_before,
     nothing_names_a_purged_call,
 )
+from assets.dead_runs import dead_runs
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.resources import LifecycleResource
 
@@ -23,7 +24,7 @@ defs = dg.Definitions(
     ],
     jobs=[nightly, cohort],
     schedules=[nightly_schedule()],
-    sensors=[cohorts_sensor, run_export, alert_failed_runs, alert_checks, heartbeat],
+    sensors=[cohorts_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,
 )
