@@ -12,8 +12,8 @@ from typing import Any, Literal
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorType
 
+from assets.partitions import NIGHT_TAG
 from assets.plan_events import newest_plan_event
-from assets.provenance import NIGHT_TAG
 from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.alerts.alert import Alert, Severity, failure_lines
 from lifecycle.alerts.heartbeat import Heartbeat, write_heartbeat

@@ -1,4 +1,4 @@
-"""When things run: the nightly schedule, and the sensor that asks for one run a cohort once a night is planned.
+"""When things run: the nightly schedule, and the sensor that asks for one run an industry once a night is planned.
 
 Both are off until somebody turns them on: a clone of the project on a laptop must not purge anything by itself.
 """
@@ -13,12 +13,12 @@ import dagster as dg
 
 from assets.export import export_finished
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
-from assets.partitions import cohort_key, industries
+from assets.partitions import industries, industry_night_key
 from assets.plan_events import PlanEvent, newest_plan_event, plan_events_from
 from assets.provenance import actor_tags, actor_tags_if_possible
 from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.night.cohort import cohorts_of, plans_released_since
+from lifecycle.night.industry_night import plans_released_since
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import read_settings
 
@@ -28,11 +28,11 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 nightly = dg.define_asset_job(
     "nightly", selection=[disposition_plan], executor_def=dg.in_process_executor, description="Plan the night."
 )
-cohort = dg.define_asset_job(
-    "cohort",
+industry_night = dg.define_asset_job(
+    "industry_night",
     selection=dg.AssetSelection.assets(archived_calls, purged_calls, deletion_record),
     executor_def=dg.in_process_executor,
-    description="Archive, prove, purge and record one cohort of a planned night.",
+    description="Archive, prove, purge and record one industry's planned night.",
 )
 
 
@@ -49,11 +49,16 @@ def nightly_schedule() -> dg.ScheduleDefinition:
     )
 
 
-@dg.sensor(name="cohorts", job=cohort, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.STOPPED)
-def cohorts_sensor(context: dg.SensorEvaluationContext, lifecycle: LifecycleResource) -> dg.SensorResult:
-    """Ask for one run a cohort of each plan materialized since the last tick, and make new industries known.
+@dg.sensor(
+    name="industry_nights",
+    job=industry_night,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+)
+def industry_nights_sensor(context: dg.SensorEvaluationContext, lifecycle: LifecycleResource) -> dg.SensorResult:
+    """Ask for one run an industry of each plan run since the last tick, and make new industries known.
 
-    Then for the cohorts of the newest night's plans that waited, once a person has let them through: that is seen in
+    Then for those of the newest night's plans that waited, once a person has let them through: that is seen in
     the store alone. A run key makes asking twice harmless.
     """
     with dagster_failures():
@@ -75,7 +80,7 @@ def run_export(context: dg.SensorEvaluationContext, lifecycle: LifecycleResource
 
 @dataclass(frozen=True)
 class _Cursor:
-    """How far the sensor is: `<storage id of the plan's event>:<cohorts asked for>:<waiting plans asked for>`."""
+    """How far the sensor is: `<storage id of the plan's event>:<industries asked for>:<waiting plans asked for>`."""
 
     event: int
     asked: int = 0
@@ -96,7 +101,7 @@ class _Cursor:
 def _requests(
     instance: dg.DagsterInstance, cursor: str | None, lifecycle: Lifecycle
 ) -> tuple[list[dg.RunRequest], str | None]:
-    """Up to RUNS_A_TICK cohorts of the plan run the sensor is at; after them, all of one plan let through since."""
+    """Up to RUNS_A_TICK industries of the plan run the sensor is at; after them, that of one plan let through since."""
     at = _Cursor.parse(cursor)
     events = list(islice(plan_events_from(instance, at.event), 2)) if at else [newest_plan_event(instance)]
     planned = events[0] if events else None
@@ -105,28 +110,26 @@ def _requests(
     if at is None or at.event != planned.storage_id:  # the first tick; or somebody wiped the event we were at
         at = _Cursor(planned.storage_id)
     following = events[1] if len(events) > 1 else None
-    if following is not None and at.asked >= len(planned.cohorts):
+    if following is not None and at.asked >= len(planned.industries):
         at, planned = _Cursor(following.storage_id), following
-    some = planned.cohorts[at.asked : at.asked + RUNS_A_TICK]
+    some = planned.industries[at.asked : at.asked + RUNS_A_TICK]
     if some:
         run_id = planned.run_id
-        requests = [_request(lifecycle, run_id, f"plan run {run_id}", planned.night, *pair) for pair in some]
+        requests = [_request(lifecycle, run_id, f"plan run {run_id}", planned.night, name) for name in some]
         return requests, str(replace(at, asked=at.asked + len(some)))
     plan = _let_through(lifecycle, planned, at.let_through)
     if plan is None:
         return [], str(at)
-    digest, said = plan.sha256, f"plan {plan.sha256[:12]}"
-    requests = [_request(lifecycle, digest, said, planned.night, *pair) for pair in cohorts_of([plan])]
-    return requests, str(replace(at, let_through=(*at.let_through, digest)))
+    request = _request(lifecycle, plan.sha256, f"plan {plan.sha256[:12]}", plan.night, plan.industry)
+    return [request], str(replace(at, let_through=(*at.let_through, plan.sha256)))
 
 
 def _let_through(lifecycle: Lifecycle, planned: PlanEvent, before: Sequence[str]) -> Plan | None:
     """A plan of the night that waited and does no more, and was not asked for yet."""
-    at_once = {industry for industry, _ in planned.cohorts}
-    return next(iter(plans_released_since(lifecycle, planned.night, at_once, before)), None)
+    return next(iter(plans_released_since(lifecycle, planned.night, planned.industries, before)), None)
 
 
-def _request(lifecycle: Lifecycle, asked_by: str, said: str, night: date, industry: str, cutoff: str) -> dg.RunRequest:
-    key = cohort_key(industry, cutoff)
-    tags = actor_tags(lifecycle, f"sensor cohorts, {said}", night.isoformat(), str(key))
+def _request(lifecycle: Lifecycle, asked_by: str, said: str, night: date, industry: str) -> dg.RunRequest:
+    key = industry_night_key(industry, night)
+    tags = actor_tags(lifecycle, f"sensor industry_nights, {said}", str(key))
     return dg.RunRequest(run_key=f"{asked_by}:{key}", partition_key=key, tags=tags)

@@ -6,41 +6,42 @@ import dagster as dg
 
 from assets import report
 from assets.nightly import archived_calls, deletion_record
-from assets.partitions import cohort_of, cohorts
-from assets.resources import LifecycleResource, dagster_failures, night_tag
+from assets.partitions import industry_night_of, industry_nights
+from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.audit.ledger_consistency import check_ledger_consistency
 from lifecycle.errors import ProofError
 from lifecycle.inquiry.discovery import purged_calls_still_named
-from lifecycle.night.cohort import manifests_of_cohort, open_cohort
-from lifecycle.night.reconciliation import reconcile_cohort
+from lifecycle.night.industry_night import batches_of_night, open_industry_night
+from lifecycle.night.reconciliation import reconcile_night
 from lifecycle.night.verify import verify_batch
 
 SEARCH_TIME = timedelta(minutes=2)
 
 
-@dg.asset_check(asset=archived_calls, partitions_def=cohorts, blocking=True)
+@dg.asset_check(asset=archived_calls, partitions_def=industry_nights, blocking=True)
 def archive_matches_manifest(
     context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
 ) -> dg.AssetCheckResult:
-    """Every batch of the cohort, read back whole, is what its manifest promises."""
+    """Every batch of the night, read back whole, is what its manifest promises."""
     with dagster_failures():
         opened = lifecycle.open()
-        manifests = manifests_of_cohort(opened, open_cohort(opened, *cohort_of(context), night_tag(context)))
+        manifests = list(batches_of_night(opened, open_industry_night(opened, *industry_night_of(context))))
         try:
-            batches = [verify_batch(opened.store, key, opened.now()) for key in manifests]
+            for key in manifests:
+                verify_batch(opened.store, key, opened.now())
         except ProofError as error:
             return dg.AssetCheckResult(passed=False, description=str(error))
-    return dg.AssetCheckResult(passed=True, metadata={"batches": len(batches), "manifests": list(manifests)})
+    return dg.AssetCheckResult(passed=True, metadata={"batches": len(manifests), "manifests": manifests})
 
 
-@dg.asset_check(asset=deletion_record, partitions_def=cohorts)
+@dg.asset_check(asset=deletion_record, partitions_def=industry_nights)
 def every_archived_call_is_live_or_recorded(
     context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
 ) -> dg.AssetCheckResult:
     """No archived call left the CRM without a record, and no recorded call is back."""
     with dagster_failures():
         try:
-            result = reconcile_cohort(lifecycle.open(), *cohort_of(context))
+            result = reconcile_night(lifecycle.open(), *industry_night_of(context))
         except ProofError as error:
             return dg.AssetCheckResult(passed=False, description=str(error))
     return dg.AssetCheckResult(
@@ -48,19 +49,16 @@ def every_archived_call_is_live_or_recorded(
     )
 
 
-@dg.asset_check(asset=deletion_record, partitions_def=cohorts)
+@dg.asset_check(asset=deletion_record, partitions_def=industry_nights)
 def nothing_names_a_purged_call(
     context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
 ) -> dg.AssetCheckResult:
-    """No column of the CRM's database holds the key of a purged call any more: of three of the night's, in two minutes.
-
-    Looked for with the largest cohort of a plan; the others pass, and say that no table was looked through.
-    """
+    """No column of the CRM's database holds the key of a purged call: of three of the night's, in two minutes."""
     with dagster_failures():
         opened = lifecycle.open()
-        cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
+        work = open_industry_night(opened, *industry_night_of(context))
         try:
-            found = purged_calls_still_named(opened, cohort, SEARCH_TIME)
+            found = purged_calls_still_named(opened, work, SEARCH_TIME)
         except ProofError as error:
             return dg.AssetCheckResult(passed=False, description=str(error))
     return dg.AssetCheckResult(
@@ -68,7 +66,7 @@ def nothing_names_a_purged_call(
     )
 
 
-@dg.asset_check(asset=deletion_record, partitions_def=cohorts)
+@dg.asset_check(asset=deletion_record, partitions_def=industry_nights)
 def ledger_is_consistent_with_before(
     context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
 ) -> dg.AssetCheckResult:

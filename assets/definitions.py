@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.alerts import alert_checks, alert_failed_runs, heartbeat
-from assets.automation import cohort, cohorts_sensor, nightly, nightly_schedule, run_export
+from assets.automation import industry_night, industry_nights_sensor, nightly, nightly_schedule, run_export
 from assets.checks import (
     archive_matches_manifest,
     every_archived_call_is_live_or_recorded,
@@ -22,9 +22,9 @@ defs = dg.Definitions(
         ledger_is_consistent_with_before,
         nothing_names_a_purged_call,
     ],
-    jobs=[nightly, cohort],
+    jobs=[nightly, industry_night],
     schedules=[nightly_schedule()],
-    sensors=[cohorts_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs],
+    sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,
 )

@@ -10,14 +10,14 @@ from typing import Any
 
 import dagster as dg
 
-from assets.provenance import NIGHT_TAG
+from assets.partitions import NIGHT_TAG
 from lifecycle.archive.object_store import ObjectStore
 
 RUNS = "runs/"
 _AT_ONCE = 1000
 _NAMES_CALLS = frozenset(("sample", "set_aside", "set_aside_table", "files_left", "vanished", "returned"))
 _WHY = "left out: it names calls"
-_OURS = ("nightly", "cohort")
+_OURS = ("nightly", "industry_night")
 _RECENT = 500  # finished runs looked at for ones that nobody exported
 
 

@@ -1,6 +1,7 @@
 """A whole night in this process, through the same jobs that the daemon launches: what `lifecycle run` does."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -8,7 +9,7 @@ import dagster as dg
 from assets.dead_runs import close_dead_runs
 from assets.definitions import defs
 from assets.export import export_finished
-from assets.partitions import cohort_key
+from assets.partitions import industry_night_key
 from assets.provenance import actor_tags_if_possible
 from assets.resources import LifecycleResource, StopRequested, watched_by
 from lifecycle.deployment.lifecycle import Progress
@@ -28,7 +29,7 @@ class NightResult:
 
     night: str = ""
     planned: dict[str, Any] = field(default_factory=dict)
-    cohorts: list[dict[str, Any]] = field(default_factory=list)
+    done: list[dict[str, Any]] = field(default_factory=list)
     failures: list[tuple[str, int]] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -38,7 +39,7 @@ class NightResult:
     @property
     def exit_code(self) -> int:
         """0 done; 1 something a person must look at; else the worst failure's."""
-        aside = any(cohort["calls_set_aside"] or cohort["files_left"] for cohort in self.cohorts)
+        aside = any(done["calls_set_aside"] or done["files_left"] for done in self.done)
         return max([code for _, code in self.failures], default=int(aside or self.look))
 
     @property
@@ -59,7 +60,7 @@ def run_night(
     progress: Progress,
     stop_requested: StopRequested = lambda: None,
 ) -> NightResult:
-    """Plan the night, then run each of its cohorts, one after the other. `config` is NightConfig's.
+    """Plan the night, then run each of its industries, one after the other. `config` is NightConfig's.
 
     Before it begins, runs of dead processes are closed; when it ends, however, what is committed is sealed.
     """
@@ -76,7 +77,7 @@ def run_night(
 def _run_all(
     instance: dg.DagsterInstance, night: NightResult, config: dict[str, Any], actor: str, progress: Progress
 ) -> None:
-    """The plan, and each cohort that may go, until one says that the night is stopped."""
+    """The plan, and each industry that may go, until one says that the night is stopped."""
     run_config = {"ops": {"disposition_plan": {"config": config}}, **_QUIET}
     lifecycle = LifecycleResource().open()
     tags = actor_tags_if_possible(lifecycle, actor, config=run_config["ops"])
@@ -85,23 +86,22 @@ def _run_all(
     if not plan.success:
         return
     night.planned = _metadata(plan, "disposition_plan")
-    wanted = night.planned["cohorts"]
-    night.night = wanted["night"]
-    for done, (industry, cutoff) in enumerate(wanted["cohorts"]):
-        progress("cohorts", done, len(wanted["cohorts"]))
-        partition = cohort_key(industry, cutoff)
-        tags = actor_tags_if_possible(lifecycle, actor, night.night, str(partition))
-        result = _run(instance, "cohort", tags, _QUIET, partition)
+    night.night, industries = night.planned["going"]["night"], night.planned["going"]["industries"]
+    for number, industry in enumerate(industries):
+        progress("industries", number, len(industries))
+        partition = industry_night_key(industry, date.fromisoformat(night.night))
+        tags = actor_tags_if_possible(lifecycle, actor, str(partition))
+        result = _run(instance, "industry_night", tags, _QUIET, partition)
         _note(night, result)
         if night.stopped:
             return
         if result.success:
-            night.cohorts.append(_cohort(result, industry, cutoff))
-    progress("cohorts", len(night.cohorts), len(wanted["cohorts"]))
+            night.done.append(_done(result, industry))
+    progress("industries", len(night.done), len(industries))
 
 
 def _seal_what_waits(night: NightResult) -> None:
-    """Seal what any run left committed and unsealed, whether or not a cohort ran; say what waits still."""
+    """Seal what any run left committed and unsealed, whether or not an industry ran; say what waits still."""
     try:
         lifecycle = LifecycleResource().open()
         night.waiting = records_waiting(lifecycle)
@@ -146,14 +146,14 @@ def _metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     return {name: getattr(value, "value", value) for name, value in found.items()}
 
 
-def _cohort(result: dg.ExecuteInProcessResult, industry: str, cutoff: str) -> dict[str, Any]:
+def _done(result: dg.ExecuteInProcessResult, industry: str) -> dict[str, Any]:
     archived, purged = _metadata(result, "archived_calls"), _metadata(result, "purged_calls")
     records = _metadata(result, "deletion_record")["records"]
     aside = archived["calls_set_aside"] + purged["calls_set_aside"]
     return {
         "industry": industry,
-        "cutoff": cutoff,
         "archived": archived["calls"],
+        "batches": len(archived["manifests"]),
         "bytes": archived["bytes"],
         "purged": purged["calls"],
         "components": purged["components"],

@@ -1,4 +1,4 @@
-"""The story of a night as assets: disposition_plan, then archived_calls → purged_calls → deletion_record a cohort."""
+"""The night as assets: disposition_plan, then archived_calls → purged_calls → deletion_record an industry."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
@@ -8,18 +8,24 @@ import dagster as dg
 from pydantic import Field
 
 from assets import report
-from assets.partitions import cohort_of, cohorts, industries, one_cohort_a_run
+from assets.partitions import industries, industry_night_of, industry_nights, one_night_a_run
 from assets.provenance import run_of
-from assets.resources import LifecycleResource, dagster_failures, night_tag
-from lifecycle.deployment.lifecycle import resolve_night
-from lifecycle.errors import ClockError
+from assets.resources import LifecycleResource, dagster_failures
+from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
+from lifecycle.errors import ClockError, NightError
 from lifecycle.night.anchor import anchor_checkpoint
-from lifecycle.night.archive import archive_cohort
+from lifecycle.night.archive import archive_night
 from lifecycle.night.clocks import clock_message, odd_clocks, require_agreeing_clocks
-from lifecycle.night.cohort import accept_plans, cohorts_of, open_cohort, waiting_message, waiting_plans
+from lifecycle.night.industry_night import (
+    accept_plans,
+    open_industry_night,
+    runnable_industries,
+    waiting_message,
+    waiting_plans,
+)
 from lifecycle.night.ledger_events import take_census
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from lifecycle.night.seal import seal_ledger
 from lifecycle.night.survey import Survey
 from lifecycle.policy.plan import Plan
@@ -44,7 +50,7 @@ _RECORD_CHECKS = {
 }
 _EVERY = "Every planned call went, or went before."
 _ASIDE = {
-    name: dg.AssetCheckSpec("nothing_set_aside", asset=name, partitions_def=cohorts, description=_EVERY)
+    name: dg.AssetCheckSpec("nothing_set_aside", asset=name, partitions_def=industry_nights, description=_EVERY)
     for name in ("archived_calls", "purged_calls")
 }
 
@@ -80,17 +86,25 @@ def disposition_plan(
         if odd:
             raise ClockError(clock_message(odd))
         night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
+        _require_partition(opened, night)
         opened.require_running()
         with opened.crm.database.lease("plan"):  # two nights at once would plan each other's calls
             survey, plans = plan_night(opened, night, run, config.industry)
             accept_plans(opened, plans, config.accept_plan, run)
             take_census(opened, night, config.industry)
         waiting = waiting_plans(opened, plans)
-        going = cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
+        going = runnable_industries(plans, waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     yield dg.MaterializeResult(
         metadata=report.plan_metadata(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
     )
+
+
+def _require_partition(lifecycle: Lifecycle, night: date) -> None:
+    """Raise NightError for a night before the first that Dagster knows as a partition."""
+    first = lifecycle.settings.first_night
+    if night < first:
+        raise NightError(f"--as-of {night}: the first night of this instance is {first}. Set LIFECYCLE_FIRST_NIGHT")
 
 
 def _plan_checks(
@@ -128,29 +142,29 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
 @dg.asset(
     check_specs=[_ASIDE["archived_calls"]],
     deps=[disposition_plan],
-    partitions_def=cohorts,
-    backfill_policy=one_cohort_a_run,
+    partitions_def=industry_nights,
+    backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"parquet"},
     owners=_OWNERS,
     retry_policy=_AGAIN,
 )
 def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """The cohort's due calls, copied to Parquet with every row that belongs to them, each object read back."""
+    """The due calls of a night, copied to Parquet with every row that belongs to them, each object read back."""
     with dagster_failures():
         opened = lifecycle.open()
-        cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
-        result = archive_cohort(opened, cohort, run_of(context, opened))
+        work = open_industry_night(opened, *industry_night_of(context))
+        result = archive_night(opened, work, run_of(context, opened))
     return dg.MaterializeResult(
-        metadata=report.archive_metadata(cohort, result), check_results=[_aside(result.set_aside)]
+        metadata=report.archive_metadata(work, result), check_results=[_aside(result.set_aside)]
     )
 
 
 @dg.asset(
     check_specs=[_ASIDE["purged_calls"]],
     deps=[archived_calls],
-    partitions_def=cohorts,
-    backfill_policy=one_cohort_a_run,
+    partitions_def=industry_nights,
+    backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"sql"},
     owners=_OWNERS,
@@ -161,22 +175,22 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     with dagster_failures():
         opened = lifecycle.open()
         require_agreeing_clocks(opened)
-        cohort = open_cohort(opened, *cohort_of(context), night_tag(context))
+        work = open_industry_night(opened, *industry_night_of(context))
         # one that has begun: a plan made under a clock ahead waits for its day
-        resolve_night(opened, cohort.plan.night)
-        result = purge_cohort(opened, cohort, run_of(context, opened))
+        resolve_night(opened, work.plan.night)
+        result = purge_night(opened, work, run_of(context, opened))
         stayed = {**result.set_aside, **result.files_left}
-    return dg.MaterializeResult(metadata=report.purge_metadata(cohort, result), check_results=[_aside(stayed)])
+    return dg.MaterializeResult(metadata=report.purge_metadata(work, result), check_results=[_aside(stayed)])
 
 
 @dg.asset(
     check_specs=[
-        dg.AssetCheckSpec(name, asset="deletion_record", partitions_def=cohorts, description=said)
+        dg.AssetCheckSpec(name, asset="deletion_record", partitions_def=industry_nights, description=said)
         for name, said in _RECORD_CHECKS.items()
     ],
     deps=[purged_calls],
-    partitions_def=cohorts,
-    backfill_policy=one_cohort_a_run,
+    partitions_def=industry_nights,
+    backfill_policy=one_night_a_run,
     group_name="nightly",
     kinds={"json"},
     owners=_OWNERS,

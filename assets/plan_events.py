@@ -12,12 +12,12 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True)
 class PlanEvent:
-    """One run of the plan: its event's storage id, its night, and the cohorts that could go at once."""
+    """One run of the plan: its event's storage id, its night, and the industries that could go at once."""
 
     storage_id: int
     run_id: str
     night: date
-    cohorts: tuple[tuple[str, str], ...]
+    industries: tuple[str, ...]
 
 
 def newest_plan_event(instance: dg.DagsterInstance) -> PlanEvent | None:
@@ -44,12 +44,12 @@ def _plan_events(instance: dg.DagsterInstance, after: int | None, ascending: boo
 def _plan_event(event: dg.EventLogRecord) -> PlanEvent | None:
     """The event as ours; None: it is reported, or does not say what every plan run says."""
     materialization = event.asset_materialization
-    said: Any = materialization.metadata.get("cohorts") if materialization else None
+    said: Any = materialization.metadata.get("going") if materialization else None
     value = getattr(said, "value", None)
     if not event.run_id or not isinstance(value, dict):
         return None
     try:
-        pairs = tuple((str(industry), str(cutoff)) for industry, cutoff in value["cohorts"])
-        return PlanEvent(event.storage_id, event.run_id, date.fromisoformat(value["night"]), pairs)
+        industries = tuple(map(str, value["industries"]))
+        return PlanEvent(event.storage_id, event.run_id, date.fromisoformat(value["night"]), industries)
     except (KeyError, TypeError, ValueError):
         return None

@@ -16,7 +16,7 @@ from lifecycle.errors import LifecycleError
 from lifecycle.policy.approval import SAID_IN_UI, UNKNOWN_REQUESTER
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 
-NIGHT_TAG, ACTOR_TAG = "lifecycle/night", "lifecycle/actor"
+ACTOR_TAG = "lifecycle/actor"
 ASKED_TAG, PROOF_TAG = "lifecycle/asked-at", "lifecycle/actor-proof"
 _PARTITION_TAG = "dagster/partition"
 _FRESH = timedelta(minutes=10)  # between asking for a run and Dagster's making it
@@ -25,25 +25,23 @@ _FRESH = timedelta(minutes=10)  # between asking for a run and Dagster's making 
 def actor_tags(
     lifecycle: Lifecycle,
     actor: str,
-    night: str | None = None,
     partition: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """The tags of a run that we ask for: for whom, and the proof that it was us. `config` is the ops' run config."""
     tags = {ACTOR_TAG: actor, ASKED_TAG: lifecycle.now().astimezone(UTC).isoformat()}
-    tags |= {NIGHT_TAG: night} if night else {}
     said = _said(tags, partition, config)
     return {**tags, PROOF_TAG: lifecycle.control.proof_of(said)}
 
 
 def actor_tags_if_possible(
-    lifecycle: Lifecycle, actor: str, night: str | None = None, partition: str | None = None, config: Any = None
+    lifecycle: Lifecycle, actor: str, partition: str | None = None, config: Any = None
 ) -> dict[str, str]:
     """The same; without the proof where the database cannot be asked: the run says then what is wrong with it."""
     try:
-        return actor_tags(lifecycle, actor, night, partition, config)
+        return actor_tags(lifecycle, actor, partition, config)
     except LifecycleError:
-        return {ACTOR_TAG: actor, **({NIGHT_TAG: night} if night else {})}
+        return {ACTOR_TAG: actor}
 
 
 def run_of(context: dg.AssetExecutionContext, lifecycle: Lifecycle) -> Run:
@@ -73,5 +71,5 @@ def _proved(context: dg.AssetExecutionContext, lifecycle: Lifecycle) -> bool:
 
 def _said(tags: Mapping[str, str], partition: str | None, config: Mapping[str, Any] | None) -> str:
     """What the proof is of, so that it reads one way only."""
-    words = (tags.get(ACTOR_TAG, ""), tags.get(NIGHT_TAG, ""), tags.get(ASKED_TAG, ""), partition or "")
+    words = (tags.get(ACTOR_TAG, ""), tags.get(ASKED_TAG, ""), partition or "")
     return canonical_json([*words, sha256_hex(canonical_json(dict(config or {})))]).decode()

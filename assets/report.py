@@ -10,7 +10,7 @@ from lifecycle.evidence.deletion import call_id_text
 from lifecycle.inquiry.discovery import Discovery
 from lifecycle.night.anchor import AnchorResult
 from lifecycle.night.archive import ArchiveResult
-from lifecycle.night.cohort import CohortPlan, release_commands
+from lifecycle.night.industry_night import IndustryNight, release_commands
 from lifecycle.night.purge import PurgeResult
 from lifecycle.night.reconciliation import Reconciliation
 from lifecycle.night.seal import SealResult
@@ -29,9 +29,9 @@ def markdown_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dg.
 
 
 def plan_metadata(
-    survey: Survey, plans: Mapping[str, Plan], waiting: Mapping[str, tuple[str, ...]], going: list[list[str]]
+    survey: Survey, plans: Mapping[str, Plan], waiting: Mapping[str, tuple[str, ...]], going: list[str]
 ) -> Metadata:
-    """The night over all industries. `waiting`: what holds an industry still; `going`: the cohorts to run now."""
+    """The night over all industries. `waiting`: what holds an industry still; `going`: the industries to run now."""
     rows = [
         (
             p.industry,
@@ -59,7 +59,7 @@ def plan_metadata(
         },
         "git_commit": ", ".join(commits) or "-",
         "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
-        "cohorts": {"night": survey.as_of.isoformat(), "cohorts": going},
+        "going": {"night": survey.as_of.isoformat(), "industries": going},
         "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
         "cannot_be_purged": markdown_table(("part", "reason"), sorted(survey.unfit.items())),
         "unscheduled_by_industry": dict(survey.unscheduled),
@@ -77,13 +77,13 @@ def _plain(plan: Plan) -> Metadata:
     return {**plan.model_dump(mode="json", exclude={"calls"}), "sha256": plan.sha256}
 
 
-def archive_metadata(cohort: CohortPlan, result: ArchiveResult) -> Metadata:
-    """One cohort's archive."""
+def archive_metadata(work: IndustryNight, result: ArchiveResult) -> Metadata:
+    """What one industry's night archived."""
     what = [("calls archived", result.calls), *((f"{name} of calls", n) for name, n in result.components.items())]
     what += [("files", result.files), ("batches", len(result.manifests)), ("bytes", result.bytes)]
     return {
         "summary": markdown_table(("what", "how much"), what),
-        **_cohort(cohort),
+        **_industry_night(work),
         "calls": result.calls,
         "components": dict(result.components),
         "files": result.files,
@@ -93,12 +93,12 @@ def archive_metadata(cohort: CohortPlan, result: ArchiveResult) -> Metadata:
     }
 
 
-def purge_metadata(cohort: CohortPlan, result: PurgeResult) -> Metadata:
-    """One cohort's purge."""
+def purge_metadata(work: IndustryNight, result: PurgeResult) -> Metadata:
+    """What one industry's night purged."""
     what = [("calls", result.calls), *(row for row in result.rows.items() if row[0] != "calls" and row[1])]
     return {
         "summary": markdown_table(("deleted from", "rows"), what),
-        **_cohort(cohort),
+        **_industry_night(work),
         "calls": result.calls,
         "components": dict(result.components),
         "files": result.files,
@@ -143,7 +143,7 @@ def discovery_metadata(result: Discovery) -> Metadata:
 
 
 def reconciliation_metadata(result: Reconciliation) -> Metadata:
-    """A cohort's archive against the CRM and the record."""
+    """The archive of an industry's night against the CRM and the record."""
     names = ("batches", "archived", "recorded", "live")
     counts = {name: getattr(result, name) for name in names}
     return {
@@ -154,12 +154,11 @@ def reconciliation_metadata(result: Reconciliation) -> Metadata:
     }
 
 
-def _cohort(cohort: CohortPlan) -> Metadata:
-    plan = cohort.plan
+def _industry_night(work: IndustryNight) -> Metadata:
+    plan = work.plan
     return {
         "night": plan.night.isoformat(),
         "industry": plan.industry,
-        "cutoff": cohort.cutoff,
         "dispositions": dict(plan.dispositions),
         "oldest_trigger": str(plan.oldest_trigger or "-"),
         "plan_sha256": plan.sha256,

@@ -2,21 +2,31 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import dagster as dg
+from pydantic import PrivateAttr
 
-from assets.provenance import NIGHT_TAG
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
-from lifecycle.errors import LifecycleError, NightError, OutsideError
+from lifecycle.errors import LifecycleError, OutsideError
 from lifecycle.settings import read_settings
 
 
 class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Opens CRM, store and policies from LIFECYCLE_… when a run asks, never when definitions load."""
+    """Opens CRM, store and policies from LIFECYCLE_… when a run asks, never when definitions load.
+
+    Dagster makes one of it for each run, whose steps share what the first of them opened.
+    """
+
+    _opened: Lifecycle | None = PrivateAttr(default=None)
 
     def open(self) -> Lifecycle:
         """A lifecycle with the wall clock: the place where the product learns what time it is."""
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> Lifecycle:
         progress, stop_requested = _WATCHERS[-1]
         return Lifecycle(read_settings(), lambda: datetime.now(UTC), progress, stop_requested=stop_requested)
 
@@ -37,15 +47,6 @@ def watched_by(progress: Progress, stop_requested: StopRequested) -> Iterator[No
 
 def _somebody_watches() -> bool:
     return len(_WATCHERS) > 1
-
-
-def night_tag(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date | None:
-    """The night a cohort run belongs to; None means the newest that planned it."""
-    text = context.run.tags.get(NIGHT_TAG)
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise NightError(f"tag {NIGHT_TAG}: expected a date such as 2026-11-20, found {str(text)[:40]!r}") from None
 
 
 @contextmanager

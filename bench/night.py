@@ -24,10 +24,10 @@ from bench.support.peers import orm_script, pt_archiver, why_not
 from bench.support.statements import Statements
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
-from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import open_cohort, runnable_cohorts
+from lifecycle.night.archive import archive_night
+from lifecycle.night.industry_night import open_industry_night
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from lifecycle.night.seal import seal_ledger
 from lifecycle.settings import Settings
 
@@ -73,11 +73,11 @@ def ours(url: str, store: Path) -> Seconds:
     lifecycle = Lifecycle(Settings(**given), lambda: CLOCK)  # type: ignore[arg-type]
     timed("open", lambda: lifecycle.crm)
     _, plans = timed("plan", lambda: plan_night(lifecycle, NIGHT, RUN))
-    cohorts = runnable_cohorts(lifecycle, plans)
-    for industry, cutoff in cohorts:
-        timed("archive", lambda: archive_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), RUN))  # noqa: B023
-    for industry, cutoff in cohorts:
-        done = timed("purge", lambda: purge_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), RUN))  # noqa: B023
+    due = [industry for industry, plan in plans.items() if plan.calls is not None]
+    for industry in due:
+        timed("archive", lambda: archive_night(lifecycle, open_industry_night(lifecycle, industry, NIGHT), RUN))  # noqa: B023
+    for industry in due:
+        done = timed("purge", lambda: purge_night(lifecycle, open_industry_night(lifecycle, industry, NIGHT), RUN))  # noqa: B023
         taken["calls"] += done.calls
         assert not done.set_aside, dict(list(done.set_aside.items())[:3])
     timed("seal", lambda: seal_ledger(lifecycle))

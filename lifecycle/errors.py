@@ -19,7 +19,7 @@ LifecycleError
     ├── ToolMissing         a program of this machine that is not there, or too old
     ├── ClockError          clocks that do not agree on what time it is
     ├── DatabaseError
-    │   ├── LeaseTaken      another run works on the same cohort
+    │   ├── LeaseTaken      another run works on the same industry
     │   ├── RowRefused      the database refuses because of some row
     │   └── RowLocked       another transaction holds a row
     └── StoreError
@@ -114,7 +114,7 @@ class DatabaseError(OutsideError):
 
 
 class LeaseTaken(DatabaseError):
-    """Another run holds the lease of this cohort."""
+    """Another run holds the lease of this industry."""
 
 
 class RowRefused(DatabaseError):

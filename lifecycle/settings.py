@@ -1,6 +1,8 @@
 """The environment, read once into frozen Settings. The only place that reads it; see README for what each means."""
 
 import os
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -31,6 +33,18 @@ def _recordings(given: dict[str, Any]) -> str | None:
     return _demo("recordings") if given.get("crm_url") == _DEMO_CRM else None
 
 
+_DEMO_MADE = Path("demo/made-by-lifecycle-demo")
+_NO_NIGHT_BEFORE = date(2026, 1, 1)
+
+
+def _first_night(given: dict[str, Any]) -> date:
+    """Of the demo's own CRM the night it was made in; of another one nobody said, so early enough for any."""
+    if given.get("crm_url") == _DEMO_CRM and _DEMO_MADE.exists():
+        with suppress(ValueError):
+            return date.fromisoformat(_DEMO_MADE.read_text("utf-8").strip())
+    return _NO_NIGHT_BEFORE
+
+
 class Settings(BaseSettings):
     """LIFECYCLE_… variables, also from a `.env` file in the working folder. The CRM's URL never prints.
 
@@ -56,6 +70,7 @@ class Settings(BaseSettings):
     anchor_tsa_root: Path | None = None
     anchor_witness: str | None = None
     anchor_witness_key: str | None = None
+    first_night: date = Field(default_factory=_first_night)
     alert_webhook: SecretStr | None = None
     alert_webhook_token_file: Path | None = None
     alert_smtp: str | None = None

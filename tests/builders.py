@@ -25,10 +25,10 @@ from lifecycle.evidence.deletion import read_records
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.ledger.keys import FileKeys, new_signing_key, write_secret
-from lifecycle.night.archive import ArchiveResult, archive_cohort
-from lifecycle.night.cohort import open_cohort, runnable_cohorts
+from lifecycle.night.archive import ArchiveResult, archive_night
+from lifecycle.night.industry_night import open_industry_night, runnable_industries, waiting_plans
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import PurgeResult, purge_cohort
+from lifecycle.night.purge import PurgeResult, purge_night
 from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.plan import Plan
 from lifecycle.settings import Settings
@@ -74,11 +74,11 @@ CHILDREN = {
 
 @dataclass
 class Night:
-    """What the steps of one night gave back, by (industry, cutoff)."""
+    """What the steps of one night gave back, by industry."""
 
     plans: dict[str, Plan] = field(default_factory=dict)
-    archived: dict[tuple[str, str], ArchiveResult] = field(default_factory=dict)
-    purged: dict[tuple[str, str], PurgeResult] = field(default_factory=dict)
+    archived: dict[str, ArchiveResult] = field(default_factory=dict)
+    purged: dict[str, PurgeResult] = field(default_factory=dict)
     sealed: int = 0
 
     @property
@@ -212,7 +212,7 @@ class World:
         return {path.relative_to(self.files).as_posix(): path.read_bytes() for path in found}
 
     def furnish(self) -> "World":
-        """Eleven due calls in two cohorts, with every kind of row around them, and ten that must stay."""
+        """Eleven due calls in two industries, with every kind of row around them, and ten that must stay."""
         bank, shop, both = self.account("Banking"), self.account(" retail "), self.account("Banking", "Retail")
         for number, key in enumerate(DUE_BANK):
             what, repeats = ("order", "talk")[number % 2], {"repeat_parent_id": DUE_BANK[0]} if number == 1 else {}
@@ -325,11 +325,11 @@ def run_night(
 ) -> Night:
     """Plan, archive, purge, seal: what the nightly does."""
     result = Night(plan_night(lifecycle, night, run)[1])
-    going = runnable_cohorts(lifecycle, result.plans)
-    for industry, cutoff in going:
-        result.archived[industry, cutoff] = archive_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), run)
-    for industry, cutoff in going if purge else ():
-        result.purged[industry, cutoff] = purge_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), run)
+    going = runnable_industries(result.plans, waiting_plans(lifecycle, result.plans))
+    for industry in going:
+        result.archived[industry] = archive_night(lifecycle, open_industry_night(lifecycle, industry, night), run)
+    for industry in going if purge else ():
+        result.purged[industry] = purge_night(lifecycle, open_industry_night(lifecycle, industry, night), run)
     if purge and sealing:
         result.sealed = seal_ledger(lifecycle).records
     return result

@@ -16,12 +16,18 @@ from lifecycle.evidence.manifest import ArchivedObject, Manifest
 
 MANIFEST = "manifest.json"
 _AT_ONCE = 4  # objects of one batch: a store far away answers slowly, one after the other
-ARCHIVE = "archive/"
+ARCHIVE, NEVER = "archive/", "never"
 
 
-def cohort_prefix(industry: str, cutoff: str) -> str:
-    """The folder of a cohort's batches, in the partition spelling that Parquet readers know."""
-    return f"{ARCHIVE}industry={industry}/cutoff={cutoff}/"
+def night_prefix(industry: str, night: date) -> str:
+    """The folder of the batches of an industry's night, in the partition spelling that Parquet readers know."""
+    return f"{ARCHIVE}industry={industry}/night={night.isoformat()}/"
+
+
+def batch_place(industry: str, night: date, destroy_on: date | None, batch: str) -> str:
+    """Where a batch lies: beside those of its night whose copies go in the same month, or never."""
+    month = f"{destroy_on:%Y-%m}" if destroy_on else NEVER
+    return f"{night_prefix(industry, night)}destroy={month}/{batch}/"
 
 
 def put_batch(store: ObjectStore, folder: str, tables: Mapping[str, pa.Table]) -> tuple[ArchivedObject, ...]:
@@ -51,11 +57,6 @@ def _archived(name: str, stored: StoredObject, table: pa.Table) -> ArchivedObjec
         sha256=stored.sha256,
         columns=tuple(table.column_names),
     )
-
-
-def destroy_folder(destroy_on: date | None) -> str:
-    """The partition of a destroy date; None is never."""
-    return f"destroy_on={destroy_on.isoformat() if destroy_on else 'never'}/"
 
 
 def commit_manifest(store: ObjectStore, folder: str, manifest: Manifest) -> StoredObject:

@@ -40,23 +40,19 @@ def rows_a_group(table: pa.Table) -> int:
     return 1 if any(pa.types.is_large_string(t) or pa.types.is_large_binary(t) for t in table.schema.types) else 100
 
 
-def fetch_table(
-    store: ObjectStore, wanted: StoredObject, filters: list[tuple[str, str, str]] | None = None
-) -> pa.Table:
+def fetch_table(store: ObjectStore, wanted: StoredObject) -> pa.Table:
     """Read one object whole, by version, and compare its bytes with the promise. Raises FixityError naming the key."""
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         path = Path(folder) / "object.parquet"
         found = store.fetch(wanted.key, wanted.version_id, path, at_most=wanted.bytes)
         _require_promised(wanted, found.bytes, found.sha256)
-        return _read(wanted.key, path, filters)
+        return _read(wanted.key, path)
 
 
-def fetch_sealed_table(
-    store: ObjectStore, wanted: StoredObject, epoch: EpochKey, filters: list[tuple[str, str, str]] | None = None
-) -> pa.Table:
+def fetch_sealed_table(store: ObjectStore, wanted: StoredObject, epoch: EpochKey) -> pa.Table:
     """The same of an object that was sealed under an epoch. In memory: nothing of it lies open on a disk."""
     sealed = fetch_promised(store, wanted)
-    return _read(wanted.key, pa.BufferReader(open_calls(wanted.key, sealed, epoch)), filters)
+    return _read(wanted.key, pa.BufferReader(open_calls(wanted.key, sealed, epoch)))
 
 
 def fetch_promised(store: ObjectStore, wanted: StoredObject) -> bytes:
@@ -74,8 +70,8 @@ def _require_promised(wanted: StoredObject, size: int, sha256: str) -> None:
         )
 
 
-def _read(key: str, source: Path | pa.BufferReader, filters: list[tuple[str, str, str]] | None) -> pa.Table:
+def _read(key: str, source: Path | pa.BufferReader) -> pa.Table:
     try:
-        return pq.read_table(source, page_checksum_verification=True, filters=filters, memory_map=False)
+        return pq.read_table(source, page_checksum_verification=True, memory_map=False)
     except (pa.ArrowException, OSError) as error:
         raise FixityError(f"{key}: the bytes are the promised ones and no Parquet: {error}") from error

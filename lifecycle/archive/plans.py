@@ -5,7 +5,6 @@ lie beside them, are in approvals.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import date
@@ -14,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from lifecycle.archive.object_store import ObjectStore, StoredObject
@@ -29,8 +27,7 @@ _PLAN_KEY = re.compile(
     rf"(?P<folder>{PLANS}\d{{4}}-\d\d-\d\d/[^/]+/)plan-(?P<revision>\d{{1,6}})-(?P<sha256>[0-9a-f]{{64}})\.json"
 )
 _LARGEST_PLAN, _MOST_COPIES = 16 << 20, 100
-_FLUSH_ROWS = 5_000
-_MONTHS_ASKED = 3
+_FLUSH_ROWS = 20_000
 
 
 def plan_folder(night: date, industry: str) -> str:
@@ -39,13 +36,10 @@ def plan_folder(night: date, industry: str) -> str:
 
 
 class CallsWriter:
-    """The calls of one plan on their way into a local Parquet file, a cohort a row group: a run reads its own only.
-
-    A context manager; holds back at most _FLUSH_ROWS calls a cohort.
-    """
+    """The calls of one plan on their way into a local Parquet file. A context manager; holds back few of them."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._schema, self._waiting = schema, defaultdict[str, list[pa.Table]](list)
+        self._schema, self._waiting = schema, list[pa.Table]()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -60,20 +54,19 @@ class CallsWriter:
 
     def add(self, due: pa.Table) -> None:
         """Take due calls."""
-        for cutoff in due["cutoff"].unique().to_pylist():
-            waiting = self._waiting[cutoff]
-            waiting.append(due.filter(pc.equal(due["cutoff"], pa.scalar(cutoff))))
-            if sum(table.num_rows for table in waiting) >= _FLUSH_ROWS:
-                self._flush(cutoff)
+        self._waiting.append(due)
+        if sum(table.num_rows for table in self._waiting) >= _FLUSH_ROWS:
+            self._flush()
 
     def close(self) -> None:
         """Write what is still held back; the file is whole then."""
-        for cutoff in sorted(self._waiting):
-            self._flush(cutoff)
+        if self._waiting:
+            self._flush()
         self._file.close()
 
-    def _flush(self, cutoff: str) -> None:
-        table = pa.concat_tables(self._waiting.pop(cutoff))
+    def _flush(self) -> None:
+        table = pa.concat_tables(self._waiting)
+        self._waiting.clear()
         self._file.write_table(table)
         self.rows += table.num_rows
 
@@ -124,23 +117,21 @@ def _copy(store: ObjectStore, key: str, sha256: str) -> Plan | None:
     return plan if plan.sha256 == sha256 else None
 
 
-def read_cohort(store: ObjectStore, plan: Plan, cutoff: str, epochs: Iterable[EpochKey]) -> pa.Table:
-    """The calls of one cohort of a plan, proved against the plan's digest. SettingsError: the epoch's key is not here.
+def read_planned_calls(store: ObjectStore, plan: Plan, epochs: Iterable[EpochKey]) -> pa.Table:
+    """The calls that a plan names, proved against its digest. Raises ObjectMissing where it names none.
 
-    Plans from before lists were sealed say no epoch.
+    Raises SettingsError where the epoch's key is not here. Plans from before lists were sealed say no epoch.
     """
     if plan.calls is None:
         raise ObjectMissing(f"the plan {plan.sha256} of {plan.industry} names no calls")
     named = _as_stored(plan.calls)
-    wanted = [("cutoff", "=", cutoff)]
     if plan.calls.epoch is None:
-        found = fetch_table(store, named, wanted)
+        found = fetch_table(store, named)
     else:
-        found = fetch_sealed_table(store, named, _epoch_of(plan.calls, epochs), wanted)
-    promised = sum(cohort.calls for cohort in plan.cohorts if cohort.cutoff == cutoff)
-    if found.num_rows != promised:
+        found = fetch_sealed_table(store, named, _epoch_of(plan.calls, epochs))
+    if found.num_rows != plan.planned:
         raise FixityError(
-            f"{plan.calls.key}: the plan {plan.sha256} counts {promised} calls in {cutoff}, its object names "
+            f"{plan.calls.key}: the plan {plan.sha256} counts {plan.planned} calls, its object names "
             f"{found.num_rows}. Nothing was done; plan the night again"
         )
     return found

@@ -134,7 +134,7 @@ class BatchAudit:
             self._compare_before_the_ledger(row)
             return
         records = read_purge_records(row)
-        for reason in purge_row_contradictions(row, records, self._batch.manifest.cutoff, self._epochs):
+        for reason in purge_row_contradictions(row, records, self._epochs):
             self._damage(name, reason)
         if row.sealed_key is None:
             self._compare_records([f"{name}, record {n}" for n in range(len(records))], records)

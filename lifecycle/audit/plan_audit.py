@@ -7,7 +7,7 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.plans import prove_calls, read_cohort, stored_plans
+from lifecycle.archive.plans import prove_calls, read_planned_calls, stored_plans
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
@@ -22,7 +22,7 @@ class PlanAudit:
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._store, self._keys = lifecycle.store, lifecycle.keys
         self._plan = lru_cache(maxsize=32)(self._find_plan)
-        self._cohort = lru_cache(maxsize=1)(self._read_cohort)
+        self._planned = lru_cache(maxsize=1)(self._read_planned)
 
     def contradictions(self, manifest: Manifest, calls: pa.Table) -> list[str] | None:
         """What differs between a batch and its plan; None: the plan is not in the store.
@@ -39,7 +39,7 @@ class PlanAudit:
         if plan.calls and plan.calls.epoch in self._keys.destroyed_epochs():
             prove_calls(self._store, plan.calls)
             return found
-        planned = self._cohort(*named, manifest.cutoff, manifest.component)
+        planned = self._planned(*named, manifest.component)
         return found + list(_not_as_planned(planned, calls))
 
     def epoch(self, manifest: Manifest) -> str | None:
@@ -50,10 +50,10 @@ class PlanAudit:
     def _find_plan(self, night: date, industry: str, sha256: str) -> Plan | None:
         return next((plan for plan in stored_plans(self._store, night, sha256) if plan.sha256 == sha256), None)
 
-    def _read_cohort(self, night: date, industry: str, sha256: str, cutoff: str, component: str | None) -> pa.Table:
+    def _read_planned(self, night: date, industry: str, sha256: str, component: str | None) -> pa.Table:
         plan = self._plan(night, industry, sha256)
         assert plan is not None
-        planned = read_cohort(self._store, plan, cutoff, self._keys.epochs())
+        planned = read_planned_calls(self._store, plan, self._keys.epochs())
         return planned.filter(same(planned["component"], component)).combine_chunks()
 
 

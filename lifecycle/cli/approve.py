@@ -19,7 +19,7 @@ from lifecycle.cli.output import print_json, print_sentence, progress_bar
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError
 from lifecycle.ledger.keys import write_secret
-from lifecycle.night.cohort import open_reasons_to_wait, release_commands
+from lifecycle.night.industry_night import open_reasons_to_wait, release_commands
 from lifecycle.policy.approval import Approval
 from lifecycle.policy.plan import Plan
 
@@ -126,7 +126,7 @@ def _tell(lifecycle: Lifecycle, subject: ApprovalSubject, approval: Approval, js
             print_sentence(line, "yellow")
         if not waiting:
             night = f"lifecycle run --as-of {subject.night} --industry {subject.industry}"
-            print_sentence(f"It goes when the sensor `cohorts` asks next (if it is on), or now: {night}")
+            print_sentence(f"It goes when the sensor `industry_nights` asks next (if it is on), or now: {night}")
     else:
         print_sentence(
             "A night that this version makes unusual does not trip max_usual. If one waits for that, plan it again."

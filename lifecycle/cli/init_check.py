@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -69,7 +70,8 @@ def init(
     if crm or url:
         if not url:
             raise typer.BadParameter("--crm: expected --url too")
-        write_settings(Path.cwd(), _named(crm), url)
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)  # west of here it may be tonight still
+        write_settings(Path.cwd(), _named(crm), url, yesterday)
     copied = _copy_examples() if examples else []
     with progress_bar(json_output) as draw:
         done = initialise(open_lifecycle(draw))

@@ -116,7 +116,6 @@ def _plain_plan(found: NightPreview) -> dict[str, Any]:
             "dispositions": {str(answer): one.count.dispositions.get(str(answer), 0) for answer in Disposition},
             "components": dict(sorted(one.count.components.items())),
             "rules": {rule.id: one.count.rules[rule.id] for rule in one.schedule.rules},
-            "cohorts": dict(sorted(one.count.cohorts.items())),
             "oldest_trigger": one.count.oldest,
             "overdue": one.count.overdue,
             "max_share": one.max_share,

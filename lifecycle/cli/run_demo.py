@@ -109,7 +109,7 @@ def _make_sample(lifecycle: Lifecycle, night: date) -> None:
         raise InputError(f"expected {DEMO.absolute()} to be absent or made by an earlier demo; move it away first")
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir()
-    marker.touch()
+    marker.write_text(night.isoformat())
     engine = open_database(lifecycle.settings.crm_url.get_secret_value()).engine
     with translated_errors():
         demo_crm.create_schema(engine)
@@ -136,15 +136,15 @@ def _tell(night: NightResult) -> None:
             output.print_table("Kept, for no schedule speaks of them", ("industry in the CRM", "calls"), unscheduled)
         for what, why in night.planned["left_out"].items():
             output.print_sentence(f"left out: {what}: {why}", "bold red")
-    if night.cohorts:
-        shown = ("industry", "cutoff", "archived", "purged", "parts", "records", "calls_set_aside")
-        rows = [tuple({**cohort, "parts": _parts(cohort)}[name] for name in shown) for cohort in night.cohorts]
-        columns = ("industry", "clock started", "archived", "purged", "parts of calls", "records", "set aside")
-        output.print_table("Cohorts", columns, rows)
-    aside = [(c["industry"], call, reason) for c in night.cohorts for call, reason in c["set_aside"].items()]
+    if night.done:
+        shown = ("industry", "archived", "batches", "purged", "parts", "records", "calls_set_aside")
+        rows = [tuple({**done, "parts": _parts(done)}[name] for name in shown) for done in night.done]
+        columns = ("industry", "archived", "batches", "purged", "parts of calls", "records", "set aside")
+        output.print_table("Done", columns, rows)
+    aside = [(done["industry"], call, reason) for done in night.done for call, reason in done["set_aside"].items()]
     if aside:
         output.print_table("Set aside: these calls stayed", ("industry", "call", "why"), aside)
-    left = [(key, reason) for cohort in night.cohorts for key, reason in cohort["files_left"].items()]
+    left = [(key, reason) for done in night.done for key, reason in done["files_left"].items()]
     if left:
         output.print_table("Files that are there still", ("the archived copy", "why"), left)
     if night.stopped:
@@ -159,8 +159,8 @@ def _tell(night: NightResult) -> None:
         )
 
 
-def _parts(cohort: dict[str, Any]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in cohort["components"].items()) or "-"
+def _parts(done: dict[str, Any]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in done["components"].items()) or "-"
 
 
 def _tell_waiting(plan: dict[str, Any]) -> None:
@@ -179,7 +179,7 @@ def _plan_row(plan: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _where_to_look(night: NightResult) -> None:
-    purged = next((cohort["sample"][0] for cohort in night.cohorts if cohort["sample"]), None)
+    purged = next((done["sample"][0] for done in night.done if done["sample"]), None)
     inside = ".venv/bin/" if Path(".venv/bin/lifecycle").exists() else ""
     ui = "make ui" if Path("Makefile").exists() else "DAGSTER_HOME=$PWD/.dagster dagster dev -w workspace.yaml"
     lines = [
@@ -199,7 +199,7 @@ def _plain(night: NightResult) -> dict[str, Any]:
         "industries": night.planned.get("plans_by_industry", {}),
         "unscheduled": night.planned.get("unscheduled_by_industry", {}),
         "left_out": night.planned.get("left_out", {}),
-        "cohorts": night.cohorts,
+        "done": night.done,
         "failures": [{"message": message, "exit_code": code} for message, code in night.failures],
         "failed_checks": night.failed_checks,
         "notices": night.notices,

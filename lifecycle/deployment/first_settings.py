@@ -1,6 +1,7 @@
 """The first evening with a CRM: its settings in a file, and the grants for whoever administers its database."""
 
 import os
+from datetime import date
 from pathlib import Path
 
 from lifecycle.crm.control.role_grants import grant_statements, role_statements
@@ -11,10 +12,10 @@ from lifecycle.errors import SettingsError
 ROLE = "lifecycle"
 
 
-def write_settings(folder: Path, crm: str, url: str) -> Path:
+def write_settings(folder: Path, crm: str, url: str, first_night: date) -> Path:
     """Write `.env` with the CRM's mapping and URL, for its owner alone. Raises SettingsError where it says another.
 
-    A file that is there is left as it is.
+    A file that is there is left as it is, and need not name the first night.
     """
     read_source(crm)
     file, lines = folder / ".env", [f"LIFECYCLE_SOURCE={crm}", f"LIFECYCLE_CRM_URL='{url}'"]
@@ -29,7 +30,7 @@ def write_settings(folder: Path, crm: str, url: str) -> Path:
             ) from None
         return file
     with os.fdopen(opened, "w", encoding="utf-8") as out:
-        out.write("".join(f"{line}\n" for line in lines))
+        out.write("".join(f"{line}\n" for line in [*lines, f"LIFECYCLE_FIRST_NIGHT={first_night}"]))
     return file
 
 

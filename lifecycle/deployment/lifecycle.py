@@ -53,6 +53,10 @@ class Lifecycle:
         """The law as it is on disk when first asked for, or the one given."""
         return self.law or read_policies(self.settings.policies)
 
+    def policies_now(self) -> Policies:
+        """The law as it is on disk this moment, or the one given."""
+        return self.law or read_policies(self.settings.policies)
+
     def holds_now(self) -> Holds:
         """The legal holds as they are on disk this moment, and those whose file is gone without a release."""
         return self._with_unreleased(read_holds_for(self.settings.policies, self.policies.schedules))

@@ -52,7 +52,6 @@ class PurgeRow:
     id: str
     batch: str
     industry: str
-    cutoff: str
     night: str
     run_id: str
     manifest_key: str

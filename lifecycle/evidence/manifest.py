@@ -37,7 +37,6 @@ class Manifest(StrictModel):
 
     batch: str
     industry: str
-    cutoff: str
     night: date
     plan_sha256: str
     source: str

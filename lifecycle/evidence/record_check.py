@@ -51,16 +51,14 @@ def read_purge_records(row: PurgeRow) -> list[dict[str, Any]]:
 
 
 def purge_row_contradictions(
-    row: PurgeRow, records: Sequence[Mapping[str, Any]], cutoff: str | None, epochs: Mapping[str, EpochKey]
+    row: PurgeRow, records: Sequence[Mapping[str, Any]], epochs: Mapping[str, EpochKey]
 ) -> Iterator[str]:
-    """Between the columns of a purge row and its own records. `cutoff`: its batch's, None where that is not known.
+    """Between the columns of a purge row and its own records.
 
     The row's id holds a keyed digest of the records: without the epoch's key nobody can write others under it.
     """
     if row.calls != len(records):
         yield f"it says {row.calls} calls, and holds {len(records)} records"
-    if cutoff is not None and row.cutoff != cutoff:
-        yield f"cutoff: the row says {row.cutoff}, its manifest {cutoff}"
     for name in _IN_COLUMNS:
         said = sorted({str(record.get(name)) for record in records})
         if said != [getattr(row, name)]:

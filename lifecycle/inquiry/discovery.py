@@ -22,7 +22,7 @@ from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import recorded_rows
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.inquiry.pointing_columns import pointing_columns
-from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
+from lifecycle.night.industry_night import IndustryNight, batches_of_night
 
 TABLE_SECONDS, SAMPLE_CALLS = 20.0, 3
 _KEY_LIKE = re.compile(r"(^|_)(id|ids|key|ref|no|nr|guid|uuid)$|[a-z0-9](Id|ID|Key)$", re.IGNORECASE)
@@ -83,16 +83,9 @@ def discover_call(lifecycle: Lifecycle, call: str, within: timedelta) -> Discove
     return _discover(lifecycle, keys, within)
 
 
-def purged_calls_still_named(lifecycle: Lifecycle, cohort: CohortPlan, within: timedelta) -> Discovery:
-    """Look for a sample of the calls that a plan's largest cohort purged. Nothing should hold their keys any more.
-
-    Of the other cohorts none is looked for: a sweep reads the whole database, and once a night and industry is enough.
-    """
-    largest = max(cohort.plan.cohorts, key=lambda one: (one.calls, one.cutoff)).cutoff
-    manifests = (
-        [each for each, _ in manifests_of_cohort(lifecycle, cohort).values()] if cohort.cutoff == largest else []
-    )
-    keys = list(_purged_sample(lifecycle, manifests))
+def purged_calls_still_named(lifecycle: Lifecycle, work: IndustryNight, within: timedelta) -> Discovery:
+    """Look for a sample of the calls that an industry's night purged. Nothing should hold their keys any more."""
+    keys = list(_purged_sample(lifecycle, [manifest for manifest, _ in batches_of_night(lifecycle, work).values()]))
     if not keys:
         return Discovery((), {}, 0)
     if _are_sure(keys):

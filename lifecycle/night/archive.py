@@ -1,4 +1,4 @@
-"""Archive: copy a cohort's calls, with every row that belongs to them, into batches in the store. Deletes nothing.
+"""Archive: copy the calls of an industry's night, with all their rows, into batches in the store. Deletes nothing.
 
 A component of a call that goes by itself is a batch like any other, of its own rows only.
 
@@ -14,8 +14,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import MANIFEST, cohort_prefix, commit_manifest, destroy_folder, put_batch, read_calls
-from lifecycle.archive.plans import read_cohort
+from lifecycle.archive.batches import MANIFEST, batch_place, commit_manifest, put_batch, read_calls
+from lifecycle.archive.plans import read_planned_calls
 from lifecycle.crm.control.plan_register import RegisteredManifest
 from lifecycle.crm.reading.part_reader import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
@@ -23,7 +23,6 @@ from lifecycle.evidence.archived_facts import with_facts
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import DECIDING
 from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
-from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
 from lifecycle.night.destroy_batches import (
     DestroyGroup,
     Tables,
@@ -32,6 +31,7 @@ from lifecycle.night.destroy_batches import (
     same,
     without_calls,
 )
+from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import copy_recording_files
 from lifecycle.policy.canonical import sha256_hex
@@ -43,7 +43,7 @@ MOST_READ = 128 * 2**20  # of several calls; one alone may be larger
 
 @dataclass
 class ArchiveResult:
-    """What a cohort's archive holds after the step: its manifests, and the calls that could not be copied, and why.
+    """What the archive holds of a night after the step: its manifests, and the calls that could not be copied, and why.
 
     `calls` are whole ones; `components` counts the calls of which one component was archived, by its name.
     """
@@ -56,27 +56,26 @@ class ArchiveResult:
     set_aside: dict[Any, str] = field(default_factory=dict)
 
 
-def archive_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> ArchiveResult:
+def archive_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> ArchiveResult:
     """Archive the planned calls that no committed batch of this plan holds yet. Safe to run again."""
     result = ArchiveResult()
-    with lifecycle.crm.control.lease(cohort.name):
-        planned = read_cohort(lifecycle.store, cohort.plan, cohort.cutoff, lifecycle.keys.epochs())
-        planned = planned.sort_by("call_id")
-        for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
+    with lifecycle.crm.control.lease(work.industry):
+        planned = read_planned_calls(lifecycle.store, work.plan, lifecycle.keys.epochs()).sort_by("call_id")
+        for key, (manifest, _) in batches_of_night(lifecycle, work).items():
             _count(result, key, manifest)
             archived = read_calls(lifecycle.store, manifest)[CALL_ID].combine_chunks()
             done = pc.and_(pc.is_in(planned["call_id"], archived), same(planned["component"], manifest.component))
             planned = planned.filter(pc.invert(done))
         total = _done(result) + planned.num_rows
-        for group in group_by_destroy_month(planned, cohort.plan.night):
+        for group in group_by_destroy_month(planned, work.plan.night):
             lifecycle.crm.refresh()
             for found in fill_batches(read_planned(lifecycle, group, result.set_aside)):
                 lifecycle.require_running()
-                written = _archive_batch(lifecycle, cohort, run, group, found, result)
+                written = _archive_batch(lifecycle, work, run, group, found, result)
                 if written:
                     _count(result, *written)
-                lifecycle.progress(f"archived {cohort.name}", _done(result), total)
-    queue_set_aside_events(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
+                lifecycle.progress(f"archived {work.industry}", _done(result), total)
+    queue_set_aside_events(lifecycle, work.plan.night, work.plan.industry, result.set_aside)
     return result
 
 
@@ -95,39 +94,37 @@ def _count(result: ArchiveResult, key: str, manifest: Manifest) -> None:
 
 
 def _archive_batch(
-    lifecycle: Lifecycle, cohort: CohortPlan, run: Run, group: DestroyGroup, found: Tables, result: ArchiveResult
+    lifecycle: Lifecycle, work: IndustryNight, run: Run, group: DestroyGroup, found: Tables, result: ArchiveResult
 ) -> tuple[str, Manifest] | None:
-    batch = f"{cohort.plan.night}-{uuid4().hex[:12]}"
-    prefix = cohort_prefix(cohort.plan.industry, cohort.cutoff)
-    folder = f"{prefix}{destroy_folder(group.destroy_on)}{batch}/"
+    batch = f"{work.plan.night}-{uuid4().hex[:12]}"
+    folder = batch_place(work.industry, work.plan.night, group.destroy_on, batch)
     copied = copy_recording_files(lifecycle, folder, found, group.component)
     add_set_aside(result.set_aside, copied.set_aside, group.component)
     tables = without_calls(found, CALL_ID, copied.set_aside)
     if not tables["calls"].num_rows:
         return None
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
-    manifest = _manifest(lifecycle, cohort, run, batch, objects, files, group)
+    manifest = _manifest(lifecycle, work, run, batch, objects, files, group)
     key = f"{folder}{MANIFEST}"
     ours = RegisteredManifest(key, sha256_hex(manifest.to_bytes()))
-    lifecycle.crm.control.register.add_manifest(ours, cohort.plan, run.id, lifecycle.now())
+    lifecycle.crm.control.register.add_manifest(ours, work.plan, run.id, lifecycle.now())
     commit_manifest(lifecycle.store, folder, manifest)
     return key, manifest
 
 
 def _manifest(
     lifecycle: Lifecycle,
-    cohort: CohortPlan,
+    work: IndustryNight,
     run: Run,
     batch: str,
     objects: tuple[ArchivedObject, ...],
     files: tuple[ArchivedFile, ...],
     group: DestroyGroup,
 ) -> Manifest:
-    plan = cohort.plan
+    plan = work.plan
     return Manifest(
         batch=batch,
         industry=plan.industry,
-        cutoff=cohort.cutoff,
         night=plan.night,
         plan_sha256=plan.sha256,
         source=plan.source,

@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lifecycle.archive.batches import NEVER
 from lifecycle.crm.reading.rows import joined_tables
 
 BATCH_CALLS = 50_000
 BATCH_BYTES = 128 * 2**20
-NEVER, PAST = "never", "past"
+PAST = "past"
 
 Tables = dict[str, pa.Table]
 

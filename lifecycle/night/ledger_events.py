@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.archive.batches import read_manifest
-from lifecycle.archive.plans import read_cohort
+from lifecycle.archive.plans import read_planned_calls
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, PolicyError, ProofError
 from lifecycle.evidence.deletion import call_id_text
@@ -99,8 +99,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
 def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
     """The batches of one night against the CRM and the record, and how many of them prove nothing.
 
-    They are those of the cohorts that its plans name. A damaged one must not keep tonight's plan from being made;
-    `lifecycle verify` names it.
+    A damaged one must not keep tonight's plan from being made; `lifecycle verify` names it.
     """
     result, unproved = Reconciliation(), 0
     for registered in lifecycle.crm.control.register.manifests_of_night(night):
@@ -116,9 +115,10 @@ def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
 
 def _left(lifecycle: Lifecycle, plan: Plan, night: date) -> int:
     """How many of a plan's calls were due before its night."""
-    epochs = lifecycle.keys.epochs()
-    tables = [read_cohort(lifecycle.store, plan, cohort.cutoff, epochs) for cohort in plan.cohorts]
-    return sum(pc.sum(pc.less(table["purge_from"], pa.scalar(night))).as_py() or 0 for table in tables)
+    if plan.calls is None:
+        return 0
+    planned = read_planned_calls(lifecycle.store, plan, lifecycle.keys.epochs())
+    return pc.sum(pc.less(planned["purge_from"], pa.scalar(night))).as_py() or 0
 
 
 def _hold_id(hold: Hold) -> str:

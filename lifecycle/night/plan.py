@@ -20,7 +20,7 @@ from lifecycle.night.register_recovery import recover_register
 from lifecycle.night.survey import Survey, survey_calls
 from lifecycle.policy.approval import is_known_actor
 from lifecycle.policy.documents.schedule import Schedule
-from lifecycle.policy.plan import WHOLE_CALLS, Cohort, Plan, PlannedCalls, format_percent, reasons_to_wait
+from lifecycle.policy.plan import WHOLE_CALLS, Plan, PlannedCalls, format_percent, reasons_to_wait
 
 
 def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = None) -> tuple[Survey, dict[str, Plan]]:
@@ -125,7 +125,6 @@ _PLANNED_TYPES = (
     ("purge_from", pa.date32()),
     ("destroy_on", pa.date32()),
     ("ceiling", pa.date32()),
-    ("cutoff", pa.string()),
 )
 
 
@@ -156,7 +155,6 @@ def _plan(
         components=dict(sorted(count.components.items())),
         oldest_trigger=count.oldest,
         overdue=count.overdue,
-        cohorts=tuple(Cohort(cutoff=month, calls=number) for month, number in sorted(count.cohorts.items())),
         waits_for=reasons_to_wait(schedule, count.taken, count.rules, count.live, against.usual),
         calls=calls,
         actor=run.actor,

@@ -33,7 +33,7 @@ from lifecycle.evidence.deletion import (
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.archive import add_set_aside
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
-from lifecycle.night.cohort import CohortPlan, manifests_of_cohort
+from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
@@ -61,24 +61,24 @@ class PurgeResult:
     sample: list[str] = field(default_factory=list)
 
 
-def purge_cohort(lifecycle: Lifecycle, cohort: CohortPlan, run: Run) -> PurgeResult:
-    """Verify and purge every batch archived under a cohort's plan that is not on record whole. Safe to run again."""
+def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeResult:
+    """Verify and purge every batch archived under a night's plan that is not on record whole. Safe to run again."""
     result = PurgeResult()
-    with lifecycle.crm.control.lease(cohort.name):
+    with lifecycle.crm.control.lease(work.industry):
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
-        for key, (manifest, _) in manifests_of_cohort(lifecycle, cohort).items():
+        for key, (manifest, _) in batches_of_night(lifecycle, work).items():
             recorded = _recorded(lifecycle, manifest.batch)
             if len(recorded) < manifest.calls:
                 batch = verify_batch(lifecycle.store, key, lifecycle.now())
                 purger = lifecycle.crm.purger(manifest.component)
-                purge_batch(lifecycle, purger, batch, recorded, run, cohort.plan.created_at, result)
+                purge_batch(lifecycle, purger, batch, recorded, run, work.plan.created_at, result)
             result.before += len(recorded)
             result.manifests.append(key)
             done = result.calls + result.components.total() + result.before
-            lifecycle.progress(f"purged {cohort.name}", done, cohort.calls)
+            lifecycle.progress(f"purged {work.industry}", done, work.plan.planned)
         removed = remove_recording_files(lifecycle)
         result.files, result.files_left = removed.files, removed.left
-    queue_set_aside_events(lifecycle, cohort.plan.night, cohort.plan.industry, result.set_aside)
+    queue_set_aside_events(lifecycle, work.plan.night, work.plan.industry, result.set_aside)
     return result
 
 
@@ -211,7 +211,6 @@ def _purge_row(
         id=purge_row_id(manifest.batch, entries, epoch),
         batch=manifest.batch,
         industry=manifest.industry,
-        cutoff=manifest.cutoff,
         night=manifest.night.isoformat(),
         run_id=run.id,
         manifest_key=batch.manifest_key,

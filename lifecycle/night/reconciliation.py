@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.archive.batches import cohort_prefix, manifest_keys, read_batch, read_calls, read_manifest
+from lifecycle.archive.batches import manifest_keys, night_prefix, read_batch, read_calls, read_manifest
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.crm.reading.rows import Rows
@@ -27,7 +28,7 @@ _SEALED = re.compile(r"ledger:(\d{1,18})-(\d{1,18})", re.ASCII)
 
 @dataclass
 class Reconciliation:
-    """The archived calls of a cohort (or of everything) against the CRM and the record.
+    """The archived calls of an industry's night (or of everything) against the CRM and the record.
 
     `vanished`: archived, not live, on no record: somebody deleted them. `returned`: on the record, and live again.
     Of a component that is said of the component: its call lives, and should. What is new in the call is not returned.
@@ -43,10 +44,10 @@ class Reconciliation:
     components: Counter[str] = field(default_factory=Counter)
 
 
-def reconcile_cohort(lifecycle: Lifecycle, industry: str, cutoff: str) -> Reconciliation:
-    """Hold every committed batch of a cohort against the CRM and the sealed records. Raises ProofError."""
+def reconcile_night(lifecycle: Lifecycle, industry: str, night: date) -> Reconciliation:
+    """Hold every committed batch of an industry's night against the CRM and the sealed records. Raises ProofError."""
     result = Reconciliation()
-    for key in manifest_keys(lifecycle.store, cohort_prefix(industry, cutoff)):
+    for key in manifest_keys(lifecycle.store, night_prefix(industry, night)):
         manifest, _ = read_manifest(lifecycle.store, key)
         reconcile_batch(lifecycle, manifest, tables_to_reconcile(lifecycle.store, manifest), result)
     return result

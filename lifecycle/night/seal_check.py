@@ -61,7 +61,7 @@ class SealCheck:
         batch = self._batch(row.manifest_key)
         if not all(openable(record, self._epochs) for record in records):
             raise FixityError(f"the key of epoch {records[0].get('epoch')} is not here: its records cannot be checked")
-        found = list(purge_row_contradictions(row, records, batch.manifest.cutoff, self._epochs))
+        found = list(purge_row_contradictions(row, records, self._epochs))
         found += [f"record {n}: {why}" for n, one in enumerate(records) for why in batch_contradictions(one, batch)]
         found += [f"record {n}: {reason}" for n, reason in row_contradictions(records, batch, self._epochs)]
         return found

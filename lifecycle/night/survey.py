@@ -17,10 +17,9 @@ from lifecycle.policy.documents.schedule import Schedules
 from lifecycle.policy.evaluation.disposition import Disposition, bounded_components, dispose_with_bounds
 from lifecycle.policy.plan import WHOLE_CALLS
 
-PLANNED_COLUMNS = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "ceiling", "cutoff")
+PLANNED_COLUMNS = ("call_id", "component", "rule_id", "trigger_date", "purge_from", "destroy_on", "ceiling")
 OVERDUE_AFTER = timedelta(days=7)
 SAMPLES = 5
-_FIRST_COHORT = date(1970, 1, 1)
 
 
 @dataclass
@@ -28,7 +27,7 @@ class IndustryCount:
     """One industry's calls of a night, counted while the facts stream by.
 
     `dispositions`, `due` and `samples` are of whole calls, `components` the calls of which one component is due;
-    `rules`, `cohorts`, `oldest` and `overdue` are of both.
+    `rules`, `oldest` and `overdue` are of both.
     """
 
     live: int = 0
@@ -36,13 +35,12 @@ class IndustryCount:
     components: Counter[str] = field(default_factory=Counter)
     dispositions: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
-    cohorts: Counter[str] = field(default_factory=Counter)
     samples: list[object] = field(default_factory=list)
     oldest: date | None = None
     overdue: int = 0
 
     def add(self, disposed: pa.Table, parts: pa.Table, as_of: date) -> pa.Table:
-        """Count some calls of the industry, and components of its calls; gives back what is due, with its month."""
+        """Count some calls of the industry, and components of its calls; gives back what is due."""
         self.dispositions.update(_counts(disposed["disposition"]))
         whole, part = _due(disposed), _due(parts)
         self.due += whole.num_rows
@@ -50,12 +48,8 @@ class IndustryCount:
         self.samples += whole["call_id"].slice(0, SAMPLES - len(self.samples)).to_pylist()
         whole = whole.append_column("component", pa.nulls(whole.num_rows, pa.string()))
         due = pa.concat_tables([whole, part.select(whole.column_names)])
-        # A birth date may lie before the first cohort there is.
-        month = pc.max_element_wise(due["trigger_date"], pa.scalar(_FIRST_COHORT))
-        due = due.append_column("cutoff", pc.strftime(month, format="%Y-%m"))
         if due.num_rows:
             self.rules.update(_counts(due["rule_id"]))
-            self.cohorts.update(_counts(due["cutoff"]))
             self.oldest = min(filter(None, (self.oldest, pc.min(due["trigger_date"]).as_py())))
             late = pc.less_equal(due["purge_from"], pa.scalar(as_of - OVERDUE_AFTER))
             self.overdue += pc.sum(late).as_py() or 0

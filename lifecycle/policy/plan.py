@@ -33,18 +33,8 @@ class ScheduleVersion(StrictModel):
     regimes_sha256: str
 
 
-class Cohort(StrictModel):
-    """What one run archives and purges: the calls, or components of calls, whose clock started in one month.
-
-    `calls` counts both; `cutoff` is the month, `yyyy-mm`.
-    """
-
-    cutoff: str
-    calls: int
-
-
 class PlannedCalls(StrictModel):
-    """The Parquet object of what is due: call_id, component (NULL: the whole call), rule_id, dates, cutoff.
+    """The Parquet object of what is due: call_id, component (NULL: the whole call), rule_id, dates.
 
     Sealed under the key of `epoch`; None: a plan from before lists were sealed.
     """
@@ -84,7 +74,6 @@ class Plan(StrictModel):
     rules: Mapping[str, int]
     oldest_trigger: date | None
     overdue: int
-    cohorts: tuple[Cohort, ...] = Field(strict=False)
     waits_for: tuple[str, ...] = Field(strict=False)
     calls: PlannedCalls | None
     components: Mapping[str, int] = Field(default_factory=dict)
@@ -100,6 +89,11 @@ class Plan(StrictModel):
     def sha256(self) -> str:
         """The plan's name."""
         return sha256_hex(self.to_bytes())
+
+    @property
+    def planned(self) -> int:
+        """How many calls, and components of calls, it names."""
+        return self.due + sum(self.components.values())
 
     @property
     def reviews(self) -> tuple[str, ...]:

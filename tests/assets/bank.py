@@ -45,7 +45,7 @@ def make_bank(url: str, shared: Path) -> Database:
 
 
 def make_policies(folder: Path, destroy_after: str = "P7Y") -> Path:
-    """A folder with the one schedule. Kept for ever, a cohort's calls share batches: a tenth of the requests."""
+    """A folder with the one schedule. Kept for ever, all calls share batches: a tenth of the requests."""
     folder.mkdir()
     for name in ("holds", "extensions"):
         (folder / name).mkdir()

@@ -48,7 +48,7 @@ def asked(found: dg.SensorResult) -> list[tuple[str, str]]:
     return [(str(request.partition_key), str(request.run_key)) for request in found.run_requests or []]
 
 
-def test_the_sensor_asks_for_the_cohorts_of_a_plan_approved_since_once(
+def test_the_sensor_asks_for_the_industry_of_a_plan_approved_since_once(
     reviewed: World, instance: dg.DagsterInstance, alice: Key
 ) -> None:
     digests = planned(instance)
@@ -56,11 +56,10 @@ def test_the_sensor_asks_for_the_cohorts_of_a_plan_approved_since_once(
     assert asked(waiting) == []
     approve(reviewed, alice, digests["bank"])
     first = tick(instance, waiting.cursor)
-    assert asked(first) == [("2021-03|bank", f"{digests['bank']}:2021-03|bank")]
-    assert [request.tags["lifecycle/night"] for request in first.run_requests or []] == [NIGHT.isoformat()]
+    assert asked(first) == [("bank|2026-11-20", f"{digests['bank']}:bank|2026-11-20")]
     approve(reviewed, alice, digests["shop"])
     second = tick(instance, first.cursor)
-    assert asked(second) == [("2025-04|shop", f"{digests['shop']}:2025-04|shop")]
+    assert asked(second) == [("shop|2026-11-20", f"{digests['shop']}:shop|2026-11-20")]
     third = tick(instance, second.cursor)
     assert (asked(third), third.cursor) == ([], second.cursor)
 
@@ -73,7 +72,7 @@ def test_a_plan_made_again_is_asked_for_by_its_plan_run_and_not_once_more(
     approve(reviewed, alice, digests["bank"])
     assert planned(instance) == digests
     first = tick(instance, cursor)
-    assert [partition for partition, _ in asked(first)] == ["2021-03|bank"]
+    assert [partition for partition, _ in asked(first)] == ["bank|2026-11-20"]
     assert asked(tick(instance, first.cursor)) == []
 
 
@@ -92,7 +91,7 @@ def test_the_sensor_looks_at_the_store_once_a_tick_while_nobody_approves(
     assert looks == [f"plans/{NIGHT}/"]
 
 
-def test_a_cursor_of_an_earlier_release_or_of_a_wiped_plan_run_loses_no_cohort(
+def test_a_cursor_of_an_earlier_release_or_of_a_wiped_plan_run_loses_no_industry(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     planned(instance)
@@ -116,7 +115,7 @@ def test_a_newer_plan_run_comes_first_and_the_one_before_it_is_finished_before_t
         found = tick(instance, cursor)
         cursor = found.cursor
         seen += [partition for partition, _ in asked(found)]
-    assert seen == ["2025-04|shop", "2021-03|bank", "2025-04|shop"]
+    assert seen == ["shop|2026-11-20", "bank|2026-11-20", "shop|2026-11-20"]
 
 
 def test_the_check_says_what_waits_and_what_to_type_and_the_night_goes_on_after_the_approval(
@@ -125,7 +124,7 @@ def test_the_check_says_what_waits_and_what_to_type_and_the_night_goes_on_after_
     digests = planned(instance)
     waited = night(instance)
     plans = waited.planned["plans_by_industry"]
-    assert (waited.exit_code, waited.cohorts, "brake_not_tripped" in waited.failed_checks) == (1, [], True)
+    assert (waited.exit_code, waited.done, "brake_not_tripped" in waited.failed_checks) == (1, [], True)
     assert plans["bank"]["waits"] == [
         "review: BANK-ORDER asks for one (4 calls)",
         "review: BANK-TALK asks for one (2 calls)",
@@ -139,7 +138,7 @@ def test_the_check_says_what_waits_and_what_to_type_and_the_night_goes_on_after_
     assert f"lifecycle approve {digests['shop']} --key FILE" in said["shop"]
     approve(reviewed, alice, digests["bank"])
     gone = night(instance)
-    assert [cohort["industry"] for cohort in gone.cohorts] == ["bank"]
+    assert [done["industry"] for done in gone.done] == ["bank"]
     assert (gone.planned["plans_by_industry"]["bank"]["waits"], gone.exit_code) == ([], 1)
     assert reviewed.live().isdisjoint(DUE_BANK)
     assert list(Path(reviewed.store_url.removeprefix("file://")).glob("plans/*/bank/approval-*.sig"))

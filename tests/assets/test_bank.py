@@ -7,10 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import accept_plans, open_cohort, runnable_cohorts
+from lifecycle.night.archive import archive_night
+from lifecycle.night.industry_night import accept_plans, open_industry_night, runnable_industries, waiting_plans
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from lifecycle.night.seal import seal_ledger
 from lifecycle.settings import Settings
 from tests.assets.bank import (
@@ -70,10 +70,10 @@ def night(settings: Settings) -> int:
     assert (plans["finance"].live, plans["finance"].due) == (CALLS, DUE)
     accept_plans(lifecycle, plans, [plans["finance"].sha256], RUN)
     purged = 0
-    for industry, cutoff in runnable_cohorts(lifecycle, plans):
-        cohort = open_cohort(lifecycle, industry, cutoff)
-        assert archive_cohort(lifecycle, cohort, RUN).set_aside == {}
-        result = purge_cohort(lifecycle, cohort, RUN)
+    for industry in runnable_industries(plans, waiting_plans(lifecycle, plans)):
+        work = open_industry_night(lifecycle, industry, date.fromisoformat(NIGHT))
+        assert archive_night(lifecycle, work, RUN).set_aside == {}
+        result = purge_night(lifecycle, work, RUN)
         assert result.set_aside == {}
         purged += result.calls
     assert seal_ledger(lifecycle).records == purged

@@ -36,24 +36,23 @@ def test_the_bank_through_dagster(
         "LIFECYCLE_CRM_URL": as_role(url),
         "LIFECYCLE_STORE": f"s3://{s3_server.bucket}/{prefix}",
         "LIFECYCLE_POLICIES": str(make_policies(tmp_path / "policies")),
+        "LIFECYCLE_FIRST_NIGHT": NIGHT,
         "LIFECYCLE_SIGNING_KEY": str(make_keys(tmp_path)),
     }
     before = tables_of(database)
     with DagsterDev(tmp_path / "home", settings) as dagster:
-        dagster.start_sensor("cohorts")
+        dagster.start_sensor("industry_nights")
         plan = _stopped_by_its_brake(dagster)
         assert dagster.finished(dagster.launch("nightly", _night(accept_plan=[plan["sha256"]]))) == "SUCCESS"
-        count = len(plan["cohorts"])
-        assert set(dagster.await_runs("cohort", count, 900)) == {"SUCCESS"}
+        assert dagster.await_runs("industry_night", 1, 900) == ["SUCCESS"]
         after = tables_of(database)
         assert_only_the_due_went(before, after, s3_server, prefix, tmp_path)
-        assert dagster.checks("archived_calls", "archive_matches_manifest") == [True] * count
-        assert dagster.checks("deletion_record", "every_archived_call_is_live_or_recorded") == [True] * count
+        assert dagster.checks("archived_calls", "archive_matches_manifest") == [True]
+        assert dagster.checks("deletion_record", "every_archived_call_is_live_or_recorded") == [True]
 
         assert dagster.finished(dagster.launch("nightly", _night())) == "SUCCESS"
-        assert set(dagster.await_runs("cohort", 2 * count, 900)) == {"SUCCESS"}
-        purged = [entry["calls"] for entry in dagster.metadata("purged_calls")]
-        assert (purged[:count], sum(purged)) == ([0] * count, DUE)
+        assert dagster.await_runs("industry_night", 2, 900) == ["SUCCESS"] * 2
+        assert [entry["calls"] for entry in dagster.metadata("purged_calls")] == [0, DUE]
         assert tables_of(database) == after
 
 
@@ -61,7 +60,7 @@ def _stopped_by_its_brake(dagster: DagsterDev) -> dict[str, Any]:
     assert dagster.finished(dagster.launch("nightly", _night())) == "SUCCESS"
     said = dagster.metadata("disposition_plan")[0]
     plan = said["plans_by_industry"]["finance"]
-    assert (plan["live"], plan["due"], said["cohorts"]["cohorts"]) == (CALLS, DUE, [])
+    assert (plan["live"], plan["due"], said["going"]["industries"]) == (CALLS, DUE, [])
     assert dagster.checks("disposition_plan", "brake_not_tripped") == [False]
     return dict(plan)
 

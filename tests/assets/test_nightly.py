@@ -11,16 +11,19 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.automation import cohorts_sensor, run_export
+from assets import nightly
+from assets.automation import industry_nights_sensor, run_export
 from assets.definitions import defs
 from assets.night import NightResult, run_night
-from assets.partitions import cohort_key, cohorts, industries
+from assets.partitions import industries, industry_night_key, industry_nights
 from assets.resources import LifecycleResource
+from lifecycle.crm.crm import Crm
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
 from tests.night.parts import GOING
 
 PROJECT = Path(__file__).resolve().parents[2]
-COHORTS = [["bank", "2021-03"], ["shop", "2025-04"]]
+RESOURCE = LifecycleResource()  # one for all ticks, as in a code server
+PARTITIONS = ["bank|2026-11-20", "shop|2026-11-20"]
 
 
 def night(instance: dg.DagsterInstance, **config: Any) -> NightResult:
@@ -29,10 +32,10 @@ def night(instance: dg.DagsterInstance, **config: Any) -> NightResult:
 
 def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
     context = dg.build_sensor_context(
-        instance=instance, cursor=cursor, definitions=defs, resources={"lifecycle": LifecycleResource()}
+        instance=instance, cursor=cursor, definitions=defs, resources={"lifecycle": RESOURCE}
     )
     with dg.partition_loading_context(dynamic_partitions_store=instance):
-        found = cohorts_sensor(context)
+        found = industry_nights_sensor(context)
     assert isinstance(found, dg.SensorResult)
     return found
 
@@ -48,27 +51,71 @@ def test_workspace_yaml_loads_without_an_install_step(tmp_path: Path) -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def test_a_night_purges_each_cohort_and_says_so(world: World, instance: dg.DagsterInstance) -> None:
+def test_a_night_purges_each_industry_and_says_so(world: World, instance: dg.DagsterInstance) -> None:
     result = night(instance)
-    assert (result.failures, [[c["industry"], c["cutoff"]] for c in result.cohorts]) == ([], COHORTS)
-    assert sum(c["purged"] for c in result.cohorts) == len(DUE)
+    assert (result.failures, [c["industry"] for c in result.done]) == ([], ["bank", "shop"])
+    assert sum(c["purged"] for c in result.done) == len(DUE)
     assert DUE.isdisjoint(world.live())
     assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
 
 
 def test_components_of_calls_that_stay_are_counted_apart(world_of_parts: World, instance: dg.DagsterInstance) -> None:
     result = night(instance)
-    (cohort,) = result.cohorts
-    assert (result.failures, cohort["purged"], cohort["records"], cohort["files"]) == ([], 0, len(GOING), 2)
-    assert cohort["components"] == {"notes": 1, "recording": 2, "transcript": 2}
-    assert result.planned["plans_by_industry"]["bank"]["components"] == cohort["components"]
+    (done,) = result.done
+    assert (result.failures, done["purged"], done["records"], done["files"]) == ([], 0, len(GOING), 2)
+    assert done["components"] == {"notes": 1, "recording": 2, "transcript": 2}
+    assert result.planned["plans_by_industry"]["bank"]["components"] == done["components"]
+
+
+def test_the_steps_of_a_run_share_one_opened_crm_and_runs_share_none(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    real = Crm.__init__
+    monkeypatch.setattr(Crm, "__init__", lambda crm, *given: read.append(crm) or real(crm, *given))
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
+        defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
+        for number, industry in enumerate(("bank", "shop"), 2):
+            key = industry_night_key(industry, NIGHT)
+            defs.resolve_job_def("industry_night").execute_in_process(instance=instance, partition_key=key)
+            assert len(read) == number
+    assert DUE.isdisjoint(world.live())
+
+
+def test_a_night_before_the_first_is_refused_with_the_setting_to_change(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIFECYCLE_FIRST_NIGHT", "2026-11-21")
+    before = world.dump()
+    result = night(instance)
+    assert (result.exit_code, result.done) == (2, [])
+    assert "the first night of this instance is 2026-11-21. Set LIFECYCLE_FIRST_NIGHT" in messages(result)
+    assert world.dump() == before
+
+
+def test_a_schedule_changed_between_archive_and_purge_of_one_run_stops_the_purge(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = nightly.archive_night
+
+    def then_edit(*given: Any) -> Any:
+        done = real(*given)
+        text = (world.policies / "bank.yaml").read_text()
+        world.schedule(text.replace("P5Y", "P6Y")) if "industry: bank" in text else None
+        return done
+
+    monkeypatch.setattr(nightly, "archive_night", then_edit)
+    result = night(instance)
+    assert "PolicyChanged: bank" in messages(result)
+    assert set(DUE_BANK) <= world.live()
 
 
 def test_a_second_night_purges_nothing(world: World, instance: dg.DagsterInstance) -> None:
     night(instance)
     after = world.dump()
     again = night(instance)
-    assert (again.failures, [c["purged"] for c in again.cohorts]) == ([], [0, 0])
+    assert (again.failures, [c["purged"] for c in again.done]) == ([], [0, 0])
     assert world.dump() == after
 
 
@@ -100,17 +147,16 @@ def test_no_number_name_or_note_is_in_the_run_log(world: World, instance: dg.Dag
         assert secret not in told
 
 
-def test_the_sensor_asks_for_one_run_a_cohort_once(world: World, instance: dg.DagsterInstance) -> None:
+def test_the_sensor_asks_for_one_run_an_industry_once(world: World, instance: dg.DagsterInstance) -> None:
     run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
     defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
     first = tick(instance)
-    assert [str(request.partition_key) for request in first.run_requests or []] == ["2021-03|bank", "2025-04|shop"]
-    assert {request.tags["lifecycle/night"] for request in first.run_requests or []} == {NIGHT.isoformat()}
+    assert [str(request.partition_key) for request in first.run_requests or []] == PARTITIONS
     second = tick(instance, first.cursor)
     assert (second.run_requests, second.cursor) == ([], first.cursor)
 
 
-def test_many_cohorts_are_asked_for_a_hundred_a_tick(
+def test_many_industries_are_asked_for_a_hundred_a_tick(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assets.automation.RUNS_A_TICK", 1)
@@ -121,7 +167,7 @@ def test_many_cohorts_are_asked_for_a_hundred_a_tick(
         found = tick(instance, cursor)
         asked += [str(request.partition_key) for request in found.run_requests or []]
         cursor = found.cursor
-    assert asked == ["2021-03|bank", "2025-04|shop"]
+    assert asked == PARTITIONS
 
 
 def test_a_new_policy_file_becomes_a_partition_without_a_reload(world: World, instance: dg.DagsterInstance) -> None:
@@ -140,7 +186,7 @@ def test_a_broken_policy_file_fails_its_industry_closed_and_nothing_else(
     (world.policies / "bank.yaml").write_text("industry: [")
     dg.Definitions.validate_loadable(defs)
     result = night(instance)
-    assert [c["industry"] for c in result.cohorts] == ["shop"]
+    assert [c["industry"] for c in result.done] == ["shop"]
     assert "policies_are_lawful" in result.failed_checks
     assert set(DUE_BANK) <= world.live()
     assert world.live().isdisjoint(DUE_SHOP)
@@ -149,7 +195,7 @@ def test_a_broken_policy_file_fails_its_industry_closed_and_nothing_else(
 def test_a_broken_hold_stops_the_whole_night(world: World, instance: dg.DagsterInstance) -> None:
     (world.policies / "holds" / "x.yaml").write_text("id: x\n")
     result = night(instance)
-    assert (result.exit_code, result.cohorts) == (2, [])
+    assert (result.exit_code, result.done) == (2, [])
     assert "holds/x.yaml:1" in messages(result)
     assert world.live() >= DUE
 
@@ -159,7 +205,7 @@ def test_a_tripped_brake_stops_the_industry_until_its_digest_is_accepted(
 ) -> None:
     (world.policies / "bank.yaml").write_text((world.policies / "bank.yaml").read_text().replace("100%", "1%"))
     stopped = night(instance)
-    assert [c["industry"] for c in stopped.cohorts] == ["shop"]
+    assert [c["industry"] for c in stopped.done] == ["shop"]
     assert (stopped.exit_code, "brake_not_tripped" in stopped.failed_checks) == (1, True)
     assert set(DUE_BANK) <= world.live()
     digest = stopped.planned["plans_by_industry"]["bank"]["sha256"]
@@ -169,15 +215,15 @@ def test_a_tripped_brake_stops_the_industry_until_its_digest_is_accepted(
     assert world.live().isdisjoint(DUE_BANK)
 
 
-def test_a_cohort_launched_by_hand_walks_past_no_brake(world: World, instance: dg.DagsterInstance) -> None:
+def test_an_industry_launched_by_hand_walks_past_no_brake(world: World, instance: dg.DagsterInstance) -> None:
     (world.policies / "bank.yaml").write_text((world.policies / "bank.yaml").read_text().replace("100%", "1%"))
     night(instance)
     with dg.partition_loading_context(dynamic_partitions_store=instance):
         for assets in (["archived_calls"], ["purged_calls"]):
-            job = defs.resolve_job_def("cohort")
+            job = defs.resolve_job_def("industry_night")
             result = job.execute_in_process(
                 instance=instance,
-                partition_key=cohort_key("bank", "2021-03"),
+                partition_key=industry_night_key("bank", NIGHT),
                 asset_selection=[dg.AssetKey(name) for name in assets],
                 raise_on_error=False,
             )
@@ -193,12 +239,12 @@ def test_purging_alone_after_a_batch_rotted_purges_none_of_its_calls(
     run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
     defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
     with dg.partition_loading_context(dynamic_partitions_store=instance):
-        job = defs.resolve_job_def("cohort")
-        bank = cohort_key("bank", "2021-03")
+        job = defs.resolve_job_def("industry_night")
+        bank = industry_night_key("bank", NIGHT)
         some = [dg.AssetKey("archived_calls")]
         assert job.execute_in_process(instance=instance, partition_key=bank, asset_selection=some).success
         store = Path(world.store_url.removeprefix("file://"))
-        rotten = next(store.glob("archive/industry=bank/cutoff=2021-03/destroy_on=2028-03-02/*/calls.parquet"))
+        rotten = next(store.glob("archive/industry=bank/night=2026-11-20/destroy=2028-03/*/calls.parquet"))
         rotten.chmod(0o644)
         rotten.write_bytes(rotten.read_bytes()[:-1])
         whole = job.execute_in_process(instance=instance, partition_key=bank, raise_on_error=False)
@@ -215,8 +261,8 @@ def test_a_policy_changed_between_plan_and_purge_is_noticed(world: World, instan
     defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
     world.schedule((world.policies / "bank.yaml").read_text().replace("P7Y", "P8Y"))
     with dg.partition_loading_context(dynamic_partitions_store=instance):
-        result = defs.resolve_job_def("cohort").execute_in_process(
-            instance=instance, partition_key=cohort_key("bank", "2021-03"), raise_on_error=False
+        result = defs.resolve_job_def("industry_night").execute_in_process(
+            instance=instance, partition_key=industry_night_key("bank", NIGHT), raise_on_error=False
         )
     assert not result.success
     assert world.live() >= DUE
@@ -228,12 +274,12 @@ def test_a_purge_is_never_retried_by_itself_and_the_rest_only_for_what_lies_outs
     assert {policy.max_retries for policy in policies.values() if policy} == {2}
 
 
-def test_every_asset_runs_one_cohort_a_run() -> None:
+def test_every_asset_runs_one_night_a_run() -> None:
     graph = defs.resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         if node.is_partitioned:
-            assert node.partitions_def == cohorts
+            assert node.partitions_def == industry_nights
             assert node.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
 
@@ -253,8 +299,8 @@ def test_a_vanished_call_is_found_by_the_check(world: World, instance: dg.Dagste
     run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
     defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config)
     with dg.partition_loading_context(dynamic_partitions_store=instance):
-        job = defs.resolve_job_def("cohort")
-        shop = cohort_key("shop", "2025-04")
+        job = defs.resolve_job_def("industry_night")
+        shop = industry_night_key("shop", NIGHT)
         job.execute_in_process(instance=instance, partition_key=shop, asset_selection=[dg.AssetKey("archived_calls")])
         world.execute("DELETE FROM calls WHERE id = 'id-shop-5'")
         result = job.execute_in_process(instance=instance, partition_key=shop)
@@ -295,7 +341,7 @@ def test_wiping_dagster_loses_nothing_of_the_record(world: World) -> None:
             instance.delete_run(run_id)
         instance.wipe_assets([dg.AssetKey("deletion_record"), dg.AssetKey("purged_calls")])
     assert world.records() == records
-    assert {record["run_id"] for record in records} == {run for run, job in runs.items() if job == "cohort"}
+    assert {record["run_id"] for record in records} == {run for run, job in runs.items() if job == "industry_night"}
     store = world.lifecycle().store
     kept = {key.rpartition("/")[2].removesuffix(".jsonl"): store.get(key).splitlines() for key in store.list("runs/")}
     assert {run_id: len(lines) for run_id, lines in kept.items()} == events
@@ -357,7 +403,7 @@ def test_no_night_begins_and_none_goes_on_while_this_machine_is_behind_its_ledge
     world.execute("INSERT INTO lifecycle_checkpoints VALUES (1, 'x', '2999-01-01T00:00:00+00:00')")
     before = world.dump()
     result = night(instance)
-    assert (result.exit_code, result.cohorts, result.failed_checks) == (3, [], ["clocks_agree"])
+    assert (result.exit_code, result.done, result.failed_checks) == (3, [], ["clocks_agree"])
     assert "the clock of the ledger is odd: its newest entry is of 2999-01-01" in messages(result)
     assert world.dump() == before
     world.execute("DELETE FROM lifecycle_checkpoints")

@@ -51,7 +51,7 @@ def test_the_schedule_proves_itself(world: World, instance: dg.DagsterInstance) 
     [
         ({"lifecycle/actor": "lifecycle run by bob <bob@example.com>"}, "lifecycle run by bob <bob@example.com>"),
         ({"dagster/schedule_name": "nightly"}, "schedule nightly"),
-        ({"dagster/sensor_name": "cohorts", "lifecycle/actor-proof": "0" * 64}, "sensor cohorts"),
+        ({"dagster/sensor_name": "industry_nights", "lifecycle/actor-proof": "0" * 64}, "sensor industry_nights"),
     ],
 )
 def test_what_a_tag_says_alone_is_said_by_a_ui_user(
@@ -69,15 +69,15 @@ def changed_config(tags: dict[str, str]) -> tuple[dict[str, str], Any]:
     return tags, {"disposition_plan": {"config": {"as_of": NIGHT.isoformat(), "industry": "bank"}}}
 
 
-def changed_night(tags: dict[str, str]) -> tuple[dict[str, str], Any]:
-    return {**tags, "lifecycle/night": NIGHT.isoformat()}, CONFIG
+def changed_partition(tags: dict[str, str]) -> tuple[dict[str, str], Any]:
+    return {**tags, "dagster/partition": f"bank|{NIGHT}"}, CONFIG
 
 
 def changed_time(tags: dict[str, str]) -> tuple[dict[str, str], Any]:
     return {**tags, "lifecycle/asked-at": "2026-11-21T02:00:00+00:00"}, CONFIG
 
 
-@pytest.mark.parametrize("change", [changed_actor, changed_config, changed_night, changed_time])
+@pytest.mark.parametrize("change", [changed_actor, changed_config, changed_partition, changed_time])
 def test_a_proof_lent_to_another_run_proves_nothing(world: World, instance: dg.DagsterInstance, change: Any) -> None:
     tags, config = change(ours())
     assert launched(instance, tags, config).startswith("said by a UI user: ")
@@ -107,12 +107,12 @@ def test_who_is_only_said_to_have_asked_for_a_plan_is_no_other_person(
 
 REPORTED = [
     {},
-    {"cohorts": "none"},
-    {"cohorts": {}},
-    {"cohorts": {"night": "2027-02-30", "cohorts": []}},
-    {"cohorts": {"night": NIGHT.isoformat(), "cohorts": [["bank"]]}},
-    {"cohorts": {"night": NIGHT.isoformat(), "cohorts": [["nowhere", "2021-99"]]}},
-    {"cohorts": {"night": NIGHT.isoformat(), "cohorts": [["bank", "2021-03"]]}},
+    {"going": "none"},
+    {"going": {}},
+    {"going": {"night": "2027-02-30", "industries": []}},
+    {"going": {"night": NIGHT.isoformat(), "industries": 7}},
+    {"going": {"night": NIGHT.isoformat(), "industries": ["nowhere"]}},
+    {"going": {"night": NIGHT.isoformat(), "industries": ["bank"]}},
 ]
 
 

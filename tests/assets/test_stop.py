@@ -75,7 +75,7 @@ def test_the_stop_switch_keeps_every_run_out_until_it_is_lifted(world: World, in
     stops.stop("a person", LifecycleResource().open().now(), "the auditors are here")
     before = world.dump()
     stopped = night(instance)
-    assert (stopped.exit_code, stopped.failures, stopped.cohorts) == (1, [], [])
+    assert (stopped.exit_code, stopped.failures, stopped.done) == (1, [], [])
     assert "stopped by a person" in stopped.stopped
     assert "the auditors are here" in stopped.stopped
     assert world.dump() == before
@@ -149,7 +149,7 @@ def test_what_a_run_left_unsealed_is_sealed_by_a_night_with_nothing_due(
     for path in world.policies.glob("*.yaml"):
         path.write_text(path.read_text().replace("purge_after: P", "purge_after: P1"))  # nothing is due any more
     after = night(instance)
-    assert ([c["purged"] for c in after.cohorts], after.waiting) == ([], 0)
+    assert ([c["purged"] for c in after.done], after.waiting) == ([], 0)
     assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
 
 

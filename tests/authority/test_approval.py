@@ -14,7 +14,7 @@ from lifecycle.authority.approval import check_approvals, draft_approval, find_a
 from lifecycle.crm.sample import demo_schema
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import ApprovalRefused, FixityError, InputError, PlanHeld, PolicyChanged, PolicyError, ToolMissing
-from lifecycle.night.cohort import accept_plans, open_cohort, plans_released_since, runnable_cohorts
+from lifecycle.night.industry_night import accept_plans, open_industry_night, plans_released_since, waiting_plans
 from lifecycle.night.survey import survey_calls
 from lifecycle.policy.approval import UNKNOWN_REQUESTER
 from lifecycle.policy.plan import Plan
@@ -93,7 +93,7 @@ def approve(world: World, digest: str, key: Key, as_: str | None = None, namespa
 
 
 def opens(world: World) -> None:
-    open_cohort(world.lifecycle(), "bank", "2021-03")
+    open_industry_night(world.lifecycle(), "bank", NIGHT)
 
 
 def files_of(world: World, pattern: str) -> list[Path]:
@@ -238,7 +238,7 @@ def commit(world: World, mail: str) -> None:
 
 def reason(world: World) -> str:
     """Why the plan waits again."""
-    assert runnable_cohorts(world.lifecycle(), {"bank": newest(world)}) == []
+    assert list(waiting_plans(world.lifecycle(), {"bank": newest(world)})) == ["bank"]
     with pytest.raises(PlanHeld) as held:
         opens(world)
     return str(held.value).partition(" does not count: ")[2].partition(".\n")[0]
@@ -329,7 +329,7 @@ def test_a_key_counts_to_the_second_of_its_time(approved, keys):
     opens(approved)
     later = Lifecycle(approved.lifecycle().settings, lambda: CLOCK + timedelta(days=1))
     with pytest.raises(PlanHeld, match="the key has expired"):
-        open_cohort(later, "bank", "2021-03")
+        open_industry_night(later, "bank", NIGHT)
 
 
 def test_without_the_files_or_with_unsafe_ones_it_waits_and_says_why(approved, keys):
@@ -349,7 +349,7 @@ def test_without_ssh_keygen_it_waits_and_says_what_to_install(approved, monkeypa
     monkeypatch.setattr(ssh_signature.shutil, "which", lambda _: None)
     assert "apt-get install openssh-client), found none" in reason(approved)
     night = run_night(approved.lifecycle(), BOB, purge=False)
-    assert list(night.archived) == [("shop", "2025-04")]
+    assert list(night.archived) == ["shop"]
 
 
 def test_an_ssh_keygen_too_old_says_so(approved, monkeypatch, tmp_path):

@@ -19,10 +19,10 @@ from lifecycle.cli.main import app_main
 from lifecycle.crm.sample import demo_schema, sample_calls
 from lifecycle.deployment.initialisation import Initialisation, make_keys
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import open_cohort
+from lifecycle.night.archive import archive_night
+from lifecycle.night.industry_night import open_industry_night
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from lifecycle.night.seal import seal_ledger
 from lifecycle.settings import Settings
 
@@ -120,10 +120,10 @@ def through_the_night(sampled: Path, tmp_path_factory: pytest.TempPathFactory) -
     lifecycle.crm.control.create()
     make_keys(lifecycle, Initialisation())
     for industry, plan in plan_night(lifecycle, NIGHT, run)[1].items():
-        for cohort in plan.cohorts:
-            opened = open_cohort(lifecycle, industry, cohort.cutoff)
-            archive_cohort(lifecycle, opened, run)
-            purge_cohort(lifecycle, opened, run)
+        if plan.calls is not None:
+            opened = open_industry_night(lifecycle, industry, NIGHT)
+            archive_night(lifecycle, opened, run)
+            purge_night(lifecycle, opened, run)
     seal_ledger(lifecycle)
     lifecycle.crm.database.engine.dispose()
     return folder

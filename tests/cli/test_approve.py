@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.deployment.lifecycle import Run
-from lifecycle.night.cohort import runnable_cohorts
+from lifecycle.night.industry_night import waiting_plans
 from lifecycle.night.plan import plan_night
 from lifecycle.policy.plan import Plan
 from tests.cli.conftest import NIGHT, Place, Run_
@@ -36,7 +36,7 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def goes(place: Place, plan: Plan) -> bool:
-    return bool(runnable_cohorts(place.lifecycle(), {"finance": plan}))
+    return not waiting_plans(place.lifecycle(), {"finance": plan})
 
 
 def approvals(place: Place) -> list[Path]:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from lifecycle.deployment.first_settings import write_settings
 from lifecycle.errors import SettingsError
+from tests.builders import NIGHT
 from tests.cli.conftest import Place, Run_
 from tests.roles import as_administrator, product_url
 from tests.servers import MariaDb, Postgres, free_port
@@ -46,12 +47,15 @@ def test_grants_are_printed_for_a_mapping_and_nothing_is_done(lifecycle: Run_, p
 
 
 def test_the_first_settings_are_written_once_for_their_owner_alone(tmp_path: Path) -> None:
-    file = write_settings(tmp_path, "demo", "sqlite:///crm.db")
-    assert file.read_text() == "LIFECYCLE_SOURCE=demo\nLIFECYCLE_CRM_URL='sqlite:///crm.db'\n"
+    file = write_settings(tmp_path, "demo", "sqlite:///crm.db", NIGHT)
+    said = "LIFECYCLE_SOURCE=demo\nLIFECYCLE_CRM_URL='sqlite:///crm.db'\n"
+    assert file.read_text() == f"{said}LIFECYCLE_FIRST_NIGHT={NIGHT}\n"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert write_settings(tmp_path, "demo", "sqlite:///crm.db") == file
+    for later in (NIGHT, NIGHT.replace(day=30)):
+        assert write_settings(tmp_path, "demo", "sqlite:///crm.db", later) == file
+    assert f"LIFECYCLE_FIRST_NIGHT={NIGHT}\n" in file.read_text()
     with pytest.raises(SettingsError, match="says another LIFECYCLE_CRM_URL"):
-        write_settings(tmp_path, "demo", "sqlite:///other.db")
+        write_settings(tmp_path, "demo", "sqlite:///other.db", NIGHT)
     assert "crm.db" in file.read_text()
 
 

@@ -147,7 +147,7 @@ def test_records_from_before_the_ledger_are_pinned_by_a_leaf_and_still_found(lif
     archived = {"key": "k", "version_id": None, "sha256": "s"}
     whole = {**record, **dict.fromkeys(others, "x"), **more, "schedule": schedule, "object": archived, "industry": "i"}
     body = json.dumps(whole, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-    row = PurgeRow("b-1", "b", "i", "2021-01", "n", "r", "m", "s", "2026-01-01", 1, body)
+    row = PurgeRow("b-1", "b", "i", "n", "r", "m", "s", "2026-01-01", 1, body)
     opened = place.lifecycle()
     with opened.crm.database.writing() as connection:
         opened.crm.control.insert(connection, replace(row, id="b-2", entries=body.replace(b"old-1", b"old-2")))

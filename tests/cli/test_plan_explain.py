@@ -42,7 +42,6 @@ INDUSTRY_KEYS = [
     "dispositions",
     "components",
     "rules",
-    "cohorts",
     "oldest_trigger",
     "overdue",
     "max_share",
@@ -75,7 +74,6 @@ def test_plan_counts_what_the_night_would_do(lifecycle: Run_, place: Place) -> N
     assert list(finance) == INDUSTRY_KEYS
     assert (finance["live"], finance["due"], finance["rules"]) == (599, 9, {"FIN-CALL": 9})
     assert sum(finance["dispositions"].values()) == 599
-    assert sum(finance["cohorts"].values()) == 9
     assert 9 * 200 < finance["about_bytes"] < 9 * 20_000
     assert said.json["unscheduled"] == {"(no industry)": 31, "Bankng": 50}
 

@@ -111,7 +111,7 @@ def test_a_changed_leaf_a_missing_tile_and_a_changed_checkpoint_are_damage(lifec
 
 
 def test_what_no_manifest_names_is_a_note(lifecycle: Run_, purged: Place) -> None:
-    crashed = purged.store / "archive/industry=finance/cutoff=2021-11/destroy_on=never/2026-11-20-dead"
+    crashed = purged.store / "archive/industry=finance/night=2026-11-20/destroy=never/2026-11-20-dead"
     crashed.mkdir(parents=True)
     (crashed / "calls.parquet").write_bytes(b"half")
     (purged.objects("manifest.json")[-1].parent / "extra.parquet").write_bytes(b"extra")

@@ -97,4 +97,4 @@ def purge(crm: Crm, keys: Sequence[Any], keep: Any = lambda *_: {}) -> Any:
 
 def purge_row(going: Sequence[Any]) -> PurgeRow:
     text = ",".join(map(str, going))
-    return PurgeRow(f"row-{text[:100]}", "b", "i", "2021-03", "n", "r", "k", "s", "p", len(going), text.encode())
+    return PurgeRow(f"row-{text[:100]}", "b", "i", "n", "r", "k", "s", "p", len(going), text.encode())

@@ -25,7 +25,7 @@ SERVICES = ("code", "daemon", "webserver")
 
 
 class Production:
-    """Code server, daemon and read-only webserver on PostgreSQL storage of their own. Ended by the groups it started."""
+    """Code server, daemon and read-only webserver on PostgreSQL storage of their own. Ended by their groups."""
 
     def __init__(self, folder: Path, crm_url: str, settings: dict[str, str]) -> None:
         self.folder, self.home, self.storage = folder, folder / "dagster", Postgres()

@@ -185,6 +185,6 @@ def test_a_record_too_long_for_a_leaf_is_not_made():
 
 
 def test_a_purge_row_is_named_by_the_digest_of_its_records():
-    row = PurgeRow("p", "b-1", "finance", "2021-03", "2026-11-20", "r-2", KEY, "ee", "t", 0, b"")
+    row = PurgeRow("p", "b-1", "finance", "2026-11-20", "r-2", KEY, "ee", "t", 0, b"")
     assert row.entries_sha256 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert row.sealed_key is None

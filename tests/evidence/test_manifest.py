@@ -9,11 +9,10 @@ from lifecycle.errors import FixityError
 from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
 from lifecycle.policy.plan import ScheduleVersion
 
-KEY = "archive/industry=finance/cutoff=2021-03/destroy_on=2028-03-17/b-1/manifest.json"
+KEY = "archive/industry=finance/night=2026-11-20/destroy=2028-03/b-1/manifest.json"
 MANIFEST = Manifest(
     batch="b-1",
     industry="finance",
-    cutoff="2021-03",
     night=date(2026, 11, 20),
     plan_sha256="aa",
     source="demo",
@@ -35,7 +34,7 @@ MANIFEST = Manifest(
     files=(ArchivedFile(path="r/ö.wav", key="k/files/ee", version_id="v2", bytes=7, sha256="ee"),),
 )  # fmt: skip
 GOLDEN = (
-    '{"batch":"b-1","calls":2,"component":"recording","created_at":"2026-11-20T01:02:03.450000Z","cutoff":"2021-03",'
+    '{"batch":"b-1","calls":2,"component":"recording","created_at":"2026-11-20T01:02:03.450000Z",'
     '"destroy_on":"2028-03-17",'
     '"files":[{"bytes":7,"key":"k/files/ee","path":"r/ö.wav","sha256":"ee","version_id":"v2"}],"industry":"finance","night":"2026-11-20",'
     '"objects":[{"bytes":512,"columns":["id","naïve"],"key":"k/calls.parquet","rows":2,"sha256":"cc",'

@@ -10,7 +10,7 @@ from lifecycle.crm.value_sweep import SearchedTable
 from lifecycle.errors import InputError
 from lifecycle.inquiry.discovery import discover_call, purged_calls_still_named
 from lifecycle.inquiry.pointing_columns import pointing_columns
-from lifecycle.night.cohort import open_cohort
+from lifecycle.night.industry_night import open_industry_night
 from tests.night.small import NIGHT
 
 KEY, NOTE = "call-0001-0001", "note-0001-0001"
@@ -102,11 +102,11 @@ def test_a_call_that_is_nowhere_is_an_error_of_the_input(world):
 def test_what_still_names_a_purged_call_is_found_and_nothing_else(world):
     world.ran()
     lifecycle = world.lifecycle()
-    cohort = open_cohort(lifecycle, "Retail", "2025-11", NIGHT)
-    found = purged_calls_still_named(lifecycle, cohort, SOON)
+    work = open_industry_night(lifecycle, "Retail", NIGHT)
+    found = purged_calls_still_named(lifecycle, work, SOON)
     assert [(one.table, one.column, one.rows) for one in found.columns] == [("trackers", "item", 2)]
     world.execute("DELETE FROM trackers")
-    assert purged_calls_still_named(world.lifecycle(), cohort, SOON).columns == ()
+    assert purged_calls_still_named(world.lifecycle(), work, SOON).columns == ()
 
 
 NUMBERED = (
@@ -125,7 +125,7 @@ MAPPED_NUMBERS = "children: [{table: notes, match: {object_id: id}, where: {obje
 
 def still_named(world):
     lifecycle = world.lifecycle()
-    found = purged_calls_still_named(lifecycle, open_cohort(lifecycle, "Retail", "2025-11", NIGHT), SOON)
+    found = purged_calls_still_named(lifecycle, open_industry_night(lifecycle, "Retail", NIGHT), SOON)
     assert found.not_searched == {}
     return [(one.table, one.column, one.rows) for one in found.columns]
 

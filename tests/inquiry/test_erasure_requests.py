@@ -17,9 +17,9 @@ from lifecycle.errors import DatabaseError, InputError, SourceError
 from lifecycle.inquiry.check import check_everything
 from lifecycle.inquiry.erasure_requests import open_requests, register_requests, withdraw_request
 from lifecycle.inquiry.explanation import explain_call
-from lifecycle.night.cohort import open_cohort
+from lifecycle.night.industry_night import open_industry_night
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from lifecycle.policy.erasure import ErasureOutcome
 from tests.builders import NIGHT, RUN, SHOP_DAY, World, account_for, archive, run_night
 from tests.roles import as_role
@@ -151,7 +151,7 @@ def test_a_request_withdrawn_after_archiving_keeps_the_call(sqlite_world):
     archive(world)
     withdraw_request(world.lifecycle(), answer.request.id, "dpo")
     lifecycle = world.lifecycle()
-    done = purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
+    done = purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
     assert done.set_aside == {"id-1": "retained: BANK-ORDER from 2028-03-17"}
     assert world.live() == {"id-1", "id-2", "id-new"}
 

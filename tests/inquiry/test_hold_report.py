@@ -9,8 +9,8 @@ from lifecycle.errors import PolicyError
 from lifecycle.inquiry.check import check_everything
 from lifecycle.inquiry.explanation import explain_call
 from lifecycle.inquiry.hold_report import hold_reports
-from lifecycle.night.cohort import open_cohort
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.industry_night import open_industry_night
+from lifecycle.night.purge import purge_night
 from tests.builders import BANK_DAY, NIGHT, RUN, SHOP_DAY, World, account_for, archive, plan, run_night
 
 RELEASED = "released_at: 2026-11-19\nreleased_by: counsel@example.com\n"
@@ -30,7 +30,7 @@ def mapping(world: World, **links: str) -> str:
 def purge_only(world: World, **changed):
     """The purge of what the last plan archived, under the holds of this moment."""
     lifecycle = world.lifecycle(**changed)
-    return purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
+    return purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
 
 
 def release(world: World, words: str = RELEASED) -> None:

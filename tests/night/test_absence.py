@@ -11,10 +11,10 @@ from lifecycle.deployment.policy_folder import read_policies
 from lifecycle.errors import DatabaseError, PolicyError
 from lifecycle.inquiry.check import check_everything, exit_code_of
 from lifecycle.inquiry.explanation import explain_call
-from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import open_cohort
+from lifecycle.night.archive import archive_night
+from lifecycle.night.industry_night import open_industry_night
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from lifecycle.night.seal import seal_ledger
 from tests.builders import DUE, DUE_BANK, NIGHT, RUN, World, account_for, archive, plan, run_night
 
@@ -60,16 +60,16 @@ def run_night_of(world: World) -> None:
 
 def purge_bank(world: World) -> None:
     lifecycle = world.lifecycle()
-    purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
+    purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
 
 
 def test_a_folder_that_goes_while_a_run_purges_stops_it(world):
     start, _ = world.dump(), archive(world)
     lifecycle = world.lifecycle()
-    cohort = open_cohort(lifecycle, "bank", "2021-03")
+    work = open_industry_night(lifecycle, "bank", NIGHT)
     removed(world.policies / "holds")
     with pytest.raises(PolicyError, match=r"^holds/:1: expected the folder"):
-        purge_cohort(lifecycle, cohort, RUN)
+        purge_night(lifecycle, work, RUN)
     assert world.dump() == start
 
 
@@ -118,8 +118,8 @@ def test_also_where_it_was_lost_between_archive_and_purge(world):
     archive(world)
     world.hold(f"{{call_ids: [{HELD}]}}")
     plan(world)  # it is seen now, after its call was archived
-    cohort = open_cohort(world.lifecycle(), "bank", "2021-03")
-    archive_cohort(world.lifecycle(), cohort, RUN)
+    work = open_industry_night(world.lifecycle(), "bank", NIGHT)
+    archive_night(world.lifecycle(), work, RUN)
     lose(world)
     purge_bank(world)
     assert HELD in account_for_live(world, start)
@@ -131,10 +131,10 @@ def test_and_while_a_run_purges(world):
     start, _ = world.dump(), archive(world)
     world.hold(f"{{call_ids: [{HELD}]}}")
     lifecycle = world.lifecycle()
-    cohort = open_cohort(lifecycle, "bank", "2021-03")
+    work = open_industry_night(lifecycle, "bank", NIGHT)
     assert "hold-1" in lifecycle.policies.holds.by_id
     lose(world)
-    done = purge_cohort(lifecycle, cohort, RUN)
+    done = purge_night(lifecycle, work, RUN)
     assert done.set_aside == {HELD: "on_hold: hold-1"}
     assert HELD in account_for_live(world, start)
 

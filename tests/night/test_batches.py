@@ -112,7 +112,7 @@ def test_a_backlog_is_a_batch_a_destroy_month_and_every_record_keeps_its_own_day
             max(days),
             {(manifest.destroy_on.year, manifest.destroy_on.month)},
         )
-        assert f"/destroy_on={manifest.destroy_on}/" in manifest.objects[0].key
+        assert f"/destroy={manifest.destroy_on:%Y-%m}/" in manifest.objects[0].key
 
 
 def test_a_maximum_of_the_law_keeps_a_call_out_of_a_batch_that_lasts_longer(new_case):

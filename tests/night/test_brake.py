@@ -17,7 +17,7 @@ from lifecycle.authority.usual_night import earlier_plans
 from lifecycle.crm.sample import demo_schema
 from lifecycle.errors import ApprovalRefused, PlanHeld
 from lifecycle.inquiry.preview import preview_night
-from lifecycle.night.cohort import accept_plans, open_cohort
+from lifecycle.night.industry_night import accept_plans, open_industry_night
 from lifecycle.night.plan import plan_night
 from lifecycle.policy.plan import Plan
 from tests.authority.test_approval import commit, copy, world_in
@@ -75,7 +75,7 @@ def test_an_unusual_night_waits_before_its_first_row_until_its_plan_is_accepted(
     assert account_for(world, start) == set(DUE_SHOP)
     assert night.plans["bank"].waits_for == (f"{SAID} times",)
     with pytest.raises(PlanHeld) as held:
-        open_cohort(world.lifecycle(), "bank", "2021-03")
+        open_industry_night(world.lifecycle(), "bank", NIGHT)
     digest = night.plans["bank"].sha256
     command = f"lifecycle run --as-of 2026-11-20 --industry bank --accept-plan {digest}"
     assert str(held.value).endswith(f"Nothing was archived or purged. To let its brake go: {command}")

@@ -17,12 +17,13 @@ from lifecycle.crm.sample import demo_schema
 from lifecycle.deployment.lifecycle import Run
 from lifecycle.errors import CompletenessError, DatabaseError, FixityError, ObjectMissing
 from lifecycle.night import purge as purge_module
-from lifecycle.night.cohort import open_cohort
-from lifecycle.night.reconciliation import reconcile_cohort
+from lifecycle.night.industry_night import open_industry_night
+from lifecycle.night.reconciliation import reconcile_night
 from tests.builders import (
     BANK_DAY,
     CHILDREN,
     DUE,
+    NIGHT,
     RUN,
     SHOP_DAY,
     World,
@@ -125,7 +126,7 @@ def changed(request, new_world):
     before = world.dump()
     # Not the whole night: the hold would make it plan anew.
     lifecycle = world.lifecycle()
-    result = purge_module.purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
+    result = purge_module.purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
     return world, before, result
 
 
@@ -141,7 +142,7 @@ def test_a_call_somebody_else_deleted_is_set_aside_and_put_on_no_record(changed)
     world, _, result = changed
     assert result.set_aside["id-deleted"] == GONE["deleted"]
     assert "id-deleted" not in {record["call_id"] for record in world.purge_rows()}
-    assert "id-deleted" in reconcile_cohort(world.lifecycle(), "bank", "2021-03").vanished
+    assert "id-deleted" in reconcile_night(world.lifecycle(), "bank", NIGHT).vanished
 
 
 def test_the_calls_beside_a_changed_one_go(changed):

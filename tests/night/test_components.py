@@ -9,9 +9,9 @@ from lifecycle.audit.restored_calls import find_restored_calls
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.cli.record_output import print_record
 from lifecycle.custody.record_lookup import find_records
-from lifecycle.night.cohort import open_cohort
+from lifecycle.night.industry_night import open_industry_night
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from lifecycle.night.survey import night_cutoffs
 from tests.builders import BANK_DAY, NIGHT, RUN, archive, committed, plan, purge, run_night
 from tests.night.parts import GOING, PARTS, account_for_parts, furnish, parts_of, small_parts
@@ -52,7 +52,7 @@ def test_the_plan_counts_components_apart_from_calls(done):
     plan = night.plans["bank"]
     assert (plan.due, dict(plan.components)) == (0, {"notes": 1, "recording": 2, "transcript": 2})
     assert plan.rules == {"BANK-NOTES": 1, "BANK-REC": 2, "BANK-TEXT": 2}
-    assert [cohort.calls for cohort in plan.cohorts] == [len(GOING)]
+    assert plan.planned == len(GOING)
     (purged,) = night.purged.values()
     assert (purged.components, purged.files) == ({"recording": 2, "transcript": 2, "notes": 1}, 2)
     assert purged.rows == {"recordings": 3, "calls-cleared": 2, "notes": 2, "note_files": 1}
@@ -123,7 +123,7 @@ def test_record_says_of_what_it_speaks(done, monkeypatch, capsys):
         assert f"The {component} of call id-1 (demo) was deleted from the CRM at " in said
         assert f"its {component}; the call itself stayed" in said
     assert "2 went with it" in said
-    assert said.count("File: archive/industry=bank/cutoff=2021-03/") == 2
+    assert said.count(f"File: archive/industry=bank/night={NIGHT}/") == 2
 
 
 def test_what_came_back_is_found_and_what_is_new_is_not(sqlite_world):
@@ -226,8 +226,8 @@ def test_a_whole_call_archived_before_its_component_went_is_set_aside_and_planne
     assert account_for_parts(world, start, files) == GOING
     world.schedule(PARTS.replace("purge_after: P10Y", "purge_after: P5Y"))
     lifecycle = world.lifecycle()
-    cohort = open_cohort(lifecycle, "bank", "2021-03", NIGHT.replace(day=19))
-    late = purge_cohort(lifecycle, cohort, RUN)
+    work = open_industry_night(lifecycle, "bank", NIGHT.replace(day=19))
+    late = purge_night(lifecycle, work, RUN)
     assert (late.calls, set(late.set_aside)) == (0, {"id-1", "id-2", "id-3"})
     assert all(reason.startswith("changed: ") for reason in late.set_aside.values())
     assert run_night(world.lifecycle(), night=NIGHT.replace(day=21)).calls == 3
@@ -279,7 +279,7 @@ def test_a_hold_placed_after_archiving_keeps_every_component(sqlite_world):
     start, files = world.dump(), world.on_disk()
     world.hold("{call_ids: [id-1, id-2, id-3]}")
     lifecycle = world.lifecycle()
-    late = purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
+    late = purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
     assert (late.components, set(late.set_aside)) == ({}, {"id-1", "id-2", "id-3"})
     assert late.set_aside["id-2"] == "recording: on_hold: hold-1"
     assert (world.dump(), world.on_disk()) == (start, files)
@@ -314,7 +314,7 @@ def test_a_component_that_the_mapping_does_not_know_is_never_planned(sqlite_worl
     source = tmp_path / "unmapped.yaml"
     source.write_text(text)
     made = plan_night(world.lifecycle(source=str(source)), NIGHT, RUN)[1]["bank"]
-    assert (made.components, made.cohorts) == ({}, ())
+    assert (made.components, made.calls) == ({}, None)
 
 
 def test_a_component_that_only_the_facts_know_of_is_set_aside_and_not_on_record(sqlite_world, tmp_path):

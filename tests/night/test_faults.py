@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from lifecycle.archive.s3_store import S3Store
 from lifecycle.crm.database import Database
 from lifecycle.errors import DatabaseError, StoreError
-from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import open_cohort
-from tests.builders import BANK_DAY, RUN, World, account_for, plan, run_night
+from lifecycle.night.archive import archive_night
+from lifecycle.night.industry_night import open_industry_night
+from tests.builders import BANK_DAY, NIGHT, RUN, World, account_for, plan, run_night
 from tests.roles import as_role
 
 DUE = {"id-1", "id-2", "id-3"}
@@ -174,7 +174,7 @@ def test_a_database_that_goes_away_in_the_middle_of_the_night_is_finished_by_a_r
     start = tiny(served_world).dump()
     plan(served_world)
     lifecycle = served_world.lifecycle()
-    archive_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
+    archive_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
     server.stop()
     with pytest.raises(DatabaseError):
         run_night(lifecycle)
@@ -238,7 +238,7 @@ def test_a_role_that_may_not_delete_plans_and_archives_and_purges_nothing(new_wo
     world.execute("GRANT USAGE ON SCHEMA lifecycle TO reader")
     world.execute("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA lifecycle TO reader")  # plans are registered
     url = sa.make_url(world.url).set(username="reader").render_as_string(hide_password=False)
-    assert run_night(world.lifecycle(crm_url=url), purge=False).archived["bank", "2021-03"].calls == 3
+    assert run_night(world.lifecycle(crm_url=url), purge=False).archived["bank"].calls == 3
     with pytest.raises(DatabaseError, match="permission denied"):
         run_night(world.lifecycle(crm_url=url))
     world.execute("DROP OWNED BY reader")

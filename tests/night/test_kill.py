@@ -14,7 +14,7 @@ DUE = {f"id-{n}" for n in range(1, 8)}
 
 
 def small(world: World) -> World:
-    """Seven due calls in two cohorts, with a child, a grandchild and links of calls that go and that stay."""
+    """Seven due calls in two industries, with a child, a grandchild and links of calls that go and that stay."""
     bank, shop = world.account("Banking"), world.account("Retail")
     for number in range(1, 8):
         key, account = f"id-{number}", bank if number < 5 else shop

@@ -15,7 +15,7 @@ from pathlib import Path
 from lifecycle.settings import Settings
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.night import archive, destroy_batches
-from lifecycle.night.cohort import open_cohort, runnable_cohorts
+from lifecycle.night.industry_night import open_industry_night
 from lifecycle.night.plan import plan_night
 
 folder = Path(sys.argv[1])
@@ -25,8 +25,9 @@ given["policies"] = folder / "policies"
 lifecycle = Lifecycle(Settings(**given), lambda: datetime(2026, 11, 21, tzinfo=UTC))
 _, plans = plan_night(lifecycle, date(2026, 11, 20), Run("r", "t"))
 done = 0
-for industry, cutoff in runnable_cohorts(lifecycle, plans):
-    done += archive.archive_cohort(lifecycle, open_cohort(lifecycle, industry, cutoff), Run("r", "t")).calls
+for industry, plan in plans.items():
+    work = open_industry_night(lifecycle, industry, plan.night)
+    done += archive.archive_night(lifecycle, work, Run("r", "t")).calls if plan.due else 0
 print(done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
@@ -43,7 +44,7 @@ ControlTables(open_database(url)).create()
 with engine.begin() as connection:
     connection.exec_driver_sql("INSERT INTO accounts (id, name, status) VALUES (1, 'n', 'active')")
     connection.exec_driver_sql("INSERT INTO account_industries VALUES (1, 'Banking')")
-    # One call in ten is due: spread over ten months, so that a cohort is some thousands.
+    # One call in ten is due: spread over ten months, which makes ten groups of batches.
     connection.exec_driver_sql(f\"\"\"
         WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count} - 1)
         INSERT INTO calls (id, account_id, direction, record_class, subject, started_at, ended_at, deleted)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from lifecycle.archive.batches import manifest_keys
 from lifecycle.deployment.lifecycle import Run
-from lifecycle.night.reconciliation import reconcile_cohort
+from lifecycle.night.reconciliation import reconcile_night
 from tests.builders import (
     BANK_DAY,
     CONTROL,
@@ -83,8 +83,9 @@ def test_batches_never_mix_destroy_dates_and_lie_under_theirs(done):
     for manifest, tables in committed(world.lifecycle().store):
         dates = set(tables["calls"]["_destroy_on"].to_pylist())
         assert dates == {manifest.destroy_on}
-        named = f"destroy_on={manifest.destroy_on or 'never'}/{manifest.batch}/"
-        assert all(f"industry={manifest.industry}/cutoff={manifest.cutoff}/{named}" in p.key for p in manifest.objects)
+        month = f"{manifest.destroy_on:%Y-%m}" if manifest.destroy_on else "never"
+        folder = f"archive/industry={manifest.industry}/night={NIGHT}/destroy={month}/{manifest.batch}/"
+        assert all(p.key.startswith(folder) for p in manifest.objects)
         found[manifest.industry, manifest.destroy_on] = set(tables["calls"]["_call_id"].to_pylist())
     assert found == {
         ("bank", date(2028, 3, 2)): {DUE_BANK[0], DUE_BANK[2], DUE_BANK[4]},
@@ -134,8 +135,8 @@ def test_a_night_run_twice_is_the_night_run_once(done):
 
 def test_reconciling_finds_every_archived_call_on_the_record(done):
     world, _, night = done
-    for industry, cutoff in night.purged:
-        found = reconcile_cohort(world.lifecycle(), industry, cutoff)
+    for industry in night.purged:
+        found = reconcile_night(world.lifecycle(), industry, NIGHT)
         assert (found.archived, found.live, found.vanished, found.returned) == (found.recorded, 0, [], [])
 
 
@@ -146,7 +147,7 @@ def test_a_recorded_call_that_is_back_and_a_call_that_nobody_recorded_are_found(
     sqlite_world.execute(f"DELETE FROM calls WHERE id = '{DUE_BANK[3]}'")
     run_night(sqlite_world.lifecycle())
     sqlite_world.call(DUE_BANK[2], None, BANK_DAY)
-    found = reconcile_cohort(sqlite_world.lifecycle(), "bank", "2021-03")
+    found = reconcile_night(sqlite_world.lifecycle(), "bank", NIGHT)
     assert (found.vanished, found.returned) == ([DUE_BANK[3]], [DUE_BANK[2]])
     assert {row["id"] for row in start["calls"]} >= DUE
 

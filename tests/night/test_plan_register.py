@@ -16,10 +16,10 @@ from lifecycle.archive.plans import plan_key
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.errors import DatabaseError, FixityError, PlanHeld
 from lifecycle.evidence.sealed_calls import open_calls, seal_calls
-from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import accept_plans, manifests_of_cohort, open_cohort
+from lifecycle.night.archive import archive_night
+from lifecycle.night.industry_night import accept_plans, batches_of_night, open_industry_night
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from lifecycle.night.register_recovery import recover_register
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.plan import Plan
@@ -80,17 +80,17 @@ def test_an_acceptance_that_somebody_wrote_into_the_store_lets_no_brake_go(world
     key = f"plans/{NIGHT}/bank/accepted-{digest}.json"
     put(world, key, body)
     with pytest.raises(PlanHeld, match="max_share is 2%"):
-        open_cohort(world.lifecycle(), "bank", "2021-03")
+        open_industry_night(world.lifecycle(), "bank", NIGHT)
     assert plan_night(world.lifecycle(), NIGHT, RUN)[0].foreign == (key,)
     accept_plans(world.lifecycle(), plan(world), [digest], RUN)
-    open_cohort(world.lifecycle(), "bank", "2021-03")
+    open_industry_night(world.lifecycle(), "bank", NIGHT)
 
 
 def test_a_batch_that_somebody_wrote_into_the_store_is_not_purged(world):
     """Of calls that are due and archived exactly: the law would let them go, and no run of ours archived them."""
     start, night = world.dump(), archive(world)
-    cohort = open_cohort(world.lifecycle(), "bank", "2021-03")
-    for key in list(manifests_of_cohort(world.lifecycle(), cohort)):
+    work = open_industry_night(world.lifecycle(), "bank", NIGHT)
+    for key in list(batches_of_night(world.lifecycle(), work)):
         folder = store_of(world) / key.removesuffix("manifest.json")
         other = folder.with_name(folder.name[:-1] + ("0" if folder.name[-1] != "0" else "1"))
         shutil.copytree(folder, other)
@@ -101,35 +101,35 @@ def test_a_batch_that_somebody_wrote_into_the_store_is_not_purged(world):
     batches = {record["batch"] for record in world.purge_rows()}
     assert all(any(batch in key for found in night.archived.values() for key in found.manifests) for batch in batches)
     world.execute("DELETE FROM lifecycle_manifests")
-    assert manifests_of_cohort(world.lifecycle(), cohort) == {}
+    assert batches_of_night(world.lifecycle(), work) == {}
     assert {row["id"] for row in start["calls"]} - world.live() == DUE
 
 
-def test_another_manifest_under_a_registered_key_closes_its_cohort_alone(world):
+def test_another_manifest_under_a_registered_key_closes_its_industry_alone(world):
     start, night = world.dump(), archive(world)
-    (key, *_) = night.archived["bank", "2021-03"].manifests
+    (key, *_) = night.archived["bank"].manifests
     body = json.loads((store_of(world) / key).read_bytes())
     put(world, key, canonical_json({**body, "destroy_on": "2099-01-01"}))
     lifecycle = world.lifecycle()
     with pytest.raises(FixityError, match=r"manifest\.json: it is not the manifest that was registered"):
-        purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
-    purge_cohort(lifecycle, open_cohort(lifecycle, "shop", "2025-04"), RUN)
+        purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
+    purge_night(lifecycle, open_industry_night(lifecycle, "shop", NIGHT), RUN)
     assert account_for(world, start, sealed=False) == set(DUE_SHOP)
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"batch": 1}', b"[" * 100_000, b"1" * 10_000])
-def test_a_manifest_that_is_none_closes_its_cohort_alone(world, body):
+def test_a_manifest_that_is_none_closes_its_industry_alone(world, body):
     night = archive(world)
-    put(world, night.archived["bank", "2021-03"].manifests[0], body)
+    put(world, night.archived["bank"].manifests[0], body)
     lifecycle = world.lifecycle()
     with pytest.raises(FixityError, match=r"manifest\.json: "):
-        purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
-    assert purge_cohort(lifecycle, open_cohort(lifecycle, "shop", "2025-04"), RUN).calls == len(DUE_SHOP)
+        purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
+    assert purge_night(lifecycle, open_industry_night(lifecycle, "shop", NIGHT), RUN).calls == len(DUE_SHOP)
 
 
 def test_a_manifest_that_was_removed_after_its_registration_is_archived_anew(world):
     start, night = world.dump(), archive(world)
-    for key in night.archived["bank", "2021-03"].manifests:
+    for key in night.archived["bank"].manifests:
         (store_of(world) / key).unlink()
     run_night(world.lifecycle())
     assert account_for(world, start) == DUE
@@ -148,15 +148,14 @@ def test_what_a_plan_waits_for_the_schedule_says_again(world, text, said):
     world.schedule(text)
     rewrite(world, plan(world)["bank"], waits_for=[])
     with pytest.raises(PlanHeld, match=said):
-        open_cohort(world.lifecycle(), "bank", "2021-03")
+        open_industry_night(world.lifecycle(), "bank", NIGHT)
 
 
 def test_a_plan_that_counts_other_calls_than_it_names_goes_nowhere(world):
     found = plan(world)["bank"]
-    (cohort,) = found.cohorts
-    rewrite(world, found, cohorts=[{"cutoff": cohort.cutoff, "calls": cohort.calls - 1}])
-    with pytest.raises(FixityError, match=r"the plan [0-9a-f]+ counts \d calls in 2021-03, its object names \d"):
-        archive_cohort(world.lifecycle(), open_cohort(world.lifecycle(), "bank", "2021-03"), RUN)
+    rewrite(world, found, due=found.due - 1)
+    with pytest.raises(FixityError, match=r"the plan [0-9a-f]+ counts \d calls, its object names \d"):
+        archive_night(world.lifecycle(), open_industry_night(world.lifecycle(), "bank", NIGHT), RUN)
 
 
 def test_calls_added_to_a_plans_object_go_nowhere(world):
@@ -170,7 +169,7 @@ def test_calls_added_to_a_plans_object_go_nowhere(world):
     path.unlink()
     path.write_bytes(seal_calls(more.getvalue(), epoch))
     with pytest.raises(FixityError, match=r"the file now holds sha256:[0-9a-f]+"):
-        archive_cohort(world.lifecycle(), open_cohort(world.lifecycle(), "bank", "2021-03"), RUN)
+        archive_night(world.lifecycle(), open_industry_night(world.lifecycle(), "bank", NIGHT), RUN)
 
 
 def test_a_row_of_the_register_that_is_no_plan_closes_its_industry_and_is_named(world):
@@ -254,5 +253,5 @@ def test_after_a_restore_the_signed_ledger_says_which_plans_and_batches_are_ours
         len(found.manifests) for found in night.purged.values()
     )
     assert register.plans_of(NIGHT, "bank") == [night.plans["bank"]]
-    assert [one.key for one in register.manifests_of(night.plans["shop"])] == night.purged["shop", "2025-04"].manifests
+    assert [one.key for one in register.manifests_of(night.plans["shop"])] == night.purged["shop"].manifests
     assert run_night(lifecycle).plans == night.plans

@@ -24,7 +24,7 @@ FIRST, SECOND = {"id-1", "id-2", "id-3"}, {"id-4", "id-5"}
 
 
 def purged(world: World) -> World:
-    """Five due calls in two cohorts, purged and not sealed: two purge rows."""
+    """Five due calls in two industries, purged and not sealed: two purge rows."""
     bank, shop = world.account("Banking"), world.account("Retail")
     for key in sorted(FIRST):
         world.call(key, bank, BANK_DAY)

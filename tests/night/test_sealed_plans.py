@@ -9,9 +9,9 @@ import pytest
 
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.errors import SettingsError
-from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import open_cohort
-from tests.builders import DUE, RUN, World, account_for, archive, plan, run_night
+from lifecycle.night.archive import archive_night
+from lifecycle.night.industry_night import open_industry_night
+from tests.builders import DUE, NIGHT, RUN, World, account_for, archive, plan, run_night
 from tests.plain_readers import planned_calls
 
 
@@ -80,7 +80,7 @@ def test_a_worker_without_the_key_of_the_plan_says_which_and_does_nothing(world)
     key.rename(key.with_suffix(".elsewhere"))
     world.lifecycle().keys.make_epoch(2030)
     with pytest.raises(SettingsError, match=f"expected the epoch key {key.stem}, under which plans/"):
-        archive_cohort(world.lifecycle(), open_cohort(world.lifecycle(), "bank", "2021-03"), RUN)
+        archive_night(world.lifecycle(), open_industry_night(world.lifecycle(), "bank", NIGHT), RUN)
     assert world.dump() == start
 
 

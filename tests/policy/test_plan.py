@@ -12,7 +12,6 @@ from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.plan import (
     WHOLE_CALLS,
-    Cohort,
     Plan,
     PlannedCalls,
     ScheduleVersion,
@@ -191,7 +190,6 @@ PLAN = Plan(
     rules={"FIN-CALL": 2},
     oldest_trigger=date(2021, 10, 31),
     overdue=1,
-    cohorts=(Cohort(cutoff="2021-10", calls=1), Cohort(cutoff="2021-11", calls=1)),
     waits_for=("review: FIN-CALL asks for one (2 calls)",),
     calls=PlannedCalls(key="plans/金.parquet", version_id=None, bytes=512, rows=2, sha256="cc"),
     components={"recording": 1},
@@ -202,7 +200,7 @@ PLAN = Plan(
 GOLDEN = (
     '{"actor":"schedule nightly","calls":{"bytes":512,"key":"plans/金.parquet","rows":2,"sha256":"cc",'
     '"version_id":null},"change_approved":false,'
-    '"cohorts":[{"calls":1,"cutoff":"2021-10"},{"calls":1,"cutoff":"2021-11"}],"components":{"recording":1},'
+    '"components":{"recording":1},'
     '"created_at":"2026-11-20T01:02:03Z","dispositions":{"due":2,"retained":98},"due":2,"holds_sha256":"bb",'
     '"industry":"finance","live":100,"max_share":"2%","night":"2026-11-20","oldest_trigger":"2021-10-31",'
     '"overdue":1,"revision":1,"rules":{"FIN-CALL":2},"run_id":"r-1",'
@@ -214,7 +212,7 @@ GOLDEN = (
 
 def test_a_plan_has_these_bytes_and_this_name():
     assert PLAN.to_bytes() == GOLDEN
-    assert PLAN.sha256 == "8e867152ee0fe196bde0eedcd174bc10cf0e8634757e220eab58ca3d7ca65195"
+    assert PLAN.sha256 == "0e9b8a0641d022ed09a7b9b5759e6ca7ee665145426d6d6a715cd42366d8779e"
 
 
 def test_a_plan_is_read_back():

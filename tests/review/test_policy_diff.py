@@ -8,10 +8,10 @@ import pytest
 
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.errors import NightError, PlanHeld, PolicyChanged, PolicyError
-from lifecycle.night.archive import archive_cohort
-from lifecycle.night.cohort import accept_plans, open_cohort, runnable_cohorts
+from lifecycle.night.archive import archive_night
+from lifecycle.night.industry_night import accept_plans, open_industry_night, runnable_industries, waiting_plans
 from lifecycle.night.plan import plan_night
-from lifecycle.night.purge import purge_cohort
+from lifecycle.night.purge import purge_night
 from tests.builders import (
     BANK,
     DUE,
@@ -37,7 +37,7 @@ def furnished(sqlite_world) -> World:
 
 def purge_bank(world: World):
     lifecycle = world.lifecycle()
-    return purge_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
+    return purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
 
 
 def test_a_schedule_changed_since_the_plan_stops_its_industry(furnished):
@@ -134,10 +134,10 @@ def test_a_hold_that_broke_during_the_night_stops_the_purge_that_has_begun(furni
     start = furnished.dump()
     archive(furnished)
     lifecycle = furnished.lifecycle()
-    cohort = open_cohort(lifecycle, "bank", "2021-03")  # the policies are read: only the holds are read again
+    work = open_industry_night(lifecycle, "bank", NIGHT)  # the policies are read: only the holds are read again
     (furnished.policies / "holds" / "hold-1.yaml").write_text("nonsense")
     with pytest.raises(PolicyError, match=r"holds/hold-1\.yaml"):
-        purge_cohort(lifecycle, cohort, RUN)
+        purge_night(lifecycle, work, RUN)
     assert (furnished.dump(), furnished.live()) == (start, {row["id"] for row in start["calls"]})
 
 
@@ -171,9 +171,9 @@ def test_a_plan_that_waits_cannot_be_opened_by_any_step(furnished):
     furnished.schedule(BANK.replace("100%", "2%"))
     lifecycle, plans = held(furnished)
     assert plans["bank"].waits_for[0].startswith("brake: 6 of ")
-    assert "bank" not in {industry for industry, _ in runnable_cohorts(lifecycle, plans)}
+    assert "bank" not in runnable_industries(plans, waiting_plans(lifecycle, plans))
     with pytest.raises(PlanHeld, match=plans["bank"].sha256):
-        open_cohort(lifecycle, "bank", "2021-03")
+        open_industry_night(lifecycle, "bank", NIGHT)
 
 
 def test_the_acceptance_of_one_plan_lets_no_other_plan_through(furnished):
@@ -184,7 +184,7 @@ def test_the_acceptance_of_one_plan_lets_no_other_plan_through(furnished):
     lifecycle, again = held(furnished)
     assert again["bank"].sha256 != plans["bank"].sha256
     with pytest.raises(PlanHeld):
-        open_cohort(lifecycle, "bank", "2021-03")
+        open_industry_night(lifecycle, "bank", NIGHT)
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64, "bank"])
@@ -194,7 +194,7 @@ def test_a_digest_that_is_no_plan_of_the_night_lets_nothing_through(furnished, d
     with pytest.raises(NightError, match="Nothing was let through"):
         accept_plans(lifecycle, plans, [plans["bank"].sha256, digest], RUN)
     with pytest.raises(PlanHeld):
-        open_cohort(lifecycle, "bank", "2021-03")
+        open_industry_night(lifecycle, "bank", NIGHT)
 
 
 def test_a_rule_that_asks_for_a_review_waits_only_where_it_lets_calls_go(furnished):
@@ -205,15 +205,11 @@ def test_a_rule_that_asks_for_a_review_waits_only_where_it_lets_calls_go(furnish
     assert all(reason.startswith("review: BANK-TALK") for reason in plans["bank"].waits_for)
 
 
-def test_a_cohort_that_no_plan_names_cannot_be_opened(furnished):
+def test_a_night_that_nobody_planned_cannot_be_opened(furnished):
     plan(furnished)
-    for industry, cutoff, night in (
-        ("bank", "2020-01", None),
-        ("nobody", "2021-03", None),
-        ("bank", "2021-03", date(2026, 1, 1)),
-    ):
-        with pytest.raises(NightError):
-            open_cohort(furnished.lifecycle(), industry, cutoff, night)
+    for industry, night in (("nobody", NIGHT), ("bank", date(2026, 1, 1))):
+        with pytest.raises(NightError, match="there is no plan of"):
+            open_industry_night(furnished.lifecycle(), industry, night)
 
 
 @pytest.mark.parametrize(
@@ -270,11 +266,11 @@ def test_a_plan_killed_after_its_calls_were_stored_can_be_made_again_by_the_same
     assert account_for(furnished, start) == DUE - {DUE_BANK[0]}
 
 
-def test_a_cohort_of_an_older_night_is_archived_and_purged_under_the_newest_plan_that_names_it(furnished):
+def test_calls_archived_on_an_older_night_are_archived_anew_and_purged_under_the_plan_of_the_newer(furnished):
     start = furnished.dump()
     plan(furnished, night=date(2026, 11, 18))
     lifecycle = furnished.lifecycle()
-    archive_cohort(lifecycle, open_cohort(lifecycle, "bank", "2021-03"), RUN)
+    archive_night(lifecycle, open_industry_night(lifecycle, "bank", date(2026, 11, 18)), RUN)
     night = run_night(furnished.lifecycle(), night=date(2026, 11, 20))
     assert night.set_aside == {}
     assert account_for(furnished, start) == DUE

@@ -30,7 +30,6 @@ _PURGES = (
     sa.Column("id", sa.String(160), primary_key=True),
     sa.Column("batch", sa.String(120), nullable=False, index=True),
     sa.Column("industry", sa.String(80), nullable=False),
-    sa.Column("cutoff", sa.String(7), nullable=False),
     sa.Column("night", sa.String(10), nullable=False),
     sa.Column("run_id", sa.String(80), nullable=False),
     sa.Column("manifest_key", sa.String(400), nullable=False),

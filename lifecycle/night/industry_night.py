@@ -1,11 +1,11 @@
-"""One cohort of one plan, as the steps below the plan take it: found, still lawful, and let through where it waits."""
+"""One industry's night, as the steps after the plan take it: found, still lawful, and let through where it waits."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from lifecycle.archive.approvals import approved_plans
-from lifecycle.archive.batches import cohort_prefix, read_manifest
+from lifecycle.archive.batches import read_manifest
 from lifecycle.authority.approval import check_approvals
 from lifecycle.authority.usual_night import night_baselines
 from lifecycle.deployment.lifecycle import Lifecycle, Run
@@ -18,33 +18,35 @@ from lifecycle.policy.plan import REVIEW_REASON, WHOLE_CALLS, Plan, reasons_to_w
 
 
 @dataclass(frozen=True, slots=True)
-class CohortPlan:
-    """The plan a cohort runs under. `open_cohort` is the only way to one."""
+class IndustryNight:
+    """What one run archives, purges and records: the newest plan of an industry's night, and the schedule it is under.
+
+    `open_industry_night` is the only way to one.
+    """
 
     plan: Plan
-    cutoff: str
     schedule: Schedule
 
     @property
-    def name(self) -> str:
-        """What the lease is on."""
-        return f"{self.plan.industry}/{self.cutoff}"
-
-    @property
-    def calls(self) -> int:
-        """How many calls the plan names in it."""
-        return next(cohort.calls for cohort in self.plan.cohorts if cohort.cutoff == self.cutoff)
+    def industry(self) -> str:
+        """What the lease is on: two nights of one industry never work at once."""
+        return self.plan.industry
 
 
-def open_cohort(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | None = None) -> CohortPlan:
-    """The newest plan of a night (or of the newest night) that names the cohort.
+def open_industry_night(lifecycle: Lifecycle, industry: str, night: date) -> IndustryNight:
+    """The newest plan of an industry's night.
 
     Raises NightError where there is none, PolicyChanged where the schedule is another one by now, PlanHeld where a
     person must accept or approve the plan first, or an approval does not count any more.
     """
-    plan = _find(lifecycle, industry, cutoff, night)
-    schedule = lifecycle.policies.schedules.by_industry.get(industry)
-    if schedule is None or not lifecycle.policies.still(plan.schedule):
+    plans = lifecycle.crm.control.register.plans_of(night, industry)
+    if not plans:
+        raise NightError(f"{industry}: there is no plan of {night}. Plan the night first; nothing was done")
+    plan = plans[-1]
+    # Asked of the disk at every opening: the steps of a run share what else they opened.
+    policies = lifecycle.policies_now()
+    schedule = policies.schedules.by_industry.get(industry)
+    if schedule is None or not (policies.still(plan.schedule) and lifecycle.policies.still(plan.schedule)):
         now = "cannot be relied on any more" if schedule is None else _changed(schedule, plan)
         raise PolicyChanged(
             f"{industry}: the plan of {plan.night} was made under the schedule {plan.schedule.sha256[:12]}…, "
@@ -53,7 +55,7 @@ def open_cohort(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | 
     waiting = open_reasons_to_wait(lifecycle, plan)
     if waiting:
         raise PlanHeld(waiting_message(plan, waiting))
-    return CohortPlan(plan, cutoff, schedule)
+    return IndustryNight(plan, schedule)
 
 
 def _changed(schedule: Schedule, plan: Plan) -> str:
@@ -109,33 +111,21 @@ def release_commands(plan: Plan, waiting: Sequence[str]) -> list[str]:
     return said
 
 
-def manifests_of_cohort(lifecycle: Lifecycle, cohort: CohortPlan) -> dict[str, tuple[Manifest, bytes]]:
-    """The committed batches of a cohort that our own runs archived under this very plan, by manifest key.
+def batches_of_night(lifecycle: Lifecycle, work: IndustryNight) -> dict[str, tuple[Manifest, bytes]]:
+    """The committed batches that our own runs archived under this very plan, by manifest key.
 
     Raises FixityError where the store has another manifest than the one that was registered.
     """
-    prefix, found = cohort_prefix(cohort.plan.industry, cohort.cutoff), {}
-    for registered in lifecycle.crm.control.register.manifests_of(cohort.plan):
-        if not registered.key.startswith(prefix):
-            continue
+    found = {}
+    for registered in lifecycle.crm.control.register.manifests_of(work.plan):
         try:
             manifest, body = read_manifest(lifecycle.store, registered.key)
         except ObjectMissing:
             continue  # the run that registered it died before it put it: what it names was never committed
-        if sha256_hex(body) != registered.sha256 or manifest.plan_sha256 != cohort.plan.sha256:
+        if sha256_hex(body) != registered.sha256 or manifest.plan_sha256 != work.plan.sha256:
             raise FixityError(f"{registered.key}: it is not the manifest that was registered. Nothing was purged")
         found[registered.key] = manifest, body
     return found
-
-
-def _find(lifecycle: Lifecycle, industry: str, cutoff: str, night: date | None) -> Plan:
-    register = lifecycle.crm.control.register
-    for candidate in reversed(register.nights(industry)) if night is None else [night]:
-        plans = register.plans_of(candidate, industry)
-        if plans and cutoff in {cohort.cutoff for cohort in plans[-1].cohorts}:
-            return plans[-1]
-    when = f"of {night}" if night else "of any night"
-    raise NightError(f"{industry}/{cutoff}: no plan {when} names this cohort. Plan the night first; nothing was done")
 
 
 def accept_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Sequence[str], run: Run) -> None:
@@ -169,15 +159,9 @@ def waiting_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> dict[str, 
     return {name: waiting for name, waiting in found.items() if waiting}
 
 
-def runnable_cohorts(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> list[list[str]]:
-    """The cohorts that may run now, as [industry, cutoff]: those of plans that wait for nobody."""
-    waiting = waiting_plans(lifecycle, plans)
-    return cohorts_of(plan for plan in plans.values() if plan.industry not in waiting)
-
-
-def cohorts_of(plans: Iterable[Plan]) -> list[list[str]]:
-    """The cohorts of plans, as [industry, cutoff]."""
-    return [[plan.industry, cohort.cutoff] for plan in plans for cohort in plan.cohorts]
+def runnable_industries(plans: Mapping[str, Plan], waiting: Collection[str]) -> list[str]:
+    """The industries of which something is due, and whose plan does not wait: one run each."""
+    return [name for name, plan in plans.items() if plan.calls is not None and name not in waiting]
 
 
 def plans_released_since(
