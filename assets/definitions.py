@@ -12,19 +12,32 @@ from assets.checks import (
 )
 from assets.dead_runs import dead_runs
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
+from assets.outside import ARCHIVE, LEDGER, RECORDS_IN_CRM
 from assets.resources import LifecycleResource
+from assets.schedules_in_force import retention_schedules
+from assets.totals import night_totals, nightly_totals, totals_job
 
 defs = dg.Definitions(
-    assets=[disposition_plan, archived_calls, purged_calls, deletion_record],
+    assets=[
+        RECORDS_IN_CRM,
+        retention_schedules,
+        disposition_plan,
+        archived_calls,
+        purged_calls,
+        deletion_record,
+        nightly_totals,
+        ARCHIVE,
+        LEDGER,
+    ],
     asset_checks=[
         archive_matches_manifest,
         every_archived_call_is_live_or_recorded,
         ledger_is_consistent_with_before,
         nothing_names_a_purged_call,
     ],
-    jobs=[nightly, industry_night],
+    jobs=[nightly, industry_night, totals_job],
     schedules=[nightly_schedule()],
-    sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs],
+    sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs, night_totals],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,
 )

@@ -11,9 +11,12 @@ from assets.definitions import defs
 from assets.export import export_finished
 from assets.partitions import industry_night_key
 from assets.provenance import actor_tags_if_possible
+from assets.report import GOING_SEPARATOR, NOBODY, plans_for_programs, table_rows
 from assets.resources import LifecycleResource, StopRequested, watched_by
-from lifecycle.deployment.lifecycle import Progress
+from assets.run_origin import LABEL, show_among_jobs
+from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.errors import LifecycleError, NightStopped
+from lifecycle.night.industry_night import waiting_plans
 from lifecycle.night.seal import records_waiting, seal_ledger
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -70,6 +73,7 @@ def run_night(
         night.stopped = night.stopped or stop_requested() or ""
         _seal_what_waits(night)
         if night.planned:
+            _run(instance, "totals", {}, _QUIET, night.night)
             export_finished(instance, LifecycleResource().open().store)
     return night
 
@@ -85,8 +89,8 @@ def _run_all(
     _note(night, plan)
     if not plan.success:
         return
-    night.planned = _metadata(plan, "disposition_plan")
-    night.night, industries = night.planned["going"]["night"], night.planned["going"]["industries"]
+    night.planned = _planned(lifecycle, _metadata(plan, "disposition_plan"))
+    night.night, industries = night.planned["night"], night.planned["going"]
     for number, industry in enumerate(industries):
         progress("industries", number, len(industries))
         partition = industry_night_key(industry, date.fromisoformat(night.night))
@@ -118,12 +122,18 @@ def _run(
     job: str,
     tags: dict[str, str],
     run_config: dict[str, Any],
-    partition: dg.MultiPartitionKey | None = None,
+    partition: str | None = None,
 ) -> dg.ExecuteInProcessResult:
     with dg.partition_loading_context(dynamic_partitions_store=instance):
-        return defs.resolve_job_def(job).execute_in_process(
-            instance=instance, tags=tags, run_config=run_config, partition_key=partition, raise_on_error=False
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags={**tags, **LABEL},
+            run_config=run_config,
+            partition_key=partition,
+            raise_on_error=False,
         )
+    show_among_jobs(instance, result.run_id)
+    return result
 
 
 def _note(night: NightResult, result: dg.ExecuteInProcessResult) -> None:
@@ -141,9 +151,25 @@ def _note(night: NightResult, result: dg.ExecuteInProcessResult) -> None:
             night.failed_checks.append(check.check_name)
 
 
+def _planned(lifecycle: Lifecycle, said: dict[str, Any]) -> dict[str, Any]:
+    """What was planned, for programs: the run's page shows it for people, and the register has the plans."""
+    night, register = date.fromisoformat(said["night"]), lifecycle.crm.control.register
+    names = [str(row[0]) for row in table_rows(said["industries"])]
+    plans = {name: register.plans_of(night, name)[-1] for name in names}
+    going = [] if said["going"] == NOBODY else said["going"].split(GOING_SEPARATOR)
+    return {
+        "night": said["night"],
+        "going": going,
+        "plans_by_industry": plans_for_programs(plans, waiting_plans(lifecycle, plans)),
+        "unscheduled_by_industry": dict(table_rows(said["unscheduled_industries"])),
+        "left_out": dict(table_rows(said["left_out"])),
+    }
+
+
 def _metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     found = result.asset_materializations_for_node(asset)[0].metadata
-    return {name: getattr(value, "value", value) for name, value in found.items()}
+    tables = {name: value for name, value in found.items() if isinstance(value, dg.TableMetadataValue)}
+    return {**{name: getattr(value, "value", value) for name, value in found.items()}, **tables}
 
 
 def _done(result: dg.ExecuteInProcessResult, industry: str) -> dict[str, Any]:
@@ -153,16 +179,16 @@ def _done(result: dg.ExecuteInProcessResult, industry: str) -> dict[str, Any]:
     return {
         "industry": industry,
         "archived": archived["calls"],
-        "batches": len(archived["manifests"]),
+        "batches": archived["batches"],
         "bytes": archived["bytes"],
         "purged": purged["calls"],
-        "components": purged["components"],
+        "components": dict(table_rows(purged["parts_by_name"])),
         "files": purged["files"],
-        "files_left": purged["files_left"],
+        "files_left": dict(table_rows(purged["files_left"])),
         "purged_before": purged["calls_purged_before"],
         "records": records,
         "calls_set_aside": aside,
-        "set_aside": {**archived["set_aside"], **purged["set_aside"]},
-        "sample": purged["sample"],
+        "set_aside": dict([*table_rows(archived["set_aside"]), *table_rows(purged["set_aside"])]),
+        "sample": [row[0] for row in table_rows(purged["sample"])],
         "run_id": result.run_id,
     }

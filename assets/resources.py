@@ -1,8 +1,10 @@
 """What Dagster hands to an asset: the lifecycle, opened in the run from the environment; and for which night."""
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -31,6 +33,7 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Lifecycle(read_settings(), lambda: datetime.now(UTC), progress, stop_requested=stop_requested)
 
 
+_MENDED = "What was committed stays and is on record; launching the run again goes on with the rest."
 StopRequested = Callable[[], str | None]
 _WATCHERS: list[tuple[Progress, StopRequested]] = [(lambda _what, _done, _of: None, lambda: None)]
 
@@ -53,11 +56,14 @@ def _somebody_watches() -> bool:
 def dagster_failures() -> Iterator[None]:
     """Turn our errors into Dagster failures with their own words; only what lies outside is worth a retry.
 
-    A person at a terminal is told at once instead, and runs again.
+    A person at a terminal is told at once instead, and runs again. The stack goes into the debug log: the run's page
+    says what failed, that nothing is lost, and what to do.
     """
     try:
         yield
     except LifecycleError as error:
         name = type(error).__name__
         retry = isinstance(error, OutsideError) and not _somebody_watches()
-        raise dg.Failure(f"{name}: {error}", metadata={"exit_code": error.exit_code}, allow_retries=retry) from error
+        dg.get_dagster_logger().debug("".join(traceback.format_exception(error)))
+        said: dict[str, Any] = {"exit_code": error.exit_code, "nothing_is_lost": _MENDED}
+        raise dg.Failure(f"{name}: {error}", metadata=said, allow_retries=retry) from None

@@ -18,8 +18,6 @@ CREATE TRIGGER slow BEFORE DELETE ON calls FOR EACH ROW EXECUTE FUNCTION slow();
 _NIGHT = json.dumps({"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}})
 _SELECTOR = '{repositoryLocationName: "call_lifecycle", repositoryName: "__repository__", jobName: "nightly"}'
 _LAUNCH = {"query": f"mutation {{ launchRun(executionParams: {{selector: {_SELECTOR}}}) {{ __typename }} }}"}
-    "query": 'mutation { launchRun(executionParams: {selector: {repositoryLocationName: "call_lifecycle", repositoryName: "__repository__", jobName: "nightly"}}) { __typename } }'
-}
 
 
 def plan(made: Production) -> None:
@@ -63,7 +61,8 @@ def test_whatever_process_is_killed_nothing_is_lost_and_nothing_goes_twice(
         made.kill("webserver")
         made.start("daemon")
         made.start("webserver")
-        assert json.loads(made.ask(json.dumps(_LAUNCH).encode()))["data"]["launchRun"]["__typename"] == "UnauthorizedError"
+        answer = json.loads(made.ask(json.dumps(_LAUNCH).encode()))
+        assert answer["data"]["launchRun"]["__typename"] == "UnauthorizedError"
 
         made.await_(lambda: deleting(world.url), 240, "no run deletes")
         made.storage.stop()
