@@ -18,6 +18,7 @@ from assets.plan_events import PlanEvent, newest_plan_event, plan_events_from
 from assets.provenance import actor_tags, actor_tags_if_possible
 from assets.resources import LifecycleResource, dagster_failures
 from assets.schedules_in_force import retention_schedules
+from assets.statistics import call_statistics
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.industry_night import plans_released_since
 from lifecycle.policy.plan import Plan
@@ -34,7 +35,7 @@ nightly = dg.define_asset_job(
 )
 industry_night = dg.define_asset_job(
     "industry_night",
-    selection=dg.AssetSelection.assets(archived_calls, purged_calls, deletion_record),
+    selection=dg.AssetSelection.assets(archived_calls, purged_calls, deletion_record, call_statistics),
     executor_def=dg.in_process_executor,
     description="Archive, prove, purge and record one industry's planned night.",
 )

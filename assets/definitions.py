@@ -15,6 +15,7 @@ from assets.nightly import archived_calls, deletion_record, disposition_plan, pu
 from assets.outside import ARCHIVE, LEDGER, RECORDS_IN_CRM
 from assets.resources import LifecycleResource
 from assets.schedules_in_force import retention_schedules
+from assets.statistics import call_statistics
 from assets.totals import night_totals, nightly_totals, totals_job
 
 defs = dg.Definitions(
@@ -25,6 +26,7 @@ defs = dg.Definitions(
         archived_calls,
         purged_calls,
         deletion_record,
+        call_statistics,
         nightly_totals,
         ARCHIVE,
         LEDGER,

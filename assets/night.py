@@ -12,13 +12,15 @@ from assets.export import export_finished
 from assets.partitions import industry_night_key
 from assets.provenance import actor_tags_if_possible
 from assets.report import GOING_SEPARATOR, NOBODY, plans_for_programs, table_rows
-from assets.resources import LifecycleResource, StopRequested, watched_by
+from assets.resources import LifecycleResource, StopRequested, Watcher, watched_by
 from assets.run_origin import LABEL, show_among_jobs
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.errors import LifecycleError, NightStopped
+from lifecycle.evidence.deletion import call_id_text
 from lifecycle.night.industry_night import waiting_plans
 from lifecycle.night.seal import records_waiting, seal_ledger
 
+_SHOWN = 20  # calls set aside, of each cohort
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -68,8 +70,8 @@ def run_night(
     Before it begins, runs of dead processes are closed; when it ends, however, what is committed is sealed.
     """
     night = NightResult(notices=close_dead_runs(instance))
-    with watched_by(progress, stop_requested):
-        _run_all(instance, night, config, actor, progress)
+    with watched_by(progress, stop_requested) as watcher:
+        _run_all(instance, night, config, actor, watcher)
         night.stopped = night.stopped or stop_requested() or ""
         _seal_what_waits(night)
         if night.planned:
@@ -79,29 +81,29 @@ def run_night(
 
 
 def _run_all(
-    instance: dg.DagsterInstance, night: NightResult, config: dict[str, Any], actor: str, progress: Progress
+    instance: dg.DagsterInstance, night: NightResult, config: dict[str, Any], actor: str, watcher: Watcher
 ) -> None:
     """The plan, and each industry that may go, until one says that the night is stopped."""
     run_config = {"ops": {"disposition_plan": {"config": config}}, **_QUIET}
     lifecycle = LifecycleResource().open()
     tags = actor_tags_if_possible(lifecycle, actor, config=run_config["ops"])
     plan = _run(instance, "nightly", tags, run_config)
-    _note(night, plan)
+    _note(night, plan, watcher)
     if not plan.success:
         return
-    night.planned = _planned(lifecycle, _metadata(plan, "disposition_plan"))
+    night.planned = {**_planned(lifecycle, _metadata(plan, "disposition_plan")), **watcher.named["disposition_plan"]}
     night.night, industries = night.planned["night"], night.planned["going"]
     for number, industry in enumerate(industries):
-        progress("industries", number, len(industries))
+        watcher.progress("industries", number, len(industries))
         partition = industry_night_key(industry, date.fromisoformat(night.night))
         tags = actor_tags_if_possible(lifecycle, actor, str(partition))
         result = _run(instance, "industry_night", tags, _QUIET, partition)
-        _note(night, result)
+        _note(night, result, watcher)
         if night.stopped:
             return
         if result.success:
-            night.done.append(_done(result, industry))
-    progress("industries", len(night.done), len(industries))
+            night.done.append(_done(result, industry, watcher))
+    watcher.progress("industries", len(night.done), len(industries))
 
 
 def _seal_what_waits(night: NightResult) -> None:
@@ -136,12 +138,13 @@ def _run(
     return result
 
 
-def _note(night: NightResult, result: dg.ExecuteInProcessResult) -> None:
+def _note(night: NightResult, result: dg.ExecuteInProcessResult, watcher: Watcher) -> None:
     for event in result.filter_events(lambda event: event.is_step_failure):
         data = event.step_failure_data
         failure = data.user_failure_data
         code = failure.metadata["exit_code"].value if failure and "exit_code" in failure.metadata else 3
         said = failure.description if failure else data.error.to_string() if data.error else "the run failed"
+        said = watcher.words.get(str(said), said)
         if str(said).startswith(NightStopped.__name__):
             night.stopped = str(said).partition(": ")[2]
             continue
@@ -162,7 +165,6 @@ def _planned(lifecycle: Lifecycle, said: dict[str, Any]) -> dict[str, Any]:
         "going": going,
         "plans_by_industry": plans_for_programs(plans, waiting_plans(lifecycle, plans)),
         "unscheduled_by_industry": dict(table_rows(said["unscheduled_industries"])),
-        "left_out": dict(table_rows(said["left_out"])),
     }
 
 
@@ -172,8 +174,9 @@ def _metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     return {**{name: getattr(value, "value", value) for name, value in found.items()}, **tables}
 
 
-def _done(result: dg.ExecuteInProcessResult, industry: str) -> dict[str, Any]:
+def _done(result: dg.ExecuteInProcessResult, industry: str, watcher: Watcher) -> dict[str, Any]:
     archived, purged = _metadata(result, "archived_calls"), _metadata(result, "purged_calls")
+    named = watcher.named["archived_calls"]["set_aside"] | watcher.named["purged_calls"]["set_aside"]
     records = _metadata(result, "deletion_record")["records"]
     aside = archived["calls_set_aside"] + purged["calls_set_aside"]
     return {
@@ -188,7 +191,7 @@ def _done(result: dg.ExecuteInProcessResult, industry: str) -> dict[str, Any]:
         "purged_before": purged["calls_purged_before"],
         "records": records,
         "calls_set_aside": aside,
-        "set_aside": dict([*table_rows(archived["set_aside"]), *table_rows(purged["set_aside"])]),
-        "sample": [row[0] for row in table_rows(purged["sample"])],
+        "set_aside": {call_id_text(key): reason for key, reason in list(named.items())[:_SHOWN]},
+        "sample": watcher.named["purged_calls"]["sample"],
         "run_id": result.run_id,
     }

@@ -12,7 +12,7 @@ from assets import report
 from assets.outside import CRM_KIND, RECORDS_IN_CRM, STORE_KIND
 from assets.partitions import industries, industry_night_of, industry_nights, one_night_a_run
 from assets.provenance import run_of
-from assets.resources import LifecycleResource, dagster_failures
+from assets.resources import LifecycleResource, dagster_failures, name_calls_to_watcher
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.errors import ClockError, NightError
 from lifecycle.night.anchor import anchor_checkpoint
@@ -32,8 +32,8 @@ from lifecycle.night.seal import seal_ledger
 from lifecycle.night.survey import Survey
 from lifecycle.policy.plan import Plan
 
-_AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
-_OWNERS = ["team:records"]
+AGAIN = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+OWNERS = ["team:records"]
 _PLAN_CHECKS = {
     "policies_are_lawful": "Every policy file can be relied on; the industries of those that cannot are kept.",
     "no_unscheduled_industry": "Every industry the CRM writes has a schedule.",
@@ -73,8 +73,8 @@ class NightConfig(dg.Config):
     deps=[RECORDS_IN_CRM],
     group_name="decide",
     kinds={"python", "yaml"},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
     check_specs=[dg.AssetCheckSpec(name, asset="disposition_plan", description=d) for name, d in _PLAN_CHECKS.items()],
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26)),
 )
@@ -92,13 +92,14 @@ def disposition_plan(
         night = resolve_night(opened, _day(config.as_of) if config.as_of else None)
         _require_partition(opened, night)
         opened.require_running()
-        with opened.crm.database.lease("plan"):  # two nights at once would plan each other's calls
+        with opened.crm.control.lease("plan"):  # two nights at once would plan each other's calls
             survey, plans = plan_night(opened, night, run, config.industry)
             accept_plans(opened, plans, config.accept_plan, run)
             take_census(opened, night, config.industry)
         waiting = waiting_plans(opened, plans)
         going = runnable_industries(plans, waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
+    name_calls_to_watcher("disposition_plan", left_out=dict(survey.left_out))
     yield dg.MaterializeResult(
         metadata=report.plan_metadata(survey, plans, waiting, going, run.id),
         check_results=_plan_checks(survey, plans, waiting),
@@ -127,7 +128,7 @@ def _plan_checks(
     return [
         _check("policies_are_lawful", ("file", "reason"), survey.broken),
         _check("no_unscheduled_industry", ("industry in the CRM", "calls"), survey.unscheduled),
-        _check("nothing_left_out", ("what", "why"), survey.left_out),
+        _check("nothing_left_out", ("what", "how many"), report.kinds_left_out(survey.left_out)),
         _check("brake_not_tripped", ("industry", "waits for"), held),
         _check("plans_are_our_own", ("object", "why"), foreign),
         _check("nothing_overdue", ("industry", "calls"), {p.industry: p.overdue for p in plans.values() if p.overdue}),
@@ -162,8 +163,8 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
     backfill_policy=one_night_a_run,
     group_name="custody",
     kinds={"parquet", STORE_KIND},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
 )
 def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The due calls of a night, copied to Parquet with every row that belongs to them, each object read back."""
@@ -174,6 +175,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
         result = archive_night(opened, work, run)
         seconds = round(monotonic() - began, 2)
         schema = report.archived_columns(opened.store, result)
+    name_calls_to_watcher("archived_calls", set_aside=result.set_aside)
     return dg.MaterializeResult(
         metadata={**report.archive_metadata(work, result, opened.store.url, seconds), **schema},
         check_results=[_aside(result.set_aside)],
@@ -187,7 +189,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     backfill_policy=one_night_a_run,
     group_name="custody",
     kinds={CRM_KIND},
-    owners=_OWNERS,
+    owners=OWNERS,
     pool="crm_delete",
 )
 def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -201,6 +203,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         run, began = run_of(context, opened), monotonic()
         result = purge_night(opened, work, run)
         seconds, stayed = round(monotonic() - began, 2), {**result.set_aside, **result.files_left}
+    name_calls_to_watcher("purged_calls", set_aside=result.set_aside, sample=result.sample)
     return dg.MaterializeResult(metadata=report.purge_metadata(work, result, seconds), check_results=[_aside(stayed)])
 
 
@@ -214,8 +217,8 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     backfill_policy=one_night_a_run,
     group_name="record",
     kinds={"json", STORE_KIND},
-    owners=_OWNERS,
-    retry_policy=_AGAIN,
+    owners=OWNERS,
+    retry_policy=AGAIN,
     pool="deletion_record",
 )
 def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]

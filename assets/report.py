@@ -1,5 +1,10 @@
-"""What came back from a step, as metadata a person reads in the UI: counts, digests, keys. No content of any call."""
+"""What came back from a step, as metadata a person reads in the UI: counts, digests, keys. No content of a call, no id.
 
+Dagster keeps it for years, and an epoch's key that is destroyed must take every name along. Which calls stayed is told
+whoever runs a night at a terminal, and by `lifecycle set-aside`.
+"""
+
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,11 +13,11 @@ import dagster as dg
 from lifecycle.archive.batches import read_manifest
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.audit.ledger_consistency import LedgerConsistency
-from lifecycle.evidence.deletion import call_id_text
 from lifecycle.inquiry.discovery import Discovery
 from lifecycle.night.anchor import AnchorResult
 from lifecycle.night.archive import ArchiveResult
 from lifecycle.night.industry_night import IndustryNight, release_commands
+from lifecycle.night.ledger_events import redact_reason
 from lifecycle.night.purge import PurgeResult
 from lifecycle.night.reconciliation import Reconciliation
 from lifecycle.night.seal import SealResult
@@ -64,7 +69,7 @@ def plan_metadata(
         "plans_used_again": table(("industry", "planned at, with the numbers of then"), again),
         **plan_numbers(survey, plans, waiting),
         "unscheduled_industries": table(("industry in the CRM", "calls"), survey.unscheduled.items()),
-        "left_out": table(("what", "why"), list(survey.left_out.items())[:_SHOWN]),
+        "left_out": table(("what", "how many"), kinds_left_out(survey.left_out).items()),
         "broken_files": table(("file", "reason"), sorted(survey.broken.items())),
         "cannot_be_purged": table(("part", "reason"), sorted(survey.unfit.items())),
         "policies_commit": ", ".join(sorted({p.schedule.git_commit or NO_GIT for p in plans.values()})) or "-",
@@ -100,9 +105,9 @@ def plans_for_programs(plans: Mapping[str, Plan], waiting: Mapping[str, Sequence
 
 
 def _to_type(plan: Plan, waiting: Mapping[str, Sequence[str]]) -> str:
-    """What lets it go, with the digest's first letters: long ones are cut off at the edge of a screen."""
-    commands = (said.partition(": ")[2] for said in release_commands(plan, waiting[plan.industry]))
-    return "; ".join(commands).replace(plan.sha256, plan.sha256[:12])
+    """What lets it go. A brake takes the digest's first letters: all of them are cut off at the edge of a screen."""
+    commands = [said.partition(": ")[2] for said in release_commands(plan, waiting[plan.industry])]
+    return "; ".join(commands).replace(f"--accept-plan {plan.sha256}", f"--accept-plan {plan.sha256[:12]}")
 
 
 def _plan_row(plan: Plan) -> tuple[Any, ...]:
@@ -162,7 +167,6 @@ def purge_metadata(work: IndustryNight, result: PurgeResult, seconds: float) -> 
         "calls_purged_before": result.before,
         "seconds": seconds,
         "calls_a_second": round(result.calls / seconds, 1) if seconds else 0.0,
-        "sample": table(("call",), [(call_id_text(key),) for key in result.sample]),
         **_set_aside(result.set_aside),
         **_industry_night(work),
     }
@@ -213,8 +217,9 @@ def reconciliation_metadata(result: Reconciliation) -> Metadata:
         "count": len(result.vanished) + len(result.returned),
         **counts,
         "parts": table(("part", "calls"), result.components.items()),
-        "vanished": table(("call",), [(key,) for key in result.vanished[:_SHOWN]]),
-        "returned": table(("call",), [(key,) for key in result.returned[:_SHOWN]]),
+        "vanished": len(result.vanished),
+        "returned": len(result.returned),
+        "to_type": "lifecycle verify" if result.vanished or result.returned else "-",
     }
 
 
@@ -235,8 +240,13 @@ def _industry_night(work: IndustryNight) -> Metadata:
 
 
 def _set_aside(calls: Mapping[Any, str]) -> Metadata:
-    shown = [(call_id_text(key), reason) for key, reason in list(calls.items())[:_SHOWN]]
-    return {"calls_set_aside": len(calls), "set_aside": table(("call", "why it stayed"), shown)}
+    reasons = Counter(map(redact_reason, calls.values())).most_common()
+    return {"calls_set_aside": len(calls), "why_set_aside": table(("why they stayed", "calls"), reasons)}
+
+
+def kinds_left_out(found: Mapping[str, str]) -> dict[str, int]:
+    """What was left out, counted by what it is: a call, a request. `lifecycle plan` names them."""
+    return dict(Counter(what.partition(" ")[0] for what in found))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -1,16 +1,18 @@
 """What Dagster hands to an asset: the lifecycle, opened in the run from the environment; and for which night."""
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
 
+from assets.dead_runs import PROCESS_TAG, this_process
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
-from lifecycle.errors import LifecycleError, OutsideError
+from lifecycle.errors import LifecycleError, OutsideError, place_of
 from lifecycle.settings import read_settings
 
 
@@ -22,6 +24,11 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     _opened: Lifecycle | None = PrivateAttr(default=None)
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Note on the run, before its first step, which process it is: another can tell later that it died."""
+        if context.run is not None and context.instance is not None:
+            context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: this_process()})
+
     def open(self) -> Lifecycle:
         """A lifecycle with the wall clock: the place where the product learns what time it is."""
         if self._opened is None:
@@ -29,23 +36,45 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._opened
 
     def _open(self) -> Lifecycle:
-        progress, stop_requested = _WATCHERS[-1]
-        return Lifecycle(read_settings(), lambda: datetime.now(UTC), progress, stop_requested=stop_requested)
+        watcher = _WATCHERS[-1]
+        now = partial(datetime.now, UTC)
+        return Lifecycle(read_settings(), now, watcher.progress, stop_requested=watcher.stop_requested)
 
 
 _MENDED = "What was committed stays and is on record; launching the run again goes on with the rest."
 StopRequested = Callable[[], str | None]
-_WATCHERS: list[tuple[Progress, StopRequested]] = [(lambda _what, _done, _of: None, lambda: None)]
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """A person at a terminal who runs a night in this process, and is told what Dagster's storage must not keep.
+
+    `named`: what a step says of single calls, by asset. `words`: the message in the run log → the whole message.
+    """
+
+    progress: Progress
+    stop_requested: StopRequested
+    named: dict[str, dict[str, Any]] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+
+
+_WATCHERS: list[Watcher] = [Watcher(lambda _what, _done, _of: None, lambda: None)]
 
 
 @contextmanager
-def watched_by(progress: Progress, stop_requested: StopRequested) -> Iterator[None]:
+def watched_by(progress: Progress, stop_requested: StopRequested) -> Iterator[Watcher]:
     """Report progress of runs in this process to a person who watches, and stop when told to, for a while."""
-    _WATCHERS.append((progress, stop_requested))
+    _WATCHERS.append(Watcher(progress, stop_requested))
     try:
-        yield
+        yield _WATCHERS[-1]
     finally:
         _WATCHERS.pop()
+
+
+def name_calls_to_watcher(asset: str, **named: Any) -> None:
+    """Tell whoever watches which calls a step speaks of. Nobody does: nothing is kept."""
+    if _somebody_watches():
+        _WATCHERS[-1].named[asset] = named
 
 
 def _somebody_watches() -> bool:
@@ -56,14 +85,25 @@ def _somebody_watches() -> bool:
 def dagster_failures() -> Iterator[None]:
     """Turn our errors into Dagster failures with their own words; only what lies outside is worth a retry.
 
-    A person at a terminal is told at once instead, and runs again. The stack goes into the debug log: the run's page
-    says what failed, that nothing is lost, and what to do.
+    A person at a terminal is told at once instead, and runs again. Dagster keeps what it is given for years: a driver's
+    error quotes rows, so no cause goes with a failure, and of what is unexpected only the place.
     """
     try:
         yield
     except LifecycleError as error:
-        name = type(error).__name__
+        logged = f"{type(error).__name__}: {error.without_values}"
+        _tell_watcher(logged, error)
         retry = isinstance(error, OutsideError) and not _somebody_watches()
-        dg.get_dagster_logger().debug("".join(traceback.format_exception(error)))
-        said: dict[str, Any] = {"exit_code": error.exit_code, "nothing_is_lost": _MENDED}
-        raise dg.Failure(f"{name}: {error}", metadata=said, allow_retries=retry) from None
+        beside: dict[str, Any] = {"exit_code": error.exit_code, "nothing_is_lost": _MENDED}
+        raise dg.Failure(logged, metadata=beside, allow_retries=retry) from None
+    except Exception as error:
+        if isinstance(error, (dg.DagsterError, dg.Failure)):
+            raise
+        said = f"a bug of lifecycle ({type(error).__name__} at {place_of(error)}); `lifecycle run` shows its words"
+        _tell_watcher(said, error)
+        raise dg.Failure(said, metadata={"exit_code": 3}, allow_retries=False) from None
+
+
+def _tell_watcher(logged: str, error: Exception) -> None:
+    if _somebody_watches():
+        _WATCHERS[-1].words[logged] = f"{type(error).__name__}: {error}"

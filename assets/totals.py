@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.automation import industry_night
 from assets.nightly import deletion_record, disposition_plan
-from assets.partitions import NIGHT_TAG, nights
+from assets.partitions import NIGHT_TAG, nights, one_night_a_run
 from assets.plan_events import newest_plan_event
 from assets.report import table
 
@@ -41,6 +41,7 @@ class IndustryTotals:
         disposition_plan,
         dg.AssetDep(deletion_record, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("night")),
     ],
+    backfill_policy=one_night_a_run,
     group_name="record",
     kinds={"python"},
     owners=["team:records"],
@@ -58,7 +59,7 @@ totals_job = dg.define_asset_job(
 )
 
 
-@dg.sensor(job=totals_job, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(job=totals_job, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
 def night_totals(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Add the newest night up whenever its runs have ended and one of them is newer than the totals."""
     planned = newest_plan_event(context.instance)

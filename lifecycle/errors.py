@@ -28,11 +28,20 @@ LifecycleError
         └── ObjectExists    the key already holds other bytes
 """
 
+import os
+import traceback
+from pathlib import Path
+
 
 class LifecycleError(Exception):
     """The root. `exit_code` is what the command line ends with."""
 
     exit_code = 3
+
+    @property
+    def without_values(self) -> str:
+        """The message for a log that others keep: without words of somebody else's that may quote a row."""
+        return str(self)
 
 
 class InputError(LifecycleError):
@@ -127,6 +136,11 @@ class RowRefused(DatabaseError):
         super().__init__(f"the CRM database refused a row: {said}. Mend that first; a rerun alone will not help")
         self.said = said
 
+    @property
+    def without_values(self) -> str:
+        """See LifecycleError."""
+        return "the CRM database refused a row. `lifecycle run` shows its words, at a terminal only"
+
 
 class RowLocked(DatabaseError):
     """Another transaction holds a row for longer than is waited. Carries what the database said."""
@@ -150,3 +164,10 @@ class ObjectRefused(StoreError):
 
 class ObjectExists(StoreError):
     """A put-once found other bytes under its key; they were left as they are."""
+
+
+def place_of(error: BaseException) -> str:
+    """Where in our own code something unexpected happened. Its text is left out: it may be secret, or name a call."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if f"{os.sep}lifecycle{os.sep}" in frame.filename] or list(frames)
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "an unknown place"

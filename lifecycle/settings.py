@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     anchor_tsa_root: Path | None = None
     anchor_witness: str | None = None
     anchor_witness_key: str | None = None
+    destroy: bool = False
     first_night: date = Field(default_factory=_first_night)
     alert_webhook: SecretStr | None = None
     alert_webhook_token_file: Path | None = None
@@ -82,6 +83,8 @@ class Settings(BaseSettings):
     alert_link: str | None = None
     heartbeat: Path | None = None
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
+    statistics_group: Annotated[int, Field(ge=1)] = 10
+    statistics_erased: bool = False
     nightly_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     nightly_cron: str = "0 2 * * *"
 

@@ -59,6 +59,11 @@ def _archived(name: str, stored: StoredObject, table: pa.Table) -> ArchivedObjec
     )
 
 
+def folder_of(manifest: Manifest) -> str:
+    """Where a batch lies, as its manifest says."""
+    return batch_place(manifest.industry, manifest.night, manifest.destroy_on, manifest.batch)
+
+
 def commit_manifest(store: ObjectStore, folder: str, manifest: Manifest) -> StoredObject:
     """Put the manifest: from here on the batch is archived."""
     return store.put_once(f"{folder}{MANIFEST}", manifest.to_bytes())
@@ -68,6 +73,11 @@ def batch_folder(key: str) -> str:
     """The folder of the batch that an object of the archive lies in, its files a level below."""
     folder = key.rpartition("/")[0]
     return f"{folder}/".removesuffix(FILES)
+
+
+def batch_name(manifest_key: str) -> str:
+    """The name of a batch, which is its folder's."""
+    return manifest_key.split("/")[-2]
 
 
 def manifest_keys(store: ObjectStore, prefix: str = ARCHIVE) -> Iterator[str]:

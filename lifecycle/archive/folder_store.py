@@ -16,9 +16,12 @@ from uuid import uuid4
 
 from lifecycle.archive.folder_files import _files, _flush, _hashed, _make_folder, _open, _pass_on, _temporary, _write
 from lifecycle.archive.object_store import (
+    COMPLIANCE,
     LARGEST_IN_MEMORY,
     BoundedBytes,
+    Retention,
     StoredObject,
+    StoredVersion,
     check_key,
     check_prefix,
     exists_with_other_bytes,
@@ -99,6 +102,10 @@ class FolderStore:
             found = [(file.relative_to(self._root)).as_posix() for file in _files(self._inside(top, prefix))]
         return iter(sorted(key for key in found if key.startswith(prefix)))
 
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """See ObjectStore. A file is its only version, whatever bytes it has by now."""
+        return (StoredVersion(key, None) for key in self.list(prefix))
+
     def delete(self, stored_key: str, version_id: str | None) -> None:
         """See ObjectStore. FixityError: the file holds other bytes than that version's; it was left as it is."""
         path = self._path(stored_key)
@@ -112,7 +119,11 @@ class FolderStore:
                 left.unlink(missing_ok=True)
             _flush(path.parent)
 
-    def lock(self, stored: StoredObject, until: datetime) -> None:
+    def retention(self, key: str, version_id: str | None) -> Retention | None:
+        """See ObjectStore. A folder cannot lock."""
+        return None
+
+    def lock(self, stored: StoredObject, until: datetime, mode: str = COMPLIANCE) -> None:
         """See ObjectStore. A folder cannot lock."""
         raise StoreError(
             f"{self.url}: expected a bucket with Object Lock to lock {stored.key!r} until {until}; a folder has none"

@@ -14,6 +14,9 @@ from typing import Protocol
 
 from lifecycle.errors import FixityError, ObjectExists, StoreError
 
+COMPLIANCE, GOVERNANCE = "COMPLIANCE", "GOVERNANCE"
+"""How a version is locked: for everybody, or for all but those who may bypass it."""
+
 CHUNK = 1 << 20  # bytes held in memory while streaming
 LARGEST_IN_MEMORY = 64 << 20  # bytes of an object that is not streamed into a file: a manifest, a leaf bundle
 
@@ -26,6 +29,30 @@ class StoredObject:
     version_id: str | None  # None: the bucket keeps no versions
     bytes: int
     sha256: str  # hex of the whole object
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """One version of an object, or a marker that hides older ones. No version id: the store keeps one version."""
+
+    key: str
+    version_id: str | None
+    marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What keeps a version: a lock until a moment, a legal hold of the store, or both."""
+
+    mode: str | None
+    until: datetime | None
+    legal_hold: bool
+
+    @property
+    def text(self) -> str:
+        """What keeps it, in words."""
+        lock = f"locked ({self.mode}) until {self.until.isoformat()}" if self.until else ""
+        return ", and ".join(filter(None, (lock, "under a legal hold of the store" if self.legal_hold else "")))
 
 
 class BoundedBytes:
@@ -86,14 +113,20 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """Every key that begins with `prefix`, a plain string as S3 means it, sorted."""
 
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """Every version of every object whose key begins with `prefix`, and every marker, sorted by key."""
+
     def delete(self, stored_key: str, version_id: str | None) -> None:
         """Remove that version for good, and what a killed writer left unfinished under the key. Gone already is fine.
 
         None is what an object without a version is stored as; it never stands for the newest version.
         """
 
-    def lock(self, stored: StoredObject, until: datetime) -> None:
+    def lock(self, stored: StoredObject, until: datetime, mode: str = COMPLIANCE) -> None:
         """Let nobody remove or shorten that version before then. StoreError where the store cannot lock."""
+
+    def retention(self, key: str, version_id: str | None) -> Retention | None:
+        """What keeps a version. None: nothing does, or the store has no locks."""
 
     def now(self) -> datetime | None:
         """What the store's clock says. None: it has none but this machine's."""

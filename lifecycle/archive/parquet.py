@@ -28,9 +28,14 @@ def put_table(store: ObjectStore, key: str, table: pa.Table) -> StoredObject:
     """Write a table as one object."""
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
         path = Path(folder) / "object.parquet"
-        with open_parquet(path, table.schema) as writer:
-            writer.write_table(table, row_group_size=rows_a_group(table))
+        table_file(path, table)
         return store.put_once(key, path)
+
+
+def table_file(path: Path, table: pa.Table) -> None:
+    """Write a table as a file of this machine, for people's own tools."""
+    with open_parquet(path, table.schema) as writer:
+        writer.write_table(table, row_group_size=rows_a_group(table))
 
 
 def rows_a_group(table: pa.Table) -> int:
@@ -60,6 +65,11 @@ def fetch_promised(store: ObjectStore, wanted: StoredObject) -> bytes:
     body = store.get(wanted.key, wanted.version_id, at_most=wanted.bytes)
     _require_promised(wanted, len(body), sha256_hex(body))
     return body
+
+
+def read_table_bytes(key: str, body: bytes) -> pa.Table:
+    """Bytes that were compared with their promise, as a table. Raises FixityError naming the key."""
+    return _read(key, pa.BufferReader(body))
 
 
 def _require_promised(wanted: StoredObject, size: int, sha256: str) -> None:

@@ -4,6 +4,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import (
@@ -106,6 +108,12 @@ def version_of(answer: dict[str, Any]) -> str | None:
     """The version an answer is about; None in a bucket without versions."""
     version = answer.get("VersionId")
     return None if version in (None, "", "null") else str(version)
+
+
+def date_of(answer: dict[str, Any]) -> datetime | None:
+    """What the store's clock said when it answered; None: it did not say."""
+    said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return parsedate_to_datetime(said).astimezone(UTC) if said else None
 
 
 def base64(digest: bytes) -> str:

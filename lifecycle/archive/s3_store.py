@@ -9,8 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lifecycle.archive.object_store import (
     CHUNK,
+    COMPLIANCE,
     LARGEST_IN_MEMORY,
     BoundedBytes,
+    Retention,
     StoredObject,
+    StoredVersion,
     check_key,
     check_prefix,
     others_than_expected,
     stream_to_file,
 )
-from lifecycle.archive.s3_answers import S3Answers, base64, error_code, is_refusal, version_of
+from lifecycle.archive.s3_answers import S3Answers, base64, date_of, error_code, is_refusal, version_of
+from lifecycle.archive.s3_locks import S3Locks
 from lifecycle.archive.s3_objects import _measure, _ours
 from lifecycle.archive.s3_trial import S3Trial
+from lifecycle.archive.s3_versions import object_versions
 from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import ObjectMissing, StoreError
 
@@ -45,6 +49,7 @@ class S3Store:
         self._bucket = bucket
         self._under = f"{prefix}/" if prefix else ""
         self._part_bytes = part_bytes
+        self._locks = S3Locks(client, self._answers, self._where)
 
     def put_once(self, key: str, body: bytes | Path) -> StoredObject:
         """See ObjectStore. Bytes are one PutObject, however many: what must be atomic is handed over as bytes."""
@@ -108,6 +113,11 @@ class S3Store:
             found = [item["Key"].removeprefix(self._under) for page in pages for item in page.get("Contents", [])]
         return iter(sorted(found))  # sorted here: not every store walks its folders in the order of their keys
 
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """See ObjectStore."""
+        with self._answers.translated("list the versions of", prefix):
+            return iter(object_versions(self._client, self._bucket, self._under, check_prefix(prefix)))
+
     def delete(self, stored_key: str, version_id: str | None) -> None:
         """See ObjectStore. 'null' is S3's name for the version of an object that has none.
 
@@ -118,14 +128,13 @@ class S3Store:
             self._client.delete_object(**where, VersionId=version_id or "null")
         self._abort_uploads(stored_key)
 
-    def lock(self, stored: StoredObject, until: datetime) -> None:
-        """See ObjectStore. Compliance mode; read back, for not every store says that it did not."""
-        where = self._where(stored.key) | {"VersionId": stored.version_id or "null"}
-        with self._answers.translated("lock", stored.key):
-            self._client.put_object_retention(**where, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until})
-            found = self._client.get_object_retention(**where)["Retention"]
-        if found["Mode"] != "COMPLIANCE" or found["RetainUntilDate"] < until.replace(microsecond=0):
-            raise StoreError(f"{self.url}: {stored.key!r} was to be locked until {until}, the store says {found}")
+    def lock(self, stored: StoredObject, until: datetime, mode: str = COMPLIANCE) -> None:
+        """See ObjectStore."""
+        self._locks.lock(stored, until, mode)
+
+    def retention(self, key: str, version_id: str | None) -> Retention | None:
+        """See ObjectStore."""
+        return self._locks.retention(key, version_id)
 
     def now(self) -> datetime | None:
         """See ObjectStore. The Date header of an answer, be it a refusal: a store refuses whose clock is far off."""
@@ -136,8 +145,7 @@ class S3Store:
                 if "date" not in error.response["ResponseMetadata"].get("HTTPHeaders", {}):
                     raise
                 answer = error.response
-        said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return parsedate_to_datetime(said).astimezone(UTC) if said else None
+        return date_of(answer)
 
     def probe(self) -> builtins.list[str]:
         """See ObjectStore."""

@@ -4,7 +4,7 @@ What contradicts is damage, under the leaf's or row's name; what could not be co
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.record_check import (
     RecordedBatch,
     batch_contradictions,
+    law_contradictions,
     openable,
     purge_row_contradictions,
     read_purge_records,
@@ -85,13 +86,20 @@ class BatchAudit:
         """Records against manifest, object and row. A kind of contradiction is named at the first that has it."""
         found = defaultdict[str, list[tuple[str, str]]](list)
         for name, record in zip(names, records, strict=True):
-            for reason in batch_contradictions(record, self._recorded):
+            for reason in (*batch_contradictions(record, self._recorded), *self._against_the_law(record)):
                 found[reason.partition(":")[0]].append((name, reason))
         for number, reason in row_contradictions(records, self._recorded, self._epochs):
             found[reason.partition(":")[0]].append((names[number], reason))
         for many in found.values():
             self._damage(*many[0], others=len(many) - 1)
         self._count_opened(records)
+
+    def _against_the_law(self, record: Record) -> Iterator[str]:
+        """A record against the version of the schedule that decided, as the log has it in words."""
+        rules = self._survey.rules.get(str((record.get("schedule") or {}).get("sha256")))
+        if rules is not None:
+            self.compared["laws"] += 1
+            yield from law_contradictions(record, rules)
 
     def _count_opened(self, records: Sequence[Record]) -> None:
         opened = sum(openable(record, self._epochs) for record in records)

@@ -24,15 +24,21 @@ _NOTES_AT_ONCE = 500
 class LedgerSurvey:
     """What the log says, in little memory. `spans`: by manifest, from which leaf to before which its records are.
 
-    `rules`: by schedule digest, the laws that each rule names, where the log says so. `readable`: no leaf was lost.
+    `rules`: by schedule digest, its rules in words, where the log has them. `readable`: no leaf was lost.
+    `batches`: by manifest, its batch. `destroyed`: by batch, where the leaves of its destroyed copies are; `removed`:
+    by manifest, a leaf that says that nothing is left of it. `moves`: manifests, with digest, that copies moved to.
     """
 
     published: PublishedCheckpoint | None = None
     kinds: Counter[str] = field(default_factory=Counter)
     spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     pinned: dict[str, str] = field(default_factory=dict)
-    rules: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    rules: dict[str, dict[str, object]] = field(default_factory=dict)
     recovered: list[tuple[int, int]] = field(default_factory=list)
+    batches: dict[str, str] = field(default_factory=dict)
+    destroyed: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+    moves: set[tuple[str, str]] = field(default_factory=set)
     readable: bool = True
 
     def add(self, index: int, leaf: dict[str, object]) -> None:
@@ -41,15 +47,26 @@ class LedgerSurvey:
         self.kinds[kind] += 1
         match leaf:
             case {"kind": "purged", "manifest_key": str(key)}:
-                spans = self.spans.setdefault(key, [])
-                if spans and spans[-1][1] == index:
-                    spans[-1] = (spans[-1][0], index + 1)
-                else:
-                    spans.append((index, index + 1))
+                self.batches[key] = str(leaf.get("batch"))
+                _add_to_spans(self.spans.setdefault(key, []), index)
+            case {"kind": "destroyed", "record": {"batch": str(batch)}, "lay_in": {"manifest_key": str(key)}}:
+                _add_to_spans(self.destroyed.setdefault(batch, []), index)
+                self.removed.setdefault(key, index)
+            case {"kind": "moved", "manifest_key": str(key), "manifest_sha256": str(sha256)}:
+                self.moves.add((key, sha256))
+            case {"kind": "policy", "schedule": {"sha256": str(sha256)}, "words": {"rules": dict(rules)}}:
+                self.rules[sha256] = rules
             case {"kind": "imported", "object": {"key": str(key), "sha256": str(sha256)}}:
                 self.pinned[key] = sha256
             case {"kind": "recovery", "database_size": int(start), "ledger_size": int(end)}:
                 self.recovered.append((start, end))
+
+
+def _add_to_spans(spans: list[tuple[int, int]], index: int) -> None:
+    if spans and spans[-1][1] == index:
+        spans[-1] = (spans[-1][0], index + 1)
+    else:
+        spans.append((index, index + 1))
 
 
 def survey_ledger(lifecycle: Lifecycle, damaged: dict[str, str], compared: Counter[str]) -> LedgerSurvey:

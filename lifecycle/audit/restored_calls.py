@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from lifecycle.archive.batches import read_batch, read_manifest
+from lifecycle.custody.registered_copies import BatchLocation, batch_location
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.leaf import read_leaf
+from lifecycle.evidence.manifest import Manifest
 from lifecycle.ledger.log import Log, PublishedCheckpoint
 from lifecycle.night.reconciliation import components_returned, label_calls
 from lifecycle.night.seal import last_checkpoint_in_database
@@ -98,8 +100,18 @@ def restored_calls(lifecycle: Lifecycle, gone: PurgesOnRecord) -> list[str]:
         with lifecycle.crm.database.reading() as connection:
             found += among(map(call_id_text, lifecycle.crm.rows.every_key(connection)), gone.calls)
     for key, calls in gone.parts.items():
-        manifest, _ = read_manifest(lifecycle.store, key)
+        manifest = _manifest_now(lifecycle, key)
+        if manifest is None:
+            continue  # the copy is destroyed: nobody can tell any more what of the call came back
         tables = read_batch(lifecycle.store, manifest)
         asked = among(map(call_id_text, tables["calls"][CALL_ID].to_pylist()), calls)
         found += label_calls(components_returned(lifecycle, manifest, tables, asked), manifest.component)
     return sorted(found)
+
+
+def _manifest_now(lifecycle: Lifecycle, key: str) -> Manifest | None:
+    """The manifest that has the copies now which a batch had. None: none has."""
+    relied = lifecycle.crm.control.destructions.batches_on_record()
+    was = next((BatchLocation(one.batch, key, one.manifest_sha256) for one in relied if one.manifest_key == key), None)
+    now = batch_location(lifecycle, was) if was else None
+    return None if was and now is None else read_manifest(lifecycle.store, now.manifest_key if now else key)[0]

@@ -6,9 +6,11 @@ Its leaves are found by the index, and each bundle they lie in is proved to be t
 from collections.abc import Iterator
 
 from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, manifest_keys
+from lifecycle.audit.destroyed_audit import objects_still_there
 from lifecycle.audit.ledger_audit import LedgerSurvey
 from lifecycle.audit.plan_audit import PlanAudit
-from lifecycle.audit.whole_audit import AuditReport, audit_batch, reason_of
+from lifecycle.audit.whole_audit import AuditReport, audit_batch, audit_lost_batch, reason_of
+from lifecycle.custody.registered_copies import BatchLocation, batch_location
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, InputError, ObjectMissing, ProofError
 from lifecycle.evidence.leaf import read_leaf
@@ -32,11 +34,24 @@ def audit_single_batch(lifecycle: Lifecycle, batch: str) -> AuditReport:
         names = list(lifecycle.store.list(batch_folder(key)))
         if key in names:
             audit_batch(lifecycle, survey, PlanAudit(lifecycle), key, names, result)
-        else:
-            result.damaged[key] = "missing: purges deleted calls on its strength"
-    if not result.batches and not result.damaged:
+            continue
+        now = _moved_to(lifecycle, batch, key)
+        if now:
+            inside = list(lifecycle.store.list(batch_folder(now)))
+            audit_batch(lifecycle, survey, PlanAudit(lifecycle), now, inside, result)
+        audit_lost_batch(lifecycle, survey, batch, key, result)
+        result.damaged = {**dict(objects_still_there(lifecycle, survey)), **result.damaged}
+    if not (result.batches or result.damaged or result.uncompared or result.compared["purge rows"]):
         raise InputError(f"batch {batch}: expected the name of a batch; neither ledger, CRM nor archive knows it")
     return result
+
+
+def _moved_to(lifecycle: Lifecycle, batch: str, key: str) -> str | None:
+    """The manifest that the copies which stayed were moved to; None: none stayed."""
+    relied = lifecycle.crm.control.destructions.batches_on_record()
+    at = next((BatchLocation(batch, key, one.manifest_sha256) for one in relied if one.manifest_key == key), None)
+    now = batch_location(lifecycle, at) if at else None
+    return now.manifest_key if now and now.manifest_key != key else None
 
 
 def _survey(lifecycle: Lifecycle, batch: str) -> LedgerSurvey:

@@ -8,19 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, read_batch, read_manifest
+from lifecycle.archive.batches import ARCHIVE, MANIFEST, batch_folder, batch_name, read_batch, read_manifest
 from lifecycle.archive.recording_files import verify_file
 from lifecycle.audit.batch_audit import BatchAudit
+from lifecycle.audit.destroyed_audit import audit_destroyed_batch, objects_still_there, unfinished_removal
 from lifecycle.audit.ledger_audit import LedgerSurvey, survey_ledger
+from lifecycle.audit.moved_audit import MovedRows, audit_moved_batch, is_moved
 from lifecycle.audit.plan_audit import PlanAudit
 from lifecycle.audit.restored_calls import purges_unknown_to_database, restored_calls
-from lifecycle.crm.control.ledger_queue import PURGE
+from lifecycle.crm.control.ledger_queue import DESTRUCTION, PURGE
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LifecycleError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import call_id_text, read_records
 from lifecycle.ledger.legacy_records import DELETIONS, entries_key
 from lifecycle.ledger.log import CHECKPOINT, PublishedCheckpoint
 from lifecycle.night.reconciliation import Reconciliation, label_calls
+from lifecycle.night.seal_check import epochs_by_id
 from lifecycle.night.verify import verify_batch
 
 
@@ -44,6 +47,7 @@ class AuditReport:
     leaves: Counter[str] = field(default_factory=Counter)
     published: PublishedCheckpoint | None = None
     files_waiting: int = 0
+    moved: MovedRows = field(default_factory=lambda: MovedRows(set))
 
     @property
     def sound(self) -> bool:
@@ -79,13 +83,23 @@ def audit_batch(
     try:
         batch = verify_batch(lifecycle.store, key, lifecycle.now())
     except (ProofError, ObjectMissing) as error:
-        result.damaged |= dict(_damage(lifecycle, key)) or {key: reason_of(error)}
+        unfinished = unfinished_removal(lifecycle, batch_name(key))
+        if unfinished:
+            result.uncompared[key] = unfinished
+        else:
+            result.damaged |= dict(_damage(lifecycle, key)) or {key: reason_of(error)}
         return
     stored = batch.manifest.stored
     result.batches += 1
     result.bytes += sum(part.bytes for part in stored)
     result.compared.update(manifests=1, objects=len(batch.manifest.objects), files=len(batch.manifest.files))
     result.orphans += sorted(set(names) - {key} - {part.key for part in stored})
+    if key in survey.removed:
+        result.damaged[key] = f"leaf {survey.removed[key]} says that it is destroyed, and it is there"
+    if is_moved(batch.manifest):
+        epochs = epochs_by_id(lifecycle)
+        result.damaged |= audit_moved_batch(lifecycle, survey, batch, epochs, result.moved, result.reconciled)
+        return
     audited = BatchAudit(lifecycle, survey, plans, batch, result.reconciled)
     try:
         audited.compare()
@@ -131,16 +145,24 @@ def _damage(lifecycle: Lifecycle, manifest_key: str) -> Iterator[tuple[str, str]
 
 
 def _audit_lost(lifecycle: Lifecycle, survey: LedgerSurvey, found: set[str], result: AuditReport) -> None:
-    """Manifests that purges or leaves relied on, and that are not there."""
+    """Batches that purges or leaves relied on, and that are not there: destroyed and on record, or lost."""
     with lifecycle.crm.database.reading() as connection:
-        relied = lifecycle.crm.control.batches(connection)
         result.files_waiting = len(lifecycle.crm.control.files_waiting(connection))
-    for key in sorted(relied.keys() - found):
-        row_id, many = relied[key]
-        result.damaged[key] = f"missing: purge {row_id} and {many - 1} others deleted calls on its strength"
-    for key in sorted(survey.spans.keys() - found - relied.keys()):
-        first, _ = survey.spans[key][0]
-        result.damaged[key] = f"missing: leaf {first} and those after it rely on it"
+    relied = {one.manifest_key: one.batch for one in lifecycle.crm.control.destructions.batches_on_record()}
+    for key, batch in sorted({**survey.batches, **relied}.items()):
+        if key not in found:
+            audit_lost_batch(lifecycle, survey, batch, key, result)
+    for key, reason in objects_still_there(lifecycle, survey):
+        result.damaged.setdefault(key, reason)
+
+
+def audit_lost_batch(lifecycle: Lifecycle, survey: LedgerSurvey, batch: str, key: str, result: AuditReport) -> None:
+    """Hold one batch that is not there against the record, adding to `result`."""
+    gone = audit_destroyed_batch(lifecycle, survey, batch, key, result.moved[batch], epochs_by_id(lifecycle))
+    result.damaged |= gone.damaged
+    result.uncompared |= gone.uncompared
+    result.unsealed += gone.unsealed
+    result.compared.update({"destroyed": gone.copies, "purge rows": gone.purge_rows})
 
 
 def _audit_places(lifecycle: Lifecycle, result: AuditReport) -> None:
@@ -148,9 +170,12 @@ def _audit_places(lifecycle: Lifecycle, result: AuditReport) -> None:
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
         rows, places = set(control.all_ids(connection)), control.places.from_on(connection, 0)
+    destroyed = control.destructions.states()
     for place in places:
         if place.kind == PURGE and place.id not in rows:
             result.damaged[f"leaf {place.first}"] = f"the purge row {place.id} of this and the following leaves is gone"
+        if place.kind == DESTRUCTION and place.id not in destroyed:
+            result.damaged[f"leaf {place.first}"] = f"the row of destroyed batch {place.id} of these leaves is gone"
 
 
 def _audit_records(lifecycle: Lifecycle, result: AuditReport) -> None:

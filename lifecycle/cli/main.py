@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated
 
 import click
@@ -15,6 +14,7 @@ import typer
 from lifecycle.cli import (
     alert,
     approve,
+    destroy,
     diff_shorten,
     discover,
     erasure_requests,
@@ -22,13 +22,16 @@ from lifecycle.cli import (
     holds,
     init_check,
     ledger,
+    mapping,
     plan_explain,
+    set_aside,
+    stats,
     stop,
     verify_record,
 )
 from lifecycle.cli.options import AsJson, AsOf, OneIndustry
 from lifecycle.cli.output import to_text
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, place_of
 
 _ERROR_LINES = 3
 _BUG, _OUTSIDE, _INTERRUPTED, _USAGE, _NOBODY_READS = 3, 3, 130, 2, 141
@@ -47,13 +50,17 @@ for group in (
     init_check,
     plan_explain,
     discover,
+    mapping,
     diff_shorten,
     approve,
     verify_record,
     ledger,
+    destroy,
     find,
+    stats,
     holds,
     erasure_requests,
+    set_aside,
     stop,
     alert,
 ):
@@ -137,13 +144,10 @@ def _said(error: Exception) -> tuple[str, str, int]:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return "OSError", f"this machine refused: {where}{error.strerror}. Mend it; a rerun is safe", _OUTSIDE
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if f"{os.sep}lifecycle{os.sep}" in frame.filename] or list(frames)
-    place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "an unknown place"
     name = type(error).__name__
     return (
         name,
-        f"this is a bug of lifecycle ({name} at {place}). Run again with --debug and report what it shows",
+        f"this is a bug of lifecycle ({name} at {place_of(error)}). Run again with --debug and report what it shows",
         _BUG,
     )
 

@@ -39,6 +39,7 @@ OneIndustry = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
+Url = Annotated[str, typer.Option("--url", metavar="URL", show_default=False, help="The URL of the CRM's database.")]
 CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's key in the CRM.", show_default=False)]
 
 

@@ -109,7 +109,9 @@ def _tell_compared(found: AuditReport) -> None:
         f"{count['opened']} of them opened with their key and held against the row's digest; "
         f"{count['purge rows']} purge rows with their records, byte for byte; {count['notes']} notes with their leaf; "
         f"{count['planned']} archived calls with the plan that named them; "
-        f"{count['checkpoints']} checkpoints that the database saw with the ledger of today."
+        f"{count['laws']} records with the rule and laws of their schedule's version; "
+        f"{count['checkpoints']} checkpoints that the database saw with the ledger of today; "
+        f"{count['destroyed']} destroyed copies with their leaves."
     )
 
 

@@ -25,6 +25,7 @@ from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.session.search_path import SearchPath, qualified_tables
 from lifecycle.errors import SourceError
+from lifecycle.evidence.call_statistics import USUAL_DIMENSIONS
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
 
@@ -58,6 +59,7 @@ class Crm:
         if missing:
             problem = f"expected the fact {missing[0]} of a component; it is not given"
             raise SourceError(f"source {self.source.source}: {problem}")
+        self.dimensions = _dimensions(self.source, self.facts.names)
 
     def _spelled(self) -> tuple[Source, str]:
         dialect = self.database.dialect
@@ -149,3 +151,13 @@ class Crm:
             half = len(keys) // 2
             return {**self.unreadable(keys[:half], component), **self.unreadable(keys[half:], component)}
         return {}
+
+
+def _dimensions(source: Source, facts: Sequence[str]) -> list[str]:
+    """The facts by which statistics tell calls apart. Raises SourceError for one that is not given."""
+    if source.statistics is None:
+        return [name for name in USUAL_DIMENSIONS if name in facts]
+    missing = [name for name in source.statistics.dimensions if name not in facts]
+    if missing:
+        raise SourceError(f"source {source.source}: statistics: the facts query gives no column {missing[0]}")
+    return list(source.statistics.dimensions)

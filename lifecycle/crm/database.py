@@ -144,24 +144,24 @@ class Database:
                 connection.commit()
 
     @contextmanager
-    def lease(self, name: str, secret: str = "") -> Iterator[None]:
+    def lease(self, name: str, secret: str) -> Iterator[None]:
         """Hold a name for this process alone; a process that dies lets go at once. Raises LeaseTaken.
 
-        `secret` goes into the name that the server sees: any login may take a lock whose name it can work out.
+        `secret` goes into the name that the server sees: any login may take a lock whose name it can work out. Who
+        has seen it held can take it later: then the message names the database's role that does.
         """
-        taken = LeaseTaken(f"another run holds the lease of {name}. Let it end, then run again; nothing was done here")
         # The names of MySQL's locks are the server's, and two of its databases may be two CRMs.
         where = f"{self.engine.url.database}/" if self.dialect == "mysql" else ""
         digest = hashlib.sha256(f"call-lifecycle {secret} {where}{self.lease_scope}: {name}".encode()).hexdigest()
         if self.dialect == "sqlite":
-            with _file_lease(Path(f"{self.engine.url.database}.lease-{digest[:16]}"), taken):
+            with _file_lease(Path(f"{self.engine.url.database}.lease-{digest[:16]}"), _taken(name)):
                 yield
             return
         with translated_errors():
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         with connection:
             if not self._take(connection, digest):
-                raise taken
+                raise _taken(name, self._holder(connection, digest))
             try:
                 yield
             finally:
@@ -173,11 +173,33 @@ class Database:
         with translated_errors():
             return self._ask(connection, "GET_LOCK(:name, 0)", "pg_try_advisory_lock", digest)
 
+    def _holder(self, connection: sa.Connection, digest: str) -> str:
+        """The database's role that holds a lease; blank: it let go meanwhile, or the server does not tell."""
+        number = int(digest[:15], 16)
+        with suppress(SQLAlchemyError):
+            if self.dialect == "postgresql":
+                values: dict[str, Any] = {"high": number >> 32, "low": number & 0xFFFFFFFF}
+                return str(connection.scalar(_PG_HOLDER, values) or "")
+            return str(connection.scalar(_MYSQL_HOLDER, {"name": digest[:60]}) or "")
+        return ""
+
     def _ask(self, connection: sa.Connection, mysql: str, postgresql: str, digest: str) -> bool:
         statement, value = f"SELECT {mysql}", digest[:60]
         if self.dialect == "postgresql":
             statement, value = f"SELECT {postgresql}(CAST(:name AS bigint))", str(int(digest[:15], 16))
         return bool(connection.scalar(sa.text(statement), {"name": value}))
+
+
+_PG_HOLDER = sa.text(
+    "SELECT a.usename FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE "
+    "l.locktype = 'advisory' AND l.classid = :high AND l.objid = :low AND l.objsubid = 1 AND l.granted"
+)
+_MYSQL_HOLDER = sa.text("SELECT USER FROM information_schema.PROCESSLIST WHERE ID = IS_USED_LOCK(:name)")
+
+
+def _taken(name: str, holder: str = "") -> LeaseTaken:
+    by = f", as the database's role {holder}" if holder else ""
+    return LeaseTaken(f"another run holds the lease of {name}{by}. Let it end, then run again; nothing was done here")
 
 
 def open_database(url: str) -> Database:

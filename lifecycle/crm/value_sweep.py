@@ -25,7 +25,8 @@ _STEPS = 1_000  # of SQLite's machine between two looks at the clock
 class SearchedTable:
     """One table and what kind each of its columns is: text, integer, uuid, bytes, or none that holds a key ("").
 
-    `references`: columns with a foreign key of their own, and the table and column that each names.
+    `references`: columns with a foreign key of their own, and the table and column that each names. `times`: those that
+    hold times.
     """
 
     schema: str | None
@@ -33,6 +34,7 @@ class SearchedTable:
     columns: Mapping[str, str]
     key: tuple[str, ...]
     references: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    times: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -57,11 +59,12 @@ def searched_tables(database: Database, schemas: Sequence[str | None] = ()) -> l
         if database.dialect == "postgresql":
             wanted |= set[str | None](inspector.get_schema_names()) - {inspector.default_schema_name, *_SYSTEM}
         return [
-            SearchedTable(schema, table, kinds, tuple(keys.get((schema, table), ())), references.get(table, {}))
+            SearchedTable(schema, table, kinds, tuple(keys.get((schema, table), ())), references.get(table, {}), times)
             for schema in sorted(wanted, key=str)
             for keys, references in [(_primary_keys(inspector, schema), _references(inspector, schema))]
             for (_, table), columns in sorted(inspector.get_multi_columns(schema=schema).items(), key=str)
             for kinds in [{str(column["name"]): _kind(column["type"]) for column in columns}]
+            for times in [tuple(str(c["name"]) for c in columns if isinstance(c["type"], sa.DateTime | sa.Date))]
         ]
 
 
@@ -92,6 +95,22 @@ def sweep_column(
     statement = sa.select(*texts, sa.func.count().label("n")).where(hit).group_by(*texts)
     rows = _answered(database, found, statement, seconds)
     return found, [(tuple(row[:-1]), row[-1]) for row in rows if row[-1]]
+
+
+def some_values(database: Database, table: SearchedTable, column: str, most: int) -> list[Any]:
+    """What a column holds in some rows, each value once, as keys are given."""
+    clause = _clause(table, [column])
+    chosen = sa.cast(clause.c[column], sa.Text) if table.columns[column] == "uuid" else clause.c[column]
+    with database.reading() as connection:
+        found = connection.execute(sa.select(chosen).limit(most)).scalars()
+        return [one for one in dict.fromkeys(found) if one not in (None, "")]
+
+
+def indexed_columns(database: Database, table: SearchedTable) -> frozenset[str]:
+    """The columns that an index begins with."""
+    with translated_errors():
+        indexes = sa.inspect(database.engine).get_indexes(table.name, schema=table.schema)
+    return frozenset(str(index["column_names"][0]) for index in indexes if index["column_names"][0])
 
 
 def _clause(table: SearchedTable, names: Iterable[str]) -> Any:

@@ -47,6 +47,7 @@ class PurgeRow:
     `entries` is JSON Lines, one deletion record a call; its bytes are fixed by the transaction that deleted the calls.
     `sealed_key` says where they are: `ledger:<first>-<last index>`, or an object of version 1; None: not sealed yet.
     `files` is how many files these records name, which are to be removed once that transaction has committed.
+    `statistics`: what the slice adds to them; they have a row of their own, and no purge row read back has any.
     """
 
     id: str
@@ -61,6 +62,7 @@ class PurgeRow:
     entries: bytes
     sealed_key: str | None = None
     files: int = 0
+    statistics: bytes = b""
 
     @property
     def entries_sha256(self) -> str:

@@ -27,6 +27,8 @@ KINDS = {
     "plan_accepted": "a person let a plan's brake go",
     "set_aside": "a planned call stayed",
     "purged": "a call was deleted from the CRM",
+    "destroy_plan": "a night's destruction of archived copies was planned in one industry",
+    "destruction": "the removal of a batch's archived copies began",
     "moved": "an archived copy was moved to another batch",
     "destroyed": "an archived copy was destroyed",
     "restored": "an archived call was put back",

@@ -105,6 +105,18 @@ def row_contradictions(
         yield from ((number, reason) for reason in _not_opened(records[number], call_id_text(key), body, epochs))
 
 
+def law_contradictions(record: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[str]:
+    """Between a record and what the log says of the version of its schedule: its rule, and the laws that rule names.
+
+    `rules`: the version's rules, in words, by id.
+    """
+    rule = rules.get(str(record.get("rule_id")))
+    if not isinstance(rule, Mapping):
+        yield f"rule_id: the version of the schedule in the ledger has no rule {_short(record.get('rule_id'))}"
+    elif record.get("regimes") != rule.get("regimes"):
+        yield f"regimes: the record says {_short(record.get('regimes'))}, its rule names {_short(rule.get('regimes'))}"
+
+
 def openable(record: Mapping[str, Any], epochs: Mapping[str, EpochKey]) -> bool:
     """Whether the key is there under which a record names its call."""
     return record.get("epoch") in epochs

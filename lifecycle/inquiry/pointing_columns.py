@@ -46,6 +46,27 @@ def pointing_columns(table: SearchedTable, source: Source, tables: Sequence[Sear
     return [one for one in [*said, *named] if table.columns.get(one.column)]
 
 
+def names_of_calls(source: Source, tables: Sequence[SearchedTable]) -> frozenset[str]:
+    """What a row of the call table may be called elsewhere."""
+    return _call_names(source, tables)[0]
+
+
+def means_calls(value: str, names: Collection[str]) -> bool:
+    """Whether a text says of a row beside it that it is of that table: as such, as a plural, as the end of a class."""
+    text = value.strip()
+    return any(_joined(_words(said)) in names for said in (text, re.split(r"[\\:./ ]", text)[-1]))
+
+
+def says_a_kind(column: str) -> bool:
+    """Whether a column is named as if it said which table a row beside it names."""
+    return bool(_OF_A_KIND & set(_words(column)))
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name, in small letters and as singulars."""
+    return [_singular(word) for word in _words(name)]
+
+
 def _mapped(table: SearchedTable, source: Source) -> Iterator[PointingColumn]:
     for child in source.children:
         if _same(child.table, table.text):

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import read_manifest
+from lifecycle.archive.batches import batch_name, read_manifest
 from lifecycle.archive.plans import read_planned_calls
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, PolicyError, ProofError
@@ -102,7 +102,10 @@ def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:
     A damaged one must not keep tonight's plan from being made; `lifecycle verify` names it.
     """
     result, unproved = Reconciliation(), 0
+    gone = lifecycle.crm.control.destructions.states()
     for registered in lifecycle.crm.control.register.manifests_of_night(night):
+        if batch_name(registered.key) in gone:
+            continue  # its copies were destroyed since, or are about to be: `verify` accounts for them
         try:
             manifest, _ = read_manifest(lifecycle.store, registered.key)
             tables = tables_to_reconcile(lifecycle.store, manifest)

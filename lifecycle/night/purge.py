@@ -37,6 +37,7 @@ from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
+from lifecycle.night.slice_statistics import JudgedSlice, slice_statistics
 from lifecycle.night.verify import VerifiedBatch, verify_batch
 
 SLICE_CALLS = 20_000  # at most: how many follows from the time that a slice takes (slice_pace)
@@ -105,16 +106,15 @@ def purge_batch(
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
     keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
     groups = calls_together(batch.tables, lifecycle.crm.rows_of(component), keys)
-    asked: dict[str, dict[str, str]] = {}
+    judged = JudgedSlice()
     law = LawOfTheMoment(lifecycle)
-    keep = partial(_reasons_to_keep, lifecycle, batch, asked, law)
-    note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, asked)
+    keep = partial(_reasons_to_keep, lifecycle, batch, judged, law)
+    note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, judged)
     locked: dict[Any, str] = {}
     waiting, pace = deque(groups), SlicePace(lifecycle.settings.duty)
     while waiting:
         lifecycle.require_running()
         some = next_slice(waiting, min(pace.calls, SLICE_CALLS))
-        asked.clear()
         with pace.slice(sum(map(len, some))):
             done = purger.purge_groups(some, keep, note, law.links)
         locked |= done.locked
@@ -146,7 +146,7 @@ def _add(result: PurgeResult, done: SlicePurged, component: str | None) -> None:
 def _reasons_to_keep(
     lifecycle: Lifecycle,
     batch: VerifiedBatch,
-    asked: dict[str, dict[str, str]],
+    judged: JudgedSlice,
     law: LawOfTheMoment,
     keys: Sequence[Any],
     live: dict[str, pa.Table],
@@ -154,9 +154,9 @@ def _reasons_to_keep(
 ) -> KeptCalls:
     """Why calls of a slice must stay: gone, no longer due, decided otherwise, or not what was archived.
 
-    Notes in `asked` the erasure requests that the calls were judged under, for their records.
+    Notes in `judged` what the calls were judged by, for their records.
     """
-    asked.update(_requests(facts))
+    judged.facts, judged.requests = facts, _requests(facts)
     chosen = pa.array(keys, live["calls"][CALL_ID].type)
     archived = rows_of_calls(batch.tables, chosen)
     component, rows = batch.manifest.component, lifecycle.crm.rows_of(batch.manifest.component)
@@ -195,7 +195,7 @@ def _purge_row(
     run: Run,
     decided_at: datetime,
     calls: pa.Table,
-    asked: dict[str, dict[str, str]],
+    judged: JudgedSlice,
     going: Sequence[Any],
 ) -> PurgeRow:
     manifest, now = batch.manifest, lifecycle.now()
@@ -206,7 +206,7 @@ def _purge_row(
     chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
     files = _files_of(lifecycle, batch, going)
     regimes, epoch = {rule.id: rule.regimes for rule in schedule.rules}, lifecycle.keys.epoch()
-    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, asked)
+    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, judged.requests)
     return PurgeRow(
         id=purge_row_id(manifest.batch, entries, epoch),
         batch=manifest.batch,
@@ -219,6 +219,7 @@ def _purge_row(
         calls=len(going),
         entries=entries,
         files=len({file.key for some in files.values() for file in some}),
+        statistics=slice_statistics(lifecycle, manifest, judged, going),
     )
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lifecycle.crm.control.ledger_queue import NOTE, PURGE, LedgerPlace
+from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE, PURGE, LedgerPlace
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LedgerError
 from lifecycle.evidence.deletion import PurgeRow
@@ -165,7 +165,7 @@ def _refused(lifecycle: Lifecycle, offered: Sequence[tuple[str, str]], refused: 
     """Add to `refused` what of this must not be signed, and why; gives whether there is any."""
     check, before = SealCheck(lifecycle), len(refused)
     for kind, name in offered:
-        problem = check.problem(name) if kind == PURGE else check.note_problem(name)
+        problem = check.problem_of(kind, name)
         refused.update({name: problem} if problem else {})
     return len(refused) > before
 
@@ -189,8 +189,15 @@ def _append(
 
 
 def leaves_waiting(lifecycle: Lifecycle, kind: str, name: str) -> list[bytes]:
-    """The leaves of a purge row or a note, as they were fixed when it was committed. Raises LedgerError: it is gone."""
+    """The leaves of a purge row, a destroyed batch or a note, as they were fixed when it was committed.
+
+    Raises LedgerError: it is gone.
+    """
     control = lifecycle.crm.control
+    if kind == DESTRUCTION:
+        gone = control.destructions.of_batch(name)
+        if gone is not None and gone.entries:
+            return gone.entries.splitlines()
     with lifecycle.crm.database.reading() as connection:
         notes = list(control.places.noted(connection, [name]).values()) if kind == NOTE else []
         rows = control.by_ids(connection, [name]) if kind == PURGE else []

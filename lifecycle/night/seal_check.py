@@ -6,9 +6,11 @@ Reads only; what is done with what contradicts is `seal`'s.
 from functools import lru_cache, partial
 
 from lifecycle.archive.batches import read_calls, read_manifest
+from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE, PURGE
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow
+from lifecycle.evidence.destruction import DESTROYED, MOVED
 from lifecycle.evidence.leaf import EpochKey, read_leaf
 from lifecycle.evidence.record_check import (
     RecordedBatch,
@@ -21,7 +23,8 @@ from lifecycle.evidence.record_check import (
 from lifecycle.policy.canonical import sha256_hex
 
 _NAMED = 3  # contradictions in one reason
-_NEVER_NOTED = ("purged", "imported")  # these come from purge rows alone
+_OF_COPIES = ((MOVED, "moved"), (DESTROYED, "copies"))  # in the order of the leaves
+_NEVER_NOTED = ("purged", "imported", DESTROYED, MOVED)  # these come from rows of their own alone
 
 
 class SealCheck:
@@ -31,6 +34,11 @@ class SealCheck:
         self._lifecycle = lifecycle
         self._epochs = epochs_by_id(lifecycle)
         self._batch = lru_cache(maxsize=1)(partial(recorded_batch, lifecycle))
+
+    def problem_of(self, kind: str, name: str) -> str | None:
+        """Why what waits must not be signed. None: nothing."""
+        asked = {PURGE: self.problem, DESTRUCTION: self.destruction_problem, NOTE: self.note_problem}
+        return asked[kind](name)
 
     def problem(self, row_id: str) -> str | None:
         """Why a purge row must not be signed: what contradicts its batch, or why that cannot be said. None: nothing."""
@@ -42,6 +50,19 @@ class SealCheck:
         except (ProofError, ObjectMissing) as error:
             return str(error)
         return "; ".join(found[:_NAMED]) or None
+
+    def destruction_problem(self, batch: str) -> str | None:
+        """Why the leaves of a destroyed batch must not be signed: they are not what is registered. None: nothing."""
+        try:
+            gone = self._lifecycle.crm.control.destructions.of_batch(batch)
+            leaves = [read_leaf(f"batch {batch}", body) for body in (gone.entries or b"").splitlines()] if gone else []
+        except FixityError as error:
+            return str(error)
+        named = [(leaf["kind"], leaf.get("batch"), leaf.get("call")) for leaf in leaves]
+        wanted = [(kind, batch, copy[3]) for kind, name in _OF_COPIES for copy in gone.details[name]] if gone else []
+        if not named or named != wanted:
+            return f"batch {batch}: its leaves do not name the copies that are registered to go"
+        return None
 
     def note_problem(self, name: str) -> str | None:
         """Why a note must not be signed: it is no leaf of the kind that its id says, as it was noted. None: nothing."""

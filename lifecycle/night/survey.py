@@ -14,6 +14,7 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import PolicyError
 from lifecycle.night.destroy_batches import same
 from lifecycle.policy.documents.schedule import Schedules
+from lifecycle.policy.evaluation.component_order import retain_for_components
 from lifecycle.policy.evaluation.disposition import Disposition, bounded_components, dispose_with_bounds
 from lifecycle.policy.plan import WHOLE_CALLS
 
@@ -106,7 +107,9 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
         done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
         for table in facts.candidates(connection, latest, lifecycle.holds.facts()):
             disposed = dispose_with_bounds(table, policies.schedules, lifecycle.holds, result.as_of)
-            parts = _components(lifecycle, table, disposed, result)
+            reached = _components(lifecycle, table, result)
+            disposed = retain_for_components(disposed, reached)
+            parts = reached.filter(pc.invert(pc.is_in(reached["call_id"], _due(disposed)["call_id"].combine_chunks())))
             for industry, count in result.industries.items():
                 ours, of_ours = (found.filter(same(found["industry"], industry)) for found in (disposed, parts))
                 yield industry, count.add(ours, of_ours, result.as_of)
@@ -130,14 +133,12 @@ def _unfit(lifecycle: Lifecycle) -> dict[str, str]:
     return {name or WHOLE_CALLS: reason for name, reason in lifecycle.crm.unfit_parts().items()}
 
 
-def _components(lifecycle: Lifecycle, facts: pa.Table, disposed: pa.Table, result: Survey) -> pa.Table:
-    """What the law says of components that a purge can reach, of calls that are not due as a whole."""
+def _components(lifecycle: Lifecycle, facts: pa.Table, result: Survey) -> pa.Table:
+    """What the law says of components that a purge can reach."""
     policies = lifecycle.policies
     found = bounded_components(facts, policies.schedules, lifecycle.holds, result.as_of)
     reached = [name for name in lifecycle.crm.source.components if name not in result.unfit]
-    mapped = pc.is_in(found["component"], pa.array(reached, pa.string()))
-    whole = _due(disposed)["call_id"].combine_chunks()
-    return found.filter(pc.and_(mapped, pc.invert(pc.is_in(found["call_id"], whole))))
+    return found.filter(pc.is_in(found["component"], pa.array(reached, pa.string())))
 
 
 def _due(disposed: pa.Table) -> pa.Table:

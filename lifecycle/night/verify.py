@@ -10,7 +10,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifecycle.archive.batches import batch_place, read_batch, read_manifest
+from lifecycle.archive.batches import folder_of, read_batch, read_manifest
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.archive.recording_files import verify_file
 from lifecycle.errors import CompletenessError
@@ -50,7 +50,7 @@ def verify_batch(store: ObjectStore, manifest_key: str, at: datetime) -> Verifie
 def _require_whole(key: str, manifest: Manifest, tables: Mapping[str, pa.Table]) -> None:
     """The calls are as many as promised and distinct, every child has its call, and the batch lies where it says."""
     ids = tables["calls"][CALL_ID] if "calls" in tables else pa.chunked_array([], pa.string())
-    folder = batch_place(manifest.industry, manifest.night, manifest.destroy_on, manifest.batch)
+    folder = folder_of(manifest)
     if not key.startswith(folder):
         raise CompletenessError(f"{key}: expected the manifest in {folder}. Nothing was purged")
     if (len(ids), pc.count_distinct(ids).as_py()) != (manifest.calls, manifest.calls):

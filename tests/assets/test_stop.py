@@ -155,7 +155,7 @@ def test_what_a_run_left_unsealed_is_sealed_by_a_night_with_nothing_due(
 
 def test_a_second_night_at_once_says_that_another_is_at_work(world: World, instance: dg.DagsterInstance) -> None:
     opened = LifecycleResource().open()
-    with opened.crm.database.lease("plan"):
+    with opened.crm.control.lease("plan"):
         second = night(instance)
     assert (second.exit_code, len(second.failures)) == (3, 1)
     assert "another run holds the lease of plan" in second.failures[0][0]

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from lifecycle.evidence.deletion import purge_row_id
 from lifecycle.evidence.leaf import make_leaf
 from lifecycle.ledger.keys import new_signing_key
 from lifecycle.ledger.log import Appending
+from lifecycle.night.seal import seal_ledger
 from tests.audit.tampering import Place
 
 VERIFY, ANCHORS, NIGHT = "lifecycle verify", "lifecycle verify --anchors", "the night's sealing"
@@ -49,6 +51,15 @@ def of_row(place: Place, name: str, value: object) -> None:
 
 def in_waiting(place: Place, old: bytes, new: bytes, digest: bool = True) -> None:
     place.forge_entries(place.row_ids(waiting=True)[0], lambda body: body.replace(old, new), digest)
+
+
+def with_epoch_key(place: Place, old: bytes, new: bytes) -> None:
+    """What the holder of the epoch's key can do to records that wait: other ones, under the id that goes with them."""
+    (row_id,) = place.row_ids(waiting=True)[:1]
+    in_waiting(place, old, new)
+    name = purge_row_id(row_id.rpartition("-")[0], place.entries(row_id), place.lifecycle().keys.epoch())
+    place.column(row_id, "id", name)
+    assert seal_ledger(place.lifecycle()).refused == {}
 
 
 def in_manifest(name: str, value: object) -> Callable[[Place], object]:
@@ -445,6 +456,12 @@ TAMPERINGS = [
         "and holds 1 records",
         NIGHT,
         "waiting",
+    ),
+    Tampering(
+        "the holder of the epoch's key edits records that wait: the laws",
+        lambda p: with_epoch_key(p, b'"regimes":[]', b'"regimes":["eu-mifid2-16-7"]'),
+        "regimes: the record says ['eu-mifid2-16-7'], its rule names []",
+        state="waiting",
     ),
     Tampering(
         "the manifest of records that wait is removed",

@@ -300,7 +300,7 @@ def test_a_database_the_server_does_not_have_is_exit_3(
         ("STORE", "s3://key:hunter2@bucket/prefix", "a URL holding '@'"),
         ("CRM_URL", "oracle://scott:hunter2@host/db", "LIFECYCLE_CRM_URL: expected one of postgresql"),
         ("CRM_URL", "hunter2", "LIFECYCLE_CRM_URL: expected one of postgresql"),
-        ("SOURCE", "salesforce", "LIFECYCLE_SOURCE: expected a path or one of chatwoot, civicrm, demo"),
+        ("SOURCE", "salesforce", "LIFECYCLE_SOURCE: expected a path or one of asterisk, chatwoot, civicrm"),
         ("POLICIES", "nowhere", "nowhere:1: LIFECYCLE_POLICIES: expected a folder of schedules"),
         ("NIGHTLY_TIMEZONE", "Mars/Base", "LIFECYCLE_NIGHTLY_TIMEZONE: expected a time zone"),
     ],

@@ -76,7 +76,7 @@ SHAPE = Shape(
     ),
     keep="open_case",
     grows=frozenset({"log_civicrm_activity"}),
-    overlay="extends: civicrm\nindustry: {by: account_id, values: {1: Retail, 2: Banking}}\n"
+    overlay="extends: civicrm\ntimezone: UTC\nindustry: {by: account_id, values: {1: Retail, 2: Banking}}\n"
     "children: [{table: civicrm_value_call_7, match: {entity_id: id}}]\n",
 )
 

@@ -33,6 +33,7 @@ _FREE = "(t.reference_docname IS NULL OR t.reference_docname = '')"
 _OWN = "reference_doctype = 'CRM Call Log' AND reference_docname IN ({due})"
 _FILES = "attached_to_doctype = 'CRM Call Log' AND attached_to_name IN ({due})"
 SHAPE = Shape(
+    overlay="extends: frappe-crm\ntimezone: UTC\n",
     name="frappe-crm",
     server="mariadb_server",
     tables=TABLES,

@@ -17,6 +17,8 @@ SHIPPED = [
     "civicrm",
     "vtiger",
     "frappe_crm",
+    "asterisk",
+    "asterisk on_postgresql",
 ]
 
 ORDINARY = {"suitecrm", "fusionpbx", "frappe_crm"}  # the others take the ordinary suite beyond its ten minutes

@@ -1,6 +1,6 @@
 """A component goes while its call stays: exactly the due ones, archived value for value, the rest as it was."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -347,3 +347,24 @@ def test_a_plain_reader_finds_the_component_in_the_plan(sqlite_world):
     (key_file,) = world.policies.parent.glob("lifecycle.epochs/*.key")
     table = planned_calls(world.lifecycle().store.get(made.calls.key), key_file)
     assert {(row["call_id"], row["component"]) for row in table.to_pylist()} == GOING
+
+
+def test_on_the_first_night_of_an_old_crm_a_part_with_a_maximum_goes_first_and_its_call_the_night_after(sqlite_world):
+    """Both were due for years. Whole, the recording's copy would live as long as the call's."""
+    world = small_parts(sqlite_world)
+    world.regime("voice", "components: [recording], trigger: ended_at, maximum: P5Y6M")
+    rules = PARTS.replace(
+        "purge_after: P10Y, destroy_after: P12Y", "purge_after: P5Y, destroy_after: P12Y, regimes: [voice]"
+    )
+    world.schedule(rules.replace("purge_after: P5Y, destroy_after: P7Y", "purge_after: P5Y, destroy_after: P5Y6M"))
+    start = world.dump()
+    first = run_night(world.lifecycle())
+    assert dict(first.plans["bank"].components)["recording"] == 2
+    assert {row["id"] for row in start["calls"]} - world.live() == {"id-3"}  # it has no recording
+    (recording,) = [found for found, _ in committed(world.lifecycle().store) if found.component == "recording"]
+    assert recording.destroy_on == date(2026, 9, 2)  # the day after the maximum's last
+    run_night(world.lifecycle(), night=NIGHT + timedelta(days=1))
+    assert {row["id"] for row in start["calls"]} - world.live() == {"id-1", "id-2", "id-3"}
+    whole = [tables for found, tables in committed(world.lifecycle().store) if found.component is None]
+    assert all("recordings" not in tables for tables in whole)
+    assert audit_archive_and_ledger(world.lifecycle()).sound

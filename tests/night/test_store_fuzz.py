@@ -1,6 +1,7 @@
 """Small objects of the store, whatever is put in their place: an error with its name, for its own industry alone.
 
-Longer on demand: LIFECYCLE_FUZZ_EXAMPLES=5000 pytest tests/night/test_store_fuzz.py
+A third of a minute in the ordinary suite; at length with the slow tests, and for as long as somebody likes:
+LIFECYCLE_FUZZ_EXAMPLES=20000 pytest -m slow tests/night/test_store_fuzz.py
 """
 
 import json
@@ -20,7 +21,8 @@ from lifecycle.night.verify import verify_batch
 from lifecycle.policy.approval import approval_statement
 from tests.builders import CLOCK, NIGHT, RUN, World, archive
 
-EXAMPLES = int(os.environ.get("LIFECYCLE_FUZZ_EXAMPLES", "60"))
+EXAMPLES, AT_LENGTH = 40, int(os.environ.get("LIFECYCLE_FUZZ_EXAMPLES", "1000"))
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates().map(str)
 _JSON = st.recursive(
     _SCALARS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=8), inner), max_leaves=20
@@ -62,9 +64,23 @@ def mutated(body: bytes, seed: int, value: object) -> bytes:
         holder = holder[key]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(0, 2**32), st.integers(0, 2**32), _HOSTILE | st.binary(max_size=200) | _JSON)
+IN_THEIR_PLACE = (st.integers(0, 2**32), st.integers(0, 2**32), _HOSTILE | st.binary(max_size=200) | _JSON)
+
+
+@settings(_PATIENT, max_examples=EXAMPLES)
+@given(*IN_THEIR_PLACE)
 def test_a_small_object_takes_no_more_than_its_own_industry_down(archived, which, seed, value):
+    put_in_its_place(archived, which, seed, value)
+
+
+@pytest.mark.slow
+@settings(_PATIENT, max_examples=AT_LENGTH)
+@given(*IN_THEIR_PLACE)
+def test_a_small_object_takes_no_more_than_its_own_industry_down_at_length(archived, which, seed, value):
+    put_in_its_place(archived, which, seed, value)
+
+
+def put_in_its_place(archived: World, which: int, seed: int, value: object) -> None:
     found = files(archived, "archive/industry=bank/**/manifest.json", "plans/*/bank/*.json", "plans/*/bank/*.sig")
     path = found[which % len(found)]
     before = path.read_bytes()
@@ -92,9 +108,20 @@ _KEYS = st.text(st.characters(codec="ascii", categories=("L", "N", "P")), min_si
 _NIGHTS = st.sampled_from(["2026-11-20", "2027-02-30", "0000-00-00", "9999-99-99", "approvals"]) | _KEYS
 
 
-@settings(max_examples=max(EXAMPLES // 6, 5), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(_PATIENT, max_examples=EXAMPLES // 5)
 @given(_NIGHTS, _KEYS, _KEYS, _HOSTILE)
 def test_no_key_that_somebody_makes_up_stops_a_night(archived, night, industry, name, body):
+    put_under_a_key(archived, night, industry, name, body)
+
+
+@pytest.mark.slow
+@settings(_PATIENT, max_examples=AT_LENGTH // 5)
+@given(_NIGHTS, _KEYS, _KEYS, _HOSTILE)
+def test_no_key_that_somebody_makes_up_stops_a_night_at_length(archived, night, industry, name, body):
+    put_under_a_key(archived, night, industry, name, body)
+
+
+def put_under_a_key(archived: World, night: str, industry: str, name: str, body: bytes) -> None:
     root = Path(archived.store_url.removeprefix("file://"))
     path = root / "plans" / night / industry / f"plan-{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A recorded destroy date is judged again when destruction comes, and moves later only."""
+"""A recorded destroy date is judged again when destruction comes, and moves later; sooner by a maximum or a request."""
 
 from datetime import date
 
@@ -65,17 +65,37 @@ def test_a_copy_that_is_not_on_record_stays():
     assert (row["may_go"], row["detail"]) == (False, "kept for ever")
 
 
+def test_a_request_ends_the_companys_wish_and_no_minimum_and_no_hold():
+    asked = call(ended="2021-03-16", relationship_ended_at=day("2023-01-01"), erasure_requested_on=day("2026-05-01"))
+    eager = {"on_erasure": "floor"}
+    assert again("2028-01-02", under(**eager), "2026-05-01", told=asked) == ("2026-03-17", True, None)
+    assert again("2028-01-02", under("new", **eager), "2028-01-01", told=asked) == (
+        "2028-01-02", False, "not before 2028-01-02")  # fmt: skip
+    assert again("2028-01-02", under(), "2026-05-01", told=asked) == ("2028-01-02", False, "not before 2028-01-02")
+    acme = holds(hold("acme", call_ids=["c"]))
+    assert not again("2028-01-02", under(**eager), "2026-05-01", acme, asked)[1]
+    assert not again("2028-01-02", under(**eager), "2026-04-30", told=asked)[1]
+
+
+def test_a_maximum_ends_a_recorded_day_that_lies_beyond_it():
+    most = schedules(schedule(rule("R", "P1Y", "P2Y", regimes=["most"])),
+                     under=[regime("most", trigger="ended_at", maximum="P3Y")])  # fmt: skip
+    assert again("2030-01-01", most, "2024-03-16") == ("2024-03-17", False, "not before 2024-03-17")
+    assert again("2030-01-01", most, "2024-03-17") == ("2024-03-17", True, None)
+    assert again("2023-01-01", most, "2023-03-17") == ("2023-03-17", True, None)
+
+
 @FEWER
 @given(
     FACTS, laws(), HOLDS, NIGHTS, st.dictionaries(st.sampled_from([f"c{n}" for n in range(6)]), st.sampled_from(DAYS))
 )
-def test_no_copy_goes_before_its_recorded_day_nor_while_its_call_would_stay(rows, of, held, as_of, days):
+def test_no_copy_goes_before_its_day_unless_hurried_nor_while_its_call_would_stay(rows, of, held, as_of, days):
     copies = pa.table({"call_id": list(days), "destroy_on": pa.array(days.values(), pa.date32())})
     copies = copies.cast(pa.schema([("call_id", pa.string()), ("destroy_on", pa.date32())]))
     found = judge_copies(copies, table(rows), of, held, as_of).to_pylist()
     assert [row["call_id"] for row in found] == list(dict.fromkeys(row["call_id"] for row in rows))
     for row in found:
-        assert row["destroy_from"] >= days.get(row["call_id"], date.max)
+        assert row["hurried"] or row["destroy_from"] >= days.get(row["call_id"], date.max)
         assert row["may_go"] == (row["detail"] is None)
         if row["may_go"]:
             assert row["call_id"] in due(rows, of, held, as_of)

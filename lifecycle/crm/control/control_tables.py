@@ -11,10 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
+from lifecycle.crm.control.statistics_table import StatisticsTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.control.table_owner import TableOwner
 from lifecycle.crm.control.table_version import TableVersion
@@ -52,10 +54,10 @@ def _one() -> sa.Column[int]:
 class ControlTables:
     """The purge rows and erasure requests of one source: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
-    `places` is the ledger's side of them, `register` says which plans and manifests are ours, `holds` which holds were
-    seen. `secret` goes into the names of leases, which any login could take otherwise, and under what our own askers
-    say to Dagster. `name`: of the schema, or what the tables begin with. They are one source's alone, for a ledger is:
-    `source` is who asks, None where nobody does.
+    `places` is the ledger's side of them, `register` says which plans and manifests are ours, `destructions` which
+    copies went, `holds` which holds were seen. `secret` goes into the names of leases, which any login could take
+    otherwise, and under what our own askers say to Dagster. `name`: of the schema, or what the tables begin with. They
+    are one source's alone, for a ledger is: `source` is who asks, None where nobody does.
     """
 
     def __init__(self, database: Database, source: str | None = None, name: str = "lifecycle") -> None:
@@ -67,9 +69,11 @@ class ControlTables:
         self.table = sa.Table(f"{self._prefix}purges", metadata, *columns, **of)
         self.requests = RequestTable(database, metadata, self._prefix)
         self.stops = StopSwitch(database, metadata, self._prefix)
-        self.places = LedgerQueue(database, metadata, self.table, self._prefix)
+        self.destructions = DestructionRegister(database, metadata, self.table, self._prefix)
+        self.places = LedgerQueue(database, metadata, self.table, self.destructions.table, self._prefix)
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
+        self.statistics = StatisticsTable(database, metadata, self._prefix)
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
         self.owner = TableOwner(metadata, self.table, self._prefix, name, source)
         self.version = TableVersion(metadata, self._prefix)
@@ -161,10 +165,12 @@ class ControlTables:
         return names & {table.name for table in self.table.metadata.tables.values()}
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> None:
-        """Write a purge row into the transaction that deletes the calls."""
+        """Write a purge row, and what it adds to the statistics, into the transaction that deletes the calls."""
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
         connection.execute(self.table.insert().values(entries=zlib.compress(row.entries, _FAST), **kept))
+        if row.statistics:
+            self.statistics.add(connection, row.id, row.purged_at, row.statistics)
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
         """The committed slices of a batch."""
@@ -187,14 +193,6 @@ class ControlTables:
         """The manifests that the committed slices of a batch relied on: one, unless somebody edited them."""
         chosen = sa.select(self.table.c.manifest_key).where(self.table.c.batch == batch).distinct()
         return list(connection.scalars(chosen))
-
-    def batches(self, connection: sa.Connection) -> dict[str, tuple[str, int]]:
-        """Every manifest that a purge relied on: one of its rows, and how many there are."""
-        columns = self.table.c
-        chosen = sa.select(columns.manifest_key, sa.func.min(columns.id), sa.func.count()).group_by(
-            columns.manifest_key
-        )
-        return {key: (row_id, many) for key, row_id, many in connection.execute(chosen)}
 
     def by_ids(self, connection: sa.Connection, ids: Sequence[str]) -> list[PurgeRow]:
         """Purge rows by id."""

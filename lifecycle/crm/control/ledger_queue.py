@@ -15,14 +15,14 @@ from sqlalchemy.exc import IntegrityError
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import DatabaseError
 
-PURGE, NOTE = "purge", "note"
+PURGE, NOTE, DESTRUCTION = "purge", "note", "destroy"
 _LARGEST_LEAF = 2**16 - 1
 _AT_ONCE = 500  # notes a statement
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerPlace:
-    """Where the leaves of one purge row, or of one note, are in the log: `count` leaves from `first` on."""
+    """Where the leaves of one purge row, destroyed batch or note are in the log: `count` leaves from `first` on."""
 
     first: int
     count: int
@@ -38,8 +38,10 @@ class LedgerPlace:
 class LedgerQueue:
     """The tables `leaves`, `places` and `checkpoints`, named as the table of purge rows is."""
 
-    def __init__(self, database: Database, metadata: sa.MetaData, purges: sa.Table, prefix: str) -> None:
-        self._database, self._purges = database, purges
+    def __init__(
+        self, database: Database, metadata: sa.MetaData, purges: sa.Table, destructions: sa.Table, prefix: str
+    ) -> None:
+        self._database, self._purges, self._destructions = database, purges, destructions
         self.leaves = sa.Table(
             f"{prefix}leaves",
             metadata,
@@ -98,13 +100,21 @@ class LedgerQueue:
         found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(self.leaves.c.id.in_(ids)))
         return {row.id: row.body for row in found}
 
+    def noted_under(self, connection: sa.Connection, prefix: str) -> dict[str, bytes]:
+        """The leaves noted under ids that begin so, by id."""
+        mine = self.leaves.c.id.startswith(prefix, autoescape=True)
+        found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(mine))
+        return {row.id: row.body for row in found}
+
     def waiting(self, connection: sa.Connection) -> list[tuple[str, str, str]]:
         """What has no place yet, as (time, kind, id) in the order in which places are given."""
         taken = sa.select(self.places.c.id)
         purges = sa.select(self._purges.c.purged_at, self._purges.c.id).where(self._purges.c.id.not_in(taken))
         notes = sa.select(self.leaves.c.noted_at, self.leaves.c.id).where(self.leaves.c.id.not_in(taken))
-        found = [(at, PURGE, name) for at, name in connection.execute(purges)]
-        return sorted([*found, *((at, NOTE, name) for at, name in connection.execute(notes))])
+        gone = self._destructions.c
+        destroyed = sa.select(gone.destroyed_at, gone.batch).where(gone.entries.is_not(None), gone.batch.not_in(taken))
+        asked = {PURGE: purges, DESTRUCTION: destroyed, NOTE: notes}
+        return sorted((at, kind, name) for kind, each in asked.items() for at, name in connection.execute(each))
 
     def from_on(self, connection: sa.Connection, first: int) -> list[LedgerPlace]:
         """The places from an index on, in order."""

@@ -41,6 +41,15 @@ class MappedTable:
     refusing: frozenset[tuple[str, frozenset[tuple[str, str]]]] = frozenset()
 
 
+def call_table(source: Source, tables: Mapping[str, MappedTable]) -> MappedTable:
+    """The table of calls, by their key; where a call is several rows, what is left of it: the key, once each."""
+    found, key = tables[source.call.table], source.call.key
+    if source.call.group_by is None:
+        return found
+    alone = frozenset({key})
+    return MappedTable(found.table, {key: found.columns[key]}, (key,), alone, (alone,))
+
+
 def split_name(name: str) -> tuple[str | None, str]:
     """`schema.table` or `table`, as (schema, table)."""
     schema, _, table = name.rpartition(".")
@@ -179,9 +188,11 @@ def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]
         if column is not None and column not in call.columns:
             yield f"table {source.call.table} has no column {column}"
     for part in source.parts():
+        if part.grouped:
+            continue
         if not tables[part.table].key and (not part.chain or part.detach):
             yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
-        elif not tables[part.table].key and (part.chain[-1].unless_named_by or part.chain[-1].children):
+        elif not tables[part.table].key and (part.chain[-1].unless_named_by or _keyless_below(part, tables)):
             yield f"table {part.table} has no primary key and no unique key without NULLs: nothing can hang on its rows"
         elif not tables[part.table].key and not _belongs_to_one(source, part, tables):
             yield f"table {part.table} has no primary key, and its rows may belong to several calls: give it a key"
@@ -189,6 +200,11 @@ def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]
             yield from _child_misfits(source, part, tables)
     for name, component in source.components.items():
         yield from _component_misfits(name, component, call, source.call.table, tables)
+
+
+def _keyless_below(part: Part, tables: Mapping[str, MappedTable]) -> bool:
+    """Whether rows that nothing names hang on rows that nothing names."""
+    return any(not tables[child.table].key for child in part.chain[-1].children)
 
 
 def _component_misfits(
@@ -220,8 +236,9 @@ def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]
 def _belongs_to_one(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> bool:
     """Whether each step of the way to a part matches a unique key of the row above."""
     above = [source.call.table, *(child.table for child in part.chain)]
-    steps = zip(above, part.chain, strict=False)
-    return all(any(key <= set(child.match.values()) for key in tables[table].unique) for table, child in steps)
+    unique = [call_table(source, tables).unique, *(tables[table].unique for table in above[1:])]
+    steps = zip(unique, part.chain, strict=False)
+    return all(any(key <= set(child.match.values()) for key in keys) for keys, child in steps)
 
 
 def parent_table(source: Source, part: Part) -> str:

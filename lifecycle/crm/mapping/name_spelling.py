@@ -61,6 +61,7 @@ class _Spelling:
         modified = self._column(call.table, call.modified) if call.modified else None
         key = self._column(call.table, call.key)
         spelled: dict[str, Any] = {**marks, "table": self._table(call.table), "key": key, "modified": modified}
+        spelled["group_by"] = key if call.group_by else None
         spelled["where"] = call.where.renamed(partial(self._column, call.table))
         spelled["read_as_text"] = tuple(self._column(call.table, name) for name in call.read_as_text)
         return source.model_copy(

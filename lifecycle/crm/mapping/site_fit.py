@@ -1,5 +1,6 @@
 """A mapping as one site has it: without optional tables that are not there, with values that the CRM itself gives."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,13 @@ from lifecycle.errors import SourceError
 
 
 def fit_source(database: Database, source: Source) -> Source:
-    """The mapping for this database. Raises SourceError where a condition's SQL finds nothing."""
+    """The mapping for this database. Raises SourceError where the site says too little, or SQL finds nothing."""
+    if source.site_must_say:
+        lines = "".join(f"\n  {key}: …   # {why}" for key, why in source.site_must_say.items())
+        raise SourceError(
+            f"source {source.source}: nobody but you knows what follows. Write a mapping of your own, such as "
+            f"site.yaml, and name it in LIFECYCLE_SOURCE:\n  extends: {source.source}{lines}"
+        )
     source = _with_industry(database.dialect, _with_call_table(database, source))
     if not _asks(source):
         return source
@@ -27,11 +34,21 @@ def fit_source(database: Database, source: Source) -> Source:
 
 
 def _with_call_table(database: Database, source: Source) -> Source:
-    """The SQL with the name of the call table where it says {call}, quoted as this database quotes."""
+    """The SQL with what each database writes otherwise: the call table, quoted, for {call}, and a time so many seconds
+    later for {seconds_after(time, seconds)}."""
     preparer = database.engine.dialect.identifier_preparer
+    facts = _SECONDS_AFTER.sub(_LATER[database.dialect], source.facts)
     name = ".".join(preparer.quote_identifier(each) for each in split_name(source.call.table) if each)
     links = {link: text.replace("{call}", name) for link, text in source.links.items()}
-    return source.model_copy(update={"facts": source.facts.replace("{call}", name), "links": links})
+    return source.model_copy(update={"facts": facts.replace("{call}", name), "links": links})
+
+
+_SECONDS_AFTER = re.compile(r"\{seconds_after\(([^(){},]+),\s*([^(){},]+)\)\}")
+_LATER = {
+    "mysql": r"\1 + INTERVAL \2 SECOND",
+    "postgresql": r"\1 + \2 * INTERVAL '1 second'",
+    "sqlite": r"datetime(\1, (\2) || ' seconds')",
+}
 
 
 def _with_industry(dialect: str, source: Source) -> Source:

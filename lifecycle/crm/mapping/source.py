@@ -17,6 +17,7 @@ from lifecycle.crm.mapping.source_tables import KnownFinding as KnownFinding
 from lifecycle.crm.mapping.source_tables import Namer as Namer
 from lifecycle.crm.mapping.source_tables import Restricted as Restricted
 from lifecycle.crm.mapping.source_tables import SoftDelete as SoftDelete
+from lifecycle.crm.mapping.source_tables import StatisticsDimensions as StatisticsDimensions
 from lifecycle.crm.mapping.time_facts import TimeFact
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
@@ -41,12 +42,15 @@ class Source(StrictModel):
 
     `found_by`: for a time fact that the query computes, the column of the call table that is never later: by its index
     a night finds the calls that may be due.
+    `site_must_say`: what a shipped mapping cannot know, with an explanation; a mapping that extends it says it.
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
+    `statistics`: by which facts calls are counted when they go; None: by those of the usual ones that there are.
     `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
     """
 
     source: Name
+    site_must_say: Mapping[Name, Text] = Field(default_factory=dict)
     industry: Text | Industries | None = None
     dialects: tuple[Literal["sqlite", "postgresql", "mysql"], ...] = Field(strict=False, min_length=1)
     schemas: tuple[Text, ...] = Field(default=("public",), strict=False)
@@ -56,6 +60,7 @@ class Source(StrictModel):
     times: Mapping[Name, TimeFact] = Field(default_factory=dict)
     found_by: Mapping[Name, Text] = Field(default_factory=dict)
     control: ControlName = "lifecycle"
+    statistics: StatisticsDimensions | None = None
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)
     known: tuple[KnownFinding, ...] = Field(default=(), strict=False)
@@ -69,6 +74,13 @@ class Source(StrictModel):
             raise ValueError(problem)
         return self
 
+    @property
+    def legs(self) -> "Part | None":
+        """The rows of a call of several; None: it is one row."""
+        parts = self.parts()[1:] if self.call.group_by else ()
+        own = (part for part in parts if len(part.chain) == 1 and not part.chain[0].where)
+        return next((p for p in own if (p.table, dict(p.chain[0].match)) == self.call.legs and not p.detach), None)
+
     def parts(self, component: str | None = None) -> tuple["Part", ...]:
         """Everything archived with a call, the call itself first, each child before its own children.
 
@@ -76,7 +88,7 @@ class Source(StrictModel):
         """
         children = tuple(_parts(self.children, (), {"calls"}))
         if component is None:
-            return (Part("calls", self.call.table, ()), *children)
+            return (Part("calls", self.call.table, (), grouped=bool(self.call.group_by)), *children)
         chosen = self.components[component]
         beside = chosen.files.columns if chosen.files and chosen.files.table == self.call.table else ()
         own = Part("calls", self.call.table, (), chosen.columns, beside)
@@ -88,7 +100,8 @@ class Part:
     """One Parquet object of a batch: its name there, the table it is read from, the way to it from the call.
 
     `columns`: of the call's own row a component has these alone, read with those `beside` them. None: the row is
-    archived, and goes, whole.
+    archived, and goes, whole. `grouped`: the call itself where it is several rows. It is their key alone, and is gone
+    when they are; they are the part `legs`.
     """
 
     name: str
@@ -96,6 +109,7 @@ class Part:
     chain: tuple[Child, ...]
     columns: tuple[str, ...] | None = None
     beside: tuple[str, ...] = ()
+    grouped: bool = False
 
     @property
     def detach(self) -> tuple[str, ...]:
@@ -130,6 +144,11 @@ def _parts(children: tuple[Child, ...], above: tuple[Child, ...], taken: set[str
 def _doubtful(source: Source) -> Iterator[str]:
     """Why the components cannot go by themselves, as far as the mapping alone shows it."""
     parts, taken = source.parts()[1:], dict[str, str]()
+    if source.call.group_by and source.legs is None:
+        table, match = source.call.legs
+        yield f"call.group_by: expected its rows among the children: {{table: {table}, match: {match}}}"
+    if source.call.group_by and source.components:
+        yield "components: a call of several rows goes whole, and has none"
     for name, component in source.components.items():
         if name in ("metadata", "calls"):
             yield f"components: {name} is the call itself; expected another name"
@@ -191,7 +210,8 @@ def _document(file: Path | resources.abc.Traversable) -> YamlDocument:
         raise own.error(("extends",), f"expected one of {', '.join(shipped_sources())}; found {name!r}")
     said = {key: value for key, value in own.content.items() if key != "extends"}
     base: dict[str, Any] = _document(_shipped() / f"{name}.yaml").content
-    both = {**base, **{key: _added(base.get(key), value) for key, value in said.items()}}
+    asked = {key: why for key, why in base.pop("site_must_say", {}).items() if key not in said}
+    both = {**base, "site_must_say": asked, **{key: _added(base.get(key), value) for key, value in said.items()}}
     return YamlDocument(own.name, both, own.lines)
 
 

@@ -1,7 +1,7 @@
 """What a mapping says of tables: the call's, its children, files, components. The YAML only; the whole is `source`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,15 +28,41 @@ class Restricted(StrictModel):
 
 
 class CallTable(StrictModel):
-    """The table of calls and the column that names one. `where`: which of its rows are calls."""
+    """The table of calls and the column that names one. `where`: which of its rows are calls.
+
+    `group_by` instead of `key`: a call is every row that has one value there, and these rows are among the children.
+    """
 
     table: TableName
     key: Text
+    group_by: Text | None = None
     where: Where = EVERY_ROW
     read_as_text: tuple[Text, ...] = Field(default=(), strict=False)
     modified: Text | None = None
     soft_delete: SoftDelete | None = None
     restricted: Restricted | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_group_is_its_key(cls, said: Any) -> Any:
+        if isinstance(said, dict) and said.get("group_by") is not None:
+            if said.get("key", said["group_by"]) != said["group_by"]:
+                raise ValueError("expected key or group_by, found both")
+            return {**said, "key": said["group_by"]}
+        return said
+
+    @model_validator(mode="after")
+    def _a_group_has_no_row_of_its_own(self) -> Self:
+        if self.group_by and (self.modified or self.soft_delete or self.restricted or self.read_as_text):
+            raise ValueError("a call of several rows has no row of its own: expected table, group_by and where alone")
+        if self.group_by and set(self.where.columns) - {self.key}:
+            raise ValueError("a call of several rows goes whole: expected a where of its group_by column alone")
+        return self
+
+    @property
+    def legs(self) -> tuple[str, dict[str, str]]:
+        """Of a call of several rows the table and match of those."""
+        return self.table, {self.key: self.key}
 
 
 class Namer(StrictModel):
@@ -133,6 +159,20 @@ class KnownFinding(StrictModel):
 
     finding: Text
     because: Text
+
+
+class StatisticsDimensions(StrictModel):
+    """By which facts the statistics tell calls apart, beside day and industry. Where groups are small, the last is
+    given up first."""
+
+    dimensions: tuple[Name, ...] = Field(strict=False)
+
+    @model_validator(mode="after")
+    def _tells_groups_apart(self) -> Self:
+        taken = sorted({"call_id", "industry", "period", "from_seconds", "calls", "seconds"} & {*self.dimensions})
+        if taken or len({*self.dimensions}) < len(self.dimensions):
+            raise ValueError(f"expected facts, each once; found {', '.join(taken) or 'one twice'}")
+        return self
 
 
 class Industries(StrictModel):

@@ -183,7 +183,8 @@ class PurgeTransaction:
                     continue  # they are counted when they go
                 waiting = _keys(mine[part.name], self._rows.row_key(part)) - gone[part.table] if not part.detach else ()
                 self._nothing_is_added(connection, part, going, waiting)
-            for part in (p for p in self._rows.parts if p.table == table and not p.detach and p not in histories):
+            mine_of = (p for p in self._rows.parts if p.table == table and not (p.detach or p.grouped))
+            for part in (p for p in mine_of if p not in histories):
                 if part.columns is not None:
                     counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name], meant)
                     continue

@@ -88,7 +88,7 @@ def _open_tables(whole: Rows, mine: Rows) -> Iterator[tuple[str, list[Part]]]:
     """
     taken = dict.fromkeys(part.table for part in mine.parts if part.chain and not part.detach)
     for table in taken:
-        ways = [part for part in whole.parts if part.table == table and not part.detach]
+        ways = [part for part in whole.parts if part.table == table and not (part.detach or part.grouped)]
         if whole.row_key(ways[0]) and (len(ways) > 1 or not whole.statements.one_call_only(ways[0])):
             yield table, ways  # rows without a key belong to one call each: `live_schema` sees to it
 

@@ -59,7 +59,8 @@ class DueSearch:
 
     def _keys_of_table(self, wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
         where = self._source.call.where.expressions(self._calls)
-        return sa.select(self._calls.c[self._source.call.key]).where(wanted, *where)
+        found = sa.select(self._calls.c[self._source.call.key]).where(wanted, *where)
+        return found.distinct() if self._source.call.group_by else found
 
     def _columns(self) -> dict[str, Any]:
         return {name: self._calls.c[self._source.found_by[name]] for name in self._by}

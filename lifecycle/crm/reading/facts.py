@@ -17,6 +17,7 @@ from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.day_bounds import may_touch_days
 from lifecycle.crm.reading.due_search import DueSearch
 from lifecycle.crm.reading.fact_columns import fact_columns
+from lifecycle.crm.reading.fact_rows import rows_are_distinct
 from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds, Narrowing
 from lifecycle.crm.reading.fact_tables import FactTables
 from lifecycle.crm.reading.fact_values import clean_text
@@ -67,7 +68,8 @@ class Facts:
     def census(self, connection: sa.Connection) -> list[tuple[str | None, int]]:
         """How many calls there are, by the industry the CRM writes."""
         industry = exact_text(self._database.dialect, self._query.c.industry)
-        calls = sa.func.count(sa.distinct(self._query.c.call_id))
+        once = rows_are_distinct(connection, self._source)
+        calls = sa.func.count() if once else sa.func.count(sa.distinct(self._query.c.call_id))
         found = connection.execute(sa.select(industry, calls).group_by(industry))
         return [(None if written is None else clean_text(written), number) for written, number in found]
 

@@ -57,8 +57,9 @@ def file_columns(source: Source, component: str | None) -> list[FileColumns]:
 
 
 def _columns(parts: Sequence[Part], every: Sequence[Files]) -> Iterator[FileColumns]:
+    rows = [part for part in parts if not (part.detach or part.grouped)]
     for files in every:
-        yield from (FileColumns(part.name, files) for part in parts if part.table == files.table and not part.detach)
+        yield from (FileColumns(part.name, files) for part in rows if part.table == files.table)
 
 
 def _regular(pattern: str, call: Any) -> re.Pattern[str]:

@@ -29,6 +29,7 @@ class Links:
 
     def __init__(self, database: Database, source: Source, key: Column, connection: sa.Connection) -> None:
         self._dialect, self._key, self._key_name = database.dialect, key, source.call.key
+        self._grouped = source.call.group_by is not None
         schema, table = split_name(source.call.table)
         named = sa.sql.quoted_name(self._key_name, True)
         self._calls = sa.table(
@@ -84,7 +85,8 @@ class Links:
     def _pairs(self, name: str) -> sa.Select[Any]:
         query = self._queries[name]
         joined = self._calls.join(query, query.c.call_id == self._calls.c[self._key_name])
-        return sa.select(self._key.expression(self._calls), query.c[name]).select_from(joined)
+        pairs = sa.select(self._key.expression(self._calls), query.c[name]).select_from(joined)
+        return pairs.distinct() if self._grouped else pairs
 
 
 def _query(source: Source, name: str, clause: sa.TextClause, given: Collection[str]) -> sa.Subquery:

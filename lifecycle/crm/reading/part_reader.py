@@ -44,16 +44,18 @@ def read_rows(
 
     Raises UnreadableCalls, and CallsTooLarge where they have more than `most` bytes.
     """
-    dialect = statements.dialect
+    dialect, locks = statements.dialect, lock != "none"
     with _unreadable_named(part):
         with suppress(NotAsCsv):
             if dialect != "sqlite":
                 written, reader = (
                     (copy_expression, read_by_copy) if dialect == "postgresql" else (Column.expression, read_encoded)
                 )
-                statement = _locked(statements, part, statements.rows_of(part, keys, columns[1:], written), lock)
+                rows = statements.rows_of(part, keys, columns[1:], written, locks)
+                statement = _locked(statements, part, rows, lock)
                 return _at_most(most, reader(connection, statement, columns))
-        statement = _locked(statements, part, statements.rows_of(part, keys, columns[1:]), lock)
+        rows = statements.rows_of(part, keys, columns[1:], locks=locks)
+        statement = _locked(statements, part, rows, lock)
         return _at_most(most, _by_driver(connection, statement, columns))
 
 

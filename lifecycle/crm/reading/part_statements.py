@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from lifecycle.crm.bound_values import column_in, plain_bind, value_chunks
 from lifecycle.crm.mapping.columns import Column
-from lifecycle.crm.mapping.live_schema import MappedTable
+from lifecycle.crm.mapping.live_schema import MappedTable, call_table
 from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.crm.reading.column_comparison import columns_equal
 from lifecycle.crm.reading.locking_plans import index_for, join_in_order
@@ -27,22 +27,33 @@ class PartStatements:
 
     def __init__(self, source: Source, tables: Mapping[str, MappedTable], dialect: str) -> None:
         self._call_table, self._call_key, self._calls_are = source.call.table, source.call.key, source.call.where
-        self._tables, self.dialect = tables, dialect
+        self._tables, self.dialect, self._calls = tables, dialect, call_table(source, tables)
+        self._legs = source.call.legs if source.call.group_by else None
 
     @property
     def key(self) -> Column:
         """The column that names a call."""
-        return self._tables[self._call_table].columns[self._call_key]
+        return self._calls.columns[self._call_key]
 
     def rows_of(
-        self, part: Part, keys: Sequence[Any], columns: Sequence[Column], written: Written = Column.expression
+        self,
+        part: Part,
+        keys: Sequence[Any],
+        columns: Sequence[Column],
+        written: Written = Column.expression,
+        locks: bool = False,
     ) -> sa.Select[Any]:
-        """The rows of a part that belong to the named calls, each with its call's key as CALL_ID."""
-        calls, below, joined = self.joined(part)
+        """The rows of a part that belong to the named calls, each with its call's key as CALL_ID.
+
+        `locks`: it is going to be `locking`.
+        """
+        calls, below, joined = self.joined(part, keys, locks)
         wanted = column_in(self.dialect, calls.c[self._call_key], keys)
         chosen = [written(column, below) for column in columns]
         statement = sa.select(written(self.key, calls).label(CALL_ID), *chosen).select_from(joined)
         statement = statement.where(wanted, *self._calls_are.expressions(calls))
+        if part.grouped:
+            return statement.distinct()
         return join_in_order(statement, self._steps(part, joined)) if self.dialect == "mysql" else statement
 
     def chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -51,10 +62,12 @@ class PartStatements:
 
     def _steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
         """The tables below the call's, each with the index that its rows are found by."""
-        for child in reversed(part.chain):
+        for child in reversed(part.chain[1:] if self._begins_with_legs(part) else part.chain):
             indexes = self._tables[child.table].indexes if child.cast is None else {}
             yield joined.right, index_for(indexes, child.match, child.where.fixed)
             joined = joined.left
+        if self._begins_with_legs(part):  # nothing else says by which index the call's own rows are found
+            yield joined, index_for(self._tables[self._call_table].indexes, (self._call_key,), ())
 
     def locking(self, part: Part, statement: sa.Select[Any], skip: bool) -> sa.Select[Any]:
         """The statement with locks on the rows of the part."""
@@ -91,7 +104,8 @@ class PartStatements:
     def every_call(self) -> sa.Select[Any]:
         """The keys of all calls."""
         table = self._tables[self._call_table].table
-        return sa.select(self.key.expression(table)).where(*self._calls_are.expressions(table))
+        every = sa.select(self.key.expression(table)).where(*self._calls_are.expressions(table))
+        return every.distinct() if self._legs else every
 
     def of_parents(self, part: Part, above: pa.Table) -> Iterator[sa.ColumnElement[bool]]:
         """Conditions that hold for all rows of a part that belong to these rows above them, some of those each."""
@@ -118,7 +132,7 @@ class PartStatements:
     def one_call_only(self, part: Part) -> bool:
         """Whether the schema itself says that a row belongs to one call at most by this way: each step of it matches
         a unique key of the row above, and columns of one type, which no conversion can make alike."""
-        above, alone = self._tables[self._call_table], True
+        above, alone = self._calls, True
         for child in part.chain:
             table = self._tables[child.table]
             alike = all(table.columns[own].type == above.columns[up].type for own, up in child.match.items())
@@ -135,24 +149,28 @@ class PartStatements:
 
     def key_columns(self, part: Part) -> list[Column]:
         """The columns that name a row of a part."""
-        table = self._tables[part.table]
+        table = self._calls if part.grouped else self._tables[part.table]
         return [table.columns[name] for name in table.key]
 
     def columns(self, part: Part) -> list[Column]:
         """Of a row that stays, only what names it and what is cleared; of a row that goes, everything."""
-        table = self._tables[part.table]
+        table = self._calls if part.grouped else self._tables[part.table]
         stays = part.detach or part.columns is not None
         found_by = part.chain[-1].match if part.chain else (self._call_key,)
         wanted = {*table.key, *found_by, *part.cleared, *part.beside} if stays else table.columns.keys()
         return [column for name, column in table.columns.items() if name in wanted]
 
-    def joined(self, part: Part) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
-        """The call's table, the part's, and both joined along the way from one to the other."""
-        calls = self._tables[self._call_table].table.alias("c0")
-        below: sa.FromClause = calls
-        joined: sa.FromClause = calls
-        place = self._tables[self._call_table]
-        for depth, child in enumerate(part.chain, 1):
+    def joined(
+        self, part: Part, keys: Sequence[Any] | None = None, locks: bool = False
+    ) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
+        """The call's table, the part's, and both joined along the way from one to the other.
+
+        Of calls of several rows the way begins at those rows, or at the keys, each once where they are given.
+        """
+        below: sa.FromClause = self._tables[self._call_table].table.alias("c0")
+        calls = joined = below = self._keys_once(keys, locks) if self._begins_with_keys(part, keys) else below
+        place, begun = self._tables[self._call_table], int(self._begins_with_legs(part))
+        for depth, child in enumerate(part.chain[begun:], 1 + begun):
             above, below = below, self._tables[child.table].table.alias(f"c{depth}")
             mine, other = self._tables[child.table].columns, place.columns
             on = [
@@ -162,6 +180,20 @@ class PartStatements:
             joined = joined.join(below, sa.and_(*on))
             place = self._tables[child.table]
         return calls, below, joined
+
+    def _begins_with_legs(self, part: Part) -> bool:
+        first = part.chain[0] if part.chain else None
+        return first is not None and self._legs == (first.table, dict(first.match)) and not first.detach
+
+    def _begins_with_keys(self, part: Part, keys: Sequence[Any] | None) -> bool:
+        return bool(self._legs and part.chain and keys is not None and not self._begins_with_legs(part))
+
+    def _keys_once(self, keys: Sequence[Any] | None, locks: bool) -> sa.FromClause:
+        table = self._tables[self._call_table].table
+        wanted = column_in(self.dialect, table.c[self._call_key], keys or ())
+        once = sa.select(table.c[self._call_key]).where(wanted, *self._calls_are.expressions(table)).distinct()
+        # A plain read would fix what a transaction of MySQL sees before it holds its locks.
+        return (once.with_for_update() if locks and self.dialect == "mysql" else once).subquery("c0")
 
 
 def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows: pa.Table) -> sa.ColumnElement[bool]:

@@ -34,7 +34,7 @@ class Rows:
         self.parts = source.parts(component)
         self.statements = PartStatements(source, tables, dialect)
         self._call_table, self._call_key = source.call.table, source.call.key
-        self._tables, self._dialect = tables, dialect
+        self._tables, self._dialect, self._legs = tables, dialect, source.legs
         owned = (part for part in self.parts if part.chain and part.chain[-1].unless_named_by)
         self._namers = {p.table: {namer.table for namer in p.chain[-1].unless_named_by} for p in owned}
 
@@ -49,8 +49,8 @@ class Rows:
         Raises UnreadableCalls where a value fits no Arrow type exactly, and CallsTooLarge where several calls have
         more than `most` bytes.
         """
-        found: dict[str, pa.Table] = {}
-        for part in self.parts:
+        found = self._own(connection, keys, most)
+        for part in (part for part in self.parts if part.name not in found):
             left = most - sum(table.nbytes for table in found.values()) if most and len(keys) > 1 else None
             found[part.name] = self._read_part(connection, part, keys, left)
         return found
@@ -60,11 +60,22 @@ class Rows:
 
         `skip`: of a call whose own row another transaction holds there is no row, where the database can skip it.
         """
-        first, *others = self.parts
-        lock: Lock = "skip" if skip and can_skip_locked(connection) else "wait"
-        own = self._read_part(connection, first, keys, lock=lock)
-        there = own[CALL_ID].unique().to_pylist()
-        return {first.name: own, **{p.name: self._read_part(connection, p, there, lock="wait") for p in others}}
+        own = self._own(connection, keys, None, "skip" if skip and can_skip_locked(connection) else "wait")
+        there = own[self.parts[0].name][CALL_ID].unique().to_pylist()
+        others = [part for part in self.parts if part.name not in own]
+        return {**own, **{part.name: self._read_part(connection, part, there, lock="wait") for part in others}}
+
+    def _own(
+        self, connection: sa.Connection, keys: Sequence[Any], most: int | None, lock: Lock = "none"
+    ) -> dict[str, pa.Table]:
+        """The calls' own rows; of calls of several those, none of them skipped, and the keys that they have."""
+        first = self.parts[0]
+        if self._legs is None:
+            return {first.name: self._read_part(connection, first, keys, most if len(keys) > 1 else None, lock)}
+        all_of_them: Lock = "none" if lock == "none" else "wait"
+        rows = self._read_part(connection, self._legs, keys, most if len(keys) > 1 else None, all_of_them)
+        named = pa.array(sorted(set(rows[CALL_ID].to_pylist())), self.key.type)
+        return {first.name: pa.table([named, named], names=[CALL_ID, self._call_key]), self._legs.name: rows}
 
     def spelled(self, connection: sa.Connection, keys: Sequence[Any]) -> dict[Any, Any]:
         """Keys that the database finds under another spelling (`AbC` where one asks for `abc`), with that spelling."""
@@ -106,7 +117,7 @@ class Rows:
     def doubled_key(self, connection: sa.Connection) -> str | None:
         """A key that several rows of the call table have; None: it names one call each."""
         table = self._tables[self._call_table]
-        if table.key == (self._call_key,):
+        if table.key == (self._call_key,) or self._legs is not None:
             return None
         column = table.table.c[self._call_key]
         found = connection.execute(sa.select(column).group_by(column).having(sa.func.count() > 1).limit(1)).first()
@@ -128,7 +139,7 @@ class Rows:
 
     def row_key(self, part: Part) -> tuple[str, ...]:
         """The columns that name a row of a part."""
-        return self._tables[part.table].key
+        return (self._call_key,) if part.grouped else self._tables[part.table].key
 
     def self_updating(self, part: Part) -> tuple[str, ...]:
         """The columns that the database writes anew at any update of a row of a part, but those that are cleared."""
@@ -199,7 +210,9 @@ class Rows:
             left = most - sum(table.nbytes for table in read) if most is not None else None
             read += read_rows(connection, self.statements, part, some, columns, left, lock)
         order = self.row_key(part) or [column.name for column in columns[1:] if _sorts(column.type)]
-        return joined_tables(read).sort_by([(name, "ascending") for name in (CALL_ID, *order)])
+        found = joined_tables(read).sort_by([(name, "ascending") for name in (CALL_ID, *order)])
+        twice = self.row_key(part) and any(not self._tables[child.table].key for child in part.chain[:-1])
+        return _once(found, (CALL_ID, *order)) if twice else found
 
 
 def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
@@ -210,6 +223,13 @@ def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
         [field.with_type(large_type(field.type)) if field.name in wide else field for field in found.schema]
     )
     return found.cast(schema).combine_chunks()
+
+
+def _once(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Rows with these columns, each once: rows without a key above them may name one twice."""
+    numbered = table.append_column("_place", pa.array(range(table.num_rows), pa.int64()))
+    first = numbered.group_by(list(names), use_threads=False).aggregate([("_place", "min")])
+    return table.take(first["_place_min"].combine_chunks())
 
 
 def _same(chain: Sequence[Child], other: Sequence[Child]) -> bool:

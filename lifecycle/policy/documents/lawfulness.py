@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import CALENDAR_YEAR, FiscalYearEnd
+from lifecycle.policy.documents.component_compliance import component_rules_beyond, has_component_rule
 from lifecycle.policy.documents.model_types import YearEnd, fold_name
 from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.regime_compliance import (
@@ -130,11 +131,15 @@ def _left_in_the_call(
 ) -> Iterator[str]:
     """Maxima of components that a rule for the whole call names and that no rule could keep."""
     for law in (regimes[name] for name in rule.regimes if name in regimes):
-        left = [name for name in law.components if name not in schedule.components]
-        if rule.component or law.bounds_whole_calls or not law.ceiling or not left:
+        left = [name for name in law.components if not has_component_rule(schedule, rule, name)]
+        if rule.component or law.bounds_whole_calls or not law.ceiling:
             continue
         terms = [schedule.limit(law, limit) for limit in law.ceiling]
-        if not all(ends_within(schedule, rule, term) for term in terms):
-            said = f"the maximum of {law.id} ({law.citation}) is one of the {left[0]}, which no rule lets go by itself"
-            problem = f"{rule.id}: {said}. Write a rule with component: {left[0]}"
+        said = f"{rule.id}: the maximum of {law.id} ({law.citation}) is one of the"
+        if left and not all(ends_within(schedule, rule, term) for term in terms):
+            of = "of these calls " if left[0] in schedule.components else ""
+            problem = f"{said} {left[0]}, which no rule {of}lets go by itself. Write a rule with component: {left[0]}"
+            yield str(document.error(("rules", index, "regimes"), problem))
+        for part in component_rules_beyond(schedule, rule, law):
+            problem = f"{said} {part.component}, whose rule {part.id} outlives it"
             yield str(document.error(("rules", index, "regimes"), problem))

@@ -71,11 +71,11 @@ def _bounded(regime: Regime, rule: Rule) -> bool:
 def _broken(
     regime: Regime, schedule: Schedule, rule: Rule, minimum: tuple[RegimeLimit, ...], maximum: tuple[RegimeLimit, ...]
 ) -> Iterator[str]:
-    for limit in (limit for limit in minimum if not _hangs_on_more(limit)):
+    for limit in (limit for limit in minimum if not hangs_on_more(limit)):
         asked = schedule.limit(regime, limit)
         for life in _comparable(_lives(schedule, rule), asked):
             yield from _undercut(regime, limit, asked, life)
-    for limit in (limit for limit in maximum if not _hangs_on_more(limit)):
+    for limit in (limit for limit in maximum if not hangs_on_more(limit)):
         allowed = schedule.limit(regime, limit)
         lives = _comparable(_lives(schedule, rule), allowed)
         if rule.destroy_after is None and rule.clock.triggers == allowed.clock.triggers:
@@ -90,7 +90,7 @@ def _lives(schedule: Schedule, rule: Rule) -> list[Term]:
     return own + ([schedule.cap(rule.at_the_latest)] if rule.at_the_latest else [])
 
 
-def _hangs_on_more(limit: RegimeLimit) -> bool:
+def hangs_on_more(limit: RegimeLimit) -> bool:
     """Whether a limit has no end that can be told from its trigger: it is left to the night."""
     return limit.at_the_latest is not None or limit.only_if is not None
 
@@ -166,7 +166,7 @@ def _torn(schedule: Schedule, regimes: Mapping[str, Regime], one: Rule, other: R
     """A hard maximum that the first rule names, against what the second asks for of the same part of the call."""
     for law in (regimes[name] for name in one.regimes if name in regimes):
         levels = [one.component] if one.component else _levels(law)
-        for limit in (limit for limit in law.ceiling if not _hangs_on_more(limit)):
+        for limit in (limit for limit in law.ceiling if not hangs_on_more(limit)):
             maximum = schedule.limit(law, limit)
             asked = [each for level in levels for each in _asked(schedule, regimes, law, (one, other), level)]
             for what, term in dict.fromkeys(asked):
@@ -195,7 +195,7 @@ def _asked(
     for name in other.regimes:
         against = regimes.get(name)
         if against and against.id != law.id and against.id not in law.implements and against.speaks_of(level):
-            for limit in (limit for limit in against.floor if not _hangs_on_more(limit)):
+            for limit in (limit for limit in against.floor if not hangs_on_more(limit)):
                 yield f"the minimum of {against.id} ({against.citation})", schedule.limit(against, limit)
     of_its_copy = level is None or other.component == level
     if one is not other and other.destroy_after and not other.at_the_latest and of_its_copy:

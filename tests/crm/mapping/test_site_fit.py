@@ -88,3 +88,25 @@ def test_a_condition_that_the_crm_gives_no_value_for_is_an_error(made, tmp_path)
     source = own(tmp_path, MAPPING.format(industry="Retail"))
     with pytest.raises(SourceError, match="expected values, found none by SELECT value FROM kinds"):
         fit_source(open_database(prepared(made).url), source)
+
+
+def test_what_only_the_site_knows_must_be_said(make, tmp_path):
+    database = open_database(make("postgresql").url)
+    said = "extends: asterisk\nindustry: Retail\n"
+    with pytest.raises(
+        SourceError, match=r"(?s)source asterisk: .*extends: asterisk\n  timezone: …   # the zone of"
+    ) as error:
+        fit_source(database, own(tmp_path, said))
+    assert "industry" not in str(error.value).partition("LIFECYCLE_SOURCE")[2]
+    assert fit_source(database, own(tmp_path, f"{said}timezone: Europe/Berlin\n")).timezone.key == "Europe/Berlin"
+
+
+def test_a_time_so_many_seconds_later_is_written_as_the_database_writes_it(made, tmp_path):
+    made.run("CREATE TABLE t (id INTEGER PRIMARY KEY, began TIMESTAMP NULL, took INTEGER)")
+    made.run("INSERT INTO t VALUES (1, '2020-01-01 23:59:00', 90)")
+    facts = "SELECT id AS call_id, 'x' AS industry, {seconds_after(t.began, t.took)} AS ended_at FROM t"
+    crm = made.crm(facts=facts)
+    with crm.database.reading() as connection:
+        assert [str(found)[:19] for found in crm.facts.of(connection, [1])["ended_at"].to_pylist()] == [
+            "2020-01-02 00:00:30"
+        ]

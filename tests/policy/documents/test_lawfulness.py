@@ -218,6 +218,33 @@ def test_a_maximum_of_a_part_needs_a_rule_that_lets_the_part_go(trigger, life, r
     assert complaints(text + REC, VOICE) == []
 
 
+@pytest.mark.parametrize(
+    ("parts", "asked", "lawful"),
+    [
+        ([{"record_class": ["order"]}], {}, False),  # of all other calls the recording would stay
+        ([{"record_class": ["order"]}], {"record_class": ["ORDER"]}, True),
+        ([{"record_class": ["order"]}], {"record_class": ["order", "talk"]}, False),
+        ([{"record_class": ["order"]}, {"record_class": ["talk"]}], {"record_class": ["order", "talk"]}, True),
+        ([{"record_class": ["order"]}, {"record_class": ["talk"]}], {}, False),  # there are calls of no class
+        ([{"record_class": ["order"], "channel": ["phone"]}], {"record_class": ["order"]}, False),
+        ([{"record_class": ["order"]}], {"record_class": ["order"], "channel": ["phone"]}, True),
+    ],
+)
+def test_every_call_of_the_rule_needs_one(parts, asked, lawful):
+    text = written("ended_at", "P5Y", "voice").replace("P1Y", "P1M").replace("title: t,", f"title: t, when: {asked},")
+    for number, when in enumerate(parts):
+        text += REC.replace("REC", f"REC-{number}").replace("title: t,", f"title: t, when: {when},")
+    said = complaints(text.replace("'", ""), VOICE)
+    assert (said == []) is lawful, said
+    assert lawful or "which no rule of these calls lets go by itself" in said[0]
+
+
+def test_a_rule_of_the_part_that_outlives_the_maximum_is_named_though_it_names_no_law():
+    text = written("ended_at", "P5Y", "voice").replace("P1Y", "P1M") + REC.replace("P6M}", "P1Y}")
+    (said,) = complaints(text, VOICE)
+    assert said == "f.yaml:7: R: the maximum of voice (voice) is one of the recording, whose rule REC outlives it"
+
+
 def test_the_rule_of_the_part_is_held_against_it():
     late = REC.replace("P6M}", "P1Y, regimes: [voice]}")
     (said,) = complaints(written().replace(", regimes: [law]", "") + late, VOICE)

@@ -1,0 +1,44 @@
+"""destroy: it shows what may go and changes nothing; it runs only where it is switched on and the night has begun."""
+
+import pytest
+
+from tests.cli.conftest import Place, Run_
+
+FAR = "2999-01-01"
+
+
+def objects(place: Place) -> set[str]:
+    return {path.as_posix() for path in (place.store / "archive").rglob("*") if path.is_file()}
+
+
+def test_without_run_it_shows_the_plan_and_changes_nothing(purged: Place, lifecycle: Run_) -> None:
+    before = objects(purged)
+    said = lifecycle("destroy", "--as-of", FAR, "--json")
+    found = said.json
+    assert (said.code, found["run"], found["damaged"]) == (1, False, {})  # the demo's brake: more than its share
+    going = sum(plan["going"] for plan in found["plans"].values())
+    assert 0 < going <= sum(found["copies"].values())
+    assert {len(plan["digest"]) for plan in found["plans"].values()} == {64}
+    told = lifecycle("destroy", "--as-of", FAR)
+    assert f"lifecycle destroy --as-of {FAR} --run --accept-plan" in told.out
+    assert "Nothing was changed. Destroying is off: LIFECYCLE_DESTROY=true switches it on." in told.out
+    assert objects(purged) == before
+
+
+def test_run_asks_for_the_switch_for_a_night_that_has_begun_and_for_the_brake_to_be_let_go(
+    purged: Place, lifecycle: Run_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = lifecycle("destroy", "--run")
+    assert (said.code, "LIFECYCLE_DESTROY" in said.err) == (2, True)
+    monkeypatch.setenv("LIFECYCLE_DESTROY", "true")
+    assert lifecycle("destroy", "--run", "--as-of", FAR).code == 2
+    braked = lifecycle("destroy", "--run", "--json").json
+    plan = braked["plans"]["retail"]  # the sample's night purged calls whose copies had come to their day, too
+    assert (braked["destroyed"]["copies"], plan["waits_for"]) == (0, braked["waiting"]["retail"])
+    assert lifecycle("destroy", "--run", "--accept-plan", "0" * 64).code == 2
+    done = lifecycle("destroy", "--run", "--accept-plan", plan["digest"], "--json").json
+    assert (done["destroyed"]["copies"], done["destroyed"]["left"]) == (plan["going"], {})
+    gone = {batch["manifest_key"].removesuffix("manifest.json") for batch in plan["batches"]}
+    assert not [path for path in objects(purged) if any(folder in path for folder in gone)]
+    checked = lifecycle("verify")
+    assert (checked.code, f"{plan['going']} destroyed copies with their leaves" in checked.out) == (0, True)
