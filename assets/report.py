@@ -126,7 +126,7 @@ def _cell(value: Any) -> str | int | float | bool:
     return "-" if value is None else str(value)
 
 
-def archive_metadata(work: IndustryNight, result: ArchiveResult, store: str, seconds: float) -> Metadata:
+def archive_metadata(work: IndustryNight, result: ArchiveResult, store: str) -> Metadata:
     """What one industry's night archived; `store` is the URL that the manifests lie under."""
     return {
         "calls": result.calls,
@@ -136,7 +136,7 @@ def archive_metadata(work: IndustryNight, result: ArchiveResult, store: str, sec
         "files": result.files,
         "bytes": result.bytes,
         "batches": len(result.manifests),
-        "seconds": seconds,
+        "calls_left": result.left,
         **_set_aside(result.set_aside),
         "manifests": table(("manifest",), [(f"{store}/{key}",) for key in result.manifests]),
         **_industry_night(work),
@@ -153,7 +153,7 @@ def archived_columns(store: ObjectStore, result: ArchiveResult) -> Metadata:
     return {"dagster/column_schema": dg.TableSchema([dg.TableColumn(n, description=said) for n in first.columns])}
 
 
-def purge_metadata(work: IndustryNight, result: PurgeResult, seconds: float) -> Metadata:
+def purge_metadata(work: IndustryNight, result: PurgeResult) -> Metadata:
     """What one industry's night purged."""
     return {
         "calls": result.calls,
@@ -165,14 +165,13 @@ def purge_metadata(work: IndustryNight, result: PurgeResult, seconds: float) -> 
         "files": result.files,
         "files_left": table(("the archived copy", "why it is there still"), list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
-        "seconds": seconds,
-        "calls_a_second": round(result.calls / seconds, 1) if seconds else 0.0,
+        "calls_left": result.left,
         **_set_aside(result.set_aside),
         **_industry_night(work),
     }
 
 
-def record_metadata(result: SealResult, anchors: AnchorResult, seconds: float) -> Metadata:
+def record_metadata(result: SealResult, anchors: AnchorResult) -> Metadata:
     """What this run logged, where the ledger stands now, and who else saw it."""
     return {
         "records": result.records,
@@ -180,7 +179,6 @@ def record_metadata(result: SealResult, anchors: AnchorResult, seconds: float) -
         "leaves": result.leaves,
         "ledger_size": result.size,
         "ledger_root": result.root,
-        "seconds": seconds,
         "checkpoint": dg.MetadataValue.md(f"```\n{result.checkpoint}```"),
         "anchored": table(("place", "what it said"), anchors.done.items()),
         "not_anchored": table(("place", "why"), anchors.failed.items()),

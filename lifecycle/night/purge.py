@@ -35,9 +35,10 @@ from lifecycle.night.archive import add_set_aside
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
+from lifecycle.night.night_window import is_window_open
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
-from lifecycle.night.slice_statistics import JudgedSlice, slice_statistics
+from lifecycle.night.slice_statistics import JudgedSlice, requested_calls, restored_calls, slice_statistics
 from lifecycle.night.verify import VerifiedBatch, verify_batch
 
 SLICE_CALLS = 20_000  # at most: how many follows from the time that a slice takes (slice_pace)
@@ -46,17 +47,20 @@ SAMPLES = 3
 
 @dataclass
 class PurgeResult:
-    """What went: whole calls, calls by component, rows by part, files; what was set aside or left, and why.
+    """What went of what was planned: whole calls, calls by component, rows by part, files; what was set aside, and why.
 
-    `before` counts what was gone and on record before, whole calls and components alike.
+    `before` counts what was gone and on record before, whole calls and components alike; `left` what was archived and
+    not reached before the night's window closed.
     """
 
+    planned: int = 0
     calls: int = 0
     components: Counter[str] = field(default_factory=Counter)
     files: int = 0
     files_left: dict[str, str] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     before: int = 0
+    left: int = 0
     set_aside: dict[Any, str] = field(default_factory=dict)
     manifests: list[str] = field(default_factory=list)
     sample: list[str] = field(default_factory=list)
@@ -64,19 +68,19 @@ class PurgeResult:
 
 def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeResult:
     """Verify and purge every batch archived under a night's plan that is not on record whole. Safe to run again."""
-    result = PurgeResult()
+    result = PurgeResult(planned=work.plan.planned)
     with lifecycle.crm.control.lease(work.industry):
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
         for key, (manifest, _) in batches_of_night(lifecycle, work).items():
             recorded = _recorded(lifecycle, manifest.batch)
-            if len(recorded) < manifest.calls:
+            result.before += len(recorded)
+            if not is_window_open(lifecycle):
+                result.left += manifest.calls - len(recorded)
+            elif len(recorded) < manifest.calls:
                 batch = verify_batch(lifecycle.store, key, lifecycle.now())
                 purger = lifecycle.crm.purger(manifest.component)
                 purge_batch(lifecycle, purger, batch, recorded, run, work.plan.created_at, result)
-            result.before += len(recorded)
             result.manifests.append(key)
-            done = result.calls + result.components.total() + result.before
-            lifecycle.progress(f"purged {work.industry}", done, work.plan.planned)
         removed = remove_recording_files(lifecycle)
         result.files, result.files_left = removed.files, removed.left
     queue_set_aside_events(lifecycle, work.plan.night, work.plan.industry, result.set_aside)
@@ -112,14 +116,20 @@ def purge_batch(
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, judged)
     locked: dict[Any, str] = {}
     waiting, pace = deque(groups), SlicePace(lifecycle.settings.duty)
-    while waiting:
+    while waiting and is_window_open(lifecycle):
         lifecycle.require_running()
         some = next_slice(waiting, min(pace.calls, SLICE_CALLS))
         with pace.slice(sum(map(len, some))):
             done = purger.purge_groups(some, keep, note, law.links)
         locked |= done.locked
         _add(result, done, component)
-    _add(result, purger.come_back(groups, locked, keep, note, law.links), component)
+        gone = result.calls + result.components.total() + result.before
+        lifecycle.progress(f"purged {batch.manifest.industry}", gone, result.planned)
+    result.left += sum(map(len, waiting))
+    if is_window_open(lifecycle):
+        _add(result, purger.come_back(groups, locked, keep, note, law.links), component)
+    else:
+        result.left += len(locked)
 
 
 def next_slice(waiting: deque[Group], calls: int) -> list[Group]:
@@ -156,7 +166,7 @@ def _reasons_to_keep(
 
     Notes in `judged` what the calls were judged by, for their records.
     """
-    judged.facts, judged.requests = facts, _requests(facts)
+    judged.facts, judged.requests, judged.restored = facts, requested_calls(facts), restored_calls(facts)
     chosen = pa.array(keys, live["calls"][CALL_ID].type)
     archived = rows_of_calls(batch.tables, chosen)
     component, rows = batch.manifest.component, lifecycle.crm.rows_of(batch.manifest.component)
@@ -173,20 +183,6 @@ def _reasons_to_keep(
     archived, live = of_one_width(archived, live), of_one_width(live, archived)
     changed = {key: f"changed: {part}" for key, part in find_differences(archived, live, links, rows.cleared()).items()}
     return {**files, **changed, **unknown, **otherwise, **gone}
-
-
-def _requests(facts: pa.Table) -> dict[str, dict[str, str]]:
-    if "erasure_request" not in facts.column_names:
-        return {}
-    rows = facts.select(["call_id", "erasure_request", "erasure_requested_on"]).to_pylist()
-    return {
-        call_id_text(row["call_id"]): {
-            "id": row["erasure_request"],
-            "received_on": row["erasure_requested_on"].isoformat(),
-        }
-        for row in rows
-        if row["erasure_request"] is not None
-    }
 
 
 def _purge_row(
@@ -206,7 +202,7 @@ def _purge_row(
     chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
     files = _files_of(lifecycle, batch, going)
     regimes, epoch = {rule.id: rule.regimes for rule in schedule.rules}, lifecycle.keys.epoch()
-    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, judged.requests)
+    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, judged.requests, judged.restored)
     return PurgeRow(
         id=purge_row_id(manifest.batch, entries, epoch),
         batch=manifest.batch,
