@@ -15,7 +15,7 @@ SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --generate-hashes --no-emit-in
 EXTRAS_OF_IMAGE := --extra postgresql --extra mysql --extra production --extra timestamp --extra celery --extra kubernetes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-slow package lint rooms schemas lock bench clean
+.PHONY: help demo ui test test-slow package lint site rooms schemas lock bench clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,7 +45,14 @@ lint: .venv/dev.stamp  ## check style, types, which module imports which, and th
 	done; echo "== dg check defs"; \
 	VIRTUAL_ENV=$$PWD/.venv PYTHONWARNINGS=ignore $(BIN)/dg check defs --use-active-venv || failed="$$failed [dg check defs]"; \
 	echo "== licences and advisories"; $(BIN)/python -m tests.supply_chain || failed="$$failed [supply chain]"; \
+	echo "== site"; $(MAKE) --no-print-directory site || failed="$$failed [site]"; \
 	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
+
+site: .venv/dev.stamp  ## build the documentation as a site into build/site; a link that leads nowhere fails
+	@rm -rf build && mkdir -p build/site-source/policies && cp docs/site.yml build/site.yml
+	@cp -r docs build/site-source/docs && rm build/site-source/docs/site.yml && cp README.md build/site-source/index.md
+	@cp CHANGELOG.md CONTRIBUTING.md SECURITY.md build/site-source && cp policies/README.md build/site-source/policies
+	@$(BIN)/zensical build --strict --config-file build/site.yml
 
 rooms: .venv/runtime.stamp  ## print each package with the sentence that says what it is for
 	@$(BIN)/python -c 'import ast, pathlib; \

@@ -11,9 +11,10 @@ from assets.definitions import defs
 from assets.export import export_finished
 from assets.partitions import industry_night_key
 from assets.provenance import actor_tags_if_possible
-from assets.report import GOING_SEPARATOR, NOBODY, plans_for_programs, table_rows
+from assets.report import GOING_SEPARATOR, plans_for_programs
 from assets.resources import LifecycleResource, StopRequested, Watcher, watched_by
 from assets.run_origin import LABEL, show_among_jobs
+from assets.tables import NOBODY, table_rows
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.errors import LifecycleError, NightStopped
 from lifecycle.evidence.deletion import call_id_text

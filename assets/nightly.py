@@ -14,6 +14,7 @@ from assets.partitions import industries, industry_night_of, industry_nights, on
 from assets.progress import pace_metadata
 from assets.provenance import run_of
 from assets.resources import LifecycleResource, dagster_failures, name_calls_to_watcher
+from assets.tables import table
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.errors import ClockError, NightError
 from lifecycle.night.anchor import anchor_checkpoint
@@ -143,7 +144,7 @@ def _check(
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
 ) -> dg.AssetCheckResult:
     """Passed where there are no problems; else how many, and each in a row."""
-    found: dict[str, Any] = {"count": len(problems), "found": report.table(columns, problems.items())}
+    found: dict[str, Any] = {"count": len(problems), "found": table(columns, problems.items())}
     return dg.AssetCheckResult(passed=not problems, check_name=name, severity=severity, metadata=found)
 
 

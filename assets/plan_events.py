@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from assets.report import GOING_SEPARATOR, NOBODY
+from assets.report import GOING_SEPARATOR
+from assets.tables import NOBODY
 
 _AT_ONCE = 50
 

@@ -5,11 +5,12 @@ whoever runs a night at a terminal, and by `lifecycle set-aside`.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from assets.tables import NOBODY, table
 from lifecycle.archive.batches import read_manifest
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.audit.ledger_consistency import LedgerConsistency
@@ -26,23 +27,8 @@ from lifecycle.policy.plan import Plan
 
 Metadata = dict[str, Any]
 NO_GIT = "none: the policies lie in no git work tree"
-GOING_SEPARATOR, NOBODY = ", ", "none"
+GOING_SEPARATOR = ", "
 _SHOWN = 20
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.MetadataValue[Any]:
-    """A table that the UI draws: numbers stay numbers, what is missing is a dash. Without rows the word `none`."""
-    given = [dict(zip(columns, map(_cell, row), strict=True)) for row in rows]
-    if not given:
-        return dg.MetadataValue.text(NOBODY)
-    kinds = {name: _kind([row[name] for row in given]) for name in columns}
-    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in kinds.items()])
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in given], schema)
-
-
-def table_rows(value: Any) -> list[tuple[Any, ...]]:
-    """What `table` was given, but for dashes."""
-    return [tuple(record.data.values()) for record in value.records] if isinstance(value, dg.TableMetadataValue) else []
 
 
 def plan_metadata(
@@ -114,16 +100,6 @@ def _plan_row(plan: Plan) -> tuple[Any, ...]:
     kept = {name: n for name, n in plan.dispositions.items() if n and name not in ("due", "retained")}
     oldest = plan.oldest_trigger.isoformat() if plan.oldest_trigger else None
     return plan.industry, plan.due, sum(plan.components.values()), plan.live, oldest, _counts(kept)
-
-
-def _kind(values: list[Any]) -> str:
-    return "int" if values and all(isinstance(value, int) for value in values) else "string"
-
-
-def _cell(value: Any) -> str | int | float | bool:
-    if isinstance(value, str | int | float):
-        return value if value != "" else "-"
-    return "-" if value is None else str(value)
 
 
 def archive_metadata(work: IndustryNight, result: ArchiveResult, store: str) -> Metadata:

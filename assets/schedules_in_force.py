@@ -5,8 +5,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.report import NO_GIT, Metadata, table
+from assets.report import NO_GIT, Metadata
 from assets.resources import LifecycleResource
+from assets.tables import table
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.deployment.policy_folder import Policies
 from lifecycle.deployment.policy_revision import changed_by_last_commit

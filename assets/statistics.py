@@ -7,8 +7,8 @@ import dagster as dg
 
 from assets.nightly import AGAIN, OWNERS, deletion_record
 from assets.partitions import industry_night_of, industry_nights, one_night_a_run
-from assets.report import table
 from assets.resources import LifecycleResource, dagster_failures
+from assets.tables import table
 from lifecycle.errors import ToolMissing
 from lifecycle.inquiry.call_statistics import StatisticsQuestion, StatisticsReport, statistics_report
 from lifecycle.inquiry.statistics_picture import statistics_picture

@@ -13,7 +13,7 @@ from assets.automation import industry_night
 from assets.nightly import deletion_record, disposition_plan
 from assets.partitions import NIGHT_TAG, nights, one_night_a_run
 from assets.plan_events import newest_plan_event
-from assets.report import table
+from assets.tables import table
 
 _STEPS = {"archive": "archived_calls", "purge": "purged_calls", "record": "deletion_record"}
 _PLAN = ("calls_live", "calls_due", "calls_waiting", "calls_held", "calls_overdue", "calls_unscheduled")

@@ -9,7 +9,7 @@ from lifecycle.cli import output
 from lifecycle.crm.database import Database, open_database, translated_errors
 from lifecycle.crm.sample import demo_schema as demo_crm
 from lifecycle.crm.sample import sample_calls
-from lifecycle.crm.sample.sample_events import bring_recording_back, import_old_calls, take_recording_away
+from lifecycle.crm.sample.sample_events import bring_recordings_back, import_old_calls, take_recordings_away
 from lifecycle.deployment.initialisation import Initialisation, make_keys
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.deployment.shipped_files import write_policies, write_workspace
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 DEMO = Path("demo")
 _MADE_HERE = "made-by-lifecycle-demo"
 _SAMPLE_CALLS = 2000
-_RECORDING_AWAY, _BRAKE = 6, 4  # so many nights before tonight
+_RECORDINGS_AWAY, _BRAKE = 6, 4  # so many nights before tonight
 
 
 def demo(json_output: bool, nights: int) -> int:
     """Make a sample CRM afresh below ./demo and run the last nights on it, up to tonight's. Returns 0: none failed.
 
-    On the way something happens to the CRM: a call's recording is missing for a night, an import trips a brake, which
+    On the way something happens to the CRM: recordings are missing for a night, an import trips a brake, which
     is let go the night after. Raises InputError where the settings name another CRM or store: the demo never touches
     yours.
     """
@@ -55,13 +55,13 @@ def demo(json_output: bool, nights: int) -> int:
 def _demo_night(crm: Database, tonight: date, back: int, json_output: bool) -> "NightResult":
     """One of the nights before: what happens to the CRM that day, and the night."""
     night = tonight - timedelta(days=back)
-    away = take_recording_away(crm.engine, night, DEMO / "recordings") if back == _RECORDING_AWAY else None
+    away = take_recordings_away(crm.engine, night, DEMO / "recordings") if back == _RECORDINGS_AWAY else []
     if back == _BRAKE:
         import_old_calls(crm.engine, night)
     from lifecycle.cli.run_demo import run_one_night  # as in `demo`
 
     result = run_one_night({"as_of": night}, json_output)
-    bring_recording_back(away)
+    bring_recordings_back(away)
     waiting = [plan["sha256"] for plan in result.planned.get("plans_by_industry", {}).values() if plan["waits"]]
     if back == _BRAKE and waiting:  # looked at the day after, and let go
         accepted = run_one_night({"as_of": night, "accept_plan": waiting}, json_output)

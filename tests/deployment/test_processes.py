@@ -12,7 +12,7 @@ from tests.deployment.production import Production, production
 from tests.roles import as_administrator, as_role
 
 _SLOW_DELETION = """
-CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN OLD; END';
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN OLD; END';
 CREATE TRIGGER slow BEFORE DELETE ON calls FOR EACH ROW EXECUTE FUNCTION slow();
 """
 _NIGHT = json.dumps({"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}})
@@ -53,7 +53,7 @@ def test_whatever_process_is_killed_nothing_is_lost_and_nothing_goes_twice(
         made.kill("code")  # and the run in it, in the middle of a transaction
         assert world.live() >= DUE
         made.start("code")
-        made.await_(lambda: not under_way(made, "industry_night"), 240, "the dead run was not closed")
+        made.await_(lambda: not under_way(made, "industry_night"), 420, "the dead run was not closed")
 
         plan(made)
         made.await_(lambda: deleting(world.url), 240, "no run deletes")

@@ -24,26 +24,21 @@ def import_old_calls(engine: sa.Engine, night: date) -> None:
         connection.execute(calls.insert(), rows)
 
 
-def take_recording_away(engine: sa.Engine, night: date, folder: Path, years: int = 5) -> Path | None:
-    """Somebody moves the recording of a call that becomes due tonight: the call is set aside until it is back."""
-    due = night.replace(year=night.year - years)
+def take_recordings_away(engine: sa.Engine, night: date, folder: Path) -> list[Path]:
+    """Somebody moves the recordings of calls that become due these days: their calls are set aside until they are back.
+
+    Gives the files as they are named meanwhile.
+    """
     calls, recordings = demo_schema.calls, demo_schema.recordings
-    spoken_of = sa.select(recordings.c.path).join(calls, calls.c.id == recordings.c.call_id)
-    of_banks = calls.c.account_id.in_(
-        sa.select(demo_schema.account_industries.c.account_id).where(
-            demo_schema.account_industries.c.industry.in_(("Banking", "Financial Services"))
-        )
-    )
+    edges = [datetime.combine(night.replace(year=night.year - years), time()) for years in (1, 5, 6, 10)]
+    due = [calls.c.ended_at.between(edge - timedelta(days=2), edge) for edge in edges]
     with engine.connect() as connection:
-        path: str | None = connection.scalar(
-            spoken_of.where(calls.c.ended_at < datetime.combine(due, time()), of_banks).order_by(calls.c.ended_at)
-        )
-    if path is None or not (folder / path).exists():
-        return None
-    return (folder / path).rename(folder / f"{path}{_AWAY}")
+        wanted = sa.select(recordings.c.path).join(calls, calls.c.id == recordings.c.call_id).where(sa.or_(*due))
+        paths = [folder / path for path in connection.scalars(wanted)]
+    return [path.rename(path.with_name(path.name + _AWAY)) for path in paths if path.exists()]
 
 
-def bring_recording_back(file: Path | None) -> None:
-    """It is found again."""
-    if file is not None:
+def bring_recordings_back(files: list[Path]) -> None:
+    """They are found again."""
+    for file in files:
         file.rename(file.with_name(file.name.removesuffix(_AWAY)))
