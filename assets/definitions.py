@@ -11,6 +11,7 @@ from assets.checks import (
     nothing_names_a_purged_call,
 )
 from assets.dead_runs import dead_runs
+from assets.destruction import destroyed_batches, destruction, destruction_schedule
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.outside import ARCHIVE, LEDGER, RECORDS_IN_CRM
 from assets.resources import LifecycleResource
@@ -28,6 +29,7 @@ defs = dg.Definitions(
         deletion_record,
         call_statistics,
         nightly_totals,
+        destroyed_batches,
         ARCHIVE,
         LEDGER,
     ],
@@ -37,8 +39,8 @@ defs = dg.Definitions(
         ledger_is_consistent_with_before,
         nothing_names_a_purged_call,
     ],
-    jobs=[nightly, industry_night, totals_job],
-    schedules=[nightly_schedule()],
+    jobs=[nightly, industry_night, totals_job, destruction],
+    schedules=[nightly_schedule(), destruction_schedule()],
     sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs, night_totals],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,

@@ -32,6 +32,7 @@ from lifecycle.evidence.deletion import (
 )
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.archive import add_set_aside
+from lifecycle.night.archive_locks import lock_batch
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
@@ -78,6 +79,7 @@ def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeRes
                 result.left += manifest.calls - len(recorded)
             elif len(recorded) < manifest.calls:
                 batch = verify_batch(lifecycle.store, key, lifecycle.now())
+                lock_batch(lifecycle, batch)
                 purger = lifecycle.crm.purger(manifest.component)
                 purge_batch(lifecycle, purger, batch, recorded, run, work.plan.created_at, result)
             result.manifests.append(key)
