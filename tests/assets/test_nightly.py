@@ -303,7 +303,7 @@ def test_every_asset_runs_one_night_a_run() -> None:
 
 def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
     repository = defs.get_repository_def()
-    assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
+    assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
     running = [s for s in repository.sensor_defs if s.default_status is not dg.DefaultSensorStatus.STOPPED]
     assert {s.name for s in repository.sensor_defs} - {s.name for s in running} == {
         "industry_nights",
@@ -311,7 +311,8 @@ def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: p
         "night_totals",
     }
     assert [target for sensor in running for target in sensor.targets] == []  # alerts ask for no run
-    assert [s.cron_schedule for s in repository.schedule_defs] == ["0 2 * * *"]
+    crons = {s.name: s.cron_schedule for s in repository.schedule_defs}
+    assert crons == {"nightly": "0 2 * * *", "destruction": "0 7 * * *"}
 
 
 def test_the_plan_says_when_it_is_stale() -> None:
