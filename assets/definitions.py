@@ -12,6 +12,7 @@ from assets.checks import (
 )
 from assets.dead_runs import dead_runs
 from assets.destruction import destroyed_batches, destruction, destruction_schedule
+from assets.drill import archive_was_restored_lately, drill, drill_schedule, restored_trial
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.outside import ARCHIVE, LEDGER, RECORDS_IN_CRM
 from assets.resources import LifecycleResource
@@ -30,6 +31,7 @@ defs = dg.Definitions(
         call_statistics,
         nightly_totals,
         destroyed_batches,
+        restored_trial,
         ARCHIVE,
         LEDGER,
     ],
@@ -38,9 +40,10 @@ defs = dg.Definitions(
         every_archived_call_is_live_or_recorded,
         ledger_is_consistent_with_before,
         nothing_names_a_purged_call,
+        archive_was_restored_lately,
     ],
-    jobs=[nightly, industry_night, totals_job, destruction],
-    schedules=[nightly_schedule(), destruction_schedule()],
+    jobs=[nightly, industry_night, totals_job, destruction, drill],
+    schedules=[nightly_schedule(), destruction_schedule(), drill_schedule()],
     sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs, night_totals],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,

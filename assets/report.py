@@ -110,6 +110,7 @@ def archive_metadata(work: IndustryNight, result: ArchiveResult, store: str) -> 
         "parts": sum(result.components.values()),
         "parts_by_name": table(("part", "calls"), result.components.items()),
         "files": result.files,
+        "files_elsewhere": table(("named by URL at, where nothing is removed", "files"), result.elsewhere.items()),
         "bytes": result.bytes,
         "batches": len(result.manifests),
         "calls_left": result.left,
