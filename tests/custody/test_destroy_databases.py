@@ -1,4 +1,4 @@
-"""A destruction with copies that stay, on each database under the README's role, held against the record by `verify`."""
+"""A destruction with copies that stay, on each database under the README's role, held against the record."""
 
 import pytest
 
