@@ -1,7 +1,6 @@
 """Small batches of one month of destruction made one: many small objects are slow to search and dear to keep.
 
-Nothing is destroyed by it: each copy is written again, read back and proved, and every old batch names the new one
-before anything of it goes. What could be relied on by a night, is locked, or does not fit together, stays as it is.
+Nothing is destroyed by it: each copy is written again and proved, and every old batch names the new one before it goes.
 """
 
 from collections import defaultdict
@@ -14,6 +13,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from lifecycle.archive.batches import MANIFEST, batch_folder, batch_name, commit_manifest, folder_of, put_batch
+from lifecycle.authority.registered_destruction import sealed_registration
 from lifecycle.crm.control.destruction_register import Destruction
 from lifecycle.custody.archived_batches import ArchivedBatch, archived_batches
 from lifecycle.custody.batch_destruction import (
@@ -24,7 +24,7 @@ from lifecycle.custody.batch_destruction import (
     withdraw_destruction,
 )
 from lifecycle.custody.copies_on_record import names_of_copies, standing_reasons
-from lifecycle.custody.destroy import DESTROY_LEASE
+from lifecycle.custody.destroy import DESTROY_LEASE, plan_event
 from lifecycle.custody.judged_batch import archived_facts
 from lifecycle.custody.moved_copies import move_file, with_origins
 from lifecycle.custody.registered_copies import copy_lease
@@ -40,9 +40,7 @@ from lifecycle.night.verify import VerifiedBatch, verify_batch
 from lifecycle.policy.destroy_plan import DestroyPlan
 from lifecycle.policy.destruction import earliest_maximum
 
-SMALL_CALLS = 1_000
-"""A batch of fewer calls is small."""
-_TWO = 2
+SMALL_CALLS = 1_000  # a batch of fewer calls is small
 _UNPACKED = 8  # times the size of an object, about, its table has in memory
 
 
@@ -115,7 +113,7 @@ def _merge(lifecycle: Lifecycle, group: Sequence[ArchivedBatch], as_of: date, ru
             for one in group:
                 leases.enter_context(lifecycle.crm.control.lease(copy_lease(one.location.batch)))
             proved = list(_proved(lifecycle, group, result))
-            if len(proved) < _TWO:
+            if not proved[1:]:
                 return
             rows = _registered(lifecycle, proved, as_of, run)
         except (ProofError, ObjectMissing, LeaseTaken) as error:
@@ -176,9 +174,7 @@ def _registered(lifecycle: Lifecycle, proved: Sequence[VerifiedBatch], as_of: da
     register, first = lifecycle.crm.control.destructions, proved[0].manifest
     plan = _plan(lifecycle, first, proved, as_of)
     register.add_plan(plan, run.id, run.actor, lifecycle.now())
-    told = {"night": as_of.isoformat(), "industry": plan.industry, "plan_sha256": plan.sha256, "copies": plan.copies}
-    told |= {"going": 0, "waits_for": 0, "run_id": run.id, "actor": run.actor}
-    queue_event_leaves(lifecycle, "destroy_plan", {plan.sha256: told})
+    queue_event_leaves(lifecycle, "destroy_plan", {plan.sha256: plan_event(plan, run)})
     to = f"{folder_of(_manifest(proved, f'{as_of}-{uuid4().hex[:12]}'))}{MANIFEST}"
     now, rows, start = lifecycle.now().isoformat(), list[Destruction](), 0
     for batch in proved:
@@ -198,7 +194,7 @@ def _registered(lifecycle: Lifecycle, proved: Sequence[VerifiedBatch], as_of: da
         }
         start += manifest.calls
         where = (manifest.batch, batch.manifest_key, batch.manifest_sha256, plan.sha256, run.id, run.actor, now)
-        rows.append(Destruction(*where, details, to))
+        rows.append(sealed_registration(lifecycle, Destruction(*where, details, to)))
     for row in rows:
         register.register(row)
     return rows

@@ -142,9 +142,8 @@ class PurgeTransaction:
             with deletions_counted(connection, dialect) as meant:
                 rows = self._delete(connection, locked, going, belonging.kept, meant)
             row = note(going)
-            if len(row.entries) > MOST_RECORD_BYTES:
+            if len(row.entries) > MOST_RECORD_BYTES or not self._control.insert(connection, row):
                 raise RecordsTooLarge
-            self._control.insert(connection, row)
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
     def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:
