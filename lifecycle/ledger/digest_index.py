@@ -10,7 +10,7 @@ key where what they name must not be found by guessing.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from lifecycle.archive.object_store import ObjectStore
@@ -86,17 +86,25 @@ class DigestIndex:
 
     def find(self, digest: bytes, span: Span) -> list[int] | None:
         """The numbers in a range that may stand for a digest, in order. None: the object is lost or cut."""
-        try:
-            entries = _unpack(self._store.get(self._key(span, digest.hex()[: span.level])))
-        except (ObjectMissing, FixityError):
-            return None
-        wanted = digest[:_DIGEST]
-        at = bisect_left(entries, (wanted, 0))
+        return self.find_all([digest], span)
+
+    def find_all(self, digests: Collection[bytes], span: Span) -> list[int] | None:
+        """The same for some digests; each object of the range is read once."""
+        parts: dict[str, list[bytes]] = {}
+        for digest in digests:
+            parts.setdefault(digest.hex()[: span.level], []).append(digest[:_DIGEST])
         found = []
-        while at < len(entries) and entries[at][0] == wanted:
-            found.append(span.start + entries[at][1])
-            at += 1
-        return found
+        for part, some in parts.items():
+            try:
+                entries = _unpack(self._store.get(self._key(span, part)))
+            except (ObjectMissing, FixityError):
+                return None
+            for wanted in some:
+                at = bisect_left(entries, (wanted, 0))
+                while at < len(entries) and entries[at][0] == wanted:
+                    found.append(span.start + entries[at][1])
+                    at += 1
+        return sorted(found)
 
     def damage(self, size: int, read: Read) -> Iterator[tuple[str, str]]:
         """The objects of complete ranges that are not what the numbers give. What was not made yet is none."""
