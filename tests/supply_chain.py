@@ -20,6 +20,7 @@ _PERMISSIVE = re.compile(
 # Weak copyleft, used as it is and unchanged: a driver as an extra, or files of one package.
 _ALLOWED = {
     "certifi": "MPL-2.0: a list of certificates",
+    "cycler": "BSD-3-Clause: its metadata has the text without the name",
     "hypothesis": "MPL-2.0: tests only",
     "pathspec": "MPL-2.0: of mypy, at development only",
     "psycopg": "LGPL-3.0: an extra, ADR 8",
@@ -66,7 +67,7 @@ def _licence(name: str) -> str | None:
     except PackageNotFoundError:
         return None
     classified = [c for c in metadata.get_all("Classifier") or [] if c.startswith("License")]
-    return " ".join([metadata.get("License-Expression") or metadata.get("License") or "", *classified])[:400]
+    return " ".join([*classified, metadata.get("License-Expression") or metadata.get("License") or ""])[:400]
 
 
 if __name__ == "__main__":
