@@ -39,6 +39,7 @@ _PLAN_CHECKS = {
     "nothing_left_out": "Every call has a key that names it, and every request to erase a day of receipt.",
     "brake_not_tripped": "No plan waits for a person: no brake tripped, no rule's review is without an approval.",
     "plans_are_our_own": "Nothing calls itself a plan of the night, or an acceptance, that no run of ours made.",
+    "nothing_came_back": "No call that was purged is in the CRM again, but by a restore that is on record.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
 
@@ -117,6 +118,7 @@ def _plan_checks(
         "nothing_left_out": report.kinds_left_out(survey.left_out),
         "brake_not_tripped": {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()},
         "plans_are_our_own": {key: "no run of ours made it; it decides nothing" for key in survey.foreign},
+        "nothing_came_back": report.counted_by_night(survey.returned),
         "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
     }
     return [

@@ -17,6 +17,7 @@ from lifecycle.night.archive import ArchiveResult
 from lifecycle.night.industry_night import IndustryNight, release_commands
 from lifecycle.night.ledger_events import redact_reason
 from lifecycle.night.purge import PurgeResult
+from lifecycle.night.purged_before import PurgedBefore
 from lifecycle.night.reconciliation import Reconciliation
 from lifecycle.night.seal import SealResult
 from lifecycle.night.survey import Survey
@@ -178,6 +179,11 @@ def _set_aside(calls: Mapping[Any, str]) -> Metadata:
     reasons = dict(Counter(map(redact_reason, calls.values())).most_common())
     rows = markdown_table(("why they stayed", "calls"), list(reasons.items()))
     return {"calls_set_aside": len(calls), "why_set_aside": reasons, "why_set_aside_table": rows}
+
+
+def counted_by_night(returned: Mapping[str, PurgedBefore]) -> dict[str, int]:
+    """Calls that came back, counted by the day on which they were purged. `lifecycle plan` names them."""
+    return dict(sorted(Counter(f"purged on {one.purged_at[:10]}" for one in returned.values()).items()))
 
 
 def kinds_left_out(found: Mapping[str, str]) -> dict[str, int]:

@@ -47,12 +47,11 @@ class LeafIndex:
 
     def of_calls(self, commitments: Collection[str]) -> Iterator[tuple[int, bytes]]:
         """The leaves that name a call by one of these commitments, with their numbers, in order."""
-        terms = [bytes.fromhex(one) for one in commitments]
-        texts = [one.encode() for one in commitments]
+        terms, named = {bytes.fromhex(one) for one in commitments}, set(commitments)
         reader = LeafReader(self._log, self._size)
         for index in self._candidates(terms):
             body = reader.leaf(index)
-            if any(text in body for text in texts):
+            if _parsed(body).get("call") in named:
                 yield index, body
 
     def of_batch(self, batch: str) -> Iterator[tuple[int, bytes]]:
@@ -85,11 +84,12 @@ class LeafIndex:
         found.update(number for digest, number in self._entries(tail, self._size) if digest in terms)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while spans:
-                asked = [(term, span) for span in spans for term in terms]
-                given = dict(zip(asked, pool.map(lambda one: self._index.find(*one), asked), strict=True))
+                asked = [(some, span) for span in spans for some in self._index.by_object(terms, span)]
+                given: dict[Span, list[list[int] | None]] = {span: [] for span in spans}
+                for (_, span), answer in zip(asked, pool.map(lambda one: self._index.find(*one), asked), strict=True):
+                    given[span].append(answer)
                 deeper: list[Span] = []
-                for span in spans:
-                    numbers = [given[term, span] for term in terms]
+                for span, numbers in given.items():
                     if all(some is not None for some in numbers):
                         found.update(number for some in numbers for number in some or ())
                     elif span.level:

@@ -37,7 +37,7 @@ from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
-from lifecycle.night.slice_statistics import JudgedSlice, slice_statistics
+from lifecycle.night.slice_statistics import JudgedSlice, counted_before, slice_statistics
 from lifecycle.night.verify import VerifiedBatch, verify_batch
 
 SLICE_CALLS = 20_000  # at most: how many follows from the time that a slice takes (slice_pace)
@@ -106,7 +106,7 @@ def purge_batch(
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
     keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
     groups = calls_together(batch.tables, lifecycle.crm.rows_of(component), keys)
-    judged = JudgedSlice()
+    judged = JudgedSlice(counted_before(lifecycle, batch.manifest, keys))
     law = LawOfTheMoment(lifecycle)
     keep = partial(_reasons_to_keep, lifecycle, batch, judged, law)
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, judged)

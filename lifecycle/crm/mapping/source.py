@@ -46,6 +46,7 @@ class Source(StrictModel):
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
     `statistics`: by which facts calls are counted when they go; None: by those of the usual ones that there are.
+    `returned`: what becomes of a due call that was purged before and is back by nobody's restore.
     `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
     """
 
@@ -61,6 +62,7 @@ class Source(StrictModel):
     found_by: Mapping[Name, Text] = Field(default_factory=dict)
     control: ControlName = "lifecycle"
     statistics: StatisticsDimensions | None = None
+    returned: Literal["purge_again", "set_aside"] = "purge_again"
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)
     known: tuple[KnownFinding, ...] = Field(default=(), strict=False)
