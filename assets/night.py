@@ -164,6 +164,7 @@ def _done(result: dg.ExecuteInProcessResult, industry: str, watcher: Watcher) ->
         "files": purged["files"],
         "files_left": purged["files_left"],
         "purged_before": purged["calls_purged_before"],
+        "left": archived["calls_left"] + purged["calls_left"],
         "records": records,
         "calls_set_aside": aside,
         "set_aside": {call_id_text(key): reason for key, reason in list(named.items())[:_SHOWN]},

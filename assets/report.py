@@ -95,6 +95,7 @@ def archive_metadata(work: IndustryNight, result: ArchiveResult) -> Metadata:
         "files": result.files,
         "bytes": result.bytes,
         "manifests": result.manifests,
+        "calls_left": result.left,
         **_set_aside(result.set_aside),
     }
 
@@ -110,6 +111,7 @@ def purge_metadata(work: IndustryNight, result: PurgeResult) -> Metadata:
         "files": result.files,
         "files_left": dict(list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
+        "calls_left": result.left,
         "rows": sum(result.rows.values()),
         "manifests": result.manifests,
         **_set_aside(result.set_aside),

@@ -1,6 +1,7 @@
 """The environment, read once into frozen Settings. The only place that reads it; see README for what each means."""
 
 import os
+import re
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,13 @@ def _zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"expected a time zone such as Europe/Berlin, found {name!r}") from None
     return name
+
+
+def _window(text: str) -> str:
+    found = re.fullmatch(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)", text)
+    if found is None or found[1] == found[2]:
+        raise ValueError(f"expected two different times such as 22:00-06:00, found {text!r}")
+    return text
 
 
 _DEMO_CRM = SecretStr("sqlite:///demo/crm.db")
@@ -83,6 +91,7 @@ class Settings(BaseSettings):
     alert_link: str | None = None
     heartbeat: Path | None = None
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
+    window: Annotated[str | None, AfterValidator(lambda text: text and _window(text))] = None
     statistics_group: Annotated[int, Field(ge=1)] = 10
     statistics_erased: bool = False
     nightly_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"

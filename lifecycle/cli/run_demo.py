@@ -141,6 +141,12 @@ def _tell(night: NightResult) -> None:
         rows = [tuple({**done, "parts": _parts(done)}[name] for name in shown) for done in night.done]
         columns = ("industry", "archived", "batches", "purged", "parts of calls", "records", "set aside")
         output.print_table("Done", columns, rows)
+    for done in night.done:
+        if done["left"]:
+            output.print_sentence(
+                f"{done['industry']}: {done['left']} calls are left for a later night; LIFECYCLE_WINDOW closed",
+                "yellow",
+            )
     aside = [(done["industry"], call, reason) for done in night.done for call, reason in done["set_aside"].items()]
     if aside:
         output.print_table("Set aside: these calls stayed", ("industry", "call", "why"), aside)

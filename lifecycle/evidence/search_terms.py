@@ -14,7 +14,8 @@ from lifecycle.evidence.leaf import EpochKey
 
 TERM_BYTES = 4
 _DOMAIN = b"\x00find\x00"  # no source name begins so: no salt is such a digest
-_LAST = 7  # digits
+_LAST, _COUNTRY = 7, 3  # digits; a country code has at most so many
+_INTERNATIONAL = re.compile(r"\s*(?:\+|00)[0-9 ()./-]{10,30}")
 _EXTENSION = re.compile(r"(?:;ext=|\s*(?:ext\.?|extn\.?|x|#|,+|;+)\s*)\d{1,8}\s*$", re.IGNORECASE)
 _SCHEME = re.compile(r"^\s*(?:tel|sips?|callto|sip/|pjsip/)[:/]?\s*", re.IGNORECASE)
 
@@ -29,7 +30,11 @@ def phone_keys(text: str) -> frozenset[str]:
 
     Every notation of a number has one in common. A shorter national number has two: with its country and without.
     """
-    return frozenset(digits[-_LAST:] for digits in (_digits(_bare(text)), _parsed(text)[1]) if digits)
+    bare = _bare(text)
+    digits = _digits(bare)
+    if _INTERNATIONAL.fullmatch(bare) and digits[_COUNTRY : 1 - _LAST].strip("0"):
+        return frozenset((digits[-_LAST:],))  # the national number ends so, whichever country it is of
+    return frozenset(digits[-_LAST:] for digits in (digits, _parsed(text)[1]) if digits)
 
 
 def same_phone(asked: str, found: str) -> bool:

@@ -33,6 +33,7 @@ from lifecycle.night.destroy_batches import (
 )
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
+from lifecycle.night.night_window import is_window_open
 from lifecycle.night.purged_before import PurgeHistory
 from lifecycle.night.recording_files import copy_recording_files
 from lifecycle.policy.canonical import sha256_hex
@@ -47,6 +48,7 @@ class ArchiveResult:
     """What the archive holds of a night after the step: its manifests, and the calls that could not be copied, and why.
 
     `calls` are whole ones; `components` counts the calls of which one component was archived, by its name.
+    `left`: planned, and not reached before the night's window closed.
     """
 
     manifests: list[str] = field(default_factory=list)
@@ -55,6 +57,7 @@ class ArchiveResult:
     files: int = 0
     bytes: int = 0
     set_aside: dict[Any, str] = field(default_factory=dict)
+    left: int = 0
 
 
 def archive_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> ArchiveResult:
@@ -71,7 +74,7 @@ def archive_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> Archiv
         planned = _without_returned(lifecycle, planned, result.set_aside)
         for group in group_by_destroy_month(planned, work.plan.night):
             lifecycle.crm.refresh()
-            for found in fill_batches(read_planned(lifecycle, group, result.set_aside)):
+            for found in fill_batches(read_planned(lifecycle, group, result)):
                 lifecycle.require_running()
                 written = _archive_batch(lifecycle, work, run, group, found, result)
                 if written:
@@ -160,23 +163,24 @@ def add_set_aside(aside: dict[Any, str], found: Mapping[Any, str], component: st
         aside[key] = f"{aside[key]}; {said}" if key in aside else said
 
 
-def read_planned(lifecycle: Lifecycle, group: DestroyGroup, aside: dict[Any, str]) -> Iterator[Tables]:
+def read_planned(lifecycle: Lifecycle, group: DestroyGroup, result: ArchiveResult) -> Iterator[Tables]:
     """Every row of the planned calls, some calls at a time, each time under one snapshot.
 
-    Adds to `aside` the calls that are gone, unreadable, ambiguous or empty, and why. How many calls are read at once
-    follows from how large those before them were.
+    Adds to the result the calls that are gone, unreadable, ambiguous or empty, and why; and how many are left when the
+    night's window closes. How many calls are read at once follows from how large those before them were.
     """
     planned, keys, number = group.planned, group.planned["call_id"].to_pylist(), FIRST_READ
-    while keys:
+    while keys and is_window_open(lifecycle):
         if lifecycle.stop_requested():
             lifecycle.require_running()
         some, keys = keys[:number], keys[number:]
-        for tables in _read_whole(lifecycle, some, group.component, aside):
+        for tables in _read_whole(lifecycle, some, group.component, result.set_aside):
             read = tables["calls"].num_rows
             if read:
                 size = sum(table.nbytes for table in tables.values())
                 number = max(1, min(LARGEST_READ, 4 * number, number * READ_BYTES // max(size, 1)))
                 yield _with_facts(lifecycle, _with_decision(tables, planned))
+    result.left += len(keys)
 
 
 def _read_whole(

@@ -35,6 +35,7 @@ from lifecycle.night.archive import add_set_aside
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
+from lifecycle.night.night_window import is_window_open
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
 from lifecycle.night.slice_statistics import JudgedSlice, counted_before, slice_statistics
@@ -46,9 +47,10 @@ SAMPLES = 3
 
 @dataclass
 class PurgeResult:
-    """What went: whole calls, calls by component, rows by part, files; what was set aside or left, and why.
+    """What went: whole calls, calls by component, rows by part, files; what was set aside, and why.
 
-    `before` counts what was gone and on record before, whole calls and components alike.
+    `before` counts what was gone and on record before, whole calls and components alike; `left` what was archived and
+    not reached before the night's window closed.
     """
 
     calls: int = 0
@@ -57,6 +59,7 @@ class PurgeResult:
     files_left: dict[str, str] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     before: int = 0
+    left: int = 0
     set_aside: dict[Any, str] = field(default_factory=dict)
     manifests: list[str] = field(default_factory=list)
     sample: list[str] = field(default_factory=list)
@@ -69,7 +72,9 @@ def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeRes
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
         for key, (manifest, _) in batches_of_night(lifecycle, work).items():
             recorded = _recorded(lifecycle, manifest.batch)
-            if len(recorded) < manifest.calls:
+            if not is_window_open(lifecycle):
+                result.left += manifest.calls - len(recorded)
+            elif len(recorded) < manifest.calls:
                 batch = verify_batch(lifecycle.store, key, lifecycle.now())
                 purger = lifecycle.crm.purger(manifest.component)
                 purge_batch(lifecycle, purger, batch, recorded, run, work.plan.created_at, result)
@@ -112,14 +117,18 @@ def purge_batch(
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, judged)
     locked: dict[Any, str] = {}
     waiting, pace = deque(groups), SlicePace(lifecycle.settings.duty)
-    while waiting:
+    while waiting and is_window_open(lifecycle):
         lifecycle.require_running()
         some = next_slice(waiting, min(pace.calls, SLICE_CALLS))
         with pace.slice(sum(map(len, some))):
             done = purger.purge_groups(some, keep, note, law.links)
         locked |= done.locked
         _add(result, done, component)
-    _add(result, purger.come_back(groups, locked, keep, note, law.links), component)
+    result.left += sum(map(len, waiting))
+    if is_window_open(lifecycle):
+        _add(result, purger.come_back(groups, locked, keep, note, law.links), component)
+    else:
+        result.left += len(locked)
 
 
 def next_slice(waiting: deque[Group], calls: int) -> list[Group]:

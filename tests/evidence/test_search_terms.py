@@ -1,5 +1,6 @@
 """Telephone numbers in every notation, and the keyed digests that calls are looked for by."""
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,3 +70,27 @@ def test_a_term_hangs_on_key_kind_and_value():
     }
     assert len(terms) == 4
     assert search_term(key, "phone", "1") == bytes.fromhex("e750753c")
+
+
+def both_keys(text: str) -> frozenset[str]:
+    """The last seven digits as they are written, and of the national number: asked of the library itself."""
+    number = phonenumbers.parse(text, None)
+    digits = "".join(c for c in text if c.isdecimal()).lstrip("0")
+    return frozenset((digits[-7:], str(number.national_number)[-7:]))
+
+
+def test_a_number_that_need_not_be_parsed_has_the_keys_of_one_that_is():
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        for kind in (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE):
+            number = phonenumbers.example_number_for_type(region, kind)
+            for style in (phonenumbers.PhoneNumberFormat.E164, phonenumbers.PhoneNumberFormat.INTERNATIONAL):
+                text = phonenumbers.format_number(number, style) if number else "+442079460001"
+                assert phone_keys(text) == both_keys(text), text
+
+
+@given(st.from_regex(r"\+[1-9][0-9 ]{9,16}", fullmatch=True))
+def test_no_key_of_a_number_is_lost_by_not_parsing_it(text):
+    try:
+        assert both_keys(text) <= phone_keys(text)
+    except phonenumbers.NumberParseException:
+        assert phone_keys(text)

@@ -5,6 +5,7 @@ import shutil
 import zlib
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -15,8 +16,10 @@ from lifecycle.audit.ledger_consistency import check_ledger_consistency
 from lifecycle.crm.database import Database
 from lifecycle.errors import FixityError, LeaseTaken, LedgerError, SettingsError
 from lifecycle.evidence.checkpoint import Checkpoint
+from lifecycle.evidence.expected_records import records_are_as_expected
 from lifecycle.ledger.keys import new_signing_key, write_secret
 from lifecycle.night.seal import LEDGER_LEASE, seal_ledger
+from lifecycle.night.seal_check import epochs_by_id, recorded_batch
 from tests.builders import BANK_DAY, NIGHT, SHOP, SHOP_DAY, World, run_night
 from tests.night.driver import begin, night_killed, processes, sealing
 
@@ -373,3 +376,25 @@ def test_without_the_epoch_key_what_waits_is_not_signed_and_goes_on_once_it_is_b
     key.write_bytes(kept)
     assert seal_ledger(world.lifecycle()).refused == {}
     assert logged(world) == FIRST | SECOND
+
+
+def test_records_that_a_purge_wrote_are_known_as_a_whole_and_any_other_byte_is_read_and_named(again):
+    """What is checked record by record is checked by the bytes too: no edit of a record or a column passes."""
+    world = again()
+    lifecycle = world.lifecycle()
+    epochs = epochs_by_id(lifecycle)
+    with lifecycle.crm.database.reading() as connection:
+        control = lifecycle.crm.control
+        rows = control.by_ids(connection, control.unsealed(connection))
+    assert len(rows) == 2
+    for row in rows:
+        batch = recorded_batch(lifecycle, row.manifest_key)
+        assert records_are_as_expected(row, batch, epochs)
+        for at in range(0, len(row.entries), 7):
+            edited = row.entries[:at] + bytes([row.entries[at] ^ 1]) + row.entries[at + 1 :]
+            assert not records_are_as_expected(replace(row, entries=edited), batch, epochs), at
+        for name in ("id", "batch", "industry", "night", "run_id", "purged_at", "manifest_key", "manifest_sha256"):
+            assert not records_are_as_expected(replace(row, **{name: "x"}), batch, epochs), name
+        assert not records_are_as_expected(replace(row, calls=row.calls + 1), batch, epochs)
+        fewer = row.entries.partition(b"\n")[2]
+        assert not records_are_as_expected(replace(row, entries=fewer, calls=row.calls - 1), batch, epochs)

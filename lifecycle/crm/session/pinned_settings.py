@@ -5,6 +5,7 @@ a database, a server or a URL says otherwise is overruled. Not here: whose schem
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from lifecycle.errors import DatabaseError
@@ -30,6 +31,8 @@ POSTGRESQL = {
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
     "lock_timeout": f"{LOCK_SECONDS}s",
+    "statement_timeout": "1h",
+    "idle_in_transaction_session_timeout": "10min",  # a process of ours that hangs holds no lock for longer
 }
 MYSQL = {
     "time_zone": "+00:00",
@@ -47,7 +50,9 @@ MYSQL = {
     "completion_type": "NO_CHAIN",
     "innodb_lock_wait_timeout": LOCK_SECONDS,
     "lock_wait_timeout": LOCK_SECONDS,
-    "innodb_snapshot_isolation": 0,  # MariaDB
+    "innodb_snapshot_isolation": 0,  # MariaDB, as the next two
+    "idle_transaction_timeout": 600,
+    "max_statement_time": Decimal("3600.000000"),
 }
 SQLITE = {
     "foreign_keys": 1,
