@@ -10,6 +10,7 @@ from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.foreign_keys import row_references, unmapped_references
 from lifecycle.crm.mapping.live_schema import read_schema, require_database
+from lifecycle.crm.mapping.mapped_views import require_no_views
 from lifecycle.crm.mapping.name_spelling import spell_source
 from lifecycle.crm.mapping.schema_fingerprint import schema_fingerprint
 from lifecycle.crm.mapping.site_fit import fit_source
@@ -46,6 +47,7 @@ class Crm:
     def _read(self) -> None:
         """Read the schema, whole at one moment: its fingerprint is the same before and after."""
         self.source, self.fingerprint, before = self._mapping, "", None
+        require_no_views(self.database, self._mapping)
         while self.fingerprint != before:
             self.source, before = self._spelled()
             self.tables = read_schema(self.database, self.source)

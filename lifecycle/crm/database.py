@@ -22,7 +22,7 @@ from lifecycle.crm.session.pinned_settings import (
     unpinned_settings,
 )
 from lifecycle.crm.session.search_path import SearchPath, set_search_path
-from lifecycle.crm.session.sqlite_file import _begin_sqlite, _file_lease, _text
+from lifecycle.crm.session.sqlite_file import _begin_sqlite, _file_lease, _text, phone_digits_of
 from lifecycle.errors import LeaseTaken, SettingsError
 
 _URLS = {
@@ -57,6 +57,7 @@ class Database:
         if self.dialect == "sqlite":
             connection.isolation_level = None  # the driver's own BEGIN comes too late to guard a read
             connection.text_factory = _text  # or one text that is no UTF-8 fails the whole result
+            connection.create_function("lifecycle_digits", 1, phone_digits_of, deterministic=True)
         if self.dialect == "postgresql":
             set_search_path(connection, self._path)
         pin_session(connection, self.dialect)

@@ -1,6 +1,7 @@
 """One industry's night, as the steps after the plan take it: found, still lawful, and let through where it waits."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,7 +10,7 @@ from lifecycle.archive.batches import read_manifest
 from lifecycle.authority.approval import check_approvals
 from lifecycle.authority.usual_night import night_baselines
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.errors import FixityError, NightError, ObjectMissing, PlanHeld, PolicyChanged
+from lifecycle.errors import FixityError, NightError, ObjectMissing, PlanHeld, PolicyChanged, ProofError
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.policy.canonical import sha256_hex
@@ -175,7 +176,8 @@ def plans_released_since(
     register = lifecycle.crm.control.register
     shown = (approved_plans(lifecycle.store, night) | register.accepted_digests(night)) - set(known)
     for industry in register.industries(night) if shown else ():
-        plan = register.plans_of(night, industry)[-1]
-        waited = industry not in without and plan.sha256 in shown
-        if waited and plan.waits_for and not open_reasons_to_wait(lifecycle, plan):
-            yield plan
+        with suppress(ProofError):  # a row that is no plan closes its industry, which the planning says
+            plan = register.plans_of(night, industry)[-1]
+            waited = industry not in without and plan.sha256 in shown
+            if waited and plan.waits_for and not open_reasons_to_wait(lifecycle, plan):
+                yield plan

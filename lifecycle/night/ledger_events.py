@@ -3,7 +3,7 @@
 Everything is noted under an id of its own, and logged by the next sealing. Deciding is others'.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -74,7 +74,7 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
     """Note how a night finds things: live calls, those due, those left due by the nights before; and what the last
     planned night archived, recorded, and lost sight of. One census a night, the first."""
     register, industries = lifecycle.crm.control.register, lifecycle.policies.schedules.by_industry
-    plans = [found[-1] for name in industries if (found := register.plans_of(night, name))]
+    plans, unread = _plans_and_left(lifecycle, night, industries)
     before = [day for name in industries for day in register.nights(name)]
     last = max((day for day in before if day < night), default=None)
     outcome, unproved = _outcome(lifecycle, last) if last else (Reconciliation(), 0)
@@ -82,18 +82,34 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
     fields = {
         "night": night.isoformat(),
-        "live": sum(plan.live for plan in plans),
-        "due": sum(plan.due for plan in plans),
-        "due_left": sum(_left(lifecycle, plan, night) for plan in plans),
+        "live": sum(plan.live for plan, _ in plans),
+        "due": sum(plan.due for plan, _ in plans),
+        "due_left": sum(left for _, left in plans),
         "last_night": last.isoformat() if last else None,
         "archived": outcome.archived,
         "recorded": outcome.recorded,
         "vanished": len(vanished),
         "vanished_calls": vanished[:_NAMED],
         **({"unproved_batches": unproved} if unproved else {}),
+        **({"unread_plans": unread} if unread else {}),
         "epoch": epoch.id,
     }
     queue_event_leaves(lifecycle, "census", {night.isoformat(): fields})
+
+
+def _plans_and_left(lifecycle: Lifecycle, night: date, industries: Iterable[str]) -> tuple[list[tuple[Plan, int]], int]:
+    """The night's newest plan of each industry, with how many calls were left due to it; and how many are damaged.
+
+    Such a plan closes its own industry, and no other.
+    """
+    found, unread = list[tuple[Plan, int]](), 0
+    for industry in industries:
+        try:
+            plans = lifecycle.crm.control.register.plans_of(night, industry)[-1:]
+            found += [(plan, _left(lifecycle, plan, night)) for plan in plans]
+        except (ProofError, ObjectMissing):
+            unread += 1
+    return found, unread
 
 
 def _outcome(lifecycle: Lifecycle, night: date) -> tuple[Reconciliation, int]:

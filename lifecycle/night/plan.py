@@ -35,9 +35,8 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     wanted = wanted_schedules(policies, only)
     register = lifecycle.crm.control.register
     recover_register(lifecycle)
-    earlier, unreadable = _earlier(lifecycle, as_of, wanted)
-    wanted = [s for s in wanted if s.industry in earlier]
-    backgrounds = night_baselines(lifecycle, as_of, wanted)
+    earlier, backgrounds, unreadable = _before(lifecycle, as_of, wanted)
+    wanted = [s for s in wanted if s.industry not in unreadable]
     result, due = survey_calls(lifecycle, as_of, PurgeHistory(lifecycle))
     lifecycle.crm.control.holds.remember(lifecycle.policies.holds.by_id.values(), lifecycle.now())
     result = replace(result, broken={**result.broken, **unreadable, **holds_without_file(lifecycle)})
@@ -59,16 +58,21 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     return result, dict(sorted(plans.items()))
 
 
-def _earlier(lifecycle: Lifecycle, as_of: date, wanted: list[Schedule]) -> tuple[dict[str, list[Plan]], dict[str, str]]:
-    """The plans of the night by industry; and the industries whose register cannot be relied on, which are kept."""
-    found: dict[str, list[Plan]] = {}
-    unreadable: dict[str, str] = {}
+def _before(
+    lifecycle: Lifecycle, as_of: date, wanted: list[Schedule]
+) -> tuple[dict[str, list[Plan]], dict[str, NightBaseline], dict[str, str]]:
+    """By industry the night's earlier plans, and what its night is held against; and the industries whose register
+    cannot be relied on, of this night or of those before, which are kept."""
+    plans, baselines, unreadable = dict[str, list[Plan]](), dict[str, NightBaseline](), dict[str, str]()
     for schedule in wanted:
         try:
-            found[schedule.industry] = lifecycle.crm.control.register.plans_of(as_of, schedule.industry)
+            found = lifecycle.crm.control.register.plans_of(as_of, schedule.industry)
+            baselines |= night_baselines(lifecycle, as_of, [schedule])
         except ProofError as error:
             unreadable[schedule.industry] = str(error)
-    return found, unreadable
+        else:
+            plans[schedule.industry] = found
+    return plans, baselines, unreadable
 
 
 def _registered(plan: Plan) -> dict[str, Any]:

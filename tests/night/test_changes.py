@@ -3,7 +3,7 @@
 import threading
 import time
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,11 +18,14 @@ from lifecycle.deployment.lifecycle import Run
 from lifecycle.errors import CompletenessError, DatabaseError, FixityError, ObjectMissing
 from lifecycle.night import purge as purge_module
 from lifecycle.night.industry_night import open_industry_night
+from lifecycle.night.purge import purge_night
 from lifecycle.night.reconciliation import reconcile_night
+from lifecycle.night.seal import seal_ledger
 from tests.builders import (
     BANK_DAY,
     CHILDREN,
     DUE,
+    DUE_SHOP,
     NIGHT,
     RUN,
     SHOP_DAY,
@@ -226,6 +229,23 @@ def test_a_damaged_object_stops_the_purge_before_its_first_row(archived, damage,
     with pytest.raises(FixityError, match=r"bank.*parquet"):
         purge(archived)
     assert (archived.dump(), archived.purge_rows()) == (start, [])
+
+
+def test_a_damaged_object_closes_its_industrys_night_alone_and_the_next_night_archives_its_calls_anew(archived):
+    start, bad = archived.dump(), parts_of(archived)[0]
+    whole = bad.read_bytes()
+    flip(bad)
+    damaged, lifecycle = bad.read_bytes(), archived.lifecycle()
+    with pytest.raises(FixityError, match=r"industry=bank.*calls\.parquet"):
+        purge_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
+    purge_night(lifecycle, open_industry_night(lifecycle, "shop", NIGHT), RUN)
+    seal_ledger(archived.lifecycle())
+    bad.write_bytes(whole)  # for the account alone
+    assert account_for(archived, start) == set(DUE_SHOP)
+    bad.write_bytes(damaged)
+    run_night(archived.lifecycle(), night=NIGHT + timedelta(days=1))
+    bad.write_bytes(whole)
+    assert account_for(archived, start) == DUE
 
 
 @pytest.mark.parametrize("part", [0, -1], ids=["calls", "child"])

@@ -88,6 +88,80 @@ def test_a_computed_time_of_no_known_zone_is_refused_until_the_mapping_says_whic
 
 
 NEW_YORK = "America/New_York"
+MADE = [
+    ("mariadb", "ts TIMESTAMP NULL, ended_at DATETIME AS (ts) VIRTUAL", "'2025-11-29 23:30:00'"),
+    ("mariadb", "ts TIMESTAMP NULL, ended_at DATETIME AS (ts) STORED", "'2025-11-29 23:30:00'"),
+    ("postgresql", "ts timestamptz, ended_at timestamp GENERATED ALWAYS AS (ts AT TIME ZONE 'UTC') STORED",
+     "'2025-11-29 23:30:00+00'"),
+    ("sqlite", "ts BIGINT, ended_at DATETIME AS (datetime(ts, 'unixepoch')) VIRTUAL", "1764459000"),
+]  # fmt: skip
+READ = {"column": ("c", "calls c"), "view": ("v", "v"), "view named as a table": ("other", "v AS other")}
+
+
+@pytest.mark.parametrize("read", list(READ))
+@pytest.mark.parametrize(("database", "columns", "value"), MADE)
+def test_a_column_that_the_database_makes_of_utc_lets_no_call_go_a_day_early(small, database, columns, value, read):
+    """00:30 on 30 November in Berlin is 23:30 on the 29th in UTC: kept through the 30th."""
+    alias, table = READ[read]
+    world = small(
+        database,
+        f"CREATE TABLE calls (id INT PRIMARY KEY, industry VARCHAR(20), {columns})",
+        "CREATE VIEW v AS SELECT * FROM calls",
+        f"CREATE TABLE other (ended_at {'timestamp' if database == 'postgresql' else 'DATETIME'})",
+        f"INSERT INTO calls (id, industry, ts) VALUES (1, 'Retail', {value})",
+        facts=f"SELECT {alias}.id AS call_id, {alias}.industry, {alias}.ended_at FROM {table}",
+        zone=BERLIN,
+    )
+    with pytest.raises(SourceError, match=r"the fact ended_at is computed"):
+        world.lifecycle().crm.facts.names  # noqa: B018
+    world.mapping.write_text(f"{world.mapping.read_text()}times: {{ended_at: {{zone: UTC}}}}\n")
+    assert dict(_judged(world)) == {}
+    world.schedule(RETAIL.format(zone="UTC", when=""))
+    assert dict(_judged(world)) == {1: "due"}
+
+
+SAID = {
+    "mariadb": [("DATE_FORMAT(c.ended_at, '%d.%m.%Y')", "format: '%d.%m.%Y'"),
+                ("UNIX_TIMESTAMP(c.other)", "as: epoch_seconds")],
+    "postgresql": [("to_char(c.ended_at, 'DD.MM.YYYY')", "format: '%d.%m.%Y'"),
+                   ("extract(epoch FROM c.other)", "as: epoch_seconds")],
+    "sqlite": [("strftime('%d.%m.%Y', c.other)", "format: '%d.%m.%Y'"),
+               ("strftime('%s', c.other)", "as: epoch_seconds")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("database", list(SAID))
+def test_a_form_of_a_computed_value_does_not_say_of_which_zone_it_was_made(small, database):
+    """UNIX_TIMESTAMP of a wall clock of New York is five hours early: this session takes it for UTC."""
+    kind, naive = {"postgresql": ("timestamptz", "timestamp")}.get(database, ("TIMESTAMP", "DATETIME"))
+    world = small(database, calls(kind).replace("account_id INT", f"other {naive} NULL"), zone=NEW_YORK)
+    text = world.mapping.read_text().replace(",\n  c.account_id AS account_id", "")
+    for computed, form in SAID[database]:
+        changed = text.replace("c.ended_at AS ended_at", f"{computed} AS ended_at")
+        world.mapping.write_text(f"{changed}times: {{ended_at: {{{form}}}}}\n")
+        with pytest.raises(SourceError, match=rf"ended_at is computed.*times: \{{ended_at: \{{{form}, zone: UTC\}}\}}"):
+            world.lifecycle().crm.facts.names  # noqa: B018
+        world.mapping.write_text(f"{changed}times: {{ended_at: {{{form}, zone: UTC}}}}\n")
+        assert "ended_at" in world.lifecycle().crm.facts.names
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"])
+def test_what_is_said_of_a_time_must_be_what_its_type_can_be(small, database):
+    """A format for a TIMESTAMP would read its UTC as wall clock, and a zone for it would do so too."""
+    world = small(database, calls("TIMESTAMP" if database == "mariadb" else "timestamptz"), zone=BERLIN)
+    text = world.mapping.read_text()
+    wrong = {
+        "format: '%Y-%m-%d %H:%M:%S'": "expected a text, found a time in UTC",
+        "as: epoch_seconds": "expected a number",
+    }
+    if database == "mariadb":
+        wrong["zone: Europe/Berlin"] = "a TIMESTAMP is in UTC"
+    for said, why in wrong.items():
+        world.mapping.write_text(f"{text}times: {{ended_at: {{{said}}}}}\n")
+        with pytest.raises(SourceError, match=why):
+            world.lifecycle().crm.facts.names  # noqa: B018
+
+
 MIXED = {
     "coalesce": "COALESCE(c.ended_at, c.other)",
     "case": "CASE WHEN c.ended_at IS NULL THEN c.other ELSE c.ended_at END",
@@ -204,13 +278,18 @@ def test_seconds_declared_as_milliseconds_are_no_time(small):
 HELD = "{account_ids: [4711]}"
 UUID = "6ccd780c-baba-1026-9564-040080000000"
 TYPED = {
-    "sqlite": [("FLOAT", "4711", "4711"), ("TEXT", "'4711.0'", "4711"), ("TEXT", "' 4711'", "4711"),
+    "sqlite": [("TEXT", "'0004711'", "4711"), ("INTEGER", "4711", "0004711"),
+               ("FLOAT", "4711", "4711"), ("TEXT", "'4711.0'", "4711"), ("TEXT", "' 4711'", "4711"),
                ("BLOB", "X'FF27'", "ff27"), ("BLOB", "X'2B3439'", "+49"), ("TEXT", "'4711' || char(847)", "4711")],
-    "mariadb": [("FLOAT", "4711", "4711"), ("DECIMAL(12,2)", "4711", "4711"), ("BINARY(2)", "x'ff27'", "FF27"),
+    "mariadb": [("BIT(1)", "1", "1"), ("BIT(4)", "b'0101'", "5"), ("BOOLEAN", "TRUE", "true"), ("YEAR", "2021", "2021"),
+                ("INT(7) ZEROFILL", "4711", "0004711"), ("SET('4711')", "'4711'", "4711"),
+                ("FLOAT", "4711", "4711"), ("DECIMAL(12,2)", "4711", "4711"), ("BINARY(2)", "x'ff27'", "FF27"),
                 ("FLOAT", "4711123", "4711123"), ("FLOAT", "4711.1", "4711.1"), ("VARBINARY(9)", "'4711'", "4711"),
                 ("JSON", "'\"a-4711\"'", "a-4711"), ("BINARY(2)", "x'4142'", "4142"),
                 ("BINARY(16)", f"x'{UUID.replace('-', '')}'", UUID.upper())],
-    "postgresql": [("double precision", "4711", "4711"), ("numeric(12,2)", "4711", "4711"),
+    "postgresql": [("boolean", "true", "true"), ("boolean", "false", "0"), ("money", "4711", "4711"),
+                   ("money", "'1234567.50'", "1234567.5"), ("bit(3)", "B'101'", "101"), ("oid", "4711", "4711"),
+                   ("double precision", "4711", "4711"), ("numeric(12,2)", "4711", "4711"),
                    ("real", "4711123", "4711123"), ("real", "4711.1", "4711.1"), ("bytea", "'4711'", "4711"),
                    ("jsonb", "'\"4711\"'", "4711"), ("jsonb", "'4711'", "4711"), ("bytea", "'\\xff27'", "ff27"),
                    ("uuid", f"'{UUID}'", UUID.replace("-", "").upper())],
@@ -233,8 +312,9 @@ def test_a_hold_matches_a_value_whatever_type_it_is_kept_in(small, database):
 LISTS = {
     "postgresql": [("text[]", "'{4711,1}'"), ("int[]", "'{1,4711}'"), ("jsonb", "'[\"4711\"]'"), ("jsonb", "'null'"),
                    ("text[]", "'{}'"), ("real", "16777217"), ("double precision", "1e16")],
-    "mariadb": [("JSON", "'[4711]'"), ("JSON", "'{\"id\": 4711}'"), ("JSON", "'null'"), ("FLOAT", "16777217")],
-    "sqlite": [("TEXT", "'[\"4711\"]'"), ("REAL", "1e16"), ("TEXT", "'[]'")],
+    "mariadb": [("SET('a','4711')", "'a,4711'"),
+                ("JSON", "'[4711]'"), ("JSON", "'{\"id\": 4711}'"), ("JSON", "'null'"), ("FLOAT", "16777217")],
+    "sqlite": [("TEXT", "'1; 4711'"), ("TEXT", "'[\"4711\"]'"), ("REAL", "1e16"), ("TEXT", "'[]'")],
 }  # fmt: skip
 
 
@@ -256,6 +336,32 @@ def test_a_list_in_which_the_account_does_not_stand_is_held_by_nothing(small):
     world = small("postgresql", calls("TIMESTAMP", "jsonb"), row(1, account="'[5, 6]'"))
     world.hold(HELD)
     assert dict(_judged(world)) == {1: "due"}
+
+
+PHONE = FACTS.replace("c.account_id AS account_id", "c.account_id AS phone")
+HELD_PHONE = "+49 30 1234567"
+SAME = ["030/1234567", "0049-30-1234567", "1234567", "tel:+49301234567", "+49 (0)30 123 45 67", "030.1234567 ext 12"]
+TELLS_NOTHING = ["anonymous", "-", "0", "Unknown Caller 1"]
+ANOTHER = ["030/1234568", "+1 212 555 0100", "4712"]
+
+
+@pytest.mark.parametrize(("database", "kind"), [("sqlite", "TEXT"), ("postgresql", "text"), ("postgresql", "bytea"),
+                                                ("mariadb", "VARCHAR(40)"), ("mariadb", "VARBINARY(40)")])  # fmt: skip
+def test_a_phone_is_held_however_it_is_written_and_one_that_nobody_knows_too(small, database, kind):
+    world = small(database, calls("TIMESTAMP", kind), facts=PHONE).initialised()
+    numbers = dict(enumerate([*SAME, *TELLS_NOTHING, *ANOTHER], 1))
+    for key, number in numbers.items():
+        world.execute(row(key, account=f"'{number}'"))
+    world.hold(f"{{phones: ['{HELD_PHONE}']}}")
+    world.ran()
+    assert [numbers[key] for key in world.ids()] == [*SAME, *TELLS_NOTHING]
+    (report,) = hold_reports(world.lifecycle(), NIGHT)
+    assert (report.calls, report.known_by_scope) == (
+        len(SAME) + len(TELLS_NOTHING),
+        [len(SAME) - 2],
+    )  # not `(0)30` nor `ext 12`
+    assert report.unknown_facts == {"phone": len(TELLS_NOTHING)}
+    assert [one.message for one in check_everything(world.lifecycle()) if one.subject == "holds"] == []
 
 
 def test_a_call_held_by_a_number_kept_as_a_fraction_outlives_the_night(small):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from contextlib import contextmanager
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -17,10 +18,17 @@ from lifecycle.crm.control.plan_register import Register
 from lifecycle.errors import DatabaseError, FixityError, PlanHeld
 from lifecycle.evidence.sealed_calls import open_calls, seal_calls
 from lifecycle.night.archive import archive_night
-from lifecycle.night.industry_night import accept_plans, batches_of_night, open_industry_night
+from lifecycle.night.industry_night import (
+    accept_plans,
+    batches_of_night,
+    open_industry_night,
+    plans_released_since,
+)
+from lifecycle.night.ledger_events import take_census
 from lifecycle.night.plan import plan_night
 from lifecycle.night.purge import purge_night
 from lifecycle.night.register_recovery import recover_register
+from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.plan import Plan
 from tests.builders import BANK, CLOCK, DUE, DUE_SHOP, NIGHT, RUN, World, account_for, archive, plan, purge, run_night
@@ -180,6 +188,33 @@ def test_a_row_of_the_register_that_is_no_plan_closes_its_industry_and_is_named(
     assert survey.broken["bank"].startswith(f"plan {found.sha256} in the control tables: ")
     run_night(world.lifecycle())
     assert account_for(world, start) == set(DUE_SHOP)
+
+
+def test_an_earlier_plan_that_is_damaged_closes_its_industry_alone_and_is_named(world):
+    """The usual night is worked out from the nights before: one that cannot be read could have been any."""
+    start, text = world.dump(), (world.policies / "bank.yaml").read_text()
+    world.schedule(text.replace("max_share: 100%", "max_share: 100%\nmax_usual: 3"))
+    found = plan(world)["bank"]
+    world.execute(sa.text("UPDATE lifecycle_plans SET body = :body WHERE industry = 'bank'"), body=b"{}")
+    survey, plans = plan_night(world.lifecycle(), NIGHT + timedelta(days=1), RUN)
+    assert (list(plans), list(survey.broken)) == (["shop"], ["bank"])
+    assert found.sha256 in survey.broken["bank"]
+    run_night(world.lifecycle(), night=NIGHT + timedelta(days=1))
+    assert account_for(world, start) == set(DUE_SHOP)
+
+
+@pytest.mark.parametrize("damaged", ["row", "object"])
+def test_neither_the_census_nor_the_sensor_stops_for_a_plan_of_tonight_that_is_damaged(world, damaged):
+    plans = plan(world)
+    if damaged == "row":
+        world.execute(sa.text("UPDATE lifecycle_plans SET body = :body WHERE industry = 'bank'"), body=b"{}")
+    else:
+        (store_of(world) / plans["bank"].calls.key).unlink()
+    take_census(world.lifecycle(), NIGHT)
+    assert list(plans_released_since(world.lifecycle(), NIGHT)) == []
+    seal_ledger(world.lifecycle())
+    (census,) = (leaf for leaf in world.leaves() if leaf["kind"] == "census")
+    assert (census["due"], census["unread_plans"]) == (plans["shop"].due, 1)
 
 
 def test_the_ledger_names_every_plan_and_acceptance(world):

@@ -5,6 +5,7 @@ text the database itself makes of it. A value that does not fit the declared typ
 zero dates) is unreadable: its call is kept and reported, never rounded.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 _BITS = {sa.SmallInteger: 16, sa.BigInteger: 64, mysql.TINYINT: 8}
 _BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY, mysql.TINYBLOB, mysql.MEDIUMBLOB, mysql.LONGBLOB, mysql.BIT)
-
-
+_ONLY_BYTES = re.compile(r"geometry|(multi)?(point|linestring|polygon)|geom(etry)?collection|vector")
 _SQLITE_ONLY = {
     pa.int64(): frozenset({int}),
     pa.float64(): frozenset({int, float}),
@@ -85,8 +85,8 @@ def large_type(kind: pa.DataType) -> pa.DataType:
     return {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}.get(kind, kind)
 
 
-def column_of(dialect: str, name: str, declared: TypeEngine[Any]) -> Column:
-    """The Arrow side of a declared column."""
+def column_of(dialect: str, name: str, declared: TypeEngine[Any], nameless: str = "") -> Column:
+    """The Arrow side of a declared column. `nameless`: the database's name of a type that SQLAlchemy has none for."""
     if dialect == "sqlite":
         kind = _sqlite_affinity(str(declared.compile()) if not _null(declared) else "")
         return Column(name, kind, only=_SQLITE_ONLY[kind])
@@ -95,8 +95,10 @@ def column_of(dialect: str, name: str, declared: TypeEngine[Any]) -> Column:
         return Column(name, found)
     if isinstance(declared, sa.Float) and dialect == "mysql":
         return Column(name, pa.float64(), mysql.DOUBLE(asdecimal=False))  # as text a FLOAT has six digits only
+    if dialect == "mysql" and _null(declared):  # an inet6 has a text, a geometry has bytes alone
+        return Column(name, pa.binary()) if _ONLY_BYTES.fullmatch(nameless) else Column(name, pa.string(), sa.String())
     if dialect == "mysql":
-        return Column(name, pa.binary() if _null(declared) else pa.string())  # what has no name there is a geometry
+        return Column(name, pa.string())
     return Column(name, pa.string(), None if isinstance(declared, sa.String) else sa.Text())
 
 

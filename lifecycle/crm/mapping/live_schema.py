@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.columns import Column, column_of
+from lifecycle.crm.mapping.mysql_types import mysql_types
 from lifecycle.crm.mapping.row_keys import _indexes, _row_key, _unique
 from lifecycle.crm.mapping.source import Child, Component, Part, Source
 from lifecycle.errors import SettingsError, SourceError
@@ -78,7 +79,7 @@ def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
             problem = f"the database has no table {', '.join(missing)}, or none that this role may see"
             raise SourceError(f"source {source.source}: {problem}")
         texts = _read_as_text(source)
-        tables = {name: _mapped(inspector, database.dialect, name, texts.get(name, frozenset())) for name in names}
+        tables = {name: _mapped(database, inspector, name, texts.get(name, frozenset())) for name in names}
         tables = {name: replace(table, **_beside(database, inspector, name, names)) for name, table in tables.items()}
     problems = list(_misfits(source, tables))
     if problems:
@@ -111,10 +112,14 @@ def _read_as_text(source: Source) -> dict[str, frozenset[str]]:
     return found
 
 
-def _mapped(inspector: sa.Inspector, dialect: str, name: str, as_text: frozenset[str]) -> MappedTable:
+def _mapped(database: Database, inspector: sa.Inspector, name: str, as_text: frozenset[str]) -> MappedTable:
     schema, table = split_name(name)
     found = [column for column in inspector.get_columns(table, schema=schema) if not column.get("computed")]
-    columns = {str(c["name"]): column_of(dialect, str(c["name"]), c["type"]) for c in found}
+    types = mysql_types(database, schema, table)
+    columns = {
+        name: column_of(database.dialect, name, column["type"], types.get(name, ""))
+        for name, column in ((str(column["name"]), column) for column in found)
+    }
     columns |= {name: Column(name, pa.string(), sa.String()) for name in as_text & columns.keys()}
     quoted: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, True)) for column in columns]
     clause = sa.table(

@@ -9,6 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lifecycle.crm.reading.column_origin import clocked_in_sqlite, plain_in_mysql, plain_in_postgresql
+
 _NO_ROW = "SELECT * FROM ({text}) AS f WHERE 1 = 0"
 
 
@@ -20,6 +22,8 @@ class Kind(StrEnum):
     UTC = "time in UTC"
     NUMBER = "number"
     SINGLE = "number of single precision"
+    BITS = "bits"
+    MONEY = "money"
     BYTES = "bytes"
     TEXT = "text"
     OTHER = "other"
@@ -28,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FactColumn:
-    """One column. `computed`: not the bare column of a table, so its kind tells nothing of what it is made of."""
+    """One column. `computed`: not, for all we know, the bare column of a table: its kind tells nothing of its zone."""
 
     name: str
     kind: Kind
@@ -44,6 +48,7 @@ _MYSQL = {
     10: Kind.DATE,
     12: Kind.NAIVE,
     4: Kind.SINGLE,
+    16: Kind.BITS,
     **dict.fromkeys((0, 1, 2, 3, 5, 8, 9, 13, 246), Kind.NUMBER),
 }
 _MYSQL_TEXTS, _BYTES = {15, 249, 250, 251, 252, 253, 254}, 63
@@ -55,33 +60,34 @@ _POSTGRESQL = {
     17: Kind.BYTES,
     **dict.fromkeys((20, 21, 23, 701, 1700), Kind.NUMBER),
     700: Kind.SINGLE,
+    790: Kind.MONEY,
     **dict.fromkeys((16, 18, 19, 25, 1042, 1043, 2950), Kind.TEXT),
 }
-_VIEWS = """SELECT c.oid FROM pg_catalog.pg_class c
-WHERE c.relkind = 'v' AND c.oid = ANY(CAST(:oids AS pg_catalog.oid[]))"""
 
 
 def fact_columns(connection: sa.Connection, text: str) -> list[FactColumn]:
     """The columns that a SELECT gives, in its order."""
     result = connection.execute(sa.text(_NO_ROW.format(text=text)))
-    names, cursor = list(result.keys()), result.cursor
-    given: list[tuple[Kind, bool]] = [(Kind.UNKNOWN, False)] * len(names)
+    names, cursor, bare = list(result.keys()), result.cursor, text.replace("\\:", ":")
+    kinds, plain = [Kind.UNKNOWN] * len(names), [True] * len(names)
     if connection.dialect.name == "postgresql":
         raw = getattr(cursor, "pgresult")  # noqa: B009 - psycopg's own
-        tables = [raw.ftable(place) for place in range(len(names))]
-        given = [(_POSTGRESQL.get(raw.ftype(place), Kind.OTHER), not table) for place, table in enumerate(tables)]
+        kinds = [_POSTGRESQL.get(raw.ftype(place), Kind.OTHER) for place in range(len(names))]
+        origins = [(raw.ftable(place), raw.ftablecol(place)) for place in range(len(names))]
         result.close()
-        views = _views(connection, tables)
-        given = [(kind, computed or table in views) for (kind, computed), table in zip(given, tables, strict=True)]
+        plain = plain_in_postgresql(connection, origins)
     elif connection.dialect.name in ("mysql", "mariadb"):
-        # A bare column is of a database, also through a view that is no more than its query.
-        given = [(_mysql(field), not field.db) for field in getattr(cursor, "_result").fields]  # noqa: B009
-    result.close()
-    return [FactColumn(name, kind, computed) for name, (kind, computed) in zip(names, given, strict=True)]
+        kinds = [_mysql(field) for field in getattr(cursor, "_result").fields]  # noqa: B009
+        result.close()
+        plain = plain_in_mysql(connection, bare)
+    else:
+        result.close()
+        plain = [not clocked for clocked in clocked_in_sqlite(connection, bare, names).values()]
+    return [FactColumn(*column) for column in zip(names, kinds, (not one for one in plain), strict=True)]
 
 
 def readable(dialect: str, kind: Kind, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """A fact as the driver can give it, whatever is in it.
+    """A fact as the driver can give it, whatever is in it; bits and money as the number that they are.
 
     MySQL writes six digits of a FLOAT, which has up to eight: as a double it gives all. Beyond 2**24 it has kept one of
     several whole numbers, and nobody knows which.
@@ -89,6 +95,8 @@ def readable(dialect: str, kind: Kind, column: sa.ColumnElement[Any]) -> sa.Colu
     if kind is Kind.SINGLE:
         exact: sa.ColumnElement[Any] = column.op("+")(sa.literal_column("0e0"))
         return sa.case((sa.func.abs(exact) <= MOST_EXACT_SINGLE, exact))
+    if kind in (Kind.BITS, Kind.MONEY):
+        return as_number(kind, column)
     if dialect != "postgresql" or kind in _GIVEN_AS_IS:
         return column
     if kind not in _DATED:
@@ -98,13 +106,14 @@ def readable(dialect: str, kind: Kind, column: sa.ColumnElement[Any]) -> sa.Colu
     return sa.case((usable, column))
 
 
+def as_number(kind: Kind, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A column of bits or money as a number; any other as it is."""
+    if kind is Kind.BITS:
+        return column.op("+")(sa.literal_column("0"))
+    return sa.cast(column, sa.Numeric) if kind is Kind.MONEY else column
+
+
 def _mysql(field: Any) -> Kind:
     if field.type_code in _MYSQL_TEXTS:
         return Kind.BYTES if field.charsetnr == _BYTES else Kind.TEXT
     return _MYSQL.get(field.type_code, Kind.OTHER)
-
-
-def _views(connection: sa.Connection, tables: list[int]) -> set[int]:
-    """Which of the tables are views: a column of one may be computed."""
-    oids = "{" + ",".join(str(table) for table in sorted(set(tables) - {0})) + "}"
-    return set(connection.scalars(sa.text(_VIEWS), {"oids": oids}))

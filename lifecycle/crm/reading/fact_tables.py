@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.reading.fact_columns import FactColumn, Kind, readable
-from lifecycle.crm.reading.fact_values import parse_flags, parse_texts, shortest_single
+from lifecycle.crm.reading.fact_values import parse_flags, parse_texts, shortest_single, text_behind
 from lifecycle.crm.reading.time_forms import TimeForm
+from lifecycle.policy.evaluation.phone_numbers import PHONE_FACT
 
 
 class FactTables:
@@ -89,6 +90,8 @@ class FactTables:
             return self._forms[name].read(values)
         if name in self._flags:
             return parse_flags(values)
+        if name == PHONE_FACT:
+            values = [text_behind(value) for value in values]
         single = self._columns[name].kind is Kind.SINGLE
         return parse_texts([shortest_single(value) for value in values] if single else values)
 

@@ -56,13 +56,26 @@ def parse_texts(values: Sequence[Any]) -> pa.Array:
 
 
 def clean_text(value: Any) -> str | None:
-    """A fact as text, bytes in hex as records name them; one that is no UTF-8 is unknown. A whole number is one."""
+    """A fact as text, bytes in hex as records name them; one that is no UTF-8 is unknown. A whole number is one.
+
+    Yes and no are written as databases do, in small letters.
+    """
     if isinstance(value, bytes | bytearray):
         return value.hex()
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float) and abs(value) > MOST_EXACT:
         return None  # the database itself has kept it rounded
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     return None if any("\udc80" <= letter <= "\udcff" for letter in text) else text
+
+
+def text_behind(value: Any) -> Any:
+    """The text that bytes are, where people dial or read it: a phone. Other bytes are none that anybody knows."""
+    try:
+        return bytes(value).decode() if isinstance(value, bytes | bytearray) else value
+    except UnicodeDecodeError:
+        return None
 
 
 def shortest_single(value: Any) -> Any:

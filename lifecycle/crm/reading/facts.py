@@ -220,7 +220,7 @@ class Facts:
             return column_in(self._database.dialect, column, keys_of(self._key, sorted(wanted)))
         if name == "industry":
             return sa.func.trim(sa.cast(column, sa.String)).in_(list(wanted))
-        return may_be_one_of(self._database.dialect, column, self.columns[name].kind, wanted, unknown)
+        return may_be_one_of(self._database.dialect, column, self.columns[name], wanted, unknown)
 
     @property
     def query(self) -> Any:

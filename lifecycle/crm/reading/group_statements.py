@@ -93,7 +93,7 @@ def group_statement(
     )
     inner = sa.select(
         call_id.label("call_id"),
-        *(c[name].label(name) for name in texts),
+        *(readable(asked.dialect, asked.columns[name].kind, c[name]).label(name) for name in texts),
         *(sa.case((matters, c[name])).label(name) for name in flags),
         *(column for name in times for column in _time(asked, name, by.marks[name])),
     ).where(*where)
@@ -167,7 +167,7 @@ def _in_scope(asked: FactsQuery, c: Any, scope: HoldScope) -> sa.ColumnElement[b
         if name in asked.links.names:
             parts.append(c.call_id.in_(asked.links.calls_with(name, values)))
         elif name in asked.names and name != INDUSTRY_FACT:
-            parts.append(may_be_one_of(asked.dialect, c[name], asked.columns[name].kind, values))
+            parts.append(may_be_one_of(asked.dialect, c[name], asked.columns[name], values))
     return sa.and_(may_touch_days(asked.times(c), scope.first_day, scope.last_day), *parts)
 
 

@@ -17,9 +17,10 @@ from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.fact_columns import fact_columns
-from lifecycle.crm.reading.fact_values import clean_text
+from lifecycle.crm.reading.fact_values import clean_text, text_behind
 from lifecycle.crm.reading.scope_sql import may_be_one_of
 from lifecycle.errors import SourceError
+from lifecycle.policy.evaluation.phone_numbers import PHONE_FACT
 
 LIST_TYPE = pa.list_(pa.string())
 
@@ -60,7 +61,7 @@ class Links:
     def calls_with(self, name: str, texts: Collection[str], unknown: bool = True) -> sa.Select[Any]:
         """The keys of at least the calls with a link that is one of the texts. `unknown`: or to nobody knows what."""
         query = self._queries[name]
-        wanted = may_be_one_of(self._dialect, query.c[name], self.columns[name][name].kind, texts, unknown)
+        wanted = may_be_one_of(self._dialect, query.c[name], self.columns[name][name], texts, unknown)
         return sa.select(query.c.call_id).where(wanted)
 
     def calls_like(self, name: str, patterns: Collection[str]) -> sa.Select[Any]:
@@ -76,7 +77,7 @@ class Links:
             found += connection.execute(self._pairs(name).where(wanted)).fetchall()
         pairs = {
             "call_id": self._key.array([row[0] for row in found]),
-            name: pa.array([_text(r[1]) for r in found], pa.string()),
+            name: pa.array([_text(name, r[1]) for r in found], pa.string()),
         }
         grouped = pa.table(pairs).group_by("call_id", use_threads=False).aggregate([(name, "list")])
         place = pc.index_in(calls, grouped["call_id"].combine_chunks())
@@ -103,6 +104,7 @@ def embeddable_sql(text: str) -> sa.TextClause:
     return sa.text(text.rstrip().rstrip(";").replace(":", "\\:"))
 
 
-def _text(value: Any) -> str | None:
+def _text(name: str, value: Any) -> str | None:
     """A link as holds name it; one that is no UTF-8 is unknown. Bytes are named in hex, as records name them."""
-    return None if value is None else clean_text(value)
+    known = text_behind(value) if name == PHONE_FACT else value
+    return None if known is None else clean_text(known)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from lifecycle.crm.bound_values import plain_bind
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.mapping.time_facts import TimeFact
+from lifecycle.crm.mapping.time_facts import NO_OFFSET, TimeFact
 from lifecycle.crm.reading.fact_columns import FactColumn, Kind
 from lifecycle.crm.reading.fact_values import parse_times
 from lifecycle.errors import SourceError
@@ -24,7 +24,6 @@ from lifecycle.policy.clock import EARLIEST_TRIGGER
 
 _SORTABLE = re.compile(r"%Y([-/. ]?)%m\1%d([ T_-]?%H([:.]?)%M(\3%S)?)?(%z)?")
 _HOUR = re.compile(r"%[HIcXs]")
-_NO_OFFSET = ("UTC", "Etc/UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FEWEST_MILLISECONDS = 10**10
 """Less than this, as milliseconds, is a day before 27 April 1970: such numbers are seconds in truth."""
@@ -86,23 +85,14 @@ class TimeForm:
 def fact_form(source: Source, column: FactColumn, dialect: str) -> TimeForm:
     """How a time fact is written. Raises SourceError where that cannot be told."""
     declared, zone = source.times.get(column.name), source.timezone
-    if dialect == "postgresql" and column.computed and column.kind is Kind.UTC:
-        _require_one_clock(source, column.name, declared)
-    if column.kind is Kind.UTC and (declared is None or not (declared.format or declared.unit)):
-        return TimeForm("UTC")  # of PostgreSQL's timestamptz the driver gives the zone; MySQL's session is in UTC
-    doubtful = (
-        column.computed and column.kind not in (Kind.NUMBER, Kind.SINGLE, Kind.UNKNOWN) and zone.key not in _NO_OFFSET
-    )
-    if declared is None and doubtful:
-        raise SourceError(
-            f"source {source.source}: the fact {column.name} is computed, a {column.kind}, and nobody can tell whether "
-            f"it is in UTC or in {zone.key}. Give the bare column, or say which: "
-            f"`times: {{{column.name}: {{zone: UTC}}}}` or `{{zone: {zone.key}}}`"
-        )
-    if declared and declared.unit and column.kind in (Kind.DATE, Kind.NAIVE, Kind.UTC):
-        raise SourceError(
-            f"source {source.source}: times.{column.name}: expected a number, found a {column.kind}: take `as` out"
-        )
+    _require_fitting(source, column, declared, dialect)
+    others = [one.key for one in (zone, declared.zone if declared else None) if one and one.key not in NO_OFFSET]
+    if column.computed and others:
+        _require_known_zone(source, column, declared, dialect)
+    if column.kind is Kind.UTC:
+        # Of PostgreSQL's timestamptz the driver gives the zone; MySQL's session is in UTC, and so is its TIMESTAMP,
+        # unless it was made from something else.
+        return TimeForm(declared.zone.key if column.computed and declared and declared.zone else "UTC")
     if declared and declared.unit and column.kind is Kind.TEXT:
         return replace(time_form(declared, zone), narrows=False)
     if declared is None and column.computed and column.kind is Kind.DATE:
@@ -110,16 +100,41 @@ def fact_form(source: Source, column: FactColumn, dialect: str) -> TimeForm:
     return time_form(declared, zone)
 
 
-def _require_one_clock(source: Source, name: str, declared: TimeFact | None) -> None:
-    """PostgreSQL takes a wall clock that an expression makes a timestamptz for the session's: UTC. Nothing tells."""
-    said = (declared.zone if declared else None) or source.timezone
-    if said.key not in _NO_OFFSET:
-        zone = source.timezone.key
-        raise SourceError(
-            f"source {source.source}: the fact {name} is a computed timestamptz, and PostgreSQL takes a timestamp "
-            f"without zone in it for UTC, not for {zone}. Write `(column AT TIME ZONE '{zone}')` for each such column, "
-            f"and then say so: `times: {{{name}: {{zone: UTC}}}}`"
-        )
+def _require_fitting(source: Source, column: FactColumn, declared: TimeFact | None, dialect: str) -> None:
+    """What `times` says must be what the column can be: a form that its type has not would be another clock."""
+    if declared is None or column.kind not in (Kind.DATE, Kind.NAIVE, Kind.UTC):
+        return
+    where, said = f"source {source.source}: times.{column.name}", declared.zone
+    if declared.unit or declared.format:
+        wanted, key = ("a number", "as") if declared.unit else ("a text", "format")
+        raise SourceError(f"{where}: expected {wanted}, found a {column.kind}: take `{key}` out")
+    if column.kind is Kind.UTC and dialect == "mysql" and not column.computed and said and said.key not in NO_OFFSET:
+        raise SourceError(f"{where}: a TIMESTAMP is in UTC, found zone {said.key}: take it out")
+
+
+def _require_known_zone(source: Source, column: FactColumn, declared: TimeFact | None, dialect: str) -> None:
+    """Raise SourceError for a value that was made from others, of which nobody says in which zone they were."""
+    name, zone = column.name, source.timezone.key
+    if dialect == "postgresql" and column.kind is Kind.UTC:
+        # It takes a wall clock that an expression makes a timestamptz for the session's: UTC. Nothing tells.
+        if not declared or not declared.zone or declared.zone.key not in NO_OFFSET:
+            raise SourceError(
+                f"source {source.source}: the fact {name} is a computed timestamptz, and PostgreSQL takes a timestamp "
+                f"without zone in it for UTC, not for {zone}. Write `(column AT TIME ZONE '{zone}')` for each such "
+                f"column, and then say so: `times: {{{name}: {{zone: UTC}}}}`"
+            )
+        return
+    number = column.kind in (Kind.NUMBER, Kind.SINGLE)
+    if (declared and declared.says_zone) or (declared is None and number):  # a number that nobody explains is no time
+        return
+    also = f"as: {declared.unit}, " if declared and declared.unit else ""
+    also += f"format: '{declared.format}', " if declared and declared.format else ""
+    other = "" if declared and declared.unit else f" or `{{{also}zone: {zone}}}`"
+    raise SourceError(
+        f"source {source.source}: the fact {name} is computed, a {column.kind}, and nobody can tell whether it was "
+        f"made of times in UTC or in {zone}. Give the bare column of a table, or say which: "
+        f"`times: {{{name}: {{{also}zone: UTC}}}}`{other}"
+    )
 
 
 def time_form(declared: TimeFact | None, zone: ZoneInfo) -> TimeForm:

@@ -9,12 +9,18 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from lifecycle.errors import DatabaseError, LeaseTaken
+from lifecycle.policy.evaluation.phone_numbers import digits_of
 from lifecycle.private_files import open_lock_file
 
 
 def _text(body: bytes) -> str:
     """SQLite's text. What is no UTF-8 cannot be encoded again, so its column is unreadable and its fact unknown."""
     return body.decode("utf-8", "surrogateescape")
+
+
+def phone_digits_of(body: bytes | None) -> str | None:
+    """The digits of a phone for SQLite's SQL, which has no function for it."""
+    return digits_of(None if body is None else body.decode("utf-8", "replace"))
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -12,7 +12,8 @@ from lifecycle.errors import PolicyError
 from lifecycle.policy.clock import EARLIEST_TRIGGER
 from lifecycle.policy.documents.hold import Extension, Hold, HoldScope
 from lifecycle.policy.documents.model_types import Conditions, fold_name
-from lifecycle.policy.evaluation.spelling import may_be_inside, spellings, trimmed, without_zeros
+from lifecycle.policy.evaluation.phone_numbers import PHONE_FACT, same_numbers, tells_no_number
+from lifecycle.policy.evaluation.spelling import may_be_inside, spellings, trimmed, without_zeros, without_zeros_before
 from lifecycle.policy.zone_arithmetic import days_of
 
 _COMMA = pa.scalar(", ")
@@ -112,11 +113,11 @@ def in_scope(
         if name not in facts.column_names:
             raise PolicyError(f"{_named(hold)}: its scope asks for the fact {name!r}, which the source does not give")
         if pa.types.is_list(facts.schema.field(name).type):
-            certain, possible = _any_element(facts[name].combine_chunks(), values)
+            certain, possible = _any_element(facts[name].combine_chunks(), name, values)
         elif name == "industry":
             certain, possible = _industry(facts, values, names)
         else:
-            certain, possible = _one_of(without_zeros(trimmed(_text(facts, name))), values)
+            certain, possible = _one_of(trimmed(_text(facts, name)), name, values)
         known, may_be = pc.and_(known, certain), pc.and_(may_be, possible)
     if scope.first_day is None and scope.last_day is None:
         return known, may_be
@@ -134,28 +135,36 @@ def _industry(facts: pa.Table, values: frozenset[str], names: frozenset[str]) ->
     return hit, hit
 
 
-def _one_of(fact: pa.Array, values: frozenset[str]) -> tuple[pa.Array, pa.Array]:
+def _one_of(written: pa.Array, name: str, values: frozenset[str]) -> tuple[pa.Array, pa.Array]:
+    fact = without_zeros(written)
+    if name != "call_id":  # a key of text is another one with zeros in front
+        fact = without_zeros_before(fact)
     hit, wanted = pc.is_in(fact, spelled := _spelled(values)), spelled.to_pylist()
-    return hit, pc.or_(pc.or_(hit, pc.is_null(fact)), may_be_inside(fact, wanted))
+    possible = pc.or_(pc.or_(hit, pc.is_null(fact)), may_be_inside(fact, wanted))
+    if name != PHONE_FACT:
+        return hit, possible
+    certain, may_be = same_numbers(written, values)
+    return pc.or_(hit, certain), pc.or_(possible, may_be)
 
 
 def _spelled(values: frozenset[str]) -> pa.Array:
     return pa.array(sorted(frozenset[str]().union(*map(spellings, values))), pa.string())
 
 
-def _any_element(lists: pa.Array, values: frozenset[str]) -> tuple[pa.Array, pa.Array]:
+def _any_element(lists: pa.Array, name: str, values: frozenset[str]) -> tuple[pa.Array, pa.Array]:
     """The rows with a link that is one of the values, and those with one that may be: to nobody knows what."""
-    texts = without_zeros(trimmed(pc.list_flatten(lists).cast(pa.string())))
+    texts = trimmed(pc.list_flatten(lists).cast(pa.string()))
     parents, places = pc.list_parent_indices(lists), pa.array(range(len(lists)), pa.int64())
-    certain, possible = (pc.is_in(places, parents.filter(hit).cast(pa.int64())) for hit in _one_of(texts, values))
+    certain, possible = (pc.is_in(places, parents.filter(hit).cast(pa.int64())) for hit in _one_of(texts, name, values))
     return certain, pc.or_(pc.is_null(lists), possible)
 
 
 def unknown_rows(facts: pa.Table, name: str) -> pa.Array:
     """The rows of which nobody knows a fact, or one of whose links names nobody knows what."""
     if not pa.types.is_list(facts.schema.field(name).type):
-        return pc.is_null(trimmed(_text(facts, name)))
-    return _any_element(facts[name].combine_chunks(), frozenset())[1]
+        texts = trimmed(_text(facts, name))
+        return tells_no_number(texts) if name == PHONE_FACT else pc.is_null(texts)
+    return _any_element(facts[name].combine_chunks(), name, frozenset())[1]
 
 
 def _in_range(facts: pa.Table, hold: Hold | Extension, scope: HoldScope, zone: ZoneInfo) -> tuple[pa.Array, pa.Array]:

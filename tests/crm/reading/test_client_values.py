@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +61,18 @@ MORE = {
         ("bit(1)", "b'1'"),
         ("uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'"),
         ("inet6", "'2001:db8::1'"),
+        ("inet6", "'::ffff:1.2.3.4'"),
+        ("inet4", "'1.2.3.4'"),
+        ("linestring", "ST_GeomFromText('LINESTRING(0 0,1 1)')"),
+        ("bit(10)", "b'1000000001'"),
+        ("set('a','b','d')", "'a,d'"),
+        ("enum('x','Ł')", "'Ł'"),
+        ("json", """'{"a": 1.10}'"""),
+        ("time", "'-00:00:01'"),
+        ("tinyint(1)", "2"),
+        ("decimal(65,30)", "-12345678901234567890123456789012345.123456789012345678901234567890"),
+        ("text compressed", "repeat('abc', 100)"),
+        ("varchar(20) character set utf16", "'é😀'"),
         ("point", "PointFromText('POINT(1 2.5)')"),
         ("char(9)", "'a '"),
     ],
@@ -138,8 +149,6 @@ def as_postgresql(value: Any, text: str, declared: str) -> bool:
 
 def as_mariadb(value: Any, text: str, declared: str) -> bool:
     if isinstance(value, bytes):
-        if declared == "inet6":  # a type that SQLAlchemy has no name for is archived as the sixteen bytes it is
-            return text == str(IPv6Address(value))
         return int.from_bytes(value) == int(text, 16) if declared.startswith("bit") else text == value.hex().upper()
     if isinstance(value, float):
         return same_float(value, text, declared == "float")
@@ -185,7 +194,7 @@ def asked_of_the_client(kind: str, name: str, declared: str) -> str:
     """A column as the client can print it: MariaDB's prints bytes as they are, and of a FLOAT six digits only."""
     if kind == "mariadb" and declared == "float":
         return f"CAST({name} AS DOUBLE)"
-    binary = declared.startswith(("bit", "blob", "longblob", "binary", "varbinary", "point"))
+    binary = declared.startswith(("bit", "blob", "longblob", "binary", "varbinary", "point", "linestring"))
     return f"HEX({name})" if kind == "mariadb" and binary else name
 
 

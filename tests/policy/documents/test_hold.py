@@ -112,7 +112,8 @@ KEYS = {"account_ids": "account_id", "call_ids": "call_id", "phones": "phone", "
 def test_a_key_holds_the_calls_whose_fact_is_among_its_values_or_unknown(key, fact):
     values = ["4711", " 4712\t", "471", "4711x", "", None]
     calls = [{"call_id": "c", "industry": "x", fact: value} for value in values]
-    assert kept(hold(**{key: [4711, "4712"]}), *calls) == [True, True, False, False, True, True]
+    marked = key == "phones"  # a number with something behind it
+    assert kept(hold(**{key: [4711, "4712"]}), *calls) == [True, True, False, marked, True, True]
 
 
 def test_every_key_of_a_scope_must_match():
@@ -154,7 +155,9 @@ def test_an_industry_is_held_trimmed_and_case_folded(named, written):
     ]
 
 
-@pytest.mark.parametrize("key", ["account_ids", "agent_ids", "phones", "task_ids"])  # by name before and after industry
+@pytest.mark.parametrize(
+    "key", ["account_ids", "agent_ids", "deal_ids", "task_ids"]
+)  # by name before and after industry
 def test_other_values_are_compared_as_the_facts_give_them(key):
     fact = key[:-1]
     told = [call(**{fact: "Ann"}), call(**{fact: "ann"})]
