@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lifecycle.errors import SettingsError
+from lifecycle.policy.period import RetentionPeriod
 
 
 def _zone(name: str) -> str:
@@ -20,6 +21,12 @@ def _zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"expected a time zone such as Europe/Berlin, found {name!r}") from None
     return name
+
+
+def _period(text: str | None) -> str | None:
+    if text is not None:
+        RetentionPeriod.parse(text)
+    return text
 
 
 def _window(text: str) -> str:
@@ -63,6 +70,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LIFECYCLE_", env_file=".env", frozen=True, extra="ignore")
 
     crm_url: SecretStr = _DEMO_CRM
+    restore_url: SecretStr | None = None
+    restored_for: Annotated[str, AfterValidator(_period)] = "P30D"
+    drill_url: SecretStr | None = None
+    purge_needs_drill: Annotated[str | None, AfterValidator(_period)] = None
     source: str = "demo"
     policies: Path = Path("policies")
     store: str = Field(default_factory=lambda: _demo("store"))

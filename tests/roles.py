@@ -5,13 +5,16 @@ The statements are the README's own. What stands for the reader's tables there i
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from lifecycle.crm.control.role_grants import restore_grant_statements
+from lifecycle.crm.database import Database, open_database
 from lifecycle.crm.mapping.source import Source, read_source
 
-ROLE, PASSWORD = "lifecycle", "hunter2"
+ROLE, RESTORER, PASSWORD = "lifecycle", "restorer", "hunter2"
 README = Path(__file__).resolve().parents[1] / "README.md"
 _LISTED = README.read_text("utf-8").partition("the last for ")[2].partition(" too.")[0]
 CONTROL_TABLES = ("purges", *re.findall(r"`lifecycle_(\w+)`", _LISTED))
@@ -105,3 +108,19 @@ def _execute(connection: sa.Connection, statement: str) -> None:
 
 def _quoted(name: str) -> str:
     return ".".join(f'"{part}"' for part in name.split(".")).replace("%", "%%")
+
+
+def restore_url(url: str, source: Source) -> Database:
+    """The database under the role of a restore, made with the grants that `lifecycle restore --print-grants` prints."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    parsed, dialect = sa.make_url(url), "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
+    if dialect == "sqlite":
+        return open_database(url)
+    made = {"postgresql": f"CREATE ROLE {RESTORER} LOGIN PASSWORD '{PASSWORD}'"}
+    with engine.connect() as connection:
+        _execute(connection, made.get(dialect, f"CREATE USER {RESTORER} IDENTIFIED BY '{PASSWORD}'"))
+        for statement in restore_grant_statements(source, dialect, str(parsed.database), RESTORER):
+            with suppress(sa.exc.ProgrammingError):  # where a test makes no control tables
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+    given = parsed.set(username=RESTORER, password=PASSWORD)
+    return open_database(given.render_as_string(hide_password=False))

@@ -3,7 +3,7 @@
 The nightly judges them as it judges every call, archives and purges them anew.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lifecycle.archive.batches import read_batch, read_manifest
@@ -13,8 +13,9 @@ from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.manifest import Manifest
-from lifecycle.ledger.log import Log, PublishedCheckpoint
+from lifecycle.ledger.log import LeafReader, Log, PublishedCheckpoint
 from lifecycle.night.reconciliation import components_returned, label_calls
+from lifecycle.night.restores_on_record import restored_from
 from lifecycle.night.seal import last_checkpoint_in_database
 
 
@@ -90,7 +91,7 @@ def purges_unknown_to_database(lifecycle: Lifecycle, log: Log, published: Publis
 
 
 def restored_calls(lifecycle: Lifecycle, gone: PurgesOnRecord) -> list[str]:
-    """What the CRM has of that again, as far as the keys of the epochs tell."""
+    """What the CRM has of that again, as far as the keys of the epochs tell, and no restore on record explains."""
     source, epochs, found = lifecycle.crm.source.source, lifecycle.keys.epochs(), list[str]()
 
     def among(names: Iterable[str], gone: Collection[bytes]) -> list[str]:
@@ -98,15 +99,36 @@ def restored_calls(lifecycle: Lifecycle, gone: PurgesOnRecord) -> list[str]:
 
     if gone.calls:
         with lifecycle.crm.database.reading() as connection:
-            found += among(map(call_id_text, lifecycle.crm.rows.every_key(connection)), gone.calls)
+            back = among(map(call_id_text, lifecycle.crm.rows.every_key(connection)), gone.calls)
+        found += _unexplained(lifecycle, back, gone)
     for key, calls in gone.parts.items():
         manifest = _manifest_now(lifecycle, key)
         if manifest is None:
             continue  # the copy is destroyed: nobody can tell any more what of the call came back
         tables = read_batch(lifecycle.store, manifest)
         asked = among(map(call_id_text, tables["calls"][CALL_ID].to_pylist()), calls)
-        found += label_calls(components_returned(lifecycle, manifest, tables, asked), manifest.component)
+        parts = components_returned(lifecycle, manifest, tables, asked)
+        restored = restored_from(lifecycle, parts)
+        parts = {call for call in parts if manifest.batch not in restored.get(call, ())}
+        found += label_calls(parts, manifest.component)
     return sorted(found)
+
+
+def _unexplained(lifecycle: Lifecycle, back: Sequence[str], gone: PurgesOnRecord) -> list[str]:
+    """The calls that no restore put back from the batch that they were purged with last."""
+    restored, log = restored_from(lifecycle, back), lifecycle.log()
+    published = log.published()
+    if not restored or published is None:
+        return list(back)
+    reader, source, epochs = LeafReader(log, published.size), lifecycle.crm.source.source, lifecycle.keys.epochs()
+    found = []
+    for call in back:
+        names = [bytes.fromhex(epoch.commitment(source, call)) for epoch in epochs]
+        last = max(gone.calls[name] for name in names if name in gone.calls)
+        batch = read_leaf(f"leaf {last}", reader.leaf(last))["batch"] if call in restored else None
+        if batch not in restored.get(call, ()):
+            found.append(call)
+    return found
 
 
 def _manifest_now(lifecycle: Lifecycle, key: str) -> Manifest | None:

@@ -55,7 +55,8 @@ class Crm:
         self.rows = Rows(self.source, self.tables, self.database.dialect)
         flags = frozenset(map(presence_fact, self.source.components))
         given = FactKinds(self._kinds.times, self._kinds.flags | flags)
-        self.facts = Facts(self.database, self.source, self.rows.key, given, self.control.requests)
+        ours = self.control.requests, self.control.restored
+        self.facts = Facts(self.database, self.source, self.rows.key, given, *ours)
         self.restriction = Restriction(self.source, self.rows.key)
         missing = sorted(flags - set(self.facts.names))
         if missing:

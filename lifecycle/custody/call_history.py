@@ -1,6 +1,6 @@
 """Everything on record of some calls: each leaf that names one, logged or waiting, oldest first. Reads only."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,17 @@ def call_history(lifecycle: Lifecycle, call_ids: Collection[str]) -> dict[str, l
         if called := names.of(leaf):
             one = CallLeaf(called, str(leaf.get("kind", PURGED)), leaf, index)
             found.setdefault(called, {})[repr(sorted(leaf.items()))] = one
-    return {call: sorted(leaves.values(), key=lambda one: one.at) for call, leaves in found.items()}
+    return {call: sorted(leaves.values(), key=_order) for call, leaves in found.items()}
+
+
+def _order(one: CallLeaf) -> tuple[str, float]:
+    """What waits comes after what is logged, of two with one time."""
+    return one.at, float("inf") if one.index is None else one.index
+
+
+def restored_batches(history: Iterable[CallLeaf]) -> set[str]:
+    """The batches from which restores put the call, or components of it, back."""
+    return {str(batch) for one in history if one.kind == RESTORED for batch in one.leaf.get("batches", ())}
 
 
 def _waiting(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:

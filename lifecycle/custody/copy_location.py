@@ -41,4 +41,4 @@ def copy_locations(history: Sequence[CallLeaf]) -> list[CopyLocation]:
             before = found[batch]
             place = (before.manifest_key, before.manifest_sha256, before.row, before.component)
             found[batch] = CopyLocation(before.record, *place, destroyed=one)
-    return list(found.values())
+    return sorted(found.values(), key=lambda one: one.record.at)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lifecycle.crm.control.request_table import keys_of
 from lifecycle.custody.archive_search import ArchivedCall, ArchiveSearch, copies_at, search_archive
-from lifecycle.custody.call_history import RESTORED, CallLeaf, call_history
+from lifecycle.custody.call_history import CallLeaf, call_history, restored_batches
 from lifecycle.custody.copy_location import CopyLocation, copy_locations
 from lifecycle.custody.live_search import search_live
 from lifecycle.custody.search_question import SearchQuestion
@@ -138,8 +138,7 @@ def _state(
 ) -> CallState:
     whole = [one for one in located if one.component is None]
     if live:
-        last = max((one.record.at for one in whole), default="")
-        restored = any(one.kind == RESTORED and one.at >= last for one in history)
+        restored = bool(whole) and whole[-1].record.leaf["batch"] in restored_batches(history)
         return CallState.LIVE if not whole else CallState.RESTORED if restored else CallState.RETURNED
     if whole:
         newest = whole[-1]

@@ -4,12 +4,13 @@ import os
 from datetime import date
 from pathlib import Path
 
-from lifecycle.crm.control.role_grants import grant_statements, role_statements
+from lifecycle.crm.control.role_grants import grant_statements, restore_grant_statements, role_statements
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.errors import SettingsError
+from lifecycle.settings import Settings
 
-ROLE = "lifecycle"
+ROLE, RESTORE_ROLE = "lifecycle", "lifecycle_restore"
 
 
 def write_settings(folder: Path, crm: str, url: str, first_night: date) -> Path:
@@ -45,4 +46,14 @@ def grants_as_sql(crm: str, url: str | None) -> str:
     database = str(opened.engine.url.database) if opened else "crm"
     role = f"'{ROLE}'@'%'" if dialect == "mysql" else ROLE
     statements = [*role_statements(dialect, role), *grant_statements(source, dialect, database, role)]
+    return "".join(f"{statement};\n" for statement in statements)
+
+
+def restore_grants_as_sql(settings: Settings) -> str:
+    """The same for the role of a restore, LIFECYCLE_RESTORE_URL, on the CRM of these settings."""
+    source, database = read_source(settings.source), open_database(settings.crm_url.get_secret_value())
+    role = f"'{RESTORE_ROLE}'@'%'" if database.dialect == "mysql" else RESTORE_ROLE
+    named = str(database.engine.url.database)
+    granted = restore_grant_statements(source, database.dialect, named, role)
+    statements = [*role_statements(database.dialect, role), *granted]
     return "".join(f"{statement};\n" for statement in statements)

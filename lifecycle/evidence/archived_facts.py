@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from lifecycle.evidence.comparison import CALL_ID
 
 FACTS = "_facts"
-_NOT_KEPT = ("call_id", "erasure_requested_on", "erasure_request")  # a request is looked up when a copy is judged
+# Requests and restores are looked up when a copy is judged.
+_NOT_KEPT = ("call_id", "erasure_requested_on", "erasure_request", "restored_until", "restored_at")
 
 
 def with_facts(calls: pa.Table, facts: pa.Table) -> pa.Table:

@@ -24,6 +24,7 @@ _NO_COPIES: Mapping[str, Any] = {"files": []}
 FILES_NAMED = 100  # a leaf of 65,535 bytes holds some 250
 _ROW_ID, _ROW_ID_DIGITS = b"\x00purge row\x00", 24  # no source name begins so: no salt is such a digest
 NO_REQUESTS: Mapping[str, Mapping[str, str]] = {}
+NO_RESTORES: Mapping[str, str] = {}
 DECIDING = ("_rule_id", "_trigger_date", "_purge_from", "_destroy_on")
 
 
@@ -95,12 +96,14 @@ def deletion_records(
     epoch: EpochKey,
     files: Mapping[Any, Sequence[ArchivedFile]],
     requests: Mapping[str, Mapping[str, str]] = NO_REQUESTS,
+    restored: Mapping[str, str] = NO_RESTORES,
 ) -> bytes:
     """JSON Lines, one leaf a call, in the order of `calls`. Raises LedgerError for a record too long for a leaf.
 
     `calls`: the archived rows, with _call_id, `_row` (the position in the archived object) and the deciding columns.
     `regimes`: by rule. Calls are named by commitment under the epoch.
     `requests`: by the call's name, the erasure request (id, received_on) that it goes under; others have no such field.
+    `restored`: by the call's name, when it was put back from the archive; others have no such field.
     `files`: by call; a record names the copies, never the paths, which may hold a telephone number.
     """
     archived = next(part for part in manifest.objects if part.table == "calls")
@@ -117,7 +120,7 @@ def deletion_records(
         "object": {"key": archived.key, "version_id": archived.version_id, "sha256": archived.sha256},
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
-    own = _own(manifest.source, calls, regimes, epoch, files, requests)
+    own = _own(manifest.source, calls, regimes, epoch, files, requests, restored)
     return b"".join(body + b"\n" for body in many_leaves("purged", common, own, calls.num_rows))
 
 
@@ -128,6 +131,7 @@ def _own(
     epoch: EpochKey,
     files: Mapping[Any, Sequence[ArchivedFile]],
     requests: Mapping[str, Mapping[str, str]],
+    restored: Mapping[str, str],
 ) -> dict[str, list[str | None]]:
     """What each record has of its own, as JSON, a column at a time."""
     keys = calls["_call_id"].to_pylist()
@@ -144,6 +148,7 @@ def _own(
         "regimes": [reasons[rule] for rule in calls["_rule_id"].to_pylist()],
         "files": [json_text(each["files"]) if each["files"] else "[]" for each in copies],
         "files_in_all": [json_text(each["files_in_all"]) if "files_in_all" in each else None for each in copies],
+        "restored_at": [json_text(restored[one]) if one in restored else None for one in ids],
         "request": [json_text(dict(requests[one])) if one in requests else None for one in ids],
     }
 

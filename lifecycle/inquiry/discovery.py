@@ -19,10 +19,11 @@ from lifecycle.crm.value_sweep import SearchedTable, searched_tables, sweep_colu
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError
 from lifecycle.evidence.comparison import CALL_ID
-from lifecycle.evidence.deletion import recorded_rows
+from lifecycle.evidence.deletion import call_id_text, recorded_rows
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.inquiry.pointing_columns import pointing_columns
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
+from lifecycle.night.restores_on_record import restored_from
 
 TABLE_SECONDS, SAMPLE_CALLS = 20.0, 3
 _KEY_LIKE = re.compile(r"(^|_)(id|ids|key|ref|no|nr|guid|uuid)$|[a-z0-9](Id|ID|Key)$", re.IGNORECASE)
@@ -102,7 +103,9 @@ def _purged_sample(lifecycle: Lifecycle, manifests: Sequence[Manifest]) -> Itera
         places = sorted(recorded_rows(row.entries for row in rows))
         if left > 0 and places:
             some = places[:: max(1, len(places) // left)][:left]
-            yield from read_calls(lifecycle.store, manifest)[CALL_ID].take(pa.array(some)).to_pylist()
+            keys = read_calls(lifecycle.store, manifest)[CALL_ID].take(pa.array(some)).to_pylist()
+            restored = restored_from(lifecycle, [call_id_text(key) for key in keys])
+            yield from (key for key in keys if call_id_text(key) not in restored)
             left -= len(some)
 
 

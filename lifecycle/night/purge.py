@@ -38,7 +38,13 @@ from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
-from lifecycle.night.slice_statistics import JudgedSlice, counted_before, slice_statistics
+from lifecycle.night.slice_statistics import (
+    JudgedSlice,
+    counted_before,
+    requested_calls,
+    restored_calls,
+    slice_statistics,
+)
 from lifecycle.night.verify import VerifiedBatch, verify_batch
 
 SLICE_CALLS = 20_000  # at most: how many follows from the time that a slice takes (slice_pace)
@@ -165,7 +171,7 @@ def _reasons_to_keep(
 
     Notes in `judged` what the calls were judged by, for their records.
     """
-    judged.facts, judged.requests = facts, _requests(facts)
+    judged.facts, judged.requests, judged.restored = facts, requested_calls(facts), restored_calls(facts)
     chosen = pa.array(keys, live["calls"][CALL_ID].type)
     archived = rows_of_calls(batch.tables, chosen)
     component, rows = batch.manifest.component, lifecycle.crm.rows_of(batch.manifest.component)
@@ -182,20 +188,6 @@ def _reasons_to_keep(
     archived, live = of_one_width(archived, live), of_one_width(live, archived)
     changed = {key: f"changed: {part}" for key, part in find_differences(archived, live, links, rows.cleared()).items()}
     return {**files, **changed, **unknown, **otherwise, **gone}
-
-
-def _requests(facts: pa.Table) -> dict[str, dict[str, str]]:
-    if "erasure_request" not in facts.column_names:
-        return {}
-    rows = facts.select(["call_id", "erasure_request", "erasure_requested_on"]).to_pylist()
-    return {
-        call_id_text(row["call_id"]): {
-            "id": row["erasure_request"],
-            "received_on": row["erasure_requested_on"].isoformat(),
-        }
-        for row in rows
-        if row["erasure_request"] is not None
-    }
 
 
 def _purge_row(
@@ -215,7 +207,7 @@ def _purge_row(
     chosen = calls.filter(pc.is_in(calls[CALL_ID], pa.array(going, calls[CALL_ID].type)))
     files = _files_of(lifecycle, batch, going)
     regimes, epoch = {rule.id: rule.regimes for rule in schedule.rules}, lifecycle.keys.epoch()
-    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, judged.requests)
+    entries = deletion_records(manifest, purge, chosen, regimes, epoch, files, judged.requests, judged.restored)
     return PurgeRow(
         id=purge_row_id(manifest.batch, entries, epoch),
         batch=manifest.batch,

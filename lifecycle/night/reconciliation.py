@@ -21,6 +21,7 @@ from lifecycle.evidence.leaf import read_leaf
 from lifecycle.evidence.manifest import Manifest
 from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.legacy_records import all_entries
+from lifecycle.night.restores_on_record import restored_from
 from lifecycle.policy.canonical import sha256_hex
 
 _SEALED = re.compile(r"ledger:(\d{1,18})-(\d{1,18})", re.ASCII)
@@ -31,6 +32,7 @@ class Reconciliation:
     """The archived calls of an industry's night (or of everything) against the CRM and the record.
 
     `vanished`: archived, not live, on no record: somebody deleted them. `returned`: on the record, and live again.
+    `restored`: as those, and put back by a restore that is on record.
     Of a component that is said of the component: its call lives, and should. What is new in the call is not returned.
     `components`: how many of the archived are no calls, but this component of one.
     """
@@ -41,6 +43,7 @@ class Reconciliation:
     live: int = 0
     vanished: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
+    restored: int = 0
     components: Counter[str] = field(default_factory=Counter)
 
 
@@ -89,7 +92,10 @@ def reconcile_calls(
     result.live += len(live)
     back = recorded & live
     back = back if manifest.component is None else components_returned(lifecycle, manifest, tables, back)
-    result.returned += label_calls(back, manifest.component)
+    restores = restored_from(lifecycle, back)
+    explained = {call for call in back if manifest.batch in restores.get(call, ())}
+    result.restored += len(explained)
+    result.returned += label_calls(back - explained, manifest.component)
     missing = archived - recorded - live
     result.vanished += label_calls(missing - _recorded_elsewhere(lifecycle, missing, manifest), manifest.component)
 

@@ -16,7 +16,8 @@ from lifecycle.night.purged_before import PurgeHistory
 
 @dataclass
 class JudgedSlice:
-    """What the calls of the slice at work were judged by under lock: facts, and requests by name of the call.
+    """What the calls of the slice at work were judged by under lock: facts, and by name of the call requests to erase,
+    and when a restore put it back.
 
     `counted`: calls of the batch that were counted when they went before.
     """
@@ -24,14 +25,41 @@ class JudgedSlice:
     counted: frozenset[str] = frozenset()
     facts: pa.Table = field(default_factory=lambda: pa.table({"call_id": []}))
     requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    restored: Mapping[str, str] = field(default_factory=dict)
+
+
+def requested_calls(facts: pa.Table) -> dict[str, dict[str, str]]:
+    """The requests to erase that calls were judged under, of those that were."""
+    if "erasure_request" not in facts.column_names:
+        return {}
+    rows = facts.select(["call_id", "erasure_request", "erasure_requested_on"]).to_pylist()
+    return {
+        call_id_text(row["call_id"]): {
+            "id": row["erasure_request"],
+            "received_on": row["erasure_requested_on"].isoformat(),
+        }
+        for row in rows
+        if row["erasure_request"] is not None
+    }
+
+
+def restored_calls(facts: pa.Table) -> dict[str, str]:
+    """When calls were put back from the archive, of those that were."""
+    if "restored_at" not in facts.column_names:
+        return {}
+    rows = facts.select(["call_id", "restored_at"]).to_pylist()
+    return {call_id_text(row["call_id"]): row["restored_at"] for row in rows if row["restored_at"] is not None}
 
 
 def slice_statistics(lifecycle: Lifecycle, manifest: Manifest, judged: JudgedSlice, going: Sequence[Any]) -> bytes:
-    """Whole calls count, and those that go on request only where it is set. Empty where none does."""
+    """Whole calls count once, however often they were put back, and those that go on request only where it is set.
+
+    Empty where none does.
+    """
     if manifest.component is not None:
         return b""
     erased = lifecycle.settings.statistics_erased
-    left_out = judged.counted if erased else judged.counted | judged.requests.keys()
+    left_out = {*judged.counted, *judged.restored, *(() if erased else judged.requests)}
     counted = [key for key in going if call_id_text(key) not in left_out]
     facts = judged.facts.filter(pc.is_in(judged.facts["call_id"], pa.array(counted, judged.facts["call_id"].type)))
     if not facts.num_rows:

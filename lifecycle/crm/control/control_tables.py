@@ -16,6 +16,7 @@ from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
+from lifecycle.crm.control.restored_table import RestoredTable
 from lifecycle.crm.control.statistics_table import StatisticsTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.control.table_owner import TableOwner
@@ -68,6 +69,7 @@ class ControlTables:
         of: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
         self.table = sa.Table(f"{self._prefix}purges", metadata, *columns, **of)
         self.requests = RequestTable(database, metadata, self._prefix)
+        self.restored = RestoredTable(database, metadata, self._prefix)
         self.stops = StopSwitch(database, metadata, self._prefix)
         self.destructions = DestructionRegister(database, metadata, self.table, self._prefix)
         self.places = LedgerQueue(database, metadata, self.table, self.destructions.table, self._prefix)
@@ -129,6 +131,7 @@ class ControlTables:
         owner, version = self.owner.table.name, self.version.table.name
         without = {
             self.requests.table.name: "no table of erasure requests, so there are none",
+            self.restored.table.name: "no table of restored calls, so none can be put back",
             self.stops.table.name: "no table of stops, so `lifecycle stop` cannot stop a run",
             owner: f"no table {owner}, so another source could share the control tables",
             version: f"no table {version}, so a newer release could change them unseen",
@@ -138,7 +141,8 @@ class ControlTables:
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
-        there, younger = self._there(), (self.requests.table, self.stops.table, self.owner.table, self.version.table)
+        there = self._there()
+        younger = [one.table for one in (self.requests, self.restored, self.stops, self.owner, self.version)]
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:

@@ -82,6 +82,11 @@ class LedgerQueue:
             new += [row["id"] for row in self._insert(rows)]
         return new
 
+    def note_within(self, connection: sa.Connection, leaves: Mapping[str, bytes], at: datetime) -> None:
+        """Leave leaves in a transaction of the caller's, which commits them with what they speak of."""
+        rows = [{"id": name, "noted_at": at.isoformat(), "body": body} for name, body in leaves.items()]
+        connection.execute(self.leaves.insert(), rows)
+
     def _insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Insert notes; those that another run made meanwhile are left out."""
         if not rows:

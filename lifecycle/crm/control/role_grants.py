@@ -29,6 +29,36 @@ def grant_statements(
     return list(_mysql(rights, database, source.control, role))
 
 
+def restore_grant_statements(
+    source: Source, dialect: str, database: str, role: str, there: Collection[str] | None = None
+) -> list[str]:
+    """What the role of a restore needs, a statement each: rows in, nothing out. The role is there."""
+    tables = [part.table for part in source.parts()]
+    tables = [name for name in dict.fromkeys(tables) if there is None or split_name(name)[1] in there]
+    ours = {"restored": "SELECT, INSERT, UPDATE", "leaves": "SELECT, INSERT", "secret": "SELECT"}
+    named = list(map(split_name, tables))
+    if dialect == "postgresql":
+        schemas = dict.fromkeys([*(schema or "public" for schema, _ in named), source.control])
+        found = [
+            line
+            for schema in schemas
+            for line in (
+                f'GRANT USAGE ON SCHEMA "{schema}" TO {role}',
+                f'GRANT SELECT ON ALL TABLES IN SCHEMA "{schema}" TO {role}',
+            )
+        ]
+        found += [f'GRANT INSERT, UPDATE ON "{schema or "public"}"."{table}" TO {role}' for schema, table in named]
+        return found + [f'GRANT {right} ON "{source.control}"."{name}" TO {role}' for name, right in ours.items()]
+    if dialect == "mysql":
+        schemas = dict.fromkeys(schema or database for schema, _ in named)
+        found = [f"GRANT SELECT ON `{schema}`.* TO {role}" for schema in schemas]
+        found += [f"GRANT INSERT, UPDATE ON `{schema or database}`.`{table}` TO {role}" for schema, table in named]
+        return found + [
+            f"GRANT {right} ON `{database}`.`{source.control}_{name}` TO {role}" for name, right in ours.items()
+        ]
+    return []
+
+
 def _postgresql(rights: dict[str, str], control: str, role: str) -> Iterator[str]:
     yield f"CREATE SCHEMA IF NOT EXISTS {control} AUTHORIZATION {role}"
     for schema in dict.fromkeys(split_name(name)[0] or "public" for name in rights):

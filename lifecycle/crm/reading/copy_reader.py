@@ -22,7 +22,7 @@ def read_by_copy(
     _require_plain_texts(driver)
     compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
     text = f"COPY ({compiled}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"
-    with _as_sqlalchemy(connection, text), driver.cursor() as cursor, cursor.copy(text, compiled.params) as rows:  # type: ignore[union-attr]
+    with driver_errors(connection, text), driver.cursor() as cursor, cursor.copy(text, compiled.params) as rows:  # type: ignore[union-attr]
         try:
             yield from read_csv(map(bytes, rows), columns)
         except NotAsCsv:
@@ -46,7 +46,7 @@ def _require_plain_texts(driver: Any) -> None:
 
 
 @contextmanager
-def _as_sqlalchemy(connection: sa.Connection, text: str) -> Iterator[None]:
+def driver_errors(connection: sa.Connection, text: str) -> Iterator[None]:
     """The driver's errors as every other statement raises them."""
     base = connection.dialect.loaded_dbapi.Error
     try:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lifecycle.crm.bound_values import ValuesOrSelect, column_in, column_named_in, exact_text, value_chunks
 from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, keys_of, with_requests
+from lifecycle.crm.control.restored_table import RestoredTable, with_restores
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.source import Source
@@ -36,11 +37,17 @@ class Facts:
     """The facts query of one source on one database."""
 
     def __init__(
-        self, database: Database, source: Source, key: Column, kinds: FactKinds, requests: RequestTable
+        self,
+        database: Database,
+        source: Source,
+        key: Column,
+        kinds: FactKinds,
+        requests: RequestTable,
+        restored: RestoredTable,
     ) -> None:
         self._database, self._source, self._key = database, source, key
         self.kinds = FactKinds(kinds.times | source.times.keys(), kinds.flags)
-        self._requests = requests
+        self._requests, self._restored = requests, restored
         with database.reading() as connection:
             self.columns = {column.name: column for column in fact_columns(connection, _text(source).text)}
             self.names = list(self.columns)
@@ -101,10 +108,10 @@ class Facts:
 
     def _beside(self, facts: pa.Table, links: Collection[str] | None, requests: Sequence[ErasureRequest]) -> pa.Table:
         """Complete facts that stream by: no other statement can run on their connection."""
-        if links is None or self.links.names & set(links):
-            with self._database.reading() as connection:
+        with self._database.reading() as connection:
+            if links is None or self.links.names & set(links):
                 facts = self.links.added(connection, facts, links)
-        return with_requests(facts, requests, self._key)
+            return self._with_custody(connection, facts, requests)
 
     def named(self, connection: sa.Connection, ids: Sequence[ValuesOrSelect]) -> Iterator[pa.Table]:
         """Every fact of the calls that any of the statements or lists names, links and requests included.
@@ -169,7 +176,14 @@ class Facts:
         (None: all)."""
         facts = self.links.added(connection, self._read(connection, keys), links)
         named = [call_id_text(key) for key in dict.fromkeys(facts["call_id"].to_pylist())]
-        return with_requests(facts, self._requests.of_calls(connection, named), self._key)
+        return self._with_custody(connection, facts, self._requests.of_calls(connection, named))
+
+    def _with_custody(self, connection: sa.Connection, facts: pa.Table, requests: Sequence[ErasureRequest]) -> pa.Table:
+        """Facts with what our own tables know of the calls: requests to erase them, and that they were put back."""
+        if self._restored.has_any(connection):
+            named = [call_id_text(key) for key in dict.fromkeys(facts["call_id"].to_pylist())]
+            facts = with_restores(facts, self._restored.of_calls(connection, named), self._key)
+        return with_requests(facts, requests, self._key)
 
     def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
         chunks = value_chunks(self._database.dialect, keys)

@@ -97,6 +97,16 @@ def holds_on_rows(
     return join_texts(found)
 
 
+def restores_on_rows(facts: pa.Table, as_of: date) -> pa.Array:
+    """For each row of a call that was put back from the archive, until which day it stays for that; NULL after it."""
+    if "restored_until" not in facts.column_names:
+        return pa.nulls(facts.num_rows, pa.string())
+    days = facts["restored_until"].combine_chunks()
+    said = pc.binary_join_element_wise(pa.scalar("restored until"), days.cast(pa.string()), " ")
+    binds = pc.fill_null(pc.greater_equal(days, pa.scalar(as_of)), False)
+    return pc.if_else(binds, said, pa.scalar(None, pa.string()))
+
+
 def rows_in_scope(
     facts: pa.Table, hold: Hold | Extension, zone: ZoneInfo, names: frozenset[str] = frozenset()
 ) -> pa.Array:

@@ -15,7 +15,12 @@ import pyarrow.compute as pc
 
 from lifecycle.policy.documents.hold import Holds
 from lifecycle.policy.documents.schedule import Schedule, Schedules, industry_names
-from lifecycle.policy.evaluation.condition_matching import holds_on_rows, map_distinct_values
+from lifecycle.policy.evaluation.condition_matching import (
+    holds_on_rows,
+    join_texts,
+    map_distinct_values,
+    restores_on_rows,
+)
 from lifecycle.policy.evaluation.distinct_cases import encode_cases, presence_fact
 from lifecycle.policy.evaluation.evaluation_context import EvaluationContext
 from lifecycle.policy.evaluation.precedence import MERGED_DAYS, merge_days, resolve_precedence, strictest_result
@@ -135,7 +140,8 @@ def _evaluation_context(
 
 
 def _holds_of_rows(facts: pa.Table, schedule: Schedule, holds: Holds, as_of: date) -> pa.Array:
-    return holds_on_rows(facts, holds.active(as_of), schedule.timezone, industry_names(schedule))
+    held = holds_on_rows(facts, holds.active(as_of), schedule.timezone, industry_names(schedule))
+    return join_texts([held, restores_on_rows(facts, as_of)])
 
 
 def _rows_by_schedule(facts: pa.Table, schedules: Schedules) -> list[tuple[Schedule, pa.Array]]:

@@ -1,0 +1,102 @@
+"""Where calls are put back: the CRM under a role that may insert, or a scratch database made from its schema."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifecycle.crm.database import Database, open_database
+from lifecycle.crm.mapping.live_schema import MappedTable, read_schema
+from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.reading.rows import Rows
+from lifecycle.crm.restoring.insert_triggers import insert_triggers
+from lifecycle.crm.restoring.references import Reference, foreign_references
+from lifecycle.crm.restoring.restore_conflicts import RestoreConflicts
+from lifecycle.crm.restoring.restore_transaction import RestoreTransaction
+from lifecycle.crm.restoring.same_place import is_same_place
+from lifecycle.crm.restoring.scratch_schema import make_scratch_tables
+from lifecycle.crm.session.search_path import SearchPath, qualified_tables
+from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.errors import SettingsError, SourceError
+
+
+@dataclass(frozen=True)
+class RestoreTarget:
+    """A database that takes calls back. `is_crm`: its control tables are the CRM's, and commit with the rows."""
+
+    database: Database
+    source: Source
+    tables: dict[str, MappedTable]
+    references: tuple[Reference, ...]
+    is_crm: bool
+    name: str
+
+    def rows_of(self, component: str | None) -> Rows:
+        """The rows of whole calls, or of one component of them."""
+        return Rows(self.source, self.tables, self.database.dialect, component)
+
+    def transaction(self, component: str | None) -> RestoreTransaction:
+        """Who writes."""
+        return RestoreTransaction(self.database, self.rows_of(component), self.tables, self.references, component)
+
+    def conflicts(self, component: str | None) -> RestoreConflicts:
+        """Who asks before."""
+        return RestoreConflicts(self.database, self.rows_of(component), self.tables, self.references, component)
+
+    def doubts(self) -> list[str]:
+        """What of its tables nobody can foresee."""
+        return insert_triggers(self.database, self.source)
+
+
+def crm_target(lifecycle: Lifecycle) -> RestoreTarget:
+    """The CRM itself, under LIFECYCLE_RESTORE_URL where that is set. Raises SettingsError where that is another."""
+    crm, given = lifecycle.crm, lifecycle.settings.restore_url
+    url = (given or lifecycle.settings.crm_url).get_secret_value()
+    database = _opened(url, crm.source)
+    crm.control.require()
+    if given and not is_same_place(crm.control, database):
+        raise SettingsError(
+            "LIFECYCLE_RESTORE_URL: expected the database of LIFECYCLE_CRM_URL under another role, found another "
+            "database, or one whose control tables the role may not read (`lifecycle restore --print-grants`)"
+        )
+    references = tuple(foreign_references(database, crm.tables))
+    return RestoreTarget(database, crm.source, dict(crm.tables), references, True, "the CRM")
+
+
+def other_target(lifecycle: Lifecycle, url: str, fresh: bool = False) -> RestoreTarget:
+    """A database beside the CRM: one that has the mapped tables, or an empty one, in which they are made.
+
+    `fresh`: only a scratch database of ours, its tables made anew. Raises SettingsError.
+    """
+    crm = lifecycle.crm
+    path = _sqlite_path(url)
+    if path is not None:
+        path.touch()
+    database = _opened(url, crm.source)
+    if is_same_place(crm.control, database):
+        raise SettingsError("--to: expected a database beside the CRM, found the CRM itself. Nothing was done")
+    if fresh or not _has_tables(database, crm.source):
+        make_scratch_tables(crm.database, crm.tables, database)
+    tables = read_schema(database, crm.source)
+    references = tuple(foreign_references(database, tables))
+    return RestoreTarget(database, crm.source, tables, references, False, database.engine.url.database or "")
+
+
+def _opened(url: str, source: Source) -> Database:
+    database = open_database(url)
+    tables = [part.table for part in source.parts()]
+    database.look_in(SearchPath(source.schemas, qualified_tables(source.schemas, tables)))
+    return database
+
+
+def _has_tables(database: Database, source: Source) -> bool:
+    try:
+        read_schema(database, source)
+    except SourceError:
+        return False
+    return True
+
+
+def _sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite database, which is made where it is not there."""
+    parsed = open_database(url)
+    name = parsed.engine.url.database
+    return Path(name) if parsed.dialect == "sqlite" and name and name != ":memory:" else None
