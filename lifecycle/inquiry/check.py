@@ -140,6 +140,9 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
         yield CheckFinding("error", "clock", f"the clock of {odd} is odd: {why}: no night runs", ClockError.exit_code)
     for problem in [*crm.database.unpinned_settings(), *missing_rights(crm.database, crm.source)]:
         yield CheckFinding("error", "CRM", problem, SourceError.exit_code)
+    for name in crm.tombstones.missing() if crm.tombstones else ():
+        problem = f"tombstone: the column {name} asks for a value and gets none: no call would go"
+        yield CheckFinding("error", "mapping", problem, InputError.exit_code)
     try:
         references = unmapped_references(crm.database, crm.source)
     except SourceError as error:

@@ -45,6 +45,7 @@ from lifecycle.night.slice_statistics import (
     restored_calls,
     slice_statistics,
 )
+from lifecycle.night.tombstones import tombstone_rows
 from lifecycle.night.verify import VerifiedBatch, verify_batch
 
 SLICE_CALLS = 20_000  # at most: how many follows from the time that a slice takes (slice_pace)
@@ -221,6 +222,7 @@ def _purge_row(
         entries=entries,
         files=len({file.key for some in files.values() for file in some}),
         statistics=slice_statistics(lifecycle, manifest, judged, going),
+        tombstones=tombstone_rows(lifecycle, manifest, judged, chosen, now),
     )
 
 
