@@ -53,7 +53,7 @@ def every_archived_call_is_live_or_recorded(
 def nothing_names_a_purged_call(
     context: dg.AssetCheckExecutionContext, lifecycle: LifecycleResource
 ) -> dg.AssetCheckResult:
-    """No column of the CRM's database holds the key of a purged call: of three of the night's, in two minutes."""
+    """No column of the CRM's database holds the key of a purged call: of up to 100 of the night's, in two minutes."""
     with dagster_failures():
         opened = lifecycle.open()
         work = open_industry_night(opened, *industry_night_of(context))

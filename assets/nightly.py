@@ -1,5 +1,6 @@
 """The night as assets: disposition_plan, then archived_calls → purged_calls → deletion_record an industry."""
 
+import time
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from assets import report
 from assets.partitions import industries, industry_night_of, industry_nights, one_night_a_run
+from assets.progress import pace_metadata
 from assets.provenance import run_of
 from assets.resources import LifecycleResource, dagster_failures, name_calls_to_watcher
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
@@ -80,7 +82,7 @@ def disposition_plan(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:  # type: ignore[type-arg]
     """What may go tonight, industry by industry: every call's disposition, the plan, and whether its brake tripped."""
     with dagster_failures():
-        opened = lifecycle.open()
+        opened = lifecycle.open(context.log)
         run, odd = run_of(context, opened), odd_clocks(opened)
     yield dg.AssetCheckResult(passed=not odd, check_name="clocks_agree", metadata=dict(odd))
     with dagster_failures():
@@ -154,13 +156,15 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
 )
 def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The due calls of a night, copied to Parquet with every row that belongs to them, each object read back."""
+    started = time.monotonic()
     with dagster_failures():
-        opened = lifecycle.open()
+        opened = lifecycle.open(context.log)
         work = open_industry_night(opened, *industry_night_of(context))
         result = archive_night(opened, work, run_of(context, opened))
     name_calls_to_watcher("archived_calls", set_aside=result.set_aside)
+    pace = pace_metadata(result.calls, time.monotonic() - started)
     return dg.MaterializeResult(
-        metadata=report.archive_metadata(work, result), check_results=[_aside(result.set_aside)]
+        metadata={**report.archive_metadata(work, result), **pace}, check_results=[_aside(result.set_aside)]
     )
 
 
@@ -176,8 +180,9 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
 )
 def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Calls deleted from the CRM, each still due and equal to its archived copy at that moment. Never retried alone."""
+    started = time.monotonic()
     with dagster_failures():
-        opened = lifecycle.open()
+        opened = lifecycle.open(context.log)
         require_agreeing_clocks(opened)
         work = open_industry_night(opened, *industry_night_of(context))
         # one that has begun: a plan made under a clock ahead waits for its day
@@ -185,7 +190,10 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         result = purge_night(opened, work, run_of(context, opened))
         stayed = {**result.set_aside, **result.files_left}
     name_calls_to_watcher("purged_calls", set_aside=result.set_aside, sample=result.sample)
-    return dg.MaterializeResult(metadata=report.purge_metadata(work, result), check_results=[_aside(stayed)])
+    pace = pace_metadata(result.calls, time.monotonic() - started)
+    return dg.MaterializeResult(
+        metadata={**report.purge_metadata(work, result), **pace}, check_results=[_aside(stayed)]
+    )
 
 
 @dg.asset(
@@ -202,11 +210,13 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     retry_policy=AGAIN,
     pool="deletion_record",
 )
-def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def deletion_record(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One leaf of the ledger for each purged call: which, when, by which rule, by which run, archived where."""
+    started = time.monotonic()
     with dagster_failures():
-        opened = lifecycle.open()
+        opened = lifecycle.open(context.log)
         sealed, anchors = seal_ledger(opened), anchor_checkpoint(opened)
+    pace = pace_metadata(sealed.records, time.monotonic() - started)
     seen = dg.AssetCheckResult(
         passed=not anchors.failed, check_name="anchored", severity=dg.AssetCheckSeverity.WARN, metadata=anchors.failed
     )
@@ -221,5 +231,5 @@ def deletion_record(lifecycle: LifecycleResource) -> dg.MaterializeResult:  # ty
         metadata={"refused": dg.MetadataValue.json(sealed.refused)},
     )
     return dg.MaterializeResult(
-        metadata=report.record_metadata(sealed, anchors), check_results=[seen, signed, restored]
+        metadata={**report.record_metadata(sealed, anchors), **pace}, check_results=[seen, signed, restored]
     )

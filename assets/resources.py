@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
+from assets.progress import Log, LoggedProgress
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.errors import LifecycleError, OutsideError, place_of
 from lifecycle.settings import read_settings
@@ -22,17 +23,28 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     _opened: Lifecycle | None = PrivateAttr(default=None)
+    _logged: Progress | None = PrivateAttr(default=None)
 
-    def open(self) -> Lifecycle:
-        """A lifecycle with the wall clock: the place where the product learns what time it is."""
+    def open(self, log: Log | None = None) -> Lifecycle:
+        """A lifecycle with the wall clock: the place where the product learns what time it is.
+
+        `log`: of the step that works with it, which says there how far it is.
+        """
+        self._logged = LoggedProgress(log) if log else None
         if self._opened is None:
             self._opened = self._open()
         return self._opened
 
     def _open(self) -> Lifecycle:
         watcher = _WATCHERS[-1]
+
+        def progress(what: str, done: int, of: int) -> None:
+            watcher.progress(what, done, of)
+            if self._logged:
+                self._logged(what, done, of)
+
         now = partial(datetime.now, UTC)
-        return Lifecycle(read_settings(), now, watcher.progress, stop_requested=watcher.stop_requested)
+        return Lifecycle(read_settings(), now, progress, stop_requested=watcher.stop_requested)
 
 
 StopRequested = Callable[[], str | None]

@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     anchor_witness: str | None = None
     anchor_witness_key: str | None = None
     destroy: bool = False
+    object_lock: Literal["GOVERNANCE", "COMPLIANCE"] | None = None
     first_night: date = Field(default_factory=_first_night)
     alert_webhook: SecretStr | None = None
     alert_webhook_token_file: Path | None = None

@@ -16,10 +16,8 @@ from uuid import uuid4
 
 from lifecycle.archive.folder_files import _files, _flush, _hashed, _make_folder, _open, _pass_on, _temporary, _write
 from lifecycle.archive.object_store import (
-    COMPLIANCE,
     LARGEST_IN_MEMORY,
     BoundedBytes,
-    Retention,
     StoredObject,
     StoredVersion,
     check_key,
@@ -28,6 +26,7 @@ from lifecycle.archive.object_store import (
     others_than_expected,
     stream_to_file,
 )
+from lifecycle.archive.store_locks import NoLocks, StoreLocks
 from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused, StoreError
 from lifecycle.private_files import open_lock_file
@@ -41,6 +40,7 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self.url = self._root.as_uri()
+        self.locks: StoreLocks = NoLocks(self.url)
 
     def put_once(self, key: str, body: bytes | Path) -> StoredObject:
         """See ObjectStore."""
@@ -118,16 +118,6 @@ class FolderStore:
             for left in [*path.parent.glob(f"{_temporary(path.name)}*"), path]:
                 left.unlink(missing_ok=True)
             _flush(path.parent)
-
-    def retention(self, key: str, version_id: str | None) -> Retention | None:
-        """See ObjectStore. A folder cannot lock."""
-        return None
-
-    def lock(self, stored: StoredObject, until: datetime, mode: str = COMPLIANCE) -> None:
-        """See ObjectStore. A folder cannot lock."""
-        raise StoreError(
-            f"{self.url}: expected a bucket with Object Lock to lock {stored.key!r} until {until}; a folder has none"
-        )
 
     def holds_anything(self) -> bool:
         """Whether the folder is there and not empty."""

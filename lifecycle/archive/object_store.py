@@ -12,10 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from lifecycle.archive.store_locks import StoreLocks
 from lifecycle.errors import FixityError, ObjectExists, StoreError
-
-COMPLIANCE, GOVERNANCE = "COMPLIANCE", "GOVERNANCE"
-"""How a version is locked: for everybody, or for all but those who may bypass it."""
 
 CHUNK = 1 << 20  # bytes held in memory while streaming
 LARGEST_IN_MEMORY = 64 << 20  # bytes of an object that is not streamed into a file: a manifest, a leaf bundle
@@ -38,21 +36,6 @@ class StoredVersion:
     key: str
     version_id: str | None
     marker: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """What keeps a version: a lock until a moment, a legal hold of the store, or both."""
-
-    mode: str | None
-    until: datetime | None
-    legal_hold: bool
-
-    @property
-    def text(self) -> str:
-        """What keeps it, in words."""
-        lock = f"locked ({self.mode}) until {self.until.isoformat()}" if self.until else ""
-        return ", and ".join(filter(None, (lock, "under a legal hold of the store" if self.legal_hold else "")))
 
 
 class BoundedBytes:
@@ -82,6 +65,7 @@ class ObjectStore(Protocol):
     """A place for objects. Every method raises StoreError when the store refuses or cannot be reached."""
 
     url: str
+    locks: StoreLocks
 
     def put_once(self, key: str, body: bytes | Path) -> StoredObject:
         """Write the bytes, or the file, under a key that is free.
@@ -121,12 +105,6 @@ class ObjectStore(Protocol):
 
         None is what an object without a version is stored as; it never stands for the newest version.
         """
-
-    def lock(self, stored: StoredObject, until: datetime, mode: str = COMPLIANCE) -> None:
-        """Let nobody remove or shorten that version before then. StoreError where the store cannot lock."""
-
-    def retention(self, key: str, version_id: str | None) -> Retention | None:
-        """What keeps a version. None: nothing does, or the store has no locks."""
 
     def now(self) -> datetime | None:
         """What the store's clock says. None: it has none but this machine's."""

@@ -17,10 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lifecycle.archive.object_store import (
     CHUNK,
-    COMPLIANCE,
     LARGEST_IN_MEMORY,
     BoundedBytes,
-    Retention,
     StoredObject,
     StoredVersion,
     check_key,
@@ -33,6 +31,7 @@ from lifecycle.archive.s3_locks import S3Locks
 from lifecycle.archive.s3_objects import _measure, _ours
 from lifecycle.archive.s3_trial import S3Trial
 from lifecycle.archive.s3_versions import object_versions
+from lifecycle.archive.store_locks import StoreLocks
 from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import ObjectMissing, StoreError
 
@@ -49,7 +48,7 @@ class S3Store:
         self._bucket = bucket
         self._under = f"{prefix}/" if prefix else ""
         self._part_bytes = part_bytes
-        self._locks = S3Locks(client, self._answers, self._where)
+        self.locks: StoreLocks = S3Locks(client, self._answers, self._where, bucket, self._under)
 
     def put_once(self, key: str, body: bytes | Path) -> StoredObject:
         """See ObjectStore. Bytes are one PutObject, however many: what must be atomic is handed over as bytes."""
@@ -127,14 +126,6 @@ class S3Store:
         with suppress(ObjectMissing), self._answers.translated("delete", stored_key):
             self._client.delete_object(**where, VersionId=version_id or "null")
         self._abort_uploads(stored_key)
-
-    def lock(self, stored: StoredObject, until: datetime, mode: str = COMPLIANCE) -> None:
-        """See ObjectStore."""
-        self._locks.lock(stored, until, mode)
-
-    def retention(self, key: str, version_id: str | None) -> Retention | None:
-        """See ObjectStore."""
-        return self._locks.retention(key, version_id)
 
     def now(self) -> datetime | None:
         """See ObjectStore. The Date header of an answer, be it a refusal: a store refuses whose clock is far off."""

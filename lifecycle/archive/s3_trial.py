@@ -23,7 +23,7 @@ class S3Trial:
 
     def problems(self, first: StoredObject) -> list[str]:
         """What is wrong, given an object that was just put."""
-        return self._checksum_refused(first) + self._versions_kept(first) + self._match_asked(first)
+        return [*self._checksum_refused(first), *self._versions_kept(first), *self._match_asked(first)]
 
     def _checksum_refused(self, first: StoredObject) -> list[str]:
         key = f"{first.key}-damaged"

@@ -1,4 +1,4 @@
-"""`destroy` on the command line: shows which archived copies may go, and destroys them where it is told to run."""
+"""`destroy` and `lock`: archived copies that may go, destroyed where it is told to run; those that may not, locked."""
 
 import getpass
 from typing import Annotated, Any
@@ -8,6 +8,7 @@ import typer
 
 from lifecycle.cli.options import AsJson, AsOf, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
+from lifecycle.custody.archive_locks import renew_locks
 from lifecycle.custody.destroy import DestroyResult, destroy_copies, open_reasons
 from lifecycle.custody.destroy_plans import DestroySurvey, survey_copies
 from lifecycle.deployment.lifecycle import Lifecycle, Run, resolve_night
@@ -36,6 +37,7 @@ _LISTED = 50
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command("destroy")(destroy)
+    app.command("lock")(lock)
 
 
 def destroy(
@@ -66,6 +68,23 @@ def destroy(
     else:
         _tell(lifecycle, result, run)
     raise typer.Exit(1 if result.needs_person else 0)
+
+
+def lock(json_output: AsJson = False) -> None:
+    """Keep the store's locks in step: legal holds mirrored and lifted, locks lengthened where days moved later.
+
+    Needs LIFECYCLE_OBJECT_LOCK. Exit 1 where a batch could not be looked at.
+    """
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        found = renew_locks(lifecycle, resolve_night(lifecycle, None))
+    if json_output:
+        print_json(vars(found))
+    else:
+        done = f"{len(found.held)} held, {len(found.lifted)} no longer, {len(found.lengthened)} locks longer"
+        print_sentence(f"{found.batches} batches looked at: {done}.")
+        _list("Could not be looked at", found.problems)
+    raise typer.Exit(1 if found.problems else 0)
 
 
 def _tell(lifecycle: Lifecycle, result: DestroyResult, run: bool) -> None:

@@ -104,7 +104,15 @@ def _row(one: AnsweredRequest) -> tuple[Any, ...]:
     received = one.request.received_on if one.request else None
     said, name = one.verdict, one.request.id if one.request else None
     outcome = f"{said.outcome}{'!' * said.needs_person}"
-    return name, one.call_id, received, one.answer_by, outcome, said.goes_on, "; ".join(said.reasons)
+    return (
+        name,
+        one.call_id,
+        received,
+        one.answer_by,
+        outcome,
+        said.goes_on or said.copy_goes_on,
+        "; ".join(said.reasons),
+    )
 
 
 def _tell(one: AnsweredRequest) -> None:
@@ -121,7 +129,7 @@ def _tell(one: AnsweredRequest) -> None:
 
 def _how_long(one: AnsweredRequest) -> str:
     said = one.verdict
-    if said.outcome is ErasureOutcome.GONE:
+    if said.outcome in (ErasureOutcome.GONE, ErasureOutcome.ARCHIVED):
         return "."
     if said.outcome is ErasureOutcome.GRANTED:
         return ": it goes with the next night."

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from lifecycle.audit.key_rotation import rotate_signing_key
-from lifecycle.audit.proof import CallProof, certify_deletions
+from lifecycle.audit.proof import CallProof, certify_deletions, certify_destruction
 from lifecycle.audit.proof import prove_call as prove_call
 from lifecycle.audit.restored_calls import find_restored_calls as replay_ledger
 from lifecycle.cli.options import AsJson, CallId, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, progress_bar
+from lifecycle.errors import ToolMissing
 from lifecycle.evidence.certificate_page import certificate_html
+from lifecycle.evidence.certificate_pdf import certificate_pdf
 from lifecycle.ledger.keys import write_secret
 from lifecycle.night.anchor import anchor_checkpoint as show_anchors
 from lifecycle.policy.canonical import canonical_json
@@ -24,7 +26,10 @@ Wanted = Annotated[
 Compromised = Annotated[
     bool, typer.Option("--compromised", help="The present key is in other hands: believe it no longer.")
 ]
-_LISTED = 50
+Destruction = Annotated[
+    bool, typer.Option("--destruction", help="Of destruction, or nothing; with the proofs beside it.")
+]
+_LISTED, _PROOFS_WRITTEN = 50, 100
 
 
 def register(app: typer.Typer) -> None:
@@ -59,32 +64,52 @@ def _write(to: Path, one: CallProof) -> dict[str, Any]:
     bodies = {"proof": one.proof, "leaf": one.leaf, "opening": one.opening, "vkey": f"{one.vkey}\n".encode()}
     endings = {"proof": ".tlog-proof", "leaf": ".leaf.json", "opening": ".opening.json", "vkey": ".vkey"}
     paths = {name: to / f"leaf-{one.index}{endings[name]}" for name in bodies}
+    if not one.opening:
+        del paths["opening"]
     for name, path in paths.items():
         path.unlink(missing_ok=True)
         write_secret(path, bodies[name], "--to")  # the opening names a person's call
     return {"index": one.index, **{name: str(path) for name, path in paths.items()}}
 
 
-def certificate(wanted: Wanted, to: Folder = Path("."), json_output: AsJson = False) -> None:
-    """Write a certificate for a batch or a call, as HTML and JSON.
+def certificate(
+    wanted: Wanted, to: Folder = Path("."), destruction: Destruction = False, json_output: AsJson = False
+) -> None:
+    """Write a certificate for a batch or a call, as HTML, PDF and JSON.
 
-    It says "of destruction" only once no copy is left; until then, "of deletion from the source system".
+    It says "of destruction" only once no copy is left; until then, "of deletion from the source system". With
+    --destruction it is that or nothing, and the proofs of its leaves lie beside it.
     """
     with progress_bar(json_output) as draw:
-        found = certify_deletions(open_lifecycle(draw), wanted)
+        lifecycle, proofs = open_lifecycle(draw), list[CallProof]()
+        if destruction:
+            found, proofs = certify_destruction(lifecycle, wanted)
+        else:
+            found = certify_deletions(lifecycle, wanted)
     to.mkdir(parents=True, exist_ok=True)
-    name = (
-        found["records"]["batch"]
-        if wanted == found["records"]["batch"]
-        else f"call-{found['evidence']['entries'][0]['leaf']}"
-    )
-    page, plain = to / f"certificate-{name}.html", to / f"certificate-{name}.json"
-    replace_private_file(page, certificate_html(found).encode())
-    replace_private_file(plain, canonical_json(found) + b"\n")
+    batch = found["records"]["batch"]
+    name = batch if wanted == batch else f"call-{found['evidence']['entries'][0]['leaf']}"
+    written = [to / f"certificate-{name}{ending}" for ending in (".html", ".json", ".pdf")]
+    bodies = [certificate_html(found).encode(), canonical_json(found) + b"\n", *_pdf(found)]
+    for path, body in zip(written, bodies, strict=False):
+        replace_private_file(path, body)
+    beside = [_write(to, one) for one in proofs[:_PROOFS_WRITTEN]]
     if json_output:
         print_json(found)
-    else:
-        print_sentence(f"{found['title']}: {found['records']['what']}. Written: {page}, {plain}")
+        return
+    files = ", ".join(map(str, written[: len(bodies)]))
+    print_sentence(f"{found['title']}: {found['records']['what']}. Written: {files}")
+    if beside:
+        print_sentence(f"{len(beside)} of {len(proofs)} proofs lie beside it; docs/verify.sh checks them.")
+    if len(bodies) < len(written):
+        print_sentence("No PDF: it needs reportlab (pip install 'call-lifecycle[pdf]').")
+
+
+def _pdf(found: dict[str, Any]) -> list[bytes]:
+    try:
+        return [certificate_pdf(found)]
+    except ToolMissing:
+        return []
 
 
 def replay(json_output: AsJson = False) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from lifecycle.cli.output import print_sentence, print_table
 from lifecycle.custody.record_lookup import DeletionOnRecord
-from lifecycle.evidence.certificate import copy_kept_until, local_and_utc
+from lifecycle.evidence.certificate import copy_kept_until
+from lifecycle.evidence.moments import local_and_utc
 from lifecycle.evidence.policy_words import NOT_KNOWN
 
 

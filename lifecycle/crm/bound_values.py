@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,13 @@ from sqlalchemy.dialects import mysql
 def plain_bind(value: Any) -> sa.BindParameter[Any]:
     """A value bound as the driver's plain type: the database reads it in the type of the column beside it."""
     return sa.bindparam(None, value, type_=sa.types.NullType())
+
+
+def largest_statement(connection: sa.Connection) -> float:
+    """How many bytes a statement may have: MySQL ends a session that sends more, at every try alike."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return inf
+    return float(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
 
 
 def column_in(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:

@@ -11,16 +11,19 @@ from typing import Any
 from lifecycle.archive.batch_index import batch_index_key
 from lifecycle.archive.batches import batch_name
 from lifecycle.crm.control.destruction_register import Destruction
+from lifecycle.custody.archive_locks import lift_own_hold, secure_moved_copies
 from lifecycle.custody.destroy_plans import going_now
 from lifecycle.custody.judged_batch import JudgedBatch, judge_batch
 from lifecycle.custody.moved_copies import move_staying_copies, new_place
 from lifecycle.custody.registered_copies import BatchLocation, copy_lease
 from lifecycle.custody.removal import is_absent, remove_batch
 from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.deployment.policy_folder import read_copies_not_reached
 from lifecycle.errors import CompletenessError, LeaseTaken, ObjectMissing, ProofError
 from lifecycle.evidence.destruction import BatchGone, CopyName, destruction_leaves
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.policy.destroy_plan import DestroyPlan, PlannedDestruction, positions
+from lifecycle.policy.evaluation.disposition import Disposition
 
 _IN_USE = "another run restores copies of it at this moment"
 
@@ -92,6 +95,7 @@ def _intent(lifecycle: Lifecycle, plan: DestroyPlan, judged: JudgedBatch, run: R
         "calls": judged.calls.num_rows,
         "copies": [_as_list(copy) for copy in judged.going.values()],
         "moved": [_as_list(copy) for copy in judged.names if copy.row not in judged.going],
+        "held": any(reason.startswith(Disposition.ON_HOLD) for reason in judged.kept.values()),
         "objects": [[part.key, part.version_id] for part in manifest.stored],
     }
     moved = None if len(judged.going) == judged.calls.num_rows else new_place(judged, plan.night)
@@ -154,11 +158,14 @@ def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
     queue_event_leaves(lifecycle, "destruction", {f"{row.batch}:{row.begun_at}": told})
     objects = [(key, version) for key, version in details["objects"]]
     indexes = [batch_index_key(epoch.id, row.manifest_key) for epoch in lifecycle.keys.epochs()]
+    lift_own_hold(lifecycle, row.batch, row.manifest_key)
     removed = remove_batch(lifecycle.store, row.manifest_key, objects, indexes)
     result.versions += removed.versions
     if removed.left:
         result.left |= removed.left
         return
+    if moved:
+        secure_moved_copies(lifecycle, BatchLocation(**moved), held=bool(details["held"]))
     now = lifecycle.now()
     gone = BatchGone(
         source=lifecycle.crm.source.source,
@@ -173,7 +180,7 @@ def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
         begun_at=str(row.begun_at),
         destroyed_at=now.isoformat(),
         objects=len(objects) + 1,
-        not_reached=(),
+        not_reached=[copy.not_reached(now.date()) for copy in read_copies_not_reached(lifecycle.settings.policies)],
     )
     went, stayed = ([CopyName(*copy) for copy in details[name]] for name in ("copies", "moved"))
     lifecycle.crm.control.destructions.finish(row, destruction_leaves(gone, went, stayed), now)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle.crm.control.ledger_queue import NOTE
+from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import CallNames, read_records
@@ -63,10 +63,15 @@ def _waiting(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
         for row_id in control.unsealed(connection):
             for row in control.by_ids(connection, [row_id]):
                 yield from ((None, record) for record in read_records(row.entries))
-        ids = [name for _, kind, name in control.places.waiting(connection) if kind == NOTE]
+        waiting = control.places.waiting(connection)
+        ids = [name for _, kind, name in waiting if kind == NOTE]
         for start in range(0, len(ids), 500):
             for name, body in control.places.noted(connection, ids[start : start + 500]).items():
                 yield None, read_leaf(name, body)
+    for batch in (name for _, kind, name in waiting if kind == DESTRUCTION):
+        gone = control.destructions.of_batch(batch)
+        for body in (gone.entries or b"").splitlines() if gone else ():
+            yield None, read_leaf(f"batch {batch}", body)
 
 
 def _before_the_ledger(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:

@@ -11,6 +11,7 @@ from typing import Any
 from lifecycle.custody.batch_destruction import Destroyed, destroy_batch, resume_destruction
 from lifecycle.custody.destroy_plans import DestroySurvey, survey_copies
 from lifecycle.deployment.lifecycle import Lifecycle, Run
+from lifecycle.deployment.policy_folder import read_copies_not_reached
 from lifecycle.errors import NightError, SettingsError
 from lifecycle.night.clocks import require_agreeing_clocks
 from lifecycle.night.event_leaves import queue_event_leaves
@@ -46,6 +47,7 @@ def destroy_copies(
     lifecycle.crm.control.require()
     require_agreeing_clocks(lifecycle)
     lifecycle.keys.epoch()
+    read_copies_not_reached(lifecycle.settings.policies)  # a file that cannot be read is found before anything goes
     with lifecycle.crm.control.lease(DESTROY_LEASE):
         unfinished = lifecycle.crm.control.destructions.unfinished()
         result = DestroyResult(DestroySurvey(as_of))

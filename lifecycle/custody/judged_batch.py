@@ -56,7 +56,7 @@ def judge_batch(lifecycle: Lifecycle, at: BatchLocation, holds: Holds, as_of: da
     """Judge every call of a batch. Raises ProofError, ObjectMissing where its calls cannot be read."""
     manifest = proved_manifest(lifecycle, at)
     calls = read_calls(lifecycle.store, manifest)
-    facts = _facts(lifecycle, calls, holds)
+    facts = archived_facts(lifecycle, calls, holds)
     recorded = calls.select([CALL_ID, "_destroy_on"]).rename_columns(["call_id", "destroy_on"])
     judged = judge_copies(recorded, facts, lifecycle.policies.schedules, holds, as_of, manifest.component)
     place = pc.index_in(calls[CALL_ID].combine_chunks(), judged["call_id"].combine_chunks())
@@ -82,7 +82,7 @@ def _day(day: date | None) -> date | None:
     return None if day == NEVER else day
 
 
-def _facts(lifecycle: Lifecycle, calls: pa.Table, holds: Holds) -> pa.Table:
+def archived_facts(lifecycle: Lifecycle, calls: pa.Table, holds: Holds) -> pa.Table:
     """The archived facts as the law of today reads them, and today's requests. What is not there, or was archived as
     another kind of fact, is unknown."""
     schedules, facts = lifecycle.policies.schedules, facts_of(calls)

@@ -48,7 +48,7 @@ def remove_batch(
 def _why_left(store: ObjectStore, version: StoredVersion, error: ObjectRefused) -> str:
     """The lock, with its last moment, where the store says it; else what it said."""
     try:
-        retention = store.retention(version.key, version.version_id)
+        retention = store.locks.retention(version.key, version.version_id)
     except StoreError:
         return str(error)
     return retention.text if retention else str(error)

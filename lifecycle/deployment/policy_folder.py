@@ -14,6 +14,7 @@ from lifecycle.policy.allowed_signers import ALLOWED, REVOKED
 from lifecycle.policy.canonical import canonical_json, sha256_hex
 from lifecycle.policy.documents.hold import Extension, Hold, Holds, read_extension, read_hold
 from lifecycle.policy.documents.lawfulness import claim_line, read_schedule
+from lifecycle.policy.documents.other_copies import COPIES, OtherCopy, read_other_copies
 from lifecycle.policy.documents.regime import Regime, read_regime
 from lifecycle.policy.documents.regime_compliance import extensions_without_effect
 from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
@@ -78,7 +79,7 @@ def read_policies(folder: Path) -> Policies:
         raise PolicyError(f"{folder}:1: LIFECYCLE_POLICIES: expected a folder of schedules, found none")
     regimes, broken = _each(folder / "regimes", read_regime)
     schedules: dict[str, Schedule] = {}
-    for path in _yaml_files(folder):
+    for path in _schedule_files(folder):
         try:
             schedules[path.name] = read_schedule(path.name, _text(path), regimes)
         except PolicyError as error:
@@ -152,6 +153,16 @@ def _yaml_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
 
 
+def _schedule_files(folder: Path) -> list[Path]:
+    return [path for path in _yaml_files(folder) if path.name != COPIES]
+
+
+def read_copies_not_reached(folder: Path) -> tuple[OtherCopy, ...]:
+    """The copies elsewhere that the policies folder names; none where it has no such file. Raises PolicyError."""
+    path = folder / COPIES
+    return read_other_copies(read_yaml_document(COPIES, _text(path))).copies if path.exists() else ()
+
+
 def _not_yaml(folder: Path) -> list[str]:
     """What lies beside the YAML files and could be a hold that somebody believes in."""
     beside = set(folder.rglob("*")) - set(_yaml_files(folder))
@@ -185,7 +196,7 @@ def schedule_paths(folder: Path, schedule: Schedule, regimes: Mapping[str, Regim
     """The files of a schedule and of the regimes it names. None: the folder has them no more."""
     of_regimes = {path.stem: f"regimes/{path.name}" for path in _yaml_files(folder / "regimes")}
     named = [regime.id for regime in regimes_of_schedule(schedule, regimes)]
-    found = (path for path in _yaml_files(folder) if sha256_hex(path.read_bytes()) == schedule.sha256)
+    found = (path for path in _schedule_files(folder) if sha256_hex(path.read_bytes()) == schedule.sha256)
     path = next(found, None)
     if path is None or not of_regimes.keys() >= set(named):
         return None

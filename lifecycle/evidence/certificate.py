@@ -8,13 +8,15 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from lifecycle.evidence.checkpoint import Checkpoint
+from lifecycle.evidence.moments import local_and_utc
 from lifecycle.evidence.notes import Verifier
 from lifecycle.evidence.policy_words import NOT_KNOWN, RuleWords
+from lifecycle.evidence.sanitization import sanitization_of_copies
 
 DESTROYED = "Certificate of destruction"
 DELETED = "Certificate of deletion from the source system; an archived copy is left"
@@ -26,6 +28,7 @@ _OF_BATCH = re.compile(r"/destroy_on=(\d{4}-\d\d-\d\d)/", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class CertifiedDeletion:
     """One purged call: its leaf and where that is. `destroyed` is the leaf that says its copy is gone; None: it is not.
+    `destroyed_index`: where that is.
 
     `call_id` is known only where somebody asked by it.
     """
@@ -34,6 +37,7 @@ class CertifiedDeletion:
     record: Mapping[str, Any]
     destroyed: Mapping[str, Any] | None = None
     call_id: str | None = None
+    destroyed_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ def certificate_content(
             "verification": "archived objects read back whole by version, compared row by row under lock",
             "performed_by": sorted({entry.record["actor"] for entry in entries}),
             "runs": sorted({entry.record["run_id"] for entry in entries}),
+            **({"destruction_of_the_copies": sanitization_of_copies(_ends(entries), zone)} if gone else {}),
         },
         "evidence": {
             "ledger": ledger.checkpoint.origin,
@@ -118,13 +123,6 @@ def certificate_content(
             "entries": [_entry(entry, zone) for entry in entries],
         },
     }
-
-
-def local_and_utc(at: datetime | str, zone: str) -> str:
-    """A moment in a schedule's zone, with UTC beside it."""
-    moment = (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(UTC)
-    utc = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-    return utc if zone == "UTC" else f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone} ({utc})"
 
 
 def key_fingerprint(key: Verifier) -> str:
@@ -181,12 +179,17 @@ def _disposition(entries: Sequence[CertifiedDeletion], gone: bool, zone: str, is
     }
 
 
+def _ends(entries: Sequence[CertifiedDeletion]) -> list[Mapping[str, Any]]:
+    return [entry.destroyed for entry in entries if entry.destroyed]
+
+
 def _entry(entry: CertifiedDeletion, zone: str) -> dict[str, Any]:
     record, days, times = entry.record, ("trigger_date", "purge_from"), ("archived_at", "verified_at", "purged_at")
     known = {"call_id": entry.call_id} if entry.call_id else {}
     told = {name: record[name] for name in ("rule_id", *days)} | {n: local_and_utc(record[n], zone) for n in times}
     copy = {"object": record["object"], "row": record["row"]}
-    return {**known, "leaf": entry.index, "call": record["call"], **told, **copy}
+    end = {"leaf_of_destruction": entry.destroyed_index} if entry.destroyed else {}
+    return {**known, "leaf": entry.index, "call": record["call"], **told, **copy, **end}
 
 
 def _how_to_verify(key: Verifier) -> list[str]:

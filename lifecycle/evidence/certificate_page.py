@@ -19,16 +19,17 @@ pre { font: 7.5pt/1.3 "DejaVu Sans Mono", monospace; white-space: pre-wrap; over
 ol { margin: .2em 0; padding-left: 1.4em } .sign { margin-top: 16mm; border-top: .5pt solid #000; width: 75mm }
 @media print { body { margin: 0; max-width: none } }
 """
-_SECTIONS = {
+SECTIONS = {
     "records": "What was deleted",
     "authority": "By which authority",
     "disposition": "When, and what is left",
     "sanitization": "How",
 }
 _EXACT = {"batch", "sha256", "regimes_sha256", "plan_sha256", "git_commit", "runs", "root", "public_key", "regimes"}
-_LISTED = ("leaf", "call_id", "rule_id", "trigger_date", "purge_from", "purged_at")
+_LISTED = ("leaf", "leaf_of_destruction", "call_id", "rule_id", "trigger_date", "purge_from", "purged_at")
 _HEADS = {
     "leaf": "leaf",
+    "leaf_of_destruction": "leaf of destruction",
     "call_id": "call",
     "rule_id": "rule",
     "trigger_date": "clock started",
@@ -40,7 +41,7 @@ _HEADS = {
 def certificate_html(found: Mapping[str, Any]) -> str:
     """A certificate as a page. Every value is escaped."""
     title, evidence = escape(str(found["title"])), found["evidence"]
-    parts = "".join(f"<h2>{escape(head)}</h2>{_pairs(found[name])}" for name, head in _SECTIONS.items())
+    parts = "".join(f"<h2>{escape(head)}</h2>{_pairs(found[name])}" for name, head in SECTIONS.items())
     entries = f"<h2>The records, one leaf of the ledger each</h2>{_entries(evidence['entries'])}"
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
@@ -60,13 +61,18 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
 
 
 def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
-    names = [name for name in _LISTED if any(name in entry for entry in entries)]
-    head = "".join(f"<th>{escape(_HEADS[name])}</th>" for name in names)
+    names = column_heads(entries)
+    head = "".join(f"<th>{escape(text)}</th>" for text in names.values())
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(str(entry.get(name, '')))}</td>" for name in names) + "</tr>"
         for entry in entries
     )
     return f'<table class="list"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def column_heads(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What is listed of the records, with its heading."""
+    return {name: _HEADS[name] for name in _LISTED if any(name in entry for entry in entries)}
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

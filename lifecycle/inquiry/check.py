@@ -25,6 +25,7 @@ from lifecycle.errors import (
 )
 from lifecycle.inquiry.fact_findings import fact_findings
 from lifecycle.inquiry.hold_report import scopes_without_calls
+from lifecycle.inquiry.lock_problems import lock_problems
 from lifecycle.inquiry.transport import unencrypted_transports
 from lifecycle.inquiry.worked_examples import failing_worked_examples
 from lifecycle.ledger.anchors import NOBODY_REMEMBERS
@@ -59,7 +60,7 @@ def check_everything(lifecycle: Lifecycle) -> list[CheckFinding]:
         ("approval", _approval),
         ("CRM", _crm),
         ("store", _store),
-        ("transport", _transport),
+        ("transport", lambda it: (CheckFinding("warning", "transport", said) for said in unencrypted_transports(it))),
     ]
     found = [finding for subject, question in asked for finding in _asked(lifecycle, subject, question)]
     return sorted(dict.fromkeys(found), key=lambda finding: finding.severity)
@@ -141,8 +142,9 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     for problem in [*crm.database.unpinned_settings(), *missing_rights(crm.database, crm.source)]:
         yield CheckFinding("error", "CRM", problem, SourceError.exit_code)
     for name in crm.tombstones.missing() if crm.tombstones else ():
-        problem = f"tombstone: the column {name} asks for a value and gets none: no call would go"
-        yield CheckFinding("error", "mapping", problem, InputError.exit_code)
+        yield CheckFinding(
+            "error", "mapping", f"tombstone: {name} asks for a value and gets none", InputError.exit_code
+        )
     try:
         references = unmapped_references(crm.database, crm.source)
     except SourceError as error:
@@ -239,15 +241,12 @@ def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
                 yield CheckFinding("warning", "holds", f"holds/{hold.id}: its scope{which} matches no call at present")
 
 
-def _transport(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
-    yield from (CheckFinding("warning", "transport", said) for said in unencrypted_transports(lifecycle))
-
-
 def _store(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     given = lifecycle.settings
     if not any((given.anchor_copy, given.anchor_git, given.anchor_witness)):
         message = f"no LIFECYCLE_ANCHOR_COPY, _GIT or _WITNESS is set. {NOBODY_REMEMBERS}"
         yield CheckFinding("warning", "anchors", message, exit_code=0)  # lawful, and to be known
-    for problem in [*lifecycle.store.probe(), *key_problems(given.signing_key), *epoch_problems(given.signing_key)]:
+    of_store = [*lifecycle.store.probe(), *lock_problems(lifecycle)]
+    for problem in [*of_store, *key_problems(given.signing_key), *epoch_problems(given.signing_key)]:
         severity: Literal["error", "warning"] = "warning" if is_warning(problem) else "error"
         yield CheckFinding(severity, "store", problem.removeprefix("warning: "))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -25,7 +25,10 @@ from lifecycle.inquiry.pointing_columns import pointing_columns
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.restores_on_record import restored_from
 
-TABLE_SECONDS, SAMPLE_CALLS = 20.0, 3
+One = TypeVar("One")
+TABLE_SECONDS = 20.0
+SAMPLE_BATCHES, SAMPLE_CALLS = 10, 10
+"""So many batches of an industry's night, and so many calls of each, are looked for."""
 _KEY_LIKE = re.compile(r"(^|_)(id|ids|key|ref|no|nr|guid|uuid)$|[a-z0-9](Id|ID|Key)$", re.IGNORECASE)
 _SURE_LENGTH = 8
 
@@ -95,18 +98,24 @@ def purged_calls_still_named(lifecycle: Lifecycle, work: IndustryNight, within: 
 
 
 def _purged_sample(lifecycle: Lifecycle, manifests: Sequence[Manifest]) -> Iterator[Any]:
-    """Some purged calls, from the first batches that have any."""
-    left = SAMPLE_CALLS
-    for manifest in (one for one in manifests if one.component is None):
+    """Some purged calls of some batches, from the whole length of the night. One sweep looks for them all."""
+    whole = [one for one in manifests if one.component is None]
+    for manifest in _spread(whole, SAMPLE_BATCHES):
         with lifecycle.crm.database.reading() as connection:
             rows = lifecycle.crm.control.of_batch(connection, manifest.batch)
         places = sorted(recorded_rows(row.entries for row in rows))
-        if left > 0 and places:
-            some = places[:: max(1, len(places) // left)][:left]
-            keys = read_calls(lifecycle.store, manifest)[CALL_ID].take(pa.array(some)).to_pylist()
+        if places:
+            some = pa.array(_spread(places, SAMPLE_CALLS))
+            keys = read_calls(lifecycle.store, manifest)[CALL_ID].take(some).to_pylist()
             restored = restored_from(lifecycle, [call_id_text(key) for key in keys])
             yield from (key for key in keys if call_id_text(key) not in restored)
-            left -= len(some)
+
+
+def _spread(of: Sequence[One], most: int) -> list[One]:
+    """So many at most, the first and the last among them, with the like number between each two."""
+    if len(of) <= most:
+        return list(of)
+    return [of[number * (len(of) - 1) // (most - 1)] for number in range(most)]
 
 
 def _discover(lifecycle: Lifecycle, keys: Mapping[str, Sequence[Any]], within: timedelta) -> Discovery:

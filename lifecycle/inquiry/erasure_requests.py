@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from lifecycle.crm.control.request_table import LONGEST_TEXT, ErasureRequest, keys_of
 from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
+from lifecycle.custody.requested_copies import answer_for_copies
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
@@ -25,7 +26,7 @@ _GONE_NOW = ErasureAnswer(
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRequest:
-    """One request and what it comes to. No request: the call was gone before anybody registered one."""
+    """One request and what it comes to. No request: call and copies were gone before anybody registered one."""
 
     call_id: str
     request: ErasureRequest | None
@@ -43,7 +44,8 @@ def register_requests(
 ) -> list[AnsweredRequest]:
     """Put requests on file, restrict their calls, and say what each comes to on a night. Safe to run again.
 
-    All of them or none: InputError for a call that is nowhere, or a day of receipt that is still to come. Without
+    Of a call that left the CRM the archived copies are meant. All or none: InputError for a call that is nowhere, or a
+    day of receipt that is still to come. Without
     `received` and `reference` an open request of the call is the one that is meant.
     """
     require_request_table(lifecycle)
@@ -57,14 +59,15 @@ def register_requests(
             )
     found = [_found(lifecycle, call) for call in dict.fromkeys(calls)]
     live = {name: key for name, key, _ in found if key is not None}
-    meant = {name: _meant(lifecycle, name, by, received, today, reference) for name in live}
+    archived = [name for name, key, _ in found if key is None and _has_copy(lifecycle, name, as_of)]
+    meant = {name: _meant(lifecycle, name, by, received, today, reference) for name in [*live, *archived]}
     wanted = [one for one, _ in meant.values()]
     lifecycle.crm.control.requests.insert(wanted, lifecycle.crm.restriction, list(live.values()))
     judged = _judged(lifecycle, wanted, as_of)
     answers = []
-    for name, _, records in found:
+    for name, key, _ in found:
         one, new = meant.get(name, (None, False))
-        said = judged.get(one.id, _GONE_NOW) if one else _gone(records)
+        said = judged.get(one.id, _GONE_NOW) if one and key is not None else _of_copies(lifecycle, name, as_of)
         answers.append(AnsweredRequest(name, one, said, new))
     return answers
 
@@ -81,21 +84,35 @@ def withdraw_request(lifecycle: Lifecycle, request_id: str, by: str) -> ErasureR
         if one is None:
             raise InputError(f"request {request_id!r}: expected the id of a request (`lifecycle requests`), found none")
         key, facts = lifecycle.crm.facts.find(connection, one.call_id)
-    if not facts.num_rows:
-        raise InputError(f"request {request_id}: call {one.call_id} is gone from the CRM: nothing is left to withdraw")
-    requests.withdraw(one, at, by, lifecycle.crm.restriction, key)
+    if not facts.num_rows and not _has_copy(lifecycle, one.call_id, lifecycle.now().date()):
+        raise InputError(f"request {request_id}: call {one.call_id} is gone, and its copy: nothing is left to withdraw")
+    requests.withdraw(one, at, by, lifecycle.crm.restriction, key if facts.num_rows else None)
     return replace(one, withdrawn_at=one.withdrawn_at or at, withdrawn_by=one.withdrawn_by or by)
 
 
 def open_requests(lifecycle: Lifecycle, as_of: date) -> list[AnsweredRequest]:
-    """Every request that is neither withdrawn nor done, the earliest first, and what it comes to on a night.
+    """Every request that is neither withdrawn nor done, the earliest first, and what it comes to on a night. It is done
+    once neither the call nor a copy is there.
 
     No control table: nobody ever registered one.
     """
     with lifecycle.crm.database.reading() as connection:
         pending = lifecycle.crm.control.requests.pending(connection)
     judged = _judged(lifecycle, pending, as_of)
+    for one in pending:
+        if one.id not in judged and (said := answer_for_copies(lifecycle, one.call_id, as_of)):
+            judged.update({one.id: said} if said.outcome is ErasureOutcome.ARCHIVED else {})
     return [AnsweredRequest(one.call_id, one, judged[one.id]) for one in pending if one.id in judged]
+
+
+def _has_copy(lifecycle: Lifecycle, call_id: str, as_of: date) -> bool:
+    """Whether an archived copy of a call that is gone from the CRM is there."""
+    said = answer_for_copies(lifecycle, call_id, as_of)
+    return said is not None and said.outcome is ErasureOutcome.ARCHIVED
+
+
+def _of_copies(lifecycle: Lifecycle, call_id: str, as_of: date) -> ErasureAnswer:
+    return answer_for_copies(lifecycle, call_id, as_of) or _GONE_NOW
 
 
 def malformed_requests(lifecycle: Lifecycle) -> dict[str, str]:
@@ -168,12 +185,3 @@ def _judged(lifecycle: Lifecycle, requests: Sequence[ErasureRequest], as_of: dat
             if rows.num_rows:
                 found[one.id] = answer_erasure_request(rows, policies.schedules, lifecycle.holds, as_of)
     return found
-
-
-def _gone(records: tuple[DeletionOnRecord, ...]) -> ErasureAnswer:
-    """The call left the CRM before; its copy may be there still, and a person decides about it."""
-    record = records[0].record
-    destroy_on = date.fromisoformat(record["destroy_on"]) if record["destroy_on"] else None
-    copy = f"on {destroy_on}" if destroy_on else "never"
-    words = f"it left the CRM at {record['purged_at']}; its archived copy goes {copy}. A person must decide about it"
-    return ErasureAnswer(ErasureOutcome.GONE, (words,), None, destroy_on, True)

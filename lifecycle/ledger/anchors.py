@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lifecycle.archive.object_store import ObjectStore, StoredObject
+from lifecycle.archive.store_locks import COMPLIANCE
 from lifecycle.errors import LedgerError, ObjectMissing, OutsideError
 from lifecycle.ledger.log import PublishedCheckpoint
 
@@ -76,7 +77,8 @@ class CopyAnchor:
         key = f"{CHECKPOINTS}{published.size:012}-{published.checkpoint.root.hex()[:16]}"
         stored = self._store.put_once(key, published.note)
         if self._lock_days:
-            self._store.lock(stored, at + timedelta(days=self._lock_days))
+            until = at + timedelta(days=self._lock_days)
+            self._store.locks.lock(stored.key, stored.version_id, until, COMPLIANCE)
         return _said(self._store, stored)
 
     def kept(self, _published: PublishedCheckpoint) -> list[tuple[str, bytes]]:

@@ -32,6 +32,7 @@ from lifecycle.evidence.deletion import (
 )
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.archive import add_set_aside
+from lifecycle.night.archive_locks import lock_batch
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
@@ -54,12 +55,13 @@ SAMPLES = 3
 
 @dataclass
 class PurgeResult:
-    """What went: whole calls, calls by component, rows by part, files; what was set aside, and why.
+    """What went of what was planned: whole calls, calls by component, rows by part, files; what was set aside, and why.
 
     `before` counts what was gone and on record before, whole calls and components alike; `left` what was archived and
     not reached before the night's window closed.
     """
 
+    planned: int = 0
     calls: int = 0
     components: Counter[str] = field(default_factory=Counter)
     files: int = 0
@@ -74,21 +76,20 @@ class PurgeResult:
 
 def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeResult:
     """Verify and purge every batch archived under a night's plan that is not on record whole. Safe to run again."""
-    result = PurgeResult()
+    result = PurgeResult(planned=work.plan.planned)
     with lifecycle.crm.control.lease(work.industry):
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
         for key, (manifest, _) in batches_of_night(lifecycle, work).items():
             recorded = _recorded(lifecycle, manifest.batch)
+            result.before += len(recorded)
             if not is_window_open(lifecycle):
                 result.left += manifest.calls - len(recorded)
             elif len(recorded) < manifest.calls:
                 batch = verify_batch(lifecycle.store, key, lifecycle.now())
+                lock_batch(lifecycle, batch)
                 purger = lifecycle.crm.purger(manifest.component)
                 purge_batch(lifecycle, purger, batch, recorded, run, work.plan.created_at, result)
-            result.before += len(recorded)
             result.manifests.append(key)
-            done = result.calls + result.components.total() + result.before
-            lifecycle.progress(f"purged {work.industry}", done, work.plan.planned)
         removed = remove_recording_files(lifecycle)
         result.files, result.files_left = removed.files, removed.left
     queue_set_aside_events(lifecycle, work.plan.night, work.plan.industry, result.set_aside)
@@ -131,6 +132,8 @@ def purge_batch(
             done = purger.purge_groups(some, keep, note, law.links)
         locked |= done.locked
         _add(result, done, component)
+        gone = result.calls + result.components.total() + result.before
+        lifecycle.progress(f"purged {batch.manifest.industry}", gone, result.planned)
     result.left += sum(map(len, waiting))
     if is_window_open(lifecycle):
         _add(result, purger.come_back(groups, locked, keep, note, law.links), component)

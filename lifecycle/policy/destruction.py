@@ -5,7 +5,7 @@ authority's request or a hold may ask for more. Earlier than recorded a copy goe
 law ends sooner, or the person asked for erasure; and then too every minimum and every hold comes first.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,15 +53,38 @@ def judge_copies(
     return pa.table({**named, "may_go": may_go, "hurried": pc.less(days, usual), "detail": why})
 
 
+def latest_lawful_day(
+    facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None, recorded: date | None
+) -> date | None:
+    """The day until which nobody may remove copies that lie together; None: nothing fixes one.
+
+    Of each call the day on which its copy may go; where a request ends the company's wish, the end of law's minimum.
+    The latest of them, at most `recorded`, and never beyond a maximum of the law that any of the calls has.
+    """
+    if recorded is None:
+        return None
+    answers = dispose_with_bounds(facts, schedules, holds, as_of, component)
+    floors = shift_days(answers["floor"], 1)
+    days = pc.if_else(_yields_to_requests(answers, schedules), floors, answers["destroy_on"])
+    last, most = pc.max(days).as_py(), pc.min(answers["ceiling"]).as_py()
+    found = min(last, recorded) if last is not None else None
+    return min(found, most + timedelta(days=1)) if found is not None and most is not None else found
+
+
+def _yields_to_requests(answers: pa.Table, schedules: Schedules) -> pa.Array:
+    """The calls whose rule lets a request end the company's wish."""
+    found: pa.Array = pa.repeat(pa.scalar(False), answers.num_rows)
+    for name, schedule in schedules.by_industry.items():
+        rules = pa.array([rule.id for rule in schedule.rules if rule.on_erasure == "floor"], pa.string())
+        its = pc.equal(answers["industry"], pa.scalar(name, pa.string()))
+        found = pc.or_(found, pc.fill_null(pc.and_(its, pc.is_in(answers["rule_id"], rules)), False))
+    return found
+
+
 def _requested(answers: pa.Table, facts: pa.Table, schedules: Schedules, as_of: date) -> pa.ChunkedArray:
     """The calls that somebody asked to erase by this night, and whose rule lets a request end the company's wish."""
     if ERASURE_FACT not in facts.column_names:
         return pa.chunked_array([pa.repeat(pa.scalar(False), answers.num_rows)])
     asked = pc.fill_null(pc.less_equal(facts[ERASURE_FACT], pa.scalar(as_of)), False)
     of_whom = pc.is_in(answers["call_id"], facts.filter(asked)["call_id"].combine_chunks())
-    yielding: pa.Array = pa.repeat(pa.scalar(False), answers.num_rows)
-    for name, schedule in schedules.by_industry.items():
-        rules = pa.array([rule.id for rule in schedule.rules if rule.on_erasure == "floor"], pa.string())
-        its = pc.equal(answers["industry"], pa.scalar(name, pa.string()))
-        yielding = pc.or_(yielding, pc.fill_null(pc.and_(its, pc.is_in(answers["rule_id"], rules)), False))
-    return pc.and_(of_whom, yielding)
+    return pc.and_(of_whom, _yields_to_requests(answers, schedules))

@@ -29,11 +29,15 @@ _ONE_DAY = timedelta(days=1)
 
 
 class ErasureOutcome(StrEnum):
-    """What becomes of a request. Refused: a ground stands tonight. Undecided: the call is kept, and none is known."""
+    """What becomes of a request. Refused: a ground stands tonight. Undecided: the call is kept, and none is known.
+
+    Archived: the call left the CRM, and a copy is there. Gone: no copy is.
+    """
 
     GRANTED = "granted"
     REFUSED = "refused"
     UNDECIDED = "undecided"
+    ARCHIVED = "archived"
     GONE = "gone"
 
 

@@ -191,9 +191,19 @@ def test_of_a_batch_whose_copy_is_gone_the_certificate_says_so(world, tmp_path):
 def test_a_leaf_destroyed_makes_it_a_certificate_of_destruction(world):
     batch, opened = batches(world)["recording"], world.lifecycle()
     log = opened.log()
-    appending = Appending(log, log.published())
-    appending.append(make_leaf("destroyed", {"batch": batch, "destroyed_at": "2028-03-02T00:00:00+00:00"}))
-    appending.publish(opened.keys.signers(log.origin))
+
+    def destroy(row: int) -> None:
+        lay_in = {"batch": batch, "manifest_key": "m", "manifest_sha256": "0"}
+        told = {"destroyed_at": "2028-03-02T00:00:00+00:00", "begun_at": "2028-03-01T23:59:00+00:00", "objects": 3}
+        named = {"record": {"batch": batch, "row": row}, "actor": "a", "run_id": "r", "plan_sha256": "p"}
+        how = {"method": "delete", "verification": "listed", "not_reached": [], "kept_in": None}
+        appending = Appending(log, log.published())
+        appending.append(make_leaf("destroyed", {"batch": batch, "lay_in": lay_in, **told, **named, **how}))
+        appending.publish(opened.keys.signers(log.origin))
+
+    destroy(0)
+    assert certify_deletions(world.lifecycle(), batch)["title"] == DELETED  # of one of two copies
+    destroy(1)
     found = certify_deletions(world.lifecycle(), batch)
     assert (found["title"], found["disposition"]["archived_copies"]) == (DESTROYED, "destroyed")
     assert json.dumps(found["disposition"]["destroy_on"]) == '["2028-03-02"]'

@@ -42,3 +42,10 @@ def test_run_asks_for_the_switch_for_a_night_that_has_begun_and_for_the_brake_to
     assert not [path for path in objects(purged) if any(folder in path for folder in gone)]
     checked = lifecycle("verify")
     assert (checked.code, f"{plan['going']} destroyed copies with their leaves" in checked.out) == (0, True)
+    batch = plan["batches"][0]["batch"]
+    assert lifecycle("certificate", batch, "--destruction", "--to", "out").code == 0
+    written = {path.suffix for path in (purged.folder / "out").iterdir()}
+    assert written == {".html", ".json", ".pdf", ".tlog-proof", ".vkey"}  # and no opening: a batch names no call
+    there = braked["plans"]["healthcare"]["batches"][0]["batch"]
+    refused = lifecycle("certificate", there, "--destruction", "--to", "none")
+    assert (refused.code, "are there still" in refused.err, (purged.folder / "none").exists()) == (2, True, False)

@@ -109,6 +109,20 @@ def test_what_still_names_a_purged_call_is_found_and_nothing_else(world):
     assert purged_calls_still_named(world.lifecycle(), work, SOON).columns == ()
 
 
+def test_a_call_of_any_batch_of_the_night_may_be_the_one_that_is_looked_for(small):
+    """Twelve batches, a destroy month each, and the last call of the last is named still."""
+    world = small("sqlite", *TABLES[:4], more=CHILD).initialised()
+    for month in range(1, 13):
+        for number in range(30):
+            key = f"call-{month:04}-{number:04}"
+            world.execute(f"INSERT INTO calls VALUES ('{key}', 'Retail', '2024-{month:02}-{number % 28 + 1:02}', 1)")
+    world.execute("INSERT INTO trackers VALUES (1, 'call-0012-0029', 'no', 1)")
+    world.ran()
+    work = open_industry_night(world.lifecycle(), "Retail", NIGHT)
+    found = purged_calls_still_named(world.lifecycle(), work, SOON)
+    assert [(one.table, one.column, one.rows) for one in found.columns] == [("trackers", "item", 1)]
+
+
 NUMBERED = (
     "CREATE TABLE calls (id INT PRIMARY KEY, industry VARCHAR(20), ended_at TIMESTAMP NULL, account_id INT)",
     "CREATE TABLE notes (id INT PRIMARY KEY, object_id INT, object_kind VARCHAR(9), body VARCHAR(40))",

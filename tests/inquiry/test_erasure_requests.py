@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database
+from lifecycle.custody.destroy import destroy_copies
 from lifecycle.deployment.initialisation import initialise
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import DatabaseError, InputError, SourceError
@@ -113,7 +114,8 @@ def test_a_request_waits_for_the_floor_and_a_hold_and_goes_by_itself_on_the_firs
     (record,) = world.records()
     assert record["request"] == {"id": first.request.id, "received_on": "2024-05-02"}
     assert (record["call_id"], record["night"], record["purge_from"]) == ("id-1", "2027-09-02", "2026-03-17")
-    assert open_on(world, "2027-09-02") == []
+    (copy,) = open_on(world, "2027-09-02")  # until the archived copy is gone as well
+    assert (copy.request.id, copy.verdict.outcome) == (first.request.id, ErasureOutcome.ARCHIVED)
     assert {row["id"] for row in start["calls"]} - world.live() == {"id-1"}
 
 
@@ -228,12 +230,18 @@ def test_explain_shows_the_request(sqlite_world):
     assert "erasure_requested_on" not in other
 
 
-def test_a_call_that_went_before_is_said_to_be_gone_and_nothing_is_registered(sqlite_world):
+def test_of_a_call_that_went_before_the_archived_copy_is_meant(sqlite_world):
     of_bank(sqlite_world)
     night(sqlite_world, "2028-03-17")
     (answer,) = asked(sqlite_world, "2028-03-18")
-    assert (answer.verdict.outcome, answer.request, answer.verdict.needs_person) == (ErasureOutcome.GONE, None, True)
-    assert answer.verdict.reasons[0].endswith("its archived copy goes on 2028-03-17. A person must decide about it")
+    assert (answer.verdict.outcome, answer.registered, answer.request.call_id) == ("archived", True, "id-1")
+    assert answer.verdict.reasons[0] == (
+        "it left the CRM at 2028-03-17T12:00:00+00:00; its archived copy goes with the next destruction"
+    )
+    assert answer.verdict.reasons[-1].startswith("destroying is switched off")
+    assert (answer.verdict.copy_goes_on, answer.verdict.needs_person) == (date(2028, 3, 17), True)
+    (answer,) = asked(sqlite_world, "2028-03-18", destroy=True)
+    assert (answer.registered, answer.verdict.needs_person) == (False, False)
 
 
 @pytest.mark.parametrize("calls", [["id-nowhere"], ["id-1", "id-nowhere"]])
@@ -255,12 +263,27 @@ def test_a_request_that_is_on_no_file_cannot_be_withdrawn(sqlite_world):
         withdraw_request(sqlite_world.lifecycle(), "erase-1", "dpo")
 
 
-def test_a_request_whose_call_is_gone_cannot_be_withdrawn(sqlite_world):
+def test_a_request_is_open_until_the_copy_is_gone_as_well_and_can_be_withdrawn_till_then(sqlite_world):
     of_bank(sqlite_world, FREE)
     (one,) = asked(sqlite_world, "2026-11-20")
     run_night(sqlite_world.lifecycle())
-    with pytest.raises(InputError, match="call id-1 is gone from the CRM: nothing is left to withdraw"):
-        withdraw_request(sqlite_world.lifecycle(), one.request.id, "dpo")
+    assert [each.request.id for each in open_on(sqlite_world, "2026-11-21")] == [one.request.id]
+    assert withdraw_request(sqlite_world.lifecycle(), one.request.id, "dpo").withdrawn_by == "dpo"
+    assert open_on(sqlite_world, "2026-11-21") == []
+
+
+def test_a_request_whose_copy_is_destroyed_is_done_and_cannot_be_withdrawn(sqlite_world):
+    of_bank(sqlite_world, FREE)
+    (one,) = asked(sqlite_world, "2026-11-20")
+    run_night(sqlite_world.lifecycle())
+    lifecycle = on(sqlite_world, "2040-01-01", destroy=True)
+    assert destroy_copies(lifecycle, date(2040, 1, 1), RUN).done.copies == 1
+    assert open_on(sqlite_world, "2040-01-02") == []
+    with pytest.raises(InputError, match="call id-1 is gone, and its copy: nothing is left to withdraw"):
+        withdraw_request(on(sqlite_world, "2040-01-02"), one.request.id, "dpo")
+    (again,) = asked(sqlite_world, "2040-01-02")
+    assert (again.verdict.outcome, again.request, again.verdict.needs_person) == ("gone", None, False)
+    assert "its archived copy was destroyed at 2040-01-01T12:00:00+00:00" in again.verdict.reasons[0]
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

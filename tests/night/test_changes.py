@@ -38,6 +38,7 @@ from tests.builders import (
     run_night,
     without,
 )
+from tests.night.cases import DUE as CASE_DUE
 
 ROWS_CHANGED = "changed: {}: the rows changed"
 CHANGES = {
@@ -178,6 +179,26 @@ def test_a_call_set_aside_is_archived_anew_the_next_night_and_goes_then(sqlite_w
     assert without(later, {"id-a"}) == sqlite_world.dump()
     (batch,) = [t for m, t in committed(sqlite_world.lifecycle().store) if m.night == date(2026, 11, 20)]
     assert batch["calls"]["subject"].to_pylist() == ["other"]
+
+
+ALTERED = {
+    "renamed": ["ALTER TABLE notes RENAME COLUMN body TO words"],
+    "added and filled": ["ALTER TABLE notes ADD COLUMN mood VARCHAR(9)", "UPDATE notes SET mood = 'up' WHERE id = 2"],
+    "dropped": ["ALTER TABLE notes DROP COLUMN body"],
+    "another under the name": ["ALTER TABLE notes RENAME COLUMN body TO words",
+                               "ALTER TABLE notes ADD COLUMN body VARCHAR(9)", "UPDATE notes SET body = words"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("altered", list(ALTERED))
+def test_a_child_table_that_somebody_altered_after_the_archive_keeps_its_calls(case, altered):
+    case.calls(c1=CASE_DUE, c2=CASE_DUE).mapped("[{table: notes, match: {call_id: id}}]")
+    case.run("CREATE TABLE notes (id INTEGER PRIMARY KEY, call_id INTEGER, body VARCHAR(9))")
+    case.run("INSERT INTO notes VALUES (1, 1, 'a'), (2, 2, 'b')")
+    case.night(purge=False)
+    night = case.run(*ALTERED[altered]).night()
+    assert night.set_aside == dict.fromkeys([1, 2], "changed: notes: the columns changed")
+    assert (case.ids(), case.ids("notes")) == ([1, 2], [1, 2])
 
 
 # --- the archive is damaged -------------------------------------------------------------------------------------------

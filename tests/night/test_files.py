@@ -12,7 +12,7 @@ from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.sample import demo_schema
 from lifecycle.errors import FixityError, ObjectRefused, SettingsError, StoreError
 from lifecycle.inquiry.check import check_everything
-from lifecycle.night.recording_files import remove_recording_files
+from lifecycle.night.recording_files import RemovedFiles, remove_recording_files
 from tests.builders import BANK_DAY, World, account_for, archive, committed, purge, run_night
 from tests.night.parts import PARTS, account_for_parts
 
@@ -53,13 +53,20 @@ def test_a_file_that_is_not_what_the_crm_says_keeps_its_component_and_leaves_no_
 
 @pytest.mark.slow
 def test_a_path_that_leads_elsewhere_keeps_its_component(sqlite_world):
-    paths = {"0": "/r/a.wav", "1": "../a.wav", "2": "r//a.wav", "3": "r/.a.wav", "4": "a" * 256, "5": "r\\a.wav"}
+    paths = {
+        "0": "/r/a.wav",
+        "1": "../a.wav",
+        "2": "r//a.wav",
+        "3": "r/.a.wav",
+        "4": f"{'a' * 252}.wav",
+        "5": "r\\a.wav",
+    }
     world = recordings(sqlite_world, "good", *paths)
     for key, path in paths.items():
-        world.add(demo_schema.recordings, call_id=key, path=path)
+        world.add(demo_schema.recordings, call_id=key, path=path, sha256="0" * 64)
     night = run_night(world.lifecycle())
-    why = "recording: files: a file cannot be archived: its path is none below LIFECYCLE_RECORDINGS"
-    assert night.set_aside == dict.fromkeys(paths, why)
+    elsewhere = "recording: files: a file cannot be archived: its path is none below LIFECYCLE_RECORDINGS"
+    assert night.set_aside == dict.fromkeys(paths, elsewhere)
     assert {record["call_id"] for record in world.records()} == {"good"}
 
 
@@ -139,7 +146,7 @@ def test_a_file_goes_with_the_last_row_that_names_it(sqlite_world):
 def test_two_paths_of_the_same_bytes_are_two_copies(sqlite_world):
     world = recordings(sqlite_world, "a", "b")
     (world.files / "r/b.wav").write_bytes(b"a")
-    world.execute("UPDATE recordings SET sha256 = NULL")
+    world.execute(f"UPDATE recordings SET sha256 = '{hashlib.sha256(b'a').hexdigest()}'")
     start, files = world.dump(), world.on_disk()
     run_night(world.lifecycle())
     assert account_for_parts(world, start, files) == {("a", "recording"), ("b", "recording")}
@@ -162,10 +169,16 @@ def test_bytes_that_nobody_archived_are_never_removed(sqlite_world, monkeypatch)
     assert (world.on_disk(), audit_archive_and_ledger(world.lifecycle()).files_waiting) == ({}, 0)
 
 
+def removing_nothing(_):
+    return RemovedFiles()
+
+
 @pytest.mark.slow
 def test_an_empty_mount_point_is_no_proof_that_a_file_is_gone(sqlite_world, monkeypatch):
     world = recordings(sqlite_world, "a")
-    monkeypatch.setattr("lifecycle.night.purge.remove_files", lambda _: type("R", (), {"files": 0, "left": {}}))
+    monkeypatch.setattr(
+        "lifecycle.night.purge.remove_recording_files", lambda _: type("R", (), {"files": 0, "left": {}})
+    )
     run_night(world.lifecycle())
     world.files.rename(world.files.with_name("elsewhere"))
     world.files.mkdir()
@@ -194,7 +207,7 @@ def test_a_manifest_that_was_swapped_removes_no_file(sqlite_world, monkeypatch):
     world = recordings(sqlite_world, "a", "b")
     world.hold("{call_ids: [b]}")
     with monkeypatch.context() as patch:
-        patch.setattr("lifecycle.night.purge.remove_files", lambda _: type("R", (), {"files": 0, "left": {}}))
+        patch.setattr("lifecycle.night.purge.remove_recording_files", removing_nothing)
         run_night(world.lifecycle())
     (path,) = Path(world.store_url.removeprefix("file://")).glob("archive/**/manifest.json")
     path.write_bytes(path.read_bytes().replace(b"r/a.wav", b"r/b.wav"))

@@ -2,16 +2,19 @@
 
 import threading
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
+from lifecycle.crm.control import control_tables
 from lifecycle.crm.purging import purge_transaction
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction
+from lifecycle.errors import DatabaseError
 from lifecycle.night.ledger_events import take_census
-from tests.night.cases import DUE, NIGHT, TIME, YOUNG, Case
+from tests.night.cases import CALLS, DUE, NIGHT, TIME, YOUNG, Case
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -212,6 +215,57 @@ def test_a_key_whose_case_changed_between_plan_and_archive_is_set_aside(new_case
     night = case.night()
     assert (case.ids(), night.calls, list(night.set_aside)) == (["AbC"], 1, ["abc"])
     assert night.set_aside["abc"].startswith("renamed: ")
+
+
+SLOW = {
+    "postgresql": [
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.id = 1 THEN PERFORM pg_sleep(3); "
+        "END IF; RETURN OLD; END $$",
+        "CREATE TRIGGER no BEFORE DELETE ON calls FOR EACH ROW EXECUTE FUNCTION no()",
+        "ALTER ROLE lifecycle IN DATABASE {} SET statement_timeout = '1s'",
+    ],
+    "mysql": [
+        "CREATE TRIGGER no BEFORE DELETE ON calls FOR EACH ROW BEGIN DECLARE x INT; IF OLD.id = 1 THEN "
+        "SELECT SLEEP(3) INTO x; END IF; END",
+        "SET GLOBAL max_statement_time = 1",
+    ],
+}
+
+
+def test_a_call_that_takes_longer_than_a_role_or_server_allows_stops_nothing(served):
+    """Such a limit would end the transaction at every rerun alike: the session has its own."""
+    served.calls(c1=DUE, c2=DUE, c3=DUE).mapped().lifecycle()
+    database = sa.make_url(served.url).database
+    try:
+        night = served.run(*(one.format(database) for one in SLOW[served.dialect])).night()
+    finally:
+        served.run(*(["SET GLOBAL max_statement_time = DEFAULT"] if served.dialect == "mysql" else []))
+    assert (served.ids(), night.set_aside) == ([], {})
+
+
+@pytest.mark.parametrize("how", ["ROLLBACK, 'no'", "FAIL, 'no'", "IGNORE"])
+def test_whatever_a_trigger_of_sqlite_raises_only_its_call_stays(new_case, how):
+    case = new_case("sqlite").calls(c1=DUE, c2=DUE, c3=DUE).mapped("[{table: notes, match: {call_id: id}}]")
+    case.run("CREATE TABLE notes (id INTEGER PRIMARY KEY, call_id INTEGER)", "INSERT INTO notes VALUES (1, 1), (2, 2)")
+    case.run(f"CREATE TRIGGER no BEFORE DELETE ON calls WHEN OLD.id = 1 BEGIN SELECT RAISE({how}); END")
+    assert list(case.night().set_aside) == [1]
+    assert (case.ids(), case.ids("notes")) == ([1], [1])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_records_of_more_than_a_statement_may_hold_go_in_several(new_case, monkeypatch, known):
+    """MariaDB ends the session that sends more, at every rerun alike: many a server allows 1 MiB."""
+    case = new_case("mariadb").run(CALLS.format(time=TIME["mysql"]))
+    case.run(f"INSERT INTO calls SELECT seq, 'Retail', '{DUE}' FROM seq_1_to_900").mapped()
+    if not known:
+        monkeypatch.setattr(control_tables, "largest_statement", lambda _: float("inf"))
+    case.run("SET GLOBAL max_allowed_packet = 131072")
+    try:
+        with nullcontext() if known else pytest.raises(DatabaseError, match=r"gone away|max_allowed_packet"):
+            assert case.night().set_aside == {}
+    finally:
+        case.run("SET GLOBAL max_allowed_packet = DEFAULT")
+    assert len(case.ids()) == (0 if known else 900)
 
 
 def test_a_key_that_names_several_calls_is_set_aside_and_the_others_go(case):

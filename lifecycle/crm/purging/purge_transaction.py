@@ -142,13 +142,12 @@ class PurgeTransaction:
             if not going:
                 return SlicePurged((), {}, reasons, skipped)
             row = note(going)
-            if len(row.entries) > MOST_RECORD_BYTES:
+            if len(row.entries) > MOST_RECORD_BYTES or not self._control.insert(connection, row):
                 raise RecordsTooLarge
             with deletions_counted(connection, dialect) as meant:
                 rows = self._delete(connection, locked, going, belonging.kept, meant)
                 if self._tombstones is not None:
                     self._tombstones.insert(connection, row.tombstones, meant)
-            self._control.insert(connection, row)
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
     def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:

@@ -62,9 +62,11 @@ SQLITE = {
     "writable_schema": 0,
     "query_only": 0,
 }
+NAMED_ENCODING = "any but SQL_ASCII"
+"""Texts of a database in SQL_ASCII are in no encoding that anybody knows, and one that is no UTF-8 ends every query."""
 _REQUIRED = {
     # Triggers and foreign keys do not act in a replica's session.
-    "postgresql": {"session_replication_role": "origin"},
+    "postgresql": {"session_replication_role": "origin", "server_encoding": NAMED_ENCODING},
     # What SET NAMES sets; and MariaDB reads every table as it once was where this names a moment.
     "mysql": {
         **dict.fromkeys(("character_set_client", "character_set_connection", "character_set_results"), "utf8mb4"),
@@ -110,7 +112,10 @@ def _pin_postgresql(cursor: Any) -> None:
 def _ask_postgresql(cursor: Any) -> tuple[Mapping[str, str], Mapping[str, str]]:
     wanted = {**POSTGRESQL, **_REQUIRED["postgresql"]}
     cursor.execute(f"SELECT {', '.join('pg_catalog.current_setting(%s)' for _ in wanted)}", list(wanted))
-    return wanted, dict(zip(wanted, cursor.fetchone(), strict=True))
+    found = dict(zip(wanted, cursor.fetchone(), strict=True))
+    if found["server_encoding"] != "SQL_ASCII":
+        found["server_encoding"] = NAMED_ENCODING
+    return wanted, found
 
 
 def _pin_mysql(cursor: Any) -> None:

@@ -15,10 +15,17 @@ from pydantic_core import CoreSchema
 
 from lifecycle.policy.documents.hold import Extension, Hold
 from lifecycle.policy.documents.key_descriptions import KEYS
+from lifecycle.policy.documents.other_copies import OtherCopies
 from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.schedule import Schedule
 
-KINDS: dict[str, type[BaseModel]] = {"schedule": Schedule, "regime": Regime, "hold": Hold, "extension": Extension}
+KINDS: dict[str, type[BaseModel]] = {
+    "schedule": Schedule,
+    "regime": Regime,
+    "hold": Hold,
+    "extension": Extension,
+    "copies": OtherCopies,
+}
 
 
 class _Plain(GenerateJsonSchema):

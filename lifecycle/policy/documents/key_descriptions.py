@@ -8,6 +8,12 @@ KEYS = {
     "id": "The file's name without .yaml. Stands in records: never reuse it.",
     "Rule.id": "Stands in every deletion record: never reuse it for another rule.",
     "title": "One line for people.",
+    # copies
+    "copies": "Copies of calls that are not reached when an archived copy is destroyed.",
+    "OtherCopy.id": "A name for people, such as database-backups. Stands in records.",
+    "holds": "What it has of calls.",
+    "held_by": "Who answers for it.",
+    "kept": "How long after a call is gone here it is gone there too, such as P35D. Absent: nobody knows.",
     # schedule
     "industry": "The schedule's own name for its industry.",
     "matches": "What the CRM writes for the industry. Capitals and outer blanks do not matter.",

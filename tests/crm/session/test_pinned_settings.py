@@ -1,5 +1,6 @@
 """A session is what we set it to, whatever URL, role, database or server say; a driver is one we know."""
 
+import secrets
 import subprocess
 
 import pytest
@@ -142,6 +143,24 @@ def test_a_postgresql_session_in_which_no_trigger_or_key_acts_is_refused(make, p
             made.crm()
     finally:
         postgres_server.execute("ALTER ROLE lifecycle RESET ALL")
+
+
+def test_a_postgresql_database_whose_texts_are_in_no_known_encoding_is_refused(postgres_server):
+    """One text that is no UTF-8 would end the facts query, and with it every industry's night."""
+    name = f"test_{secrets.token_hex(6)}"
+    postgres_server.execute(
+        f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    )
+    database = open_database(postgres_server.url(name))
+    with pytest.raises(DatabaseError, match="server_encoding: expected any but SQL_ASCII, found SQL_ASCII"):
+        database.unpinned_settings()
+
+
+def test_a_postgresql_database_in_latin1_gives_every_letter(postgres_server):
+    name = f"test_{secrets.token_hex(6)}"
+    postgres_server.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with open_database(postgres_server.url(name)).reading() as connection:
+        assert connection.exec_driver_sql("SELECT chr(233)").scalar() == "\u00e9"
 
 
 def test_what_a_url_asks_of_sqlite_changes_no_value(make):

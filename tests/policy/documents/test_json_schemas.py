@@ -36,7 +36,8 @@ REGIME |= {
     "extension": {"to": "P7Y"},
     "in_force": {"until": "2027-07-09"},
 }
-WHOLE = {"schedule": SCHEDULE, "regime": REGIME, "hold": HOLD, "extension": EXTENSION}
+COPIES = {"copies": [{"id": "backups", "holds": "nightly dumps", "held_by": "operations", "kept": "P35D"}]}
+WHOLE = {"schedule": SCHEDULE, "regime": REGIME, "hold": HOLD, "extension": EXTENSION, "copies": COPIES}
 
 
 def kind_of(path: Path) -> str:
@@ -163,6 +164,8 @@ WRONG: list[tuple[str, str, Callable[[Any], Any]]] = [
     ("hold", "an empty scope", lambda content: {**content, "scope": {}}),
     ("hold", "ids that are no list", lambda content: {**content, "scope": {"account_ids": 4711}}),
     ("hold", "an unknown scope", lambda content: {**content, "scope": {"accounts": [4711]}}),
+    ("copies", "no list", lambda content: {"copies": content["copies"][0]}),
+    ("copies", "nobody answers for one", lambda content: {"copies": [{"id": "a", "holds": "b"}]}),
     ("extension", "half a withdrawal", lambda content: {**content, "withdrawn_by": "c"}),
 ]
 # Found by `read_regime`, which reads the whole document; the model alone lets it pass.
