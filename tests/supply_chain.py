@@ -1,7 +1,8 @@
 """Licences and advisories of what the lock names, checked without a network. `make lint` runs it.
 
-A package counts by what its own metadata says. Advisories are a short list of versions that must not be locked; online,
-`pip-audit -r requirements.txt` knows more.
+A package counts by what its own metadata says. Advisories are a short list that people keep by hand, of packages that
+this software hands other people's bytes to: it says nothing of what came out since, and says so each time. Online,
+`pip-audit -r requirements.txt` knows more, and CI with a network should run it.
 """
 
 import re
@@ -71,4 +72,5 @@ def _licence(name: str) -> str | None:
 if __name__ == "__main__":
     found = list(problems(locked(ROOT / "requirements-dev.txt")))
     print(*found, sep="\n")
+    print(f"advisories: {len(_ADVISORIES)} kept by hand; `pip-audit` knows more")
     sys.exit(bool(found))

@@ -10,11 +10,12 @@ from typing import Any
 
 from lifecycle.archive.batch_index import batch_index_key
 from lifecycle.archive.batches import batch_name
+from lifecycle.authority.registered_destruction import require_registered_by_us, sealed_registration
 from lifecycle.crm.control.destruction_register import Destruction
 from lifecycle.custody.archive_locks import lift_own_hold, secure_moved_copies
 from lifecycle.custody.destroy_plans import going_now
 from lifecycle.custody.judged_batch import JudgedBatch, judge_batch
-from lifecycle.custody.moved_copies import move_staying_copies, new_place
+from lifecycle.custody.moved_copies import move_staying_copies, new_place, require_moved_copies
 from lifecycle.custody.registered_copies import BatchLocation, copy_lease
 from lifecycle.custody.removal import is_absent, remove_batch
 from lifecycle.deployment.lifecycle import Lifecycle, Run
@@ -100,8 +101,9 @@ def _intent(lifecycle: Lifecycle, plan: DestroyPlan, judged: JudgedBatch, run: R
     }
     moved = None if len(judged.going) == judged.calls.num_rows else new_place(judged, plan.night)
     now = lifecycle.now().isoformat()
-    return Destruction(
-        at.batch, at.manifest_key, at.manifest_sha256, plan.sha256, run.id, run.actor, now, details, moved
+    return sealed_registration(
+        lifecycle,
+        Destruction(at.batch, at.manifest_key, at.manifest_sha256, plan.sha256, run.id, run.actor, now, details, moved),
     )
 
 
@@ -113,9 +115,11 @@ def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, resu
     """Finish what a run began before it died; what it had only registered is withdrawn, and planned again."""
     try:
         with lifecycle.crm.control.lease(copy_lease(row.batch)):
+            require_registered_by_us(lifecycle, row)
             if row.begun_at is None:
                 _withdraw(lifecycle, row, result)
                 return
+            require_moved_copies(lifecycle, row)
             why = _why_stopped(lifecycle, row, as_of)
             if why is None:
                 _finish(lifecycle, row, result)
@@ -126,6 +130,8 @@ def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, resu
                 result.set_aside[row.batch] = f"its removal was begun, and withdrawn: {why}"
     except LeaseTaken:
         result.set_aside[row.batch] = _IN_USE
+    except (ProofError, ObjectMissing) as error:
+        result.set_aside[row.batch] = str(error)
 
 
 def _why_stopped(lifecycle: Lifecycle, row: Destruction, as_of: date) -> str | None:

@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from lifecycle.archive.batches import MANIFEST, batch_folder, commit_manifest, folder_of, put_batch, read_batch
 from lifecycle.archive.recording_files import FILES, put_file
+from lifecycle.crm.control.destruction_register import Destruction
 from lifecycle.crm.reading.file_columns import NamedFile, files_named_by_rows
 from lifecycle.custody.judged_batch import JudgedBatch
 from lifecycle.custody.registered_copies import MOVED_BATCH, MOVED_ROW, row_origins
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.errors import FixityError
+from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.manifest import ArchivedFile, Manifest
 from lifecycle.night.verify import verify_batch
@@ -62,6 +63,20 @@ def move_staying_copies(lifecycle: Lifecycle, judged: JudgedBatch, to: str, plan
     commit_manifest(lifecycle.store, folder, manifest)
     proved = verify_batch(lifecycle.store, to, lifecycle.now())
     return proved.manifest_sha256
+
+
+def require_moved_copies(lifecycle: Lifecycle, row: Destruction) -> None:
+    """Raise ProofError unless the copies that stay are where the register says, whole: then the old ones may go."""
+    if row.moved_to is None:
+        return
+    try:
+        found = verify_batch(lifecycle.store, row.moved_to, lifecycle.now()).manifest_sha256
+    except (ProofError, ObjectMissing) as error:
+        said = str(error).partition(" Nothing was purged")[0]
+        what = f"batch {row.batch}: the copies that stay cannot be proved"
+        raise FixityError(f"{what}: {said}. Nothing more goes") from error
+    if found != row.moved_sha256:
+        raise FixityError(f"batch {row.batch}: the copies that stay have another manifest. Nothing more goes")
 
 
 def _move_files(

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lifecycle.archive.batches import MANIFEST, batch_folder, read_manifest
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.archive.recording_files import verify_file
 from lifecycle.crm.reading.file_columns import files_named_by_rows
@@ -73,6 +74,8 @@ def _put(lifecycle: Lifecycle, files: Sequence[ArchivedFile]) -> str | None:
         return "LIFECYCLE_RECORDINGS does not say where its files lay"
     for file in files:
         try:
+            if file not in _archived_files(lifecycle.store, file):
+                return "its row names a file that no manifest has: somebody edited it"
             with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
                 local = Path(folder) / "file"
                 found = lifecycle.store.fetch(file.key, file.version_id, local, at_most=file.bytes)
@@ -84,6 +87,15 @@ def _put(lifecycle: Lifecycle, files: Sequence[ArchivedFile]) -> str | None:
         except (ProofError, ObjectMissing, ObjectRefused) as error:
             return f"a file of it cannot be put: {type(error).__name__}"
     return None
+
+
+def _archived_files(store: ObjectStore, file: ArchivedFile) -> Sequence[ArchivedFile]:
+    """The files of the batch that a file lies in, as its manifest has them. Raises ProofError, ObjectMissing.
+
+    The control table alone decides nothing: whoever edits it could have any object put under any path.
+    """
+    manifest, _ = read_manifest(store, f"{batch_folder(file.key)}{MANIFEST}")
+    return manifest.files
 
 
 def _there(recordings: ObjectStore, file: ArchivedFile) -> str | None:

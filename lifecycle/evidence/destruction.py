@@ -3,14 +3,17 @@
 They name the call as its deletion record does, and are written once nothing is left of the batch.
 """
 
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.evidence.canonical_columns import json_text
-from lifecycle.evidence.leaf import many_leaves
+from lifecycle.evidence.leaf import EpochKey, many_leaves
+from lifecycle.policy.canonical import canonical_json
 
 DESTROYED, MOVED = "destroyed", "moved"
+_REGISTRATION = b"\x00destruction\x00"  # no source name begins so: no salt is such a digest
 METHOD = "delete: every version of every object of the batch, by its version id"
 VERIFICATION = "the store lists no version and no marker below the batch, and gives none of its objects when asked"
 
@@ -52,6 +55,15 @@ class BatchGone:
     destroyed_at: str
     objects: int
     not_reached: Sequence[Mapping[str, str]]
+
+
+def registration_digest(registered: Mapping[str, Any], epoch: EpochKey) -> str:
+    """What a run registered before it removes anything, as a digest under the epoch's key.
+
+    Who administers the database can write a row that names any folder of the store; without the key nobody can make
+    the digest that goes with it.
+    """
+    return hmac.digest(epoch.key, _REGISTRATION + canonical_json(registered), "sha256").hex()
 
 
 def destruction_leaves(gone: BatchGone, went: Sequence[CopyName], moved: Sequence[CopyName]) -> bytes:

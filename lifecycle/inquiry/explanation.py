@@ -17,8 +17,15 @@ from lifecycle.errors import InputError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.documents.hold import Extension, Hold
 from lifecycle.policy.documents.schedule import Rule, Schedule, industry_names
+from lifecycle.policy.evaluation.component_order import retain_for_components
 from lifecycle.policy.evaluation.condition_matching import match_conditions, rows_in_scope
-from lifecycle.policy.evaluation.disposition import NEVER, Disposition, dispose_with_bounds, evaluate_rules
+from lifecycle.policy.evaluation.disposition import (
+    NEVER,
+    Disposition,
+    bounded_components,
+    dispose_with_bounds,
+    evaluate_rules,
+)
 from lifecycle.policy.evaluation.distinct_cases import ERASURE_FACT, presence_fact
 from lifecycle.policy.evaluation.regime_explanation import RegimeStatement, explain_regimes, latest_lawful_day
 
@@ -156,8 +163,10 @@ def _components(lifecycle: Lifecycle, facts: pa.Table) -> list[str | None]:
 
 def _outcomes(lifecycle: Lifecycle, facts: pa.Table, as_of: date) -> Iterator[ExplainedOutcome]:
     policies = lifecycle.policies
+    parts = bounded_components(facts, policies.schedules, lifecycle.holds, as_of)
     for component in _components(lifecycle, facts):
-        for row in dispose_with_bounds(facts, policies.schedules, lifecycle.holds, as_of, component).to_pylist():
+        answers = dispose_with_bounds(facts, policies.schedules, lifecycle.holds, as_of, component)
+        for row in (answers if component else retain_for_components(answers, parts)).to_pylist():
             schedule = policies.schedules.by_industry.get(row["industry"] or "")
             earliest = row["purge_from"]
             known = earliest is not None and earliest != NEVER and schedule and row["disposition"] not in _UNSETTLED

@@ -6,6 +6,7 @@ Reads only; what is done with what contradicts is `seal`'s.
 from functools import lru_cache, partial
 
 from lifecycle.archive.batches import read_calls, read_manifest
+from lifecycle.authority.registered_destruction import require_registered_by_us
 from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE, PURGE
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, ObjectMissing, ProofError
@@ -56,6 +57,8 @@ class SealCheck:
         """Why the leaves of a destroyed batch must not be signed: they are not what is registered. None: nothing."""
         try:
             gone = self._lifecycle.crm.control.destructions.of_batch(batch)
+            if gone is not None:
+                require_registered_by_us(self._lifecycle, gone)
             leaves = [read_leaf(f"batch {batch}", body) for body in (gone.entries or b"").splitlines()] if gone else []
         except FixityError as error:
             return str(error)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,11 @@ query Checks($key: AssetKeyInput!, $name: String!) {
 class DagsterDev:
     """`dagster dev` on workspace.yaml with a DAGSTER_HOME of its own. Stopped as a whole by its process group."""
 
-    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+    def __init__(self, home: Path, environment: dict[str, str], change: Callable[[Path], None] | None = None) -> None:
         home.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / "assets" / "dagster.yaml", home / "dagster.yaml")
+        if change is not None:
+            change(home)
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self.log = home / "dev.log"
         command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]

@@ -1,5 +1,6 @@
 """Restore: calls with everything below them put back as they were, on record, left alone for a while, gone again."""
 
+import hashlib
 import json
 import shutil
 from datetime import date, datetime, timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from lifecycle.archive.batches import manifest_keys, read_manifest
 from lifecycle.audit.restored_calls import find_restored_calls
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.crm.mapping.source import read_source
@@ -225,6 +227,28 @@ def test_files_that_a_dead_run_left_are_put_by_the_next(with_file):
     again = restored(world, FILED)
     assert (again.before, again.files, world.on_disk()) == ([FILED], 1, {"2021/a.wav": b"RIFF one"})
     assert restored(world, FILED).files == 0
+
+
+@pytest.mark.parametrize("edited", [{"path": "other/b.wav"}, {"key": "calls"}, {"key": "ledger"}])
+def test_a_row_of_the_control_table_that_somebody_wrote_puts_no_file(with_file, edited):
+    """It could name any object of the store, as the calls of a batch, and any path where recordings lie."""
+    world, _ = with_file
+    store, lifecycle = Path(world.store_url.removeprefix("file://")), world.lifecycle()
+    file = next(iter(read_manifest(lifecycle.store, next(manifest_keys(lifecycle.store)))[0].files), None)
+    places = {"calls": "archive/**/calls.parquet", "ledger": "ledger/checkpoint"}
+    found = next(store.glob(places[edited["key"]])) if "key" in edited else store / str(file and file.key)
+    body = found.read_bytes()
+    named = {"path": edited.get("path", "stolen.wav"), "key": found.relative_to(store).as_posix(), "bytes": len(body)}
+    digest = hashlib.sha256(body).hexdigest()
+    files = [{**named, "sha256": digest, "version_id": f"sha256:{digest}"}]
+    values = "'r', 'id-x', 'b', 'm', 0, '2026-11-20T02:00:00', '2027-01-01', 'the boss', :files"
+    world.execute(sa.text(f"INSERT INTO lifecycle_restored VALUES ({values})"), files=json.dumps(files).encode())
+    left = restored(world, FILED).files_left
+    assert left["id-x"] in ("its row names a file that no manifest has: somebody edited it", _NOT_PUT)
+    assert list(world.on_disk()) == ["2021/a.wav"]
+
+
+_NOT_PUT = "a file of it cannot be put: ObjectMissing"
 
 
 def test_a_scratch_database_is_made_alike_and_takes_the_rows(purged, tmp_path, request):

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from lifecycle.crm.bound_values import largest_statement
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
+from lifecycle.crm.control.inflation import inflate
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.lock_register import LockRegister
 from lifecycle.crm.control.plan_register import Register
@@ -31,7 +32,6 @@ from lifecycle.policy.canonical import sha256_hex
 _ESCAPED = 2  # a driver that writes bytes into its statement doubles some; one of three quarters was refused
 _FAST = 1  # zlib: records are a tenth of their size at any level, and 1 takes a third of the time
 _LARGEST_ENTRIES = 2**24 - 1  # of a MySQL MEDIUMBLOB
-_LARGEST_UNPACKED = 2**30
 _PURGES = (
     sa.Column("id", sa.String(160), primary_key=True),
     sa.Column("batch", sa.String(120), nullable=False, index=True),
@@ -238,13 +238,11 @@ class ControlTables:
 def _purge_row(row: sa.RowMapping) -> PurgeRow:
     """A row as it was inserted. Raises FixityError where its records are not the ones it was inserted with."""
     fields = {name: value for name, value in row.items() if name in PurgeRow.__dataclass_fields__}
-    unpacking = zlib.decompressobj()
     try:
-        entries = unpacking.decompress(row["entries"], _LARGEST_UNPACKED)
-        whole = unpacking.eof and not unpacking.unused_data
+        entries: bytes | None = inflate(row["entries"])
     except zlib.error:
-        entries, whole = b"", False
-    if not whole or sha256_hex(entries) != row["entries_sha256"]:
+        entries = None
+    if entries is None or sha256_hex(entries) != row["entries_sha256"]:
         raise FixityError(
             f"purge {row['id']}: its records in the CRM are not the {row['calls']} it was committed with. "
             "Nothing was done on their strength; restore the row from a backup of the database"

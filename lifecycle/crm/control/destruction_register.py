@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 
+from lifecycle.crm.control.inflation import inflate
 from lifecycle.crm.database import Database
 from lifecycle.errors import DatabaseError, FixityError
 from lifecycle.policy.canonical import canonical_json, sha256_hex
@@ -110,7 +111,7 @@ class DestructionRegister:
         if body is None:
             return None
         try:
-            plan = DestroyPlan.model_validate_json(zlib.decompress(body))
+            plan = DestroyPlan.model_validate_json(inflate(body))
         except (ValidationError, zlib.error) as error:
             raise FixityError(f"destroy plan {sha256}: its row cannot be read. Nothing was destroyed") from error
         if plan.sha256 != sha256:
@@ -170,7 +171,8 @@ class DestructionRegister:
     def moved(self) -> dict[str, tuple[str, str]]:
         """The manifests that copies were moved to, with digest, by the batch that they were moved from."""
         columns = self.table.c
-        wanted = sa.and_(columns.begun_at.is_not(None), columns.moved_sha256.is_not(None))
+        there = (columns.begun_at, columns.moved_to, columns.moved_sha256)
+        wanted = sa.and_(*(column.is_not(None) for column in there))
         statement = sa.select(columns.batch, columns.moved_to, columns.moved_sha256).where(wanted)
         with self._database.reading() as connection:
             return {row.batch: (row.moved_to, row.moved_sha256) for row in connection.execute(statement)}
@@ -202,8 +204,8 @@ def _packed(details: Mapping[str, Any]) -> bytes:
 def _destruction(row: sa.RowMapping) -> Destruction:
     """Raises FixityError for a row that no run of ours wrote."""
     try:
-        digest, body = json.loads(zlib.decompress(row["details"]))
-        entries = zlib.decompress(row["entries"]) if row["entries"] is not None else None
+        digest, body = json.loads(inflate(row["details"]))
+        entries = inflate(row["entries"]) if row["entries"] is not None else None
     except (ValueError, TypeError, zlib.error):
         digest, body, entries = "", "", None
     if sha256_hex(body.encode()) != digest:

@@ -113,13 +113,19 @@ class LedgerQueue:
 
     def waiting(self, connection: sa.Connection) -> list[tuple[str, str, str]]:
         """What has no place yet, as (time, kind, id) in the order in which places are given."""
-        taken = sa.select(self.places.c.id)
-        purges = sa.select(self._purges.c.purged_at, self._purges.c.id).where(self._purges.c.id.not_in(taken))
-        notes = sa.select(self.leaves.c.noted_at, self.leaves.c.id).where(self.leaves.c.id.not_in(taken))
-        gone = self._destructions.c
-        destroyed = sa.select(gone.destroyed_at, gone.batch).where(gone.entries.is_not(None), gone.batch.not_in(taken))
-        asked = {PURGE: purges, DESTRUCTION: destroyed, NOTE: notes}
+        of, notes, gone = self._purges.c, self.leaves.c, self._destructions.c
+        destroyed = self._without_place(gone.destroyed_at, gone.batch).where(gone.entries.is_not(None))
+        asked = {
+            PURGE: self._without_place(of.purged_at, of.id),
+            DESTRUCTION: destroyed,
+            NOTE: self._without_place(notes.noted_at, notes.id),
+        }
         return sorted((at, kind, name) for kind, each in asked.items() for at, name in connection.execute(each))
+
+    def _without_place(self, at: sa.Column[Any], name: sa.Column[Any]) -> sa.Select[Any]:
+        """When and what has no place yet. By NOT EXISTS: for NOT IN PostgreSQL reads all places once a row, as soon as
+        they do not fit into its memory of one step."""
+        return sa.select(at, name).where(~sa.exists().where(self.places.c.id == name))
 
     def from_on(self, connection: sa.Connection, first: int) -> list[LedgerPlace]:
         """The places from an index on, in order."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lifecycle.crm.control.inflation import inflate
 from lifecycle.errors import SourceError
 
 
@@ -48,5 +49,5 @@ class TableOwner:
         if entries is None:
             return noted
         with suppress(ValueError, IndexError, zlib.error):
-            return str(json.loads(zlib.decompress(entries).splitlines()[0])["source"])
+            return str(json.loads(inflate(entries).splitlines()[0])["source"])
         return None

@@ -177,3 +177,19 @@ def test_an_installation_without_a_version_runs_on_and_says_what_it_lacks(contro
     ]
     control.create()
     assert control.missing() == []
+
+
+def test_what_waits_for_a_place_is_looked_for_once(make):
+    """With NOT IN PostgreSQL read a million places for each purge row, as soon as they did not fit into work_mem."""
+    control = ControlTables(open_database(product_url(make("postgresql").url)))
+    control.create()
+    of, notes = control.table.c, control.places.leaves.c
+    asked = [
+        control.places._without_place(of.purged_at, of.id),
+        control.places._without_place(notes.noted_at, notes.id),
+    ]
+    with control._database.reading() as connection:
+        for statement in asked:
+            plan = [row[0] for row in connection.execute(sa.text(f"EXPLAIN {statement.compile(connection.engine)}"))]
+            assert any("Anti Join" in line for line in plan), plan
+            assert not any("SubPlan" in line for line in plan), plan
