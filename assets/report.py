@@ -86,6 +86,7 @@ def _plain(plan: Plan) -> Metadata:
 def archive_metadata(work: IndustryNight, result: ArchiveResult) -> Metadata:
     """What one industry's night archived."""
     what = [("calls archived", result.calls), *((f"{name} of calls", n) for name, n in result.components.items())]
+    what += [(f"named by URL at {host}, where nothing is removed", n) for host, n in result.elsewhere.items()]
     what += [("files", result.files), ("batches", len(result.manifests)), ("bytes", result.bytes)]
     return {
         "summary": markdown_table(("what", "how much"), what),
@@ -93,6 +94,7 @@ def archive_metadata(work: IndustryNight, result: ArchiveResult) -> Metadata:
         "calls": result.calls,
         "components": dict(result.components),
         "files": result.files,
+        "elsewhere": dict(result.elsewhere),
         "bytes": result.bytes,
         "manifests": result.manifests,
         "calls_left": result.left,

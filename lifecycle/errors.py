@@ -10,6 +10,7 @@ LifecycleError
 │   ├── PlanHeld            the brake tripped, or a rule asks for a review
 │   ├── ApprovalRefused     a signed approval does not count
 │   ├── NightStopped        somebody stopped the nights of this CRM, or this process
+│   ├── DrillMissing        a purge waits for a trial restore that worked
 │   ├── PolicyChanged       the law is another one than the plan was made under
 │   └── ProofError          the archive is not what its manifest says
 │       ├── FixityError       other bytes
@@ -82,6 +83,10 @@ class ApprovalRefused(AttentionError):
 
 class NightStopped(AttentionError):
     """A person stopped the nights of this CRM, or this process was told to end. What was committed stays committed."""
+
+
+class DrillMissing(AttentionError):
+    """A purge needs a recent drill, and there is none that passed. Nothing was purged."""
 
 
 class PolicyChanged(AttentionError):

@@ -37,6 +37,10 @@ From = Annotated[
 To = Annotated[
     date | None, typer.Option("--to", parser=parse_day, metavar="DAY", show_default=False, help="On or before a day.")
 ]
+Until = Annotated[
+    date | None,
+    typer.Option("--until", parser=parse_day, metavar="DAY", show_default=False, help="On or before a day."),
+]
 Shortest = Annotated[int | None, _option("--shortest", "SECONDS", "Lasting so long at least.")]
 Longest = Annotated[int | None, _option("--longest", "SECONDS", "Lasting so long at most.")]
 

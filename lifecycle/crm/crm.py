@@ -11,6 +11,7 @@ from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.foreign_keys import row_references, unmapped_references
 from lifecycle.crm.mapping.live_schema import read_schema, require_database
 from lifecycle.crm.mapping.mapped_views import require_no_views
+from lifecycle.crm.mapping.misfits import require_fitting
 from lifecycle.crm.mapping.name_spelling import spell_source
 from lifecycle.crm.mapping.schema_fingerprint import schema_fingerprint
 from lifecycle.crm.mapping.site_fit import fit_source
@@ -52,6 +53,7 @@ class Crm:
         while self.fingerprint != before:
             self.source, before = self._spelled()
             self.tables = read_schema(self.database, self.source)
+            require_fitting(self.source, self.tables)
             _, self.fingerprint = self._spelled()
         self.rows = Rows(self.source, self.tables, self.database.dialect)
         flags = frozenset(map(presence_fact, self.source.components))
@@ -144,9 +146,9 @@ class Crm:
     def still_named(self, paths: Sequence[str]) -> set[str]:
         """Of some files those that any row of this moment names."""
         with self.database.reading() as connection:
-            found = (
-                paths_still_named(connection, self.database.dialect, self.tables, c, paths) for c in self.files_of(None)
-            )
+            own = [one.files for one in self.files_of(None)]
+            every = [*own, *(namer for files in own for namer in files.also_named_by)]
+            found = (paths_still_named(connection, self.database.dialect, self.tables, each, paths) for each in every)
             return set[str]().union(*found)
 
     def unreadable(self, keys: Sequence[Any], component: str | None = None) -> dict[Any, str]:

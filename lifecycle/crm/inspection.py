@@ -3,7 +3,9 @@
 Not here: foreign keys from unmapped columns, which stop every purge (`mapping.foreign_keys`).
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,7 +27,8 @@ def mapping_doubts(database: Database, source: Source) -> list[Doubt]:
 
 
 def _slow(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
-    """Children that are searched row by row, for every call."""
+    """Calls of a night, children and files that are searched row by row."""
+    yield from _slow_calls(inspector, source)
     for part in source.parts()[1:]:
         child = part.chain[-1]
         if not any(_helps(index, child.match, child.where.fixed) for index in _indexes(inspector, part.table)):
@@ -37,6 +40,26 @@ def _slow(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
             if not any(index[:1] == [name] for index in _indexes(inspector, files.table)):
                 problem = f"no index begins with {name}: each file to go reads the whole table"
                 yield Doubt(files.table, f"{problem}. {_create_index(inspector, files.table, [name])}")
+
+
+def _slow_calls(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
+    """The calls that a night finds by no index: by the bare column that is given as ended_at, or what stands for it."""
+    table = source.call.table
+    for fact in dict.fromkeys(("ended_at", *source.found_by)):
+        bare = re.search(rf"""[\w`"]+\.[`"]?(\w+)[`"]?\s+AS\s+[`"]?{fact}\b""", source.facts, re.IGNORECASE)
+        column = source.found_by.get(fact) or (bare[1] if bare else None)
+        known = {str(one["name"]) for one in _columns(inspector, table)}
+        if column is None:
+            problem = f"{fact} is computed, so every night reads all calls. Name the column that is never later"
+            yield Doubt(table, f"{problem}: `found_by: {{{fact}: …}}`")
+        elif column in known and not any(index[:1] == [column] for index in _indexes(inspector, table)):
+            made = _create_index(inspector, table, [column])
+            yield Doubt(table, f"no index begins with {column}: every night reads all calls. {made}")
+
+
+def _columns(inspector: sa.Inspector, name: str) -> Sequence[Any]:
+    schema, table = split_name(name)
+    return inspector.get_columns(table, schema=schema)
 
 
 def _create_index(inspector: sa.Inspector, name: str, columns: list[str]) -> str:

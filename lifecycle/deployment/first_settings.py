@@ -11,6 +11,7 @@ from lifecycle.errors import SettingsError
 from lifecycle.settings import Settings
 
 ROLE, RESTORE_ROLE = "lifecycle", "lifecycle_restore"
+_LACKING = "-- Some sites lack some of these tables: psql and `mariadb --force` go on after those.\n"
 
 
 def write_settings(folder: Path, crm: str, url: str, first_night: date) -> Path:
@@ -45,8 +46,10 @@ def grants_as_sql(crm: str, url: str | None) -> str:
     dialect = opened.dialect if opened else source.dialects[0]
     database = str(opened.engine.url.database) if opened else "crm"
     role = f"'{ROLE}'@'%'" if dialect == "mysql" else ROLE
-    statements = [*role_statements(dialect, role), *grant_statements(source, dialect, database, role)]
-    return "".join(f"{statement};\n" for statement in statements)
+    made, granted = role_statements(dialect, role), grant_statements(source, dialect, database, role)
+    texts = [f"{statement};\n" for statement in made]
+    texts += [_LACKING] if any(child.optional for part in source.parts() for child in part.chain) else []
+    return "".join([*texts, *(f"{statement};\n" for statement in granted)])
 
 
 def restore_grants_as_sql(settings: Settings) -> str:

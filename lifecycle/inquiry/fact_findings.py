@@ -100,7 +100,7 @@ def _unread_flags(lifecycle: Lifecycle, sample: FactsSample) -> Iterator[tuple[s
 
 
 def _blank_industries(sample: FactsSample) -> Iterator[tuple[str, str]]:
-    """Calls with a row without an industry beside one with: the first keeps what the second would let go."""
+    """Calls with a row without an industry beside one with, under which it is judged."""
     blank: set[Any] = set()
     known: set[Any] = set()
     for call, industry in zip(sample.raw["call_id"], sample.read["industry"].to_pylist(), strict=True):
@@ -108,7 +108,7 @@ def _blank_industries(sample: FactsSample) -> Iterator[tuple[str, str]]:
     if both := blank & known:
         call = call_id_text(next(call for call in sample.raw["call_id"] if call in both))
         found = f"{len(both)} calls have a row without an industry beside others, such as call {call}"
-        yield "CRM", f"{found}: no rule speaks of that row, so they stay for ever. Let the facts query leave it out"
+        yield "facts", f"{found}: that row is judged under the industries of the others"
 
 
 def _never_equal(lifecycle: Lifecycle, sample: FactsSample) -> Iterator[tuple[str, str]]:

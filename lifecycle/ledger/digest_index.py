@@ -9,6 +9,7 @@ Which digests, and what the numbers are, is the caller's: leaves of the ledger f
 key where what they name must not be found by guessing.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -83,22 +84,27 @@ class DigestIndex:
                 made += 1
         return made
 
-    def by_object(self, digests: Collection[bytes], span: Span) -> list[list[bytes]]:
-        """Some digests as they lie together in the objects of a range."""
-        found: dict[str, list[bytes]] = {}
-        for digest in digests:
-            found.setdefault(digest.hex()[: span.level], []).append(digest)
-        return list(found.values())
+    def find(self, digest: bytes, span: Span) -> list[int] | None:
+        """The numbers in a range that may stand for a digest, in order. None: the object is lost or cut."""
+        return self.find_all([digest], span)
 
-    def find(self, digests: Collection[bytes], span: Span) -> list[int] | None:
-        """The numbers in a range that may stand for one of some digests of one object. None: it is lost or cut."""
-        wanted = {digest[:_DIGEST] for digest in digests}
-        part = next(iter(digests)).hex()[: span.level]
-        try:
-            entries = _unpack(self._store.get(self._key(span, part)))
-        except (ObjectMissing, FixityError):
-            return None
-        return [span.start + number for digest, number in entries if digest in wanted]
+    def find_all(self, digests: Collection[bytes], span: Span) -> list[int] | None:
+        """The same for some digests; each object of the range is read once."""
+        parts: dict[str, list[bytes]] = {}
+        for digest in digests:
+            parts.setdefault(digest.hex()[: span.level], []).append(digest[:_DIGEST])
+        found = []
+        for part, some in parts.items():
+            try:
+                entries = _unpack(self._store.get(self._key(span, part)))
+            except (ObjectMissing, FixityError):
+                return None
+            for wanted in some:
+                at = bisect_left(entries, (wanted, 0))
+                while at < len(entries) and entries[at][0] == wanted:
+                    found.append(span.start + entries[at][1])
+                    at += 1
+        return sorted(found)
 
     def damage(self, size: int, read: Read) -> Iterator[tuple[str, str]]:
         """The objects of complete ranges that are not what the numbers give. What was not made yet is none."""

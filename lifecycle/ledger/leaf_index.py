@@ -47,11 +47,11 @@ class LeafIndex:
 
     def of_calls(self, commitments: Collection[str]) -> Iterator[tuple[int, bytes]]:
         """The leaves that name a call by one of these commitments, with their numbers, in order."""
-        terms, named = {bytes.fromhex(one) for one in commitments}, set(commitments)
-        reader = LeafReader(self._log, self._size)
+        terms = [bytes.fromhex(one) for one in commitments]
+        wanted, reader = frozenset(commitments), LeafReader(self._log, self._size)
         for index in self._candidates(terms):
             body = reader.leaf(index)
-            if _parsed(body).get("call") in named:
+            if _parsed(body).get("call") in wanted:
                 yield index, body
 
     def of_batch(self, batch: str) -> Iterator[tuple[int, bytes]]:
@@ -79,23 +79,20 @@ class LeafIndex:
 
     def _candidates(self, terms: Collection[bytes]) -> list[int]:
         """The numbers of leaves that may have one of the terms: by the index, or by reading where it has nothing."""
-        found, spans = set[int](), complete_spans(self._size)
+        found, spans, wanted = set[int](), complete_spans(self._size), frozenset(terms)
         tail = self._size // RANGE * RANGE
-        found.update(number for digest, number in self._entries(tail, self._size) if digest in terms)
+        found.update(number for digest, number in self._entries(tail, self._size) if digest in wanted)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while spans:
-                asked = [(some, span) for span in spans for some in self._index.by_object(terms, span)]
-                given: dict[Span, list[list[int] | None]] = {span: [] for span in spans}
-                for (_, span), answer in zip(asked, pool.map(lambda one: self._index.find(*one), asked), strict=True):
-                    given[span].append(answer)
+                given = list(pool.map(lambda span: self._index.find_all(wanted, span), spans))
                 deeper: list[Span] = []
-                for span, numbers in given.items():
-                    if all(some is not None for some in numbers):
-                        found.update(number for some in numbers for number in some or ())
+                for span, numbers in zip(spans, given, strict=True):
+                    if numbers is not None:
+                        found.update(numbers)
                     elif span.level:
                         deeper += span.below()
                     else:
-                        found.update(n for digest, n in self._entries(span.start, span.end) if digest in terms)
+                        found.update(n for digest, n in self._entries(span.start, span.end) if digest in wanted)
                 spans = deeper
         return sorted(found)
 

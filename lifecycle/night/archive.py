@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from lifecycle.archive.batches import MANIFEST, batch_place, commit_manifest, put_batch, read_calls
 from lifecycle.archive.plans import read_planned_calls
 from lifecycle.crm.control.plan_register import RegisteredManifest
+from lifecycle.crm.reading.file_columns import hosts_named_by_rows
 from lifecycle.crm.reading.part_reader import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.archived_facts import with_facts
@@ -48,6 +49,7 @@ class ArchiveResult:
     """What the archive holds of a night after the step: its manifests, and the calls that could not be copied, and why.
 
     `calls` are whole ones; `components` counts the calls of which one component was archived, by its name.
+    `elsewhere`: by host, how many places with somebody else their rows name by a URL; nothing is removed there.
     `left`: planned, and not reached before the night's window closed.
     """
 
@@ -56,6 +58,7 @@ class ArchiveResult:
     components: Counter[str] = field(default_factory=Counter)
     files: int = 0
     bytes: int = 0
+    elsewhere: Counter[str] = field(default_factory=Counter)
     set_aside: dict[Any, str] = field(default_factory=dict)
     left: int = 0
 
@@ -120,6 +123,7 @@ def _archive_batch(
     tables = without_calls(found, CALL_ID, copied.set_aside)
     if not tables["calls"].num_rows:
         return None
+    result.elsewhere.update(hosts_named_by_rows(tables, lifecycle.crm.source))
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
     manifest = _manifest(lifecycle, work, run, batch, objects, files, group)
     key = f"{folder}{MANIFEST}"

@@ -34,6 +34,7 @@ from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.archive import add_set_aside
 from lifecycle.night.archive_locks import lock_batch
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
+from lifecycle.night.drill_gate import require_recent_drill
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
@@ -77,6 +78,7 @@ class PurgeResult:
 def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeResult:
     """Verify and purge every batch archived under a night's plan that is not on record whole. Safe to run again."""
     result = PurgeResult(planned=work.plan.planned)
+    require_recent_drill(lifecycle)
     with lifecycle.crm.control.lease(work.industry):
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
         for key, (manifest, _) in batches_of_night(lifecycle, work).items():

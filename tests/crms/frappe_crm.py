@@ -52,7 +52,7 @@ SHAPE = Shape(
         "tabCRM Notification": "(reference_doctype = 'CRM Call Log' AND reference_name IN ({due})) OR (notification_type_doctype = 'CRM Call Log' AND notification_type_doc IN ({due}))",
         "tabDeleted Document": "deleted_doctype = 'CRM Call Log' AND deleted_name IN ({due})",
     },
-    gone_files=f"SELECT IF(is_private, SUBSTR(file_url, 2), CONCAT('public', file_url)) FROM tabFile f WHERE file_url LIKE '/%' AND {_FILES} AND NOT EXISTS (SELECT 1 FROM tabFile k WHERE k.file_url = f.file_url AND k.name NOT IN (SELECT name FROM tabFile WHERE {_FILES}))",
+    gone_files=f"SELECT IF(is_private, SUBSTR(file_url, 2), CONCAT('public', file_url)) FROM tabFile f WHERE file_url LIKE '/%' AND file_url NOT LIKE '/private/backups/%' AND {_FILES} AND NOT EXISTS (SELECT 1 FROM tabFile k WHERE k.file_url = f.file_url AND k.name NOT IN (SELECT name FROM tabFile WHERE {_FILES}))",
     left=frozenset({("tabComment", "reference_name"), ("tabVersion", "docname")}),  # of a lead of that name
 )
 
@@ -152,6 +152,7 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
                     (f"/files/{number}.mp3", 0),
                     ("/private/files/shared.mp3", 1),
                     ("https://files.example.com/x.mp3", 0),
+                    ("/private/backups/site.sql.gz", 1),  # written by somebody who wants it gone
                 ]
             )
             put(

@@ -39,6 +39,7 @@ CREATE TABLE accounts_opportunities (id VARCHAR(36) PRIMARY KEY, opportunity_id 
 CREATE TABLE opportunities ({_HEAD}, sales_stage VARCHAR(255), amount DOUBLE);
 CREATE TABLE cases ({_HEAD}, account_id CHAR(36));
 CREATE TABLE contacts ({_HEAD}, last_name VARCHAR(100));
+CREATE TABLE document_revisions (id CHAR(36) PRIMARY KEY, filename VARCHAR(255));
 CREATE TABLE documents ({_HEAD}, status_id VARCHAR(100))
 """.replace(");\n", ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;\n")
 
@@ -99,7 +100,7 @@ SHAPE = Shape(
     tables=TABLES,
     due=DUE,
     goes=GOES,
-    gone_files="SELECT CONCAT('upload/', n.id) FROM notes n WHERE n.parent_type = 'Calls' AND n.parent_id IN ({due}) AND n.filename <> ''",
+    gone_files="SELECT CONCAT('upload/', n.id) FROM notes n WHERE n.parent_type = 'Calls' AND n.parent_id IN ({due}) AND n.filename <> '' AND n.id NOT IN (SELECT id FROM document_revisions)",
     cleared={"calls": "repeat_parent_id"},
     left=frozenset({("notes", "parent_id"), ("tracker", "item_id")}),  # of accounts with the id of a call
 )
@@ -131,6 +132,8 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
         note = add("notes", filename="kept.txt", parent_type="Accounts", parent_id=random.choice(known))
         add("tracker", id=10**6 + len(made.files), module_name="Accounts", item_id=random.choice(known))
         made.files[f"upload/{note}"] = account.encode()
+    for note in made.rows["notes"][::9]:  # one folder holds the files of every module
+        add("document_revisions", id=note["id"], filename="r.pdf")
     made.files[f"upload/{add('documents', status_id='Active')}"] = b"a document's"
     return made.rows, made.files
 

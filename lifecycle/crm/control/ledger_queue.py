@@ -111,6 +111,14 @@ class LedgerQueue:
         found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(mine))
         return {row.id: row.body for row in found}
 
+    def newest_noted(self, connection: sa.Connection, prefix: str) -> bytes | None:
+        """The newest leaf noted under an id that begins so; None: there is none."""
+        mine = self.leaves.c.id.like(f"{prefix}%")
+        newest = sa.select(self.leaves.c.body).where(mine)
+        newest = newest.order_by(self.leaves.c.noted_at.desc(), self.leaves.c.id.desc()).limit(1)
+        found: bytes | None = connection.scalar(newest)
+        return found
+
     def waiting(self, connection: sa.Connection) -> list[tuple[str, str, str]]:
         """What has no place yet, as (time, kind, id) in the order in which places are given."""
         of, notes, gone = self._purges.c, self.leaves.c, self._destructions.c

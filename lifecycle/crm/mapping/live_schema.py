@@ -16,7 +16,7 @@ from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.columns import Column, column_of
 from lifecycle.crm.mapping.mysql_types import mysql_types
 from lifecycle.crm.mapping.row_keys import _indexes, _row_key, _unique
-from lifecycle.crm.mapping.source import Child, Component, Part, Source
+from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.errors import SettingsError, SourceError
 
 
@@ -70,27 +70,28 @@ def require_database(database: Database, source: Source) -> None:
 
 
 def read_schema(database: Database, source: Source) -> dict[str, MappedTable]:
-    """Look every mapped table up, by its name in the mapping. Raises SourceError naming each misfit."""
+    """Look every mapped table up, by its name in the mapping. Raises SourceError naming those not there.
+
+    Whether they fit is asked by `misfits`.
+    """
     with translated_errors():
         inspector = sa.inspect(database.engine)
         names = dict.fromkeys([*(part.table for part in source.parts()), *_namers(source)])
-        missing = [name for name in names if not _has_table(inspector, name)]
+        missing = [name for name in names if not has_table(inspector, name)]
         if missing:
             problem = f"the database has no table {', '.join(missing)}, or none that this role may see"
             raise SourceError(f"source {source.source}: {problem}")
         texts = _read_as_text(source)
         tables = {name: _mapped(database, inspector, name, texts.get(name, frozenset())) for name in names}
         tables = {name: replace(table, **_beside(database, inspector, name, names)) for name, table in tables.items()}
-    problems = list(_misfits(source, tables))
-    if problems:
-        raise SourceError("\n".join(f"source {source.source}: {problem}" for problem in problems))
     return tables
 
 
 _MAY_NOT_SEE = (1044, 1142)
 
 
-def _has_table(inspector: sa.Inspector, name: str) -> bool:
+def has_table(inspector: sa.Inspector, name: str) -> bool:
+    """Whether there is a table that this role may see."""
     schema, table = split_name(name)
     try:
         return inspector.has_table(table, schema=schema)
@@ -101,8 +102,9 @@ def _has_table(inspector: sa.Inspector, name: str) -> bool:
 
 
 def _namers(source: Source) -> Iterator[str]:
-    """The tables whose rows may keep a row that several own."""
-    return (namer.table for part in source.parts() if part.chain for namer in part.chain[-1].unless_named_by)
+    """The tables whose rows may keep a row that several own, or a file."""
+    yield from (namer.table for part in source.parts() if part.chain for namer in part.chain[-1].unless_named_by)
+    yield from (namer.table for files in source.every_files for namer in files.also_named_by)
 
 
 def _read_as_text(source: Source) -> dict[str, frozenset[str]]:
@@ -186,74 +188,6 @@ def _keys_at_work(database: Database, schema: str | None, table: str) -> Callabl
     return found.__contains__
 
 
-def _misfits(source: Source, tables: Mapping[str, MappedTable]) -> Iterator[str]:
-    call = tables[source.call.table]
-    marks = [mark.column for mark in (source.call.soft_delete, source.call.restricted) if mark]
-    for column in (source.call.key, source.call.modified, *marks, *source.found_by.values()):
-        if column is not None and column not in call.columns:
-            yield f"table {source.call.table} has no column {column}"
-    for part in source.parts():
-        if part.grouped:
-            continue
-        if not tables[part.table].key and (not part.chain or part.detach):
-            yield f"table {part.table} has no primary key and no unique key without NULLs: its rows cannot be named"
-        elif not tables[part.table].key and (part.chain[-1].unless_named_by or _keyless_below(part, tables)):
-            yield f"table {part.table} has no primary key and no unique key without NULLs: nothing can hang on its rows"
-        elif not tables[part.table].key and not _belongs_to_one(source, part, tables):
-            yield f"table {part.table} has no primary key, and its rows may belong to several calls: give it a key"
-        if part.chain:
-            yield from _child_misfits(source, part, tables)
-    for name, component in source.components.items():
-        yield from _component_misfits(name, component, call, source.call.table, tables)
-
-
-def _keyless_below(part: Part, tables: Mapping[str, MappedTable]) -> bool:
-    """Whether rows that nothing names hang on rows that nothing names."""
-    return any(not tables[child.table].key for child in part.chain[-1].children)
-
-
-def _component_misfits(
-    name: str, component: Component, call: MappedTable, called: str, tables: Mapping[str, MappedTable]
-) -> Iterator[str]:
-    files = component.files
-    wanted = [(called, call, column) for column in component.columns]
-    wanted += [(files.table, tables[files.table], c) for c in files.columns] if files else []
-    for where, table, column in wanted:
-        if column not in table.columns:
-            yield f"component {name}: table {where} has no column {column}"
-        elif column in component.columns and table is call and column in {*call.required, *call.key}:
-            yield f"component {name}: {where}.{column} is NOT NULL or a key, so a purge could not clear it"
-        elif files and column == files.path.source and not pa.types.is_string(table.columns[column].type):
-            yield f"component {name}: {where}.{column} is no text, so it names no file"
-
-
-def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> Iterator[str]:
-    child, parent = part.chain[-1], parent_table(source, part)
-    wanted = [(part.table, column) for column in (*child.match, *child.where.columns, *child.detach)]
-    wanted += [(parent, column) for column in child.match.values()]
-    wanted += [(namer.table, namer.column) for namer in child.unless_named_by]
-    unknown = [(table, column) for table, column in wanted if column not in tables[table].columns]
-    yield from (f"table {table} has no column {column}" for table, column in unknown)
-    if not unknown:
-        yield from _unlike(part.table, child, tables[part.table])
-
-
-def _belongs_to_one(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> bool:
-    """Whether each step of the way to a part matches a unique key of the row above."""
-    above = [source.call.table, *(child.table for child in part.chain)]
-    unique = [call_table(source, tables).unique, *(tables[table].unique for table in above[1:])]
-    steps = zip(unique, part.chain, strict=False)
-    return all(any(key <= set(child.match.values()) for key in keys) for keys, child in steps)
-
-
 def parent_table(source: Source, part: Part) -> str:
     """The table of the rows by which a child's are found."""
     return part.chain[-2].table if len(part.chain) > 1 else source.call.table
-
-
-def _unlike(name: str, child: Child, table: MappedTable) -> Iterator[str]:
-    """Fixed values of another kind than their column: MySQL finds 0 in every word, and 7 in `7 rue`."""
-    for column, value in child.where.given:
-        number = table.columns[column].is_number
-        if isinstance(value, str) == number:
-            yield f"{name}.{column} is {'a number' if number else 'no number'}; its `where` compares it with {value!r}"

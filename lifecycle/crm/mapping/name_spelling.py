@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lifecycle.crm.mapping.source import Child, Component, Files, Namer, Source
+from lifecycle.crm.mapping.source import Child, Component, FileNamer, Files, Namer, Source
 
 Fold = Callable[[str], str]
 
@@ -20,6 +20,7 @@ def spell_source(connection: sa.Connection, dialect: str, source: Source) -> Sou
         return source
     inspector = sa.inspect(connection)
     namers = [namer.table for part in source.parts() if part.chain for namer in part.chain[-1].unless_named_by]
+    namers += [namer.table for files in source.every_files for namer in files.also_named_by]
     names = dict.fromkeys([*(part.table for part in source.parts()), *namers])
     tables = _spelled_tables(inspector, names, table_folding(connection, dialect))
     columns = {name: _columns(inspector, table) for name, table in tables.items()}
@@ -69,6 +70,7 @@ class _Spelling:
                 "call": call.model_copy(update=spelled),
                 "children": tuple(self._child(child, call.table) for child in source.children),
                 "files": tuple(map(self._files, source.files)),
+                "urls": tuple(map(self._namer, source.urls)),
                 "components": {name: self._component(one, call.table) for name, one in source.components.items()},
             }
         )
@@ -101,8 +103,19 @@ class _Spelling:
         sha256 = column(files.sha256) if files.sha256 else None
         path, when = files.path.renamed(column), files.when.renamed(column)
         return files.model_copy(
-            update={"table": self._table(files.table), "path": path, "when": when, "sha256": sha256}
+            update={
+                "table": self._table(files.table),
+                "path": path,
+                "when": when,
+                "sha256": sha256,
+                "also_named_by": tuple(map(self._file_namer, files.also_named_by)),
+            }
         )
+
+    def _file_namer(self, namer: FileNamer) -> FileNamer:
+        column = partial(self._column, namer.table)
+        path, when = namer.path.renamed(column), namer.when.renamed(column)
+        return namer.model_copy(update={"table": self._table(namer.table), "path": path, "when": when})
 
     def _namer(self, namer: Namer) -> Namer:
         column = self._column(namer.table, namer.column)

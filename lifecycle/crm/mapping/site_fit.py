@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated_errors
-from lifecycle.crm.mapping.live_schema import split_name
+from lifecycle.crm.mapping.live_schema import has_table, split_name
 from lifecycle.crm.mapping.row_condition import Condition
-from lifecycle.crm.mapping.source import CallTable, Child, Source
+from lifecycle.crm.mapping.source import CallTable, Child, Files, Source
 from lifecycle.errors import SourceError
 
 
@@ -23,6 +23,7 @@ def fit_source(database: Database, source: Source) -> Source:
             f"site.yaml, and name it in LIFECYCLE_SOURCE:\n  extends: {source.source}{lines}"
         )
     source = _with_industry(database.dialect, _with_call_table(database, source))
+    source = _with_known_namers(database, source)
     if not _asks(source):
         return source
     with translated_errors():
@@ -43,6 +44,7 @@ def _with_call_table(database: Database, source: Source) -> Source:
     return source.model_copy(update={"facts": facts.replace("{call}", name), "links": links})
 
 
+_UNSAID = "'no industry said for '"
 _SECONDS_AFTER = re.compile(r"\{seconds_after\(([^(){},]+),\s*([^(){},]+)\)\}")
 _LATER = {
     "mysql": r"\1 + INTERVAL \2 SECOND",
@@ -63,7 +65,9 @@ def _with_industry(dialect: str, source: Source) -> Source:
         cases = [
             f"WHEN {_quoted(dialect, v)} THEN {_quoted(dialect, said)}" for v, said in source.industry.values.items()
         ]
-        industry = f"CASE {by} {' '.join(cases)} END" if cases else "NULL"
+        # One that nobody classified pins its calls, and is named where they are counted; it is no industry's name.
+        unsaid = f"CONCAT({_UNSAID}, {by})" if dialect == "mysql" else f"{_UNSAID} || {by}"
+        industry = f"CASE {by} {' '.join(cases)} ELSE {unsaid} END" if cases else unsaid
     text = f"SELECT i.*, {industry} AS industry FROM (\n{inner}\n) i"
     return source.model_copy(update={"facts": text, "industry": None})
 
@@ -71,6 +75,28 @@ def _with_industry(dialect: str, source: Source) -> Source:
 def _quoted(dialect: str, text: str) -> str:
     text = text.replace("'", "''")
     return "'" + (text.replace("\\", "\\\\") if dialect == "mysql" else text) + "'"
+
+
+def _with_known_namers(database: Database, source: Source) -> Source:
+    """The mapping without the optional tables that name files and are not there."""
+    if not any(namer.optional for files in source.every_files for namer in files.also_named_by):
+        return source
+    with translated_errors():
+        inspector = sa.inspect(database.engine)
+        return source.model_copy(
+            update={
+                "files": tuple(_with_namers(inspector, files) for files in source.files),
+                "components": {
+                    name: one.model_copy(update={"files": _with_namers(inspector, one.files) if one.files else None})
+                    for name, one in source.components.items()
+                },
+            }
+        )
+
+
+def _with_namers(inspector: sa.Inspector, files: Files) -> Files:
+    there = (namer for namer in files.also_named_by if not namer.optional or has_table(inspector, namer.table))
+    return files.model_copy(update={"also_named_by": tuple(there)})
 
 
 def _asks(source: Source) -> bool:
@@ -89,9 +115,9 @@ def _fitted(inspector: sa.Inspector, children: Sequence[Child], ask: Any) -> Ite
 
 
 def _is_there(inspector: sa.Inspector, child: Child) -> bool:
-    schema, table = split_name(child.table)
-    if not inspector.has_table(table, schema=schema):
+    if not has_table(inspector, child.table):
         return False
+    schema, table = split_name(child.table)
     columns = {str(column["name"]) for column in inspector.get_columns(table, schema=schema)}
     return columns.issuperset((*child.match, *child.where.columns, *child.detach))
 

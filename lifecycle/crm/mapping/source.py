@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from lifecycle.crm.mapping.source_tables import CallTable as CallTable
 from lifecycle.crm.mapping.source_tables import Child as Child
 from lifecycle.crm.mapping.source_tables import Component as Component
+from lifecycle.crm.mapping.source_tables import FileNamer as FileNamer
 from lifecycle.crm.mapping.source_tables import Files as Files
 from lifecycle.crm.mapping.source_tables import Industries as Industries
 from lifecycle.crm.mapping.source_tables import KnownFinding as KnownFinding
@@ -44,6 +45,7 @@ class Source(StrictModel):
     `found_by`: for a time fact that the query computes, the column of the call table that is never later: by its index
     a night finds the calls that may be due.
     `site_must_say`: what a shipped mapping cannot know, with an explanation; a mapping that extends it says it.
+    `urls`: columns of mapped tables that say where something lies with somebody else: it is counted, and stays there.
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
     `statistics`: by which facts calls are counted when they go; None: by those of the usual ones that there are.
@@ -68,6 +70,7 @@ class Source(StrictModel):
     returned: Literal["purge_again", "set_aside"] = "purge_again"
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)
+    urls: tuple[Namer, ...] = Field(default=(), strict=False)
     known: tuple[KnownFinding, ...] = Field(default=(), strict=False)
     children: tuple[Child, ...] = Field(default=(), strict=False)
     components: Mapping[Name, Component] = Field(default_factory=dict)
@@ -78,6 +81,11 @@ class Source(StrictModel):
         if problem:
             raise ValueError(problem)
         return self
+
+    @property
+    def every_files(self) -> tuple[Files, ...]:
+        """What is said of files, of whole calls and of components."""
+        return (*(each.files for each in self.components.values() if each.files), *self.files)
 
     @property
     def legs(self) -> "Part | None":

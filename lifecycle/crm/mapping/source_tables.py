@@ -110,33 +110,48 @@ class Child(StrictModel):
         return self
 
 
-class Files(StrictModel):
-    """Which rows name a file outside the database: its path below LIFECYCLE_RECORDINGS, and its digest in hex.
+class FileNamer(StrictModel):
+    """Rows that name a file outside the database: its path below LIFECYCLE_RECORDINGS. `when`: which rows have one.
 
-    `below`: the folder that absolute paths begin with, and LIFECYCLE_RECORDINGS is. `when`: which rows have a file.
-    `patterns` says which paths may be a recording at all: `*` is anything but a slash, `**` anything, `{call_id}` the
-    call's key. Who edits a row could name any file there otherwise, and have it removed; where nobody but the CRM's
-    own code writes these columns, `only_crm_writes` says so instead.
+    `below`: the folder that absolute paths begin with, and LIFECYCLE_RECORDINGS is. `optional`: some sites lack it.
     """
 
     table: TableName
     path: PathTemplate
-    patterns: tuple[Text, ...] = Field(default=(), strict=False)
-    only_crm_writes: bool = False
     below: Text | None = None
-    sha256: Text | None = None
     when: Where = EVERY_ROW
+    optional: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is read for a file."""
+        return tuple(dict.fromkeys((*self.path.columns, *self.when.columns)))
+
+
+class Files(FileNamer):
+    """Files that go with their rows. `sha256`: the column with their digest in hex.
+
+    `patterns` says which paths may be a recording at all: `*` is anything but a slash, `**` anything, `{call_id}` the
+    call's key. Who edits a row could name any file there otherwise, and have it removed. So a path must name its call,
+    or its row the digest; where nobody but the CRM's own code writes these columns, `only_crm_writes` says so, and the
+    patterns name the folders that are meant. `also_named_by`: rows of other tables for whose sake a file stays.
+    """
+
+    patterns: tuple[Text, ...] = Field(strict=False, min_length=1)
+    only_crm_writes: bool = False
+    sha256: Text | None = None
+    also_named_by: tuple[FileNamer, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _a_path_is_of_its_call(self) -> Self:
-        if bool(self.patterns) == self.only_crm_writes:
-            raise ValueError("expected patterns of the paths, or only_crm_writes: true; found both or neither")
         for pattern in self.patterns:
             if "*{call_id}" in pattern or "{call_id}*" in pattern:
                 raise ValueError(f"expected another sign than * beside {{call_id}}, found {pattern!r}: 7 is in 17")
-            if self.sha256 is None and "{call_id}" not in pattern:
+            if self.only_crm_writes and pattern.startswith("**") and not pattern.strip("*/"):
+                raise ValueError(f"expected the folders of the files, found {pattern!r}: anything")
+            if not self.only_crm_writes and self.sha256 is None and "{call_id}" not in pattern:
                 raise ValueError(
-                    f"expected {{call_id}} in each pattern, or a column sha256; found {pattern!r} and none"
+                    f"expected {{call_id}} in each pattern, sha256, or only_crm_writes: true; found {pattern!r}"
                 )
         return self
 
@@ -176,7 +191,7 @@ class StatisticsDimensions(StrictModel):
 
 
 class Industries(StrictModel):
-    """The industry of a call by another fact of it, such as the tenant. What is not among the values has none."""
+    """The industry of a call by another fact of it, such as the tenant. One that is not listed has none."""
 
     by: Name
     values: Mapping[str, Text]

@@ -15,6 +15,7 @@ from lifecycle.crm.control.restored_table import RestoredTable, with_restores
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.source import Source
+from lifecycle.crm.reading.blank_industries import with_industries_of_others
 from lifecycle.crm.reading.day_bounds import may_touch_days
 from lifecycle.crm.reading.due_search import DueSearch
 from lifecycle.crm.reading.fact_columns import fact_columns
@@ -64,6 +65,8 @@ class Facts:
         }
         self.tables = FactTables(database.dialect, key, self.columns, self.forms, self.kinds.flags)
         self.unnameable = self.tables.unnameable
+        self.blank_beside = set[Any]()
+        """The calls that were met with a row without an industry beside others, under which it was judged."""
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
         self._search = DueSearch(database, source, self._query, self.forms)
 
@@ -143,7 +146,7 @@ class Facts:
         wanted = (column_named_in(self._database.dialect, self._query.c.call_id, each) for each in ids)
         statement = self.tables.select(self._query).where(sa.or_(*wanted)).order_by(self._query.c.call_id)
         result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement)
-        return self.tables.whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), []))
+        return map(self._complete, self.tables.whole_calls(iter(lambda: result.fetchmany(BATCH_ROWS), [])))
 
     def _few_keys(self, connection: sa.Connection, ids: Sequence[ValuesOrSelect]) -> list[Any] | None:
         """The keys that the statements and lists name, those that nobody can name left out; None: they are many."""
@@ -166,10 +169,15 @@ class Facts:
             waiting += [row for row in rows if row[self.tables.place] not in given]
             given.update(row[self.tables.place] for row in rows)
             if len(waiting) >= BATCH_ROWS:
-                yield self.tables.table(waiting)
+                yield self._complete(self.tables.table(waiting))
                 waiting = []
         if waiting:
-            yield self.tables.table(waiting)
+            yield self._complete(self.tables.table(waiting))
+
+    def _complete(self, facts: pa.Table) -> pa.Table:
+        found, calls = with_industries_of_others(facts)
+        self.blank_beside.update(calls)
+        return found
 
     def of(self, connection: sa.Connection, keys: Sequence[Any], links: Collection[str] | None = None) -> pa.Table:
         """Every fact of the named calls, as they are now, with the earliest erasure request and the links asked for
@@ -187,7 +195,7 @@ class Facts:
 
     def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
         chunks = value_chunks(self._database.dialect, keys)
-        return self.tables.table([row for some in chunks for row in self._rows(connection, some)])
+        return self._complete(self.tables.table([row for some in chunks for row in self._rows(connection, some)]))
 
     def _rows(self, connection: sa.Connection, keys: Sequence[Any], *order: sa.ColumnElement[Any]) -> Sequence[Any]:
         statement = self.tables.select(self._query).order_by(*order)

@@ -1,17 +1,18 @@
 """The files outside the database that rows of calls name: which rows, in which columns. No file is opened here."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.bound_values import column_in
 from lifecycle.crm.mapping.live_schema import MappedTable
-from lifecycle.crm.mapping.source import Files, Part, Source
+from lifecycle.crm.mapping.source import FileNamer, Files, Part, Source
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 
@@ -32,8 +33,9 @@ class FileColumns:
 
     def may_be_recording(self, path: str, call: Any, digest: str | None) -> bool:
         """Whether the mapping says that a file of this path may be the call's: by its name, or its known bytes."""
-        return self.files.only_crm_writes or any(
-            _regular(pattern, call).fullmatch(path) and ("{call_id}" in pattern or digest is not None)
+        trusted = self.files.only_crm_writes or digest is not None
+        return any(
+            _regular(pattern, call).fullmatch(path) and (trusted or "{call_id}" in pattern)
             for pattern in self.files.patterns
         )
 
@@ -52,8 +54,7 @@ def file_columns(source: Source, component: str | None) -> list[FileColumns]:
     if component is not None:
         files = source.components[component].files
         return list(_columns(source.parts(component), [files] if files else []))
-    every = [each.files for each in source.components.values() if each.files]
-    return list(_columns(source.parts(), [*every, *source.files]))
+    return list(_columns(source.parts(), source.every_files))
 
 
 def _columns(parts: Sequence[Part], every: Sequence[Files]) -> Iterator[FileColumns]:
@@ -83,25 +84,35 @@ def files_named_by_rows(tables: Mapping[str, pa.Table], columns: Sequence[FileCo
     return dict(found)
 
 
-def _path(files: Files, row: Mapping[str, Any]) -> str | None:
+def _path(files: FileNamer, row: Mapping[str, Any]) -> str | None:
     path = files.path.path(row) if files.when.holds(row) else None
     if path is None or files.below is None:
         return path
     return path.removeprefix(files.below.rstrip("/") + "/")
 
 
+def hosts_named_by_rows(tables: Mapping[str, pa.Table], source: Source) -> Counter[str]:
+    """Where else something of these calls lies, by the host of its URL: how many places there, each once."""
+    found = set[str]()
+    for url in source.urls:
+        parts = (part for part in source.parts() if part.table == url.table and not part.detach)
+        for part in (part for part in parts if part.name in tables and url.column in tables[part.name].column_names):
+            found.update(filter(None, tables[part.name][url.column].to_pylist()))
+    return Counter(urlsplit(text).hostname or "no host" for text in map(str, found))
+
+
 def paths_still_named(
     connection: sa.Connection,
     dialect: str,
     tables: Mapping[str, MappedTable],
-    columns: FileColumns,
+    files: FileNamer,
     paths: Sequence[str],
 ) -> set[str]:
     """Of some paths those that any row of the table gives, of a call or not; compared letter by letter.
 
     The rows are found by the column that ends every path; where there is none, every row is read.
     """
-    table, files = tables[columns.table], columns.files
+    table = tables[files.table]
     wanted = [c for name, c in table.columns.items() if name in files.columns]
     statement = sa.select(*(column.expression(table.table) for column in wanted))
     if files.path.last:
@@ -115,7 +126,7 @@ def paths_still_named(
     return found
 
 
-def _endings(files: Files, path: str) -> list[str]:
+def _endings(files: FileNamer, path: str) -> list[str]:
     below = f"{files.below.rstrip('/')}/{path}" if files.below else path
     return list(dict.fromkeys([*files.path.endings(path), *files.path.endings(below)]))
 

@@ -1,7 +1,7 @@
 """A scratch database with the mapped tables of a live one: the same columns of the same types, the same keys.
 
-No foreign keys, defaults, triggers or rights: what is tried there is whether rows come back as they were. A database
-that holds tables which are not ours is never touched: ours say so by a table of that name.
+NOT NULL in keys alone; no foreign keys, defaults, triggers or rights: what is tried there is whether rows come back as
+they were. A database that holds tables which are not ours is never touched: ours say so by a table of that name.
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,8 @@ def make_scratch_tables(live: Database, tables: Mapping[str, MappedTable], scrat
             connection.exec_driver_sql(f"CREATE TYPE {schema}.{name} AS ENUM ({labels})".replace("%", "%%"))
         for name, columns in made.items():
             lines = [
-                f"{quoted.quote_identifier(c)} {kind}{' NOT NULL' if strict else ''}" for c, kind, strict in columns
+                f"{quoted.quote_identifier(c)} {kind}{' NOT NULL' if strict and c in tables[name].key else ''}"
+                for c, kind, strict in columns
             ]
             lines += list(_keys(quoted, tables[name], {column for column, _, _ in columns}))
             statement = f"CREATE TABLE {quoted.format_table(tables[name].table)} ({', '.join(lines)})"

@@ -66,11 +66,12 @@ def test_a_mapping_is_fitted_to_what_the_site_has(made, tmp_path):
     fitted = fit_source(database, source)
     assert [child.table for child in fitted.children] == ["notes"]
     assert [test.values for tests in fitted.call.where.alternatives for test in tests] == [(4,)]
-    made.run(f"INSERT INTO {quoted(made)} VALUES (1, 4, 'o''neil'), (2, 4, 'b'), (3, 4, NULL)")
+    made.run(f"INSERT INTO {quoted(made)} VALUES (1, 4, 'o''neil'), (2, 4, 'b'), (3, 4, NULL), (4, 4, 'c')")
     assert made.rows(f"SELECT call_id, industry FROM ({fitted.facts}) f ORDER BY 1") == [
         (1, "Retail"),
         (2, "Banking"),
         (3, None),
+        (4, "no industry said for c"),
     ]
 
 
