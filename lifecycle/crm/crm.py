@@ -108,6 +108,11 @@ class Crm:
     def _of_source(self, problems: Sequence[str]) -> str:
         return "\n".join(f"source {self.source.source}: {problem}" for problem in problems)
 
+    def doubts_of_tombstones(self) -> list[str]:
+        """Why no tombstone could be inserted."""
+        missing = self.tombstones.missing() if self.tombstones else ()
+        return [f"tombstone: the column {name} asks for a value and gets none; no call would go" for name in missing]
+
     def purger(self, component: str | None = None) -> PurgeTransaction:
         """The one that deletes whole calls, or one component of them. Raises SourceError as `require_fit` does."""
         self.control.require()

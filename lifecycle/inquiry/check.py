@@ -139,12 +139,9 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     yield from _holds(lifecycle)
     for odd, why in odd_clocks(lifecycle).items():
         yield CheckFinding("error", "clock", f"the clock of {odd} is odd: {why}: no night runs", ClockError.exit_code)
-    for problem in [*crm.database.unpinned_settings(), *missing_rights(crm.database, crm.source)]:
+    rights = missing_rights(crm.database, crm.source)
+    for problem in [*crm.database.unpinned_settings(), *rights, *crm.doubts_of_tombstones()]:
         yield CheckFinding("error", "CRM", problem, SourceError.exit_code)
-    for name in crm.tombstones.missing() if crm.tombstones else ():
-        yield CheckFinding(
-            "error", "mapping", f"tombstone: {name} asks for a value and gets none", InputError.exit_code
-        )
     try:
         references = unmapped_references(crm.database, crm.source)
     except SourceError as error:

@@ -68,11 +68,13 @@ def slice_statistics(lifecycle: Lifecycle, manifest: Manifest, judged: JudgedSli
     return statistics_bytes(count_calls(facts, industry, lifecycle.crm.dimensions, lifecycle.crm.source.timezone))
 
 
-def counted_before(lifecycle: Lifecycle, manifest: Manifest, keys: Sequence[Any]) -> frozenset[str]:
+def counted_before(
+    lifecycle: Lifecycle, history: PurgeHistory, manifest: Manifest, keys: Sequence[Any]
+) -> frozenset[str]:
     """Of some calls those that were counted when they went before: the CRM has the purge row of that time."""
     if manifest.component is not None:
         return frozenset()
-    before, control = PurgeHistory(lifecycle).of(set(map(call_id_text, keys))), lifecycle.crm.control
+    before, control = history.of(set(map(call_id_text, keys))), lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
         known = {one.batch for one in before.values() if control.manifests_of_batch(connection, one.batch)}
     return frozenset(call for call, one in before.items() if one.batch in known)
