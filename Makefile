@@ -12,8 +12,10 @@ PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe
 
+EXTRAS_OF_IMAGE := --extra postgresql --extra mysql --extra production --extra timestamp --extra celery --extra kubernetes
+
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-slow package lint rooms schemas lock bench clean
+.PHONY: help demo ui test test-slow package lint site rooms schemas lock bench clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,7 +45,14 @@ lint: .venv/dev.stamp  ## check style, types, which module imports which, and th
 	done; echo "== dg check defs"; \
 	VIRTUAL_ENV=$$PWD/.venv PYTHONWARNINGS=ignore $(BIN)/dg check defs --use-active-venv || failed="$$failed [dg check defs]"; \
 	echo "== licences and advisories"; $(BIN)/python -m tests.supply_chain || failed="$$failed [supply chain]"; \
+	echo "== site"; $(MAKE) --no-print-directory site || failed="$$failed [site]"; \
 	if [ -n "$$failed" ]; then echo "lint failed:$$failed" >&2; exit 1; fi
+
+site: .venv/dev.stamp  ## build the documentation as a site into build/site; a link that leads nowhere fails
+	@rm -rf build && mkdir -p build/site-source/policies && cp docs/site.yml build/site.yml
+	@cp -r docs build/site-source/docs && rm build/site-source/docs/site.yml && cp README.md build/site-source/index.md
+	@cp CHANGELOG.md CONTRIBUTING.md SECURITY.md build/site-source && cp policies/README.md build/site-source/policies
+	@$(BIN)/zensical build --strict --config-file build/site.yml
 
 rooms: .venv/runtime.stamp  ## print each package with the sentence that says what it is for
 	@$(BIN)/python -c 'import ast, pathlib; \
@@ -56,15 +65,17 @@ schemas: .venv/runtime.stamp  ## write policies/schemas anew from the models
 bench: .venv/dev.stamp  ## run the performance comparisons
 	@for file in bench/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python -m "bench.$$(basename "$$file" .py)" || exit 1; done
 
-lock: .venv/python.stamp  ## compile requirements.txt and requirements-dev.txt anew from pyproject.toml
+lock: .venv/python.stamp  ## compile the three locks anew from pyproject.toml
 	$(PYTHON) -m venv --clear .venv/lock
 	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5'
 	CUSTOM_COMPILE_COMMAND="make lock" .venv/lock/bin/pip-compile $(SETTINGS_OF_PIP_COMPILE) \
 	    --upgrade --output-file requirements.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" .venv/lock/bin/pip-compile $(SETTINGS_OF_PIP_COMPILE) \
 	    --upgrade --all-extras --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" .venv/lock/bin/pip-compile $(SETTINGS_OF_PIP_COMPILE) $(EXTRAS_OF_IMAGE) \
+	    --constraint requirements-dev.txt --output-file deploy/requirements.txt pyproject.toml
 	@rm -rf .venv/lock
-	@! grep -nE '://|file:/|^-|@ |/(opt|home|root|tmp|work)/' requirements.txt requirements-dev.txt || { echo "a lock names a place; remove it" >&2; exit 1; }
+	@! grep -nE '://|file:/|^-|@ |/(opt|home|root|tmp|work)/' requirements.txt requirements-dev.txt deploy/requirements.txt || { echo "a lock names a place; remove it" >&2; exit 1; }
 
 clean:  ## remove what these targets made
 	rm -rf .venv .dagster demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

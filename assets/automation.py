@@ -17,6 +17,7 @@ from assets.partitions import industries, industry_night_key
 from assets.plan_events import PlanEvent, newest_plan_event, plan_events_from
 from assets.provenance import actor_tags, actor_tags_if_possible
 from assets.resources import LifecycleResource, dagster_failures
+from assets.schedules_in_force import retention_schedules
 from assets.statistics import call_statistics
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.industry_night import plans_released_since
@@ -27,7 +28,10 @@ RUNS_A_TICK = 100
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 nightly = dg.define_asset_job(
-    "nightly", selection=[disposition_plan], executor_def=dg.in_process_executor, description="Plan the night."
+    "nightly",
+    selection=[disposition_plan, retention_schedules],
+    executor_def=dg.in_process_executor,
+    description="Plan the night, and write down the law it is planned under.",
 )
 industry_night = dg.define_asset_job(
     "industry_night",

@@ -30,8 +30,8 @@ def archive_matches_manifest(
             for key in manifests:
                 verify_batch(opened.store, key, opened.now())
         except ProofError as error:
-            return dg.AssetCheckResult(passed=False, description=str(error))
-    return dg.AssetCheckResult(passed=True, metadata={"batches": len(manifests), "manifests": manifests})
+            return dg.AssetCheckResult(passed=False, description=str(error), metadata={"count": 1})
+    return dg.AssetCheckResult(passed=True, metadata={"count": 0, "batches": len(manifests)})
 
 
 @dg.asset_check(asset=deletion_record, partitions_def=industry_nights)
@@ -43,7 +43,7 @@ def every_archived_call_is_live_or_recorded(
         try:
             result = reconcile_night(lifecycle.open(), *industry_night_of(context))
         except ProofError as error:
-            return dg.AssetCheckResult(passed=False, description=str(error))
+            return dg.AssetCheckResult(passed=False, description=str(error), metadata={"count": 1})
     return dg.AssetCheckResult(
         passed=not result.vanished and not result.returned, metadata=report.reconciliation_metadata(result)
     )
@@ -60,7 +60,7 @@ def nothing_names_a_purged_call(
         try:
             found = purged_calls_still_named(opened, work, SEARCH_TIME)
         except ProofError as error:
-            return dg.AssetCheckResult(passed=False, description=str(error))
+            return dg.AssetCheckResult(passed=False, description=str(error), metadata={"count": 1})
     return dg.AssetCheckResult(
         passed=not found.columns, severity=dg.AssetCheckSeverity.WARN, metadata=report.discovery_metadata(found)
     )
@@ -75,5 +75,5 @@ def ledger_is_consistent_with_before(
         try:
             result = check_ledger_consistency(lifecycle.open())
         except ProofError as error:
-            return dg.AssetCheckResult(passed=False, description=str(error))
+            return dg.AssetCheckResult(passed=False, description=str(error), metadata={"count": 1})
     return dg.AssetCheckResult(passed=not result.not_asked, metadata=report.consistency_metadata(result))

@@ -29,6 +29,16 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return said
 
 
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Close runs of this machine whose process died without a word, and free their pools: else the next would wait.
+
+    Where runs are elsewhere (Celery, Kubernetes) nobody here can say; the launcher's own monitoring does.
+    """
+    said = close_dead_runs(context.instance)
+    return dg.SkipReason("; ".join(said) or "every run that is under way has its process")
+
+
 def _close(instance: dg.DagsterInstance) -> Iterator[str]:
     for run in instance.get_runs(dg.RunsFilter(statuses=_OPEN)):
         process = run.tags.get(PROCESS_TAG)

@@ -10,21 +10,30 @@ from assets.checks import (
     ledger_is_consistent_with_before,
     nothing_names_a_purged_call,
 )
+from assets.dead_runs import dead_runs
 from assets.destruction import destroyed_batches, destruction, destruction_schedule
 from assets.drill import archive_was_restored_lately, drill, drill_schedule, restored_trial
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
+from assets.outside import ARCHIVE, LEDGER, RECORDS_IN_CRM
 from assets.resources import LifecycleResource
+from assets.schedules_in_force import retention_schedules
 from assets.statistics import call_statistics
+from assets.totals import night_totals, nightly_totals, totals_job
 
 defs = dg.Definitions(
     assets=[
+        RECORDS_IN_CRM,
+        retention_schedules,
         disposition_plan,
         archived_calls,
         purged_calls,
         deletion_record,
         call_statistics,
+        nightly_totals,
         destroyed_batches,
         restored_trial,
+        ARCHIVE,
+        LEDGER,
     ],
     asset_checks=[
         archive_matches_manifest,
@@ -33,9 +42,9 @@ defs = dg.Definitions(
         nothing_names_a_purged_call,
         archive_was_restored_lately,
     ],
-    jobs=[nightly, industry_night, destruction, drill],
+    jobs=[nightly, industry_night, totals_job, destruction, drill],
     schedules=[nightly_schedule(), destruction_schedule(), drill_schedule()],
-    sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat],
+    sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs, night_totals],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,
 )

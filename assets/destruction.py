@@ -52,7 +52,7 @@ def destroyed_batches(
         passed=not result.needs_person,
         check_name=_CHECK,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"found": dg.MetadataValue.json(_open_points(result))},
+        metadata={"count": len(_open_points(result)), "found": dg.MetadataValue.json(_open_points(result))},
     )
     return dg.MaterializeResult(metadata=_metadata(opened, result), check_results=[checked])
 

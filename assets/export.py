@@ -19,7 +19,7 @@ _NAMES_CALLS = frozenset(("sample", "set_aside", "set_aside_table", "files_left"
 _FREE_TEXT = frozenset(("user_message", "message", "stack", "description"))
 _TELLS_WHAT_FAILED = frozenset(("SerializableErrorInfo", "UserFailureData", "AssetCheckEvaluation", "EventLogEntry"))
 _WHY = "left out: it may name calls"
-_OURS = ("nightly", "industry_night")
+_OURS = ("nightly", "industry_night", "totals")
 _RECENT = 500  # finished runs looked at for ones that nobody exported
 
 

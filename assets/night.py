@@ -11,10 +11,14 @@ from assets.definitions import defs
 from assets.export import export_finished
 from assets.partitions import industry_night_key
 from assets.provenance import actor_tags_if_possible
+from assets.report import GOING_SEPARATOR, plans_for_programs
 from assets.resources import LifecycleResource, StopRequested, Watcher, watched_by
-from lifecycle.deployment.lifecycle import Progress
+from assets.run_origin import LABEL, show_among_jobs
+from assets.tables import NOBODY, table_rows
+from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.errors import LifecycleError, NightStopped
 from lifecycle.evidence.deletion import call_id_text
+from lifecycle.night.industry_night import waiting_plans
 from lifecycle.night.seal import records_waiting, seal_ledger
 
 _SHOWN = 20  # calls set aside, of each cohort
@@ -72,6 +76,7 @@ def run_night(
         night.stopped = night.stopped or stop_requested() or ""
         _seal_what_waits(night)
         if night.planned:
+            _run(instance, "totals", {}, _QUIET, night.night)
             export_finished(instance, LifecycleResource().open().store)
     return night
 
@@ -87,8 +92,8 @@ def _run_all(
     _note(night, plan, watcher)
     if not plan.success:
         return
-    night.planned = {**_metadata(plan, "disposition_plan"), **watcher.named["disposition_plan"]}
-    night.night, industries = night.planned["going"]["night"], night.planned["going"]["industries"]
+    night.planned = {**_planned(lifecycle, _metadata(plan, "disposition_plan")), **watcher.named["disposition_plan"]}
+    night.night, industries = night.planned["night"], night.planned["going"]
     for number, industry in enumerate(industries):
         watcher.progress("industries", number, len(industries))
         partition = industry_night_key(industry, date.fromisoformat(night.night))
@@ -120,12 +125,18 @@ def _run(
     job: str,
     tags: dict[str, str],
     run_config: dict[str, Any],
-    partition: dg.MultiPartitionKey | None = None,
+    partition: str | None = None,
 ) -> dg.ExecuteInProcessResult:
     with dg.partition_loading_context(dynamic_partitions_store=instance):
-        return defs.resolve_job_def(job).execute_in_process(
-            instance=instance, tags=tags, run_config=run_config, partition_key=partition, raise_on_error=False
+        result = defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags={**tags, **LABEL},
+            run_config=run_config,
+            partition_key=partition,
+            raise_on_error=False,
         )
+    show_among_jobs(instance, result.run_id)
+    return result
 
 
 def _note(night: NightResult, result: dg.ExecuteInProcessResult, watcher: Watcher) -> None:
@@ -144,9 +155,24 @@ def _note(night: NightResult, result: dg.ExecuteInProcessResult, watcher: Watche
             night.failed_checks.append(check.check_name)
 
 
+def _planned(lifecycle: Lifecycle, said: dict[str, Any]) -> dict[str, Any]:
+    """What was planned, for programs: the run's page shows it for people, and the register has the plans."""
+    night, register = date.fromisoformat(said["night"]), lifecycle.crm.control.register
+    names = [str(row[0]) for row in table_rows(said["industries"])]
+    plans = {name: register.plans_of(night, name)[-1] for name in names}
+    going = [] if said["going"] == NOBODY else said["going"].split(GOING_SEPARATOR)
+    return {
+        "night": said["night"],
+        "going": going,
+        "plans_by_industry": plans_for_programs(plans, waiting_plans(lifecycle, plans)),
+        "unscheduled_by_industry": dict(table_rows(said["unscheduled_industries"])),
+    }
+
+
 def _metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     found = result.asset_materializations_for_node(asset)[0].metadata
-    return {name: getattr(value, "value", value) for name, value in found.items()}
+    tables = {name: value for name, value in found.items() if isinstance(value, dg.TableMetadataValue)}
+    return {**{name: getattr(value, "value", value) for name, value in found.items()}, **tables}
 
 
 def _done(result: dg.ExecuteInProcessResult, industry: str, watcher: Watcher) -> dict[str, Any]:
@@ -157,12 +183,12 @@ def _done(result: dg.ExecuteInProcessResult, industry: str, watcher: Watcher) ->
     return {
         "industry": industry,
         "archived": archived["calls"],
-        "batches": len(archived["manifests"]),
+        "batches": archived["batches"],
         "bytes": archived["bytes"],
         "purged": purged["calls"],
-        "components": purged["components"],
+        "components": dict(table_rows(purged["parts_by_name"])),
         "files": purged["files"],
-        "files_left": purged["files_left"],
+        "files_left": dict(table_rows(purged["files_left"])),
         "purged_before": purged["calls_purged_before"],
         "left": archived["calls_left"] + purged["calls_left"],
         "records": records,

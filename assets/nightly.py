@@ -9,10 +9,12 @@ import dagster as dg
 from pydantic import Field
 
 from assets import report
+from assets.outside import CRM_KIND, RECORDS_IN_CRM, STORE_KIND
 from assets.partitions import industries, industry_night_of, industry_nights, one_night_a_run
 from assets.progress import pace_metadata
 from assets.provenance import run_of
 from assets.resources import LifecycleResource, dagster_failures, name_calls_to_watcher
+from assets.tables import table
 from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.errors import ClockError, NightError
 from lifecycle.night.anchor import anchor_checkpoint
@@ -49,7 +51,8 @@ _PLAN_CHECKS = {
 _RECORD_CHECKS = {
     "anchored": "Every anchor that is set took the newest checkpoint.",
     "every_record_was_signed": "Each purge row that waited was what its purge committed, and went into the ledger.",
-    "database_is_not_older_than_ledger": "The CRM's database knows every leaf of the ledger: it is no restored backup.",
+    "database_is_not_older_than_ledger": "The CRM's database knows every leaf of the ledger: it is no restored backup "
+    "(`lifecycle replay` names what one brought back).",
 }
 _EVERY = "Every planned call went, or went before."
 _ASIDE = {
@@ -70,8 +73,9 @@ class NightConfig(dg.Config):
 
 
 @dg.asset(
-    group_name="nightly",
-    kinds={"python"},
+    deps=[RECORDS_IN_CRM],
+    group_name="decide",
+    kinds={"python", "yaml"},
     owners=OWNERS,
     retry_policy=AGAIN,
     check_specs=[dg.AssetCheckSpec(name, asset="disposition_plan", description=d) for name, d in _PLAN_CHECKS.items()],
@@ -84,11 +88,11 @@ def disposition_plan(
     with dagster_failures():
         opened = lifecycle.open(context.log)
         run, odd = run_of(context, opened), odd_clocks(opened)
-    yield dg.AssetCheckResult(passed=not odd, check_name="clocks_agree", metadata=dict(odd))
+    yield _check("clocks_agree", ("clock", "is"), odd, dg.AssetCheckSeverity.ERROR)
     with dagster_failures():
         if odd:
             raise ClockError(clock_message(odd))
-        night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
+        night = resolve_night(opened, _day(config.as_of) if config.as_of else None)
         _require_partition(opened, night)
         opened.require_running()
         with opened.crm.control.lease("plan"):  # two nights at once would plan each other's calls
@@ -100,8 +104,16 @@ def disposition_plan(
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
     name_calls_to_watcher("disposition_plan", left_out=dict(survey.left_out))
     yield dg.MaterializeResult(
-        metadata=report.plan_metadata(survey, plans, waiting, going), check_results=_plan_checks(survey, plans, waiting)
+        metadata=report.plan_metadata(survey, plans, waiting, going, run.id),
+        check_results=_plan_checks(survey, plans, waiting),
     )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise NightError(f"as_of: expected a day such as 2026-11-20, found {text[:40]!r}. Nothing was done") from None
 
 
 def _require_partition(lifecycle: Lifecycle, night: date) -> None:
@@ -114,24 +126,28 @@ def _require_partition(lifecycle: Lifecycle, night: date) -> None:
 def _plan_checks(
     survey: Survey, plans: dict[str, Plan], waiting: dict[str, tuple[str, ...]]
 ) -> list[dg.AssetCheckResult]:
-    found: dict[str, dict[str, Any]] = {
-        "policies_are_lawful": dict(survey.broken),
-        "no_unscheduled_industry": dict(survey.unscheduled),
-        "nothing_left_out": report.kinds_left_out(survey.left_out),
-        "brake_not_tripped": {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()},
-        "plans_are_our_own": {key: "no run of ours made it; it decides nothing" for key in survey.foreign},
-        "nothing_came_back": report.counted_by_night(survey.returned),
-        "nothing_overdue": {p.industry: p.overdue for p in plans.values() if p.overdue},
-    }
+    held = {name: waiting_message(plans[name], reasons) for name, reasons in waiting.items()}
+    foreign = dict.fromkeys(survey.foreign, "no run of ours made it; it decides nothing")
     return [
-        dg.AssetCheckResult(
-            passed=not problems,
-            check_name=name,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"found": dg.MetadataValue.json(problems)},
-        )
-        for name, problems in found.items()
+        _check("policies_are_lawful", ("file", "reason"), survey.broken),
+        _check("no_unscheduled_industry", ("industry in the CRM", "calls"), survey.unscheduled),
+        _check("nothing_left_out", ("what", "how many"), report.kinds_left_out(survey.left_out)),
+        _check("brake_not_tripped", ("industry", "waits for"), held),
+        _check("plans_are_our_own", ("object", "why"), foreign),
+        _check("nothing_came_back", ("purged", "calls"), report.counted_by_night(survey.returned)),
+        _check("nothing_overdue", ("industry", "calls"), {p.industry: p.overdue for p in plans.values() if p.overdue}),
     ]
+
+
+def _check(
+    name: str,
+    columns: tuple[str, str],
+    problems: Mapping[Any, Any],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+) -> dg.AssetCheckResult:
+    """Passed where there are no problems; else how many, and each in a row."""
+    found: dict[str, Any] = {"count": len(problems), "found": table(columns, problems.items())}
+    return dg.AssetCheckResult(passed=not problems, check_name=name, severity=severity, metadata=found)
 
 
 def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
@@ -140,17 +156,17 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
         passed=not calls,
         check_name="nothing_set_aside",
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"calls": len(calls)},
+        metadata={"count": len(calls)},
     )
 
 
 @dg.asset(
     check_specs=[_ASIDE["archived_calls"]],
-    deps=[disposition_plan],
+    deps=[disposition_plan, RECORDS_IN_CRM],
     partitions_def=industry_nights,
     backfill_policy=one_night_a_run,
-    group_name="nightly",
-    kinds={"parquet"},
+    group_name="custody",
+    kinds={"parquet", STORE_KIND},
     owners=OWNERS,
     retry_policy=AGAIN,
 )
@@ -161,10 +177,12 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
         opened = lifecycle.open(context.log)
         work = open_industry_night(opened, *industry_night_of(context))
         result = archive_night(opened, work, run_of(context, opened))
+        schema = report.archived_columns(opened.store, result)
     name_calls_to_watcher("archived_calls", set_aside=result.set_aside)
     pace = pace_metadata(result.calls, time.monotonic() - started)
     return dg.MaterializeResult(
-        metadata={**report.archive_metadata(work, result), **pace}, check_results=[_aside(result.set_aside)]
+        metadata={**report.archive_metadata(work, result, opened.store.url), **pace, **schema},
+        check_results=[_aside(result.set_aside)],
     )
 
 
@@ -173,8 +191,8 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     deps=[archived_calls],
     partitions_def=industry_nights,
     backfill_policy=one_night_a_run,
-    group_name="nightly",
-    kinds={"sql"},
+    group_name="custody",
+    kinds={CRM_KIND},
     owners=OWNERS,
     pool="crm_delete",
 )
@@ -204,8 +222,8 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     deps=[purged_calls],
     partitions_def=industry_nights,
     backfill_policy=one_night_a_run,
-    group_name="nightly",
-    kinds={"json"},
+    group_name="record",
+    kinds={"json", STORE_KIND},
     owners=OWNERS,
     retry_policy=AGAIN,
     pool="deletion_record",
@@ -216,20 +234,13 @@ def deletion_record(context: dg.AssetExecutionContext, lifecycle: LifecycleResou
     with dagster_failures():
         opened = lifecycle.open(context.log)
         sealed, anchors = seal_ledger(opened), anchor_checkpoint(opened)
-    pace = pace_metadata(sealed.records, time.monotonic() - started)
-    seen = dg.AssetCheckResult(
-        passed=not anchors.failed, check_name="anchored", severity=dg.AssetCheckSeverity.WARN, metadata=anchors.failed
-    )
-    restored = dg.AssetCheckResult(
-        passed=not sealed.unknown,
-        check_name="database_is_not_older_than_ledger",
-        metadata={"unknown_leaves": sealed.unknown, "do": "`lifecycle replay` names what a restore brought back"},
-    )
-    signed = dg.AssetCheckResult(
-        passed=not sealed.refused,
-        check_name="every_record_was_signed",
-        metadata={"refused": dg.MetadataValue.json(sealed.refused)},
-    )
+    pace, error = pace_metadata(sealed.records, time.monotonic() - started), dg.AssetCheckSeverity.ERROR
+    unknown = {"leaves": sealed.unknown} if sealed.unknown else {}
     return dg.MaterializeResult(
-        metadata={**report.record_metadata(sealed, anchors), **pace}, check_results=[seen, signed, restored]
+        metadata={**report.record_metadata(sealed, anchors), **pace},
+        check_results=[
+            _check("anchored", ("place", "why not"), anchors.failed),
+            _check("every_record_was_signed", ("purge row", "contradicts"), sealed.refused, error),
+            _check("database_is_not_older_than_ledger", ("unknown", "how many"), unknown, error),
+        ],
     )

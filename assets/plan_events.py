@@ -7,6 +7,9 @@ from typing import Any
 
 import dagster as dg
 
+from assets.report import GOING_SEPARATOR
+from assets.tables import NOBODY
+
 _AT_ONCE = 50
 
 
@@ -44,12 +47,12 @@ def _plan_events(instance: dg.DagsterInstance, after: int | None, ascending: boo
 def _plan_event(event: dg.EventLogRecord) -> PlanEvent | None:
     """The event as ours; None: it is reported, or does not say what every plan run says."""
     materialization = event.asset_materialization
-    said: Any = materialization.metadata.get("going") if materialization else None
-    value = getattr(said, "value", None)
-    if not event.run_id or not isinstance(value, dict):
+    said: Any = materialization.metadata if materialization else {}
+    night, going = (getattr(said.get(name), "value", None) for name in ("night", "going"))
+    if not event.run_id or not isinstance(night, str) or not isinstance(going, str):
         return None
+    names = () if going == NOBODY else tuple(going.split(GOING_SEPARATOR))
     try:
-        industries = tuple(map(str, value["industries"]))
-        return PlanEvent(event.storage_id, event.run_id, date.fromisoformat(value["night"]), industries)
-    except (KeyError, TypeError, ValueError):
+        return PlanEvent(event.storage_id, event.run_id, date.fromisoformat(night), names)
+    except ValueError:
         return None

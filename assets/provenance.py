@@ -10,7 +10,6 @@ from typing import Any
 
 import dagster as dg
 
-from assets.dead_runs import PROCESS_TAG, this_process
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import LifecycleError
 from lifecycle.policy.approval import SAID_IN_UI, UNKNOWN_REQUESTER
@@ -45,12 +44,8 @@ def actor_tags_if_possible(
 
 
 def run_of(context: dg.AssetExecutionContext, lifecycle: Lifecycle) -> Run:
-    """The run, and who asked for it, as far as that is proved.
-
-    Notes on the run which process it is, so that a later one can tell that it died.
-    """
+    """The run, and who asked for it, as far as that is proved."""
     tags, run = context.run.tags, context.run
-    context.instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process()})
     named = tags.get(ACTOR_TAG)
     if named and _proved(context, lifecycle):
         return Run(run.run_id, named)

@@ -5,11 +5,14 @@ whoever runs a night at a terminal, and by `lifecycle set-aside`.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from assets.tables import NOBODY, table
+from lifecycle.archive.batches import read_manifest
+from lifecycle.archive.object_store import ObjectStore
 from lifecycle.audit.ledger_consistency import LedgerConsistency
 from lifecycle.inquiry.discovery import Discovery
 from lifecycle.night.anchor import AnchorResult
@@ -25,129 +28,160 @@ from lifecycle.policy.plan import Plan
 
 Metadata = dict[str, Any]
 NO_GIT = "none: the policies lie in no git work tree"
+GOING_SEPARATOR = ", "
 _SHOWN = 20
 
 
-def markdown_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dg.MetadataValue[Any]:
-    """A Markdown table."""
-    lines = [columns, tuple("---" for _ in columns), *rows]
-    return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
-
-
 def plan_metadata(
-    survey: Survey, plans: Mapping[str, Plan], waiting: Mapping[str, tuple[str, ...]], going: list[str]
+    survey: Survey, plans: Mapping[str, Plan], waiting: Mapping[str, tuple[str, ...]], going: list[str], run_id: str
 ) -> Metadata:
-    """The night over all industries. `waiting`: what holds an industry still; `going`: the industries to run now."""
-    rows = [
-        (
-            p.industry,
-            p.live,
-            p.due,
-            _counts(p.components) or "-",
-            _counts(p.dispositions),
-            p.oldest_trigger or "-",
-            "; ".join(waiting.get(p.industry, ())) or "-",
-        )
-        for p in plans.values()
-    ]
-    commits = sorted({p.schedule.git_commit or NO_GIT for p in plans.values()})
+    """The night over all industries: what waits for a person first, then the numbers, then where it comes from.
+
+    `waiting`: what holds an industry still; `going`: the industries to run now, which the sensor reads too. A plan that
+    an earlier run made and this one found still good says so: its numbers are of then.
+    """
+    held = [plans[name] for name in waiting]
+    again = [(p.industry, f"{p.created_at:%Y-%m-%d %H:%M}Z") for p in plans.values() if p.run_id != run_id]
     return {
         "night": survey.as_of.isoformat(),
+        "waits_for_a_person": table(
+            ("industry", "waits for", "type"),
+            [(p.industry, "; ".join(waiting[p.industry]), _to_type(p, waiting)) for p in held],
+        ),
+        "going": GOING_SEPARATOR.join(going) or NOBODY,
+        "industries": table(
+            ("industry", "due", "parts", "live", "oldest due", "kept for other reasons"),
+            [_plan_row(p) for p in (*held, *(p for p in plans.values() if p not in held))],
+        ),
+        "plans_used_again": table(("industry", "planned at, with the numbers of then"), again),
+        **plan_numbers(survey, plans, waiting),
+        "unscheduled_industries": table(("industry in the CRM", "calls"), survey.unscheduled.items()),
+        "left_out": table(("what", "how many"), kinds_left_out(survey.left_out).items()),
+        "broken_files": table(("file", "reason"), sorted(survey.broken.items())),
+        "cannot_be_purged": table(("part", "reason"), sorted(survey.unfit.items())),
+        "policies_commit": ", ".join(sorted({p.schedule.git_commit or NO_GIT for p in plans.values()})) or "-",
+        "policies_committed": not any(p.schedule.git_dirty for p in plans.values()),
+    }
+
+
+def plan_numbers(survey: Survey, plans: Mapping[str, Plan], waiting: Collection[str]) -> dict[str, int]:
+    """The night's numbers, which the UI draws over the nights."""
+    return {
         "calls_live": sum(p.live for p in plans.values()),
         "calls_due": sum(p.due for p in plans.values()),
-        "components_due": sum(sum(p.components.values()) for p in plans.values()),
+        "parts_due": sum(sum(p.components.values()) for p in plans.values()),
+        "calls_waiting": sum(plans[name].planned for name in waiting),
+        "calls_held": sum(p.dispositions.get("on_hold", 0) for p in plans.values()),
+        "calls_overdue": sum(p.overdue for p in plans.values()),
         "calls_unscheduled": sum(survey.unscheduled.values()),
-        "plans": markdown_table(
-            ("industry", "live", "due", "components", "dispositions", "oldest due", "waits for"), rows
-        ),
-        "plans_by_industry": {
-            p.industry: {**_plain(p), **_waits(p, waiting.get(p.industry, ()))} for p in plans.values()
-        },
-        "git_commit": ", ".join(commits) or "-",
-        "policies_dirty": any(p.schedule.git_dirty for p in plans.values()),
-        "going": {"night": survey.as_of.isoformat(), "industries": going},
-        "broken_files": markdown_table(("file", "reason"), sorted(survey.broken.items())),
-        "cannot_be_purged": markdown_table(("part", "reason"), sorted(survey.unfit.items())),
-        "unscheduled_by_industry": dict(survey.unscheduled),
-        "left_out": kinds_left_out(survey.left_out),
+        "industries_waiting": len(waiting),
     }
 
 
-def _waits(plan: Plan, reasons: Sequence[str]) -> Metadata:
-    """What the plan waits for still, and what a person types."""
-    return {"waits": list(reasons), "to_type": release_commands(plan, reasons)}
-
-
-def _plain(plan: Plan) -> Metadata:
-    """A plan but for the object that names its calls, and its digest."""
-    return {**plan.model_dump(mode="json", exclude={"calls"}), "sha256": plan.sha256}
-
-
-def archive_metadata(work: IndustryNight, result: ArchiveResult) -> Metadata:
-    """What one industry's night archived."""
-    what = [("calls archived", result.calls), *((f"{name} of calls", n) for name, n in result.components.items())]
-    what += [(f"named by URL at {host}, where nothing is removed", n) for host, n in result.elsewhere.items()]
-    what += [("files", result.files), ("batches", len(result.manifests)), ("bytes", result.bytes)]
+def plans_for_programs(plans: Mapping[str, Plan], waiting: Mapping[str, Sequence[str]]) -> dict[str, Metadata]:
+    """Each plan without the object that names its calls; its digest, what it waits for still, what a person types."""
     return {
-        "summary": markdown_table(("what", "how much"), what),
-        **_industry_night(work),
+        name: {
+            **plan.model_dump(mode="json", exclude={"calls"}),
+            "sha256": plan.sha256,
+            "waits": list(waiting.get(name, ())),
+            "to_type": release_commands(plan, waiting.get(name, ())),
+        }
+        for name, plan in plans.items()
+    }
+
+
+def _to_type(plan: Plan, waiting: Mapping[str, Sequence[str]]) -> str:
+    """What lets it go. A brake takes the digest's first letters: all of them are cut off at the edge of a screen."""
+    commands = [said.partition(": ")[2] for said in release_commands(plan, waiting[plan.industry])]
+    return "; ".join(commands).replace(f"--accept-plan {plan.sha256}", f"--accept-plan {plan.sha256[:12]}")
+
+
+def _plan_row(plan: Plan) -> tuple[Any, ...]:
+    kept = {name: n for name, n in plan.dispositions.items() if n and name not in ("due", "retained")}
+    oldest = plan.oldest_trigger.isoformat() if plan.oldest_trigger else None
+    return plan.industry, plan.due, sum(plan.components.values()), plan.live, oldest, _counts(kept)
+
+
+def archive_metadata(work: IndustryNight, result: ArchiveResult, store: str) -> Metadata:
+    """What one industry's night archived; `store` is the URL that the manifests lie under."""
+    return {
         "calls": result.calls,
-        "components": dict(result.components),
+        "dagster/row_count": result.calls,
+        "parts": sum(result.components.values()),
+        "parts_by_name": table(("part", "calls"), result.components.items()),
         "files": result.files,
-        "elsewhere": dict(result.elsewhere),
+        "files_elsewhere": table(("named by URL at, where nothing is removed", "files"), result.elsewhere.items()),
         "bytes": result.bytes,
-        "manifests": result.manifests,
+        "batches": len(result.manifests),
         "calls_left": result.left,
         **_set_aside(result.set_aside),
+        "manifests": table(("manifest",), [(f"{store}/{key}",) for key in result.manifests]),
+        **_industry_night(work),
     }
+
+
+def archived_columns(store: ObjectStore, result: ArchiveResult) -> Metadata:
+    """The columns of the archived call table, by a manifest; nothing where nothing was archived."""
+    if not result.manifests:
+        return {}
+    manifest, _ = read_manifest(store, result.manifests[0])
+    first = manifest.objects[0]
+    said = f"as archived from {first.table}"
+    return {"dagster/column_schema": dg.TableSchema([dg.TableColumn(n, description=said) for n in first.columns])}
 
 
 def purge_metadata(work: IndustryNight, result: PurgeResult) -> Metadata:
     """What one industry's night purged."""
-    what = [("calls", result.calls), *(row for row in result.rows.items() if row[0] != "calls" and row[1])]
     return {
-        "summary": markdown_table(("deleted from", "rows"), what),
-        **_industry_night(work),
         "calls": result.calls,
-        "components": dict(result.components),
+        "dagster/row_count": result.calls,
+        "parts": sum(result.components.values()),
+        "parts_by_name": table(("part", "calls"), result.components.items()),
+        "rows": sum(result.rows.values()),
+        "rows_by_table": table(("deleted from", "rows"), [row for row in result.rows.items() if row[1]]),
         "files": result.files,
-        "files_left": dict(list(result.files_left.items())[:_SHOWN]),
+        "files_left": table(("the archived copy", "why it is there still"), list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
         "calls_left": result.left,
-        "rows": sum(result.rows.values()),
-        "manifests": result.manifests,
         **_set_aside(result.set_aside),
+        **_industry_night(work),
     }
 
 
 def record_metadata(result: SealResult, anchors: AnchorResult) -> Metadata:
     """What this run logged, where the ledger stands now, and who else saw it."""
-    what = [("records logged", result.records), ("leaves in the ledger", result.size), ("root", result.root)]
     return {
         "records": result.records,
+        "dagster/row_count": result.records,
         "leaves": result.leaves,
         "ledger_size": result.size,
         "ledger_root": result.root,
         "checkpoint": dg.MetadataValue.md(f"```\n{result.checkpoint}```"),
-        "anchored": dict(anchors.done),
-        "not_anchored": dict(anchors.failed),
-        "summary": markdown_table(("what", "how much"), what),
+        "anchored": table(("place", "what it said"), anchors.done.items()),
+        "not_anchored": table(("place", "why"), anchors.failed.items()),
     }
 
 
 def consistency_metadata(result: LedgerConsistency) -> Metadata:
     """From where to where the ledger was seen to grow, and what the anchors kept of it."""
     sizes = {"from_size": result.from_size, "to_size": result.to_size, "checkpoints": result.checkpoints}
-    return {**sizes, "anchored": dict(result.anchored), "not_asked": dict(result.not_asked)}
+    return {
+        "count": len(result.not_asked),
+        **sizes,
+        "anchored": table(("place", "checkpoints"), result.anchored.items()),
+        "not_asked": table(("place", "why"), result.not_asked.items()),
+    }
 
 
 def discovery_metadata(result: Discovery) -> Metadata:
     """Which columns still hold keys of purged calls. Nothing of the keys themselves."""
     rows = [(one.table, one.column, one.rows, "yes" if one.mapped else "no") for one in result.columns]
     return {
-        "columns": markdown_table(("table", "column", "rows", "mapped"), rows),
+        "count": len(rows),
+        "columns": table(("table", "column", "rows", "mapped"), rows),
         "tables": result.tables,
-        "not_searched": dict(result.not_searched),
+        "not_searched": table(("table", "why"), result.not_searched.items()),
     }
 
 
@@ -156,8 +190,9 @@ def reconciliation_metadata(result: Reconciliation) -> Metadata:
     names = ("batches", "archived", "recorded", "live")
     counts = {name: getattr(result, name) for name in names}
     return {
+        "count": len(result.vanished) + len(result.returned),
         **counts,
-        "components": dict(result.components),
+        "parts": table(("part", "calls"), result.components.items()),
         "vanished": len(result.vanished),
         "returned": len(result.returned),
         "to_type": "lifecycle verify" if result.vanished or result.returned else "-",
@@ -169,20 +204,20 @@ def _industry_night(work: IndustryNight) -> Metadata:
     return {
         "night": plan.night.isoformat(),
         "industry": plan.industry,
-        "dispositions": dict(plan.dispositions),
+        "planned": plan.planned,
+        "dispositions": table(("answer", "calls"), [row for row in plan.dispositions.items() if row[1]]),
         "oldest_trigger": str(plan.oldest_trigger or "-"),
-        "plan_sha256": plan.sha256,
-        "schedule_sha256": plan.schedule.sha256,
-        "git_commit": plan.schedule.git_commit or NO_GIT,
-        "policies_dirty": bool(plan.schedule.git_dirty),
-        "plan_run_id": plan.run_id,
+        "plan": plan.sha256[:12],
+        "plan_run": dg.MetadataValue.dagster_run(plan.run_id),
+        "schedule": plan.schedule.sha256[:12],
+        "policies_commit": plan.schedule.git_commit or NO_GIT,
+        "policies_committed": not plan.schedule.git_dirty,
     }
 
 
 def _set_aside(calls: Mapping[Any, str]) -> Metadata:
-    reasons = dict(Counter(map(redact_reason, calls.values())).most_common())
-    rows = markdown_table(("why they stayed", "calls"), list(reasons.items()))
-    return {"calls_set_aside": len(calls), "why_set_aside": reasons, "why_set_aside_table": rows}
+    reasons = Counter(map(redact_reason, calls.values())).most_common()
+    return {"calls_set_aside": len(calls), "why_set_aside": table(("why they stayed", "calls"), reasons)}
 
 
 def counted_by_night(returned: Mapping[str, PurgedBefore]) -> dict[str, int]:

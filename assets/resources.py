@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
+from assets.dead_runs import PROCESS_TAG, this_process
 from assets.progress import Log, LoggedProgress
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.errors import LifecycleError, OutsideError, place_of
@@ -24,6 +25,11 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     _opened: Lifecycle | None = PrivateAttr(default=None)
     _logged: Progress | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Note on the run, before its first step, which process it is: another can tell later that it died."""
+        if context.run is not None and context.instance is not None:
+            context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: this_process()})
 
     def open(self, log: Log | None = None) -> Lifecycle:
         """A lifecycle with the wall clock: the place where the product learns what time it is.
@@ -47,6 +53,7 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Lifecycle(read_settings(), now, progress, stop_requested=watcher.stop_requested)
 
 
+_MENDED = "What was committed stays and is on record; launching the run again goes on with the rest."
 StopRequested = Callable[[], str | None]
 
 
@@ -99,7 +106,8 @@ def dagster_failures() -> Iterator[None]:
         logged = f"{type(error).__name__}: {error.without_values}"
         _tell_watcher(logged, error)
         retry = isinstance(error, OutsideError) and not _somebody_watches()
-        raise dg.Failure(logged, metadata={"exit_code": error.exit_code}, allow_retries=retry) from None
+        beside: dict[str, Any] = {"exit_code": error.exit_code, "nothing_is_lost": _MENDED}
+        raise dg.Failure(logged, metadata=beside, allow_retries=retry) from None
     except Exception as error:
         if isinstance(error, (dg.DagsterError, dg.Failure)):
             raise

@@ -7,8 +7,8 @@ import dagster as dg
 
 from assets.nightly import AGAIN, OWNERS, deletion_record
 from assets.partitions import industry_night_of, industry_nights, one_night_a_run
-from assets.report import markdown_table
 from assets.resources import LifecycleResource, dagster_failures
+from assets.tables import table
 from lifecycle.errors import ToolMissing
 from lifecycle.inquiry.call_statistics import StatisticsQuestion, StatisticsReport, statistics_report
 from lifecycle.inquiry.statistics_picture import statistics_picture
@@ -21,7 +21,7 @@ _SHOWN = 24  # months
     deps=[deletion_record],
     partitions_def=industry_nights,
     backfill_policy=one_night_a_run,
-    group_name="nightly",
+    group_name="record",
     kinds={"parquet"},
     owners=OWNERS,
     retry_policy=AGAIN,
@@ -42,7 +42,7 @@ def statistics_metadata(report: StatisticsReport) -> dict[str, Any]:
     rows = [tuple(row.values()) for row in report.rows[-_SHOWN:]]
     found: dict[str, Any] = {
         "calls_counted": sum(int(str(row["calls"])) for row in report.rows),
-        "by_month": markdown_table(tuple(report.table.column_names), rows),
+        "by_month": table(tuple(report.table.column_names), rows),
         "uncounted_objects": report.uncounted,
     }
     try:

@@ -13,7 +13,7 @@ from lifecycle.cli.output import print_json, print_sentence, print_table, progre
 from lifecycle.custody.find import STATES, CallState, Findings, FoundCall, find_calls
 from lifecycle.custody.search_question import SearchQuestion
 
-PAGE = 50
+PAGE, _TOLD = 50, 5
 _COLUMNS = ("call", "state", "started", "industry", "direction", "account", "agent", "phone", "held", "where")
 _ODD = (CallState.RETURNED, CallState.VANISHED, CallState.MISSING, CallState.UNKNOWN)
 
@@ -194,7 +194,11 @@ def _tell(found: Findings, skip: int) -> None:
         rows = [_line(one) for one in found.calls]
         for row, one in zip(rows, found.calls, strict=True):
             row[1] = f"{one.state}{'!' if one.state in _ODD else ''}"
+            row[-1] = ", ".join(f"{copy.manifest.batch} row {copy.row}" for copy in one.copies) or None
         print_table("Found", _COLUMNS, rows)
+        for one in found.calls if len(found.calls) <= _TOLD else ():
+            for place in _places(one):
+                print_sentence(f"{one.call_id}: {place}")
     for state in dict.fromkeys(one.state for one in found.calls):
         print_sentence(f"{state}: {STATES[state]}.")
     shown = f"calls {skip + 1} to {skip + len(found.calls)} of " if len(found.calls) < found.total else ""

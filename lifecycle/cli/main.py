@@ -73,6 +73,7 @@ for group in (
     group.register(app)
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also after the command.")]
+Nights = Annotated[int, typer.Option("--nights", min=1, max=30, help="How many nights, up to tonight's.")]
 Accepted = Annotated[
     list[str] | None,
     typer.Option(
@@ -104,14 +105,14 @@ def run(
 
 
 @app.command()
-def demo(json_output: AsJson = False) -> None:
-    """Make a sample CRM, run a night on it, say what happened.
+def demo(json_output: AsJson = False, nights: Nights = 10) -> None:
+    """Make a sample CRM, run ten nights on it, say what happened.
 
     The calls are made up, and so is everybody in them. Nothing of yours is touched.
     """
-    from lifecycle.cli import run_demo  # as in `run`
+    from lifecycle.cli import demo as sample  # as in `run`
 
-    raise typer.Exit(run_demo.demo(json_output))
+    raise typer.Exit(sample.demo(json_output, nights))
 
 
 def app_main(arguments: Sequence[str] | None = None) -> int:

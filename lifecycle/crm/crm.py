@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.crm.control.control_tables import ControlTables
+from lifecycle.crm.control.planted_code import require_no_planted_code
 from lifecycle.crm.control.request_table import Restriction
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.foreign_keys import row_references, unmapped_references
@@ -116,6 +117,8 @@ class Crm:
     def purger(self, component: str | None = None) -> PurgeTransaction:
         """The one that deletes whole calls, or one component of them. Raises SourceError as `require_fit` does."""
         self.control.require()
+        with self.database.reading() as connection:
+            require_no_planted_code(connection, self.control.table.metadata)
         self.require_fit(component)
         as_is = [self.source.call.modified] if self.source.call.modified else []
         schema = ReadSchema(self.source, self.fingerprint, lambda: self.refresh().purger(component))

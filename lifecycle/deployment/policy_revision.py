@@ -11,6 +11,7 @@ from lifecycle.deployment.git_repository import read_repository
 from lifecycle.deployment.policy_folder import Policies, read_policies
 from lifecycle.deployment.repository_location import FoundRepository, find_repository
 from lifecycle.errors import InputError
+from lifecycle.policy.changes import PolicyChange, policy_changes
 
 
 def read_policies_at(folder: Path, revision: str) -> Policies:
@@ -59,3 +60,20 @@ def _committed(found: FoundRepository, inside: str, revision: str) -> tuple[str,
             if not entry.plain or ".." in PurePosixPath(name).parts:
                 raise InputError(f"revision {revision!r}: expected plain files, found {name!r}, which is a link")
         return sha, repository.files(tree)
+
+
+def changed_by_last_commit(folder: Path) -> list[PolicyChange]:
+    """What the last commit that touched the policies changed, in words; nothing where it was the first.
+
+    Raises InputError where the folder lies in no git work tree, PolicyError for a hold that could not be read then.
+    """
+    found = _repository_of(folder)
+    inside = folder.resolve().relative_to(found.top).as_posix()
+    with read_repository(found) as repository:
+        head = repository.commit("HEAD")
+        touched = repository.changes(head, [inside]) if head else []
+        parent = repository.commit(f"{touched[0]}^") if touched else None
+    if parent is None:
+        return []
+    before, after = read_policies_at(folder, parent), read_policies_at(folder, touched[0])
+    return list(policy_changes(before.schedules, after.schedules, (before.holds, after.holds)))

@@ -42,6 +42,7 @@ query Metadata($key: AssetKeyInput!, $limit: Int) {
       ... on IntMetadataEntry { intValue }
       ... on TextMetadataEntry { text }
       ... on JsonMetadataEntry { jsonString }
+      ... on TableMetadataEntry { table { records } }
       ... on MarkdownMetadataEntry { mdStr }
       ... on BoolMetadataEntry { boolValue }
     } } } }
@@ -157,6 +158,8 @@ class DagsterDev:
 
 
 def _value(entry: dict[str, Any]) -> Any:
+    if "table" in entry:
+        return [json.loads(record) for record in entry["table"]["records"]]
     if "jsonString" in entry:
         return json.loads(entry["jsonString"])
     return next((entry[kind] for kind in ("intValue", "text", "mdStr", "boolValue") if kind in entry), None)

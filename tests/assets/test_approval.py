@@ -39,9 +39,9 @@ def planned(instance: dg.DagsterInstance) -> dict[str, str]:
     run_config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
     tags = actor_tags(LifecycleResource().open(), "bob@example.com", config=run_config["ops"])
     done = defs.resolve_job_def("nightly").execute_in_process(instance=instance, run_config=run_config, tags=tags)
-    found = done.asset_materializations_for_node("disposition_plan")[0].metadata["plans_by_industry"].value
-    assert isinstance(found, dict)
-    return {name: plan["sha256"] for name, plan in found.items()}
+    assert done.success
+    register = LifecycleResource().open().crm.control.register
+    return {name: register.plans_of(NIGHT, name)[-1].sha256 for name in register.industries(NIGHT)}
 
 
 def asked(found: dg.SensorResult) -> list[tuple[str, str]]:

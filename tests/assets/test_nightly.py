@@ -15,7 +15,7 @@ from assets import nightly
 from assets.automation import industry_nights_sensor, run_export
 from assets.definitions import defs
 from assets.night import NightResult, run_night
-from assets.partitions import industries, industry_night_key, industry_nights
+from assets.partitions import industries, industry_night_key, industry_nights, nights
 from assets.resources import LifecycleResource
 from lifecycle.crm.crm import Crm
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
@@ -57,6 +57,21 @@ def test_a_night_purges_each_industry_and_says_so(world: World, instance: dg.Dag
     assert sum(c["purged"] for c in result.done) == len(DUE)
     assert DUE.isdisjoint(world.live())
     assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
+
+
+def test_a_night_of_the_command_line_is_shown_among_the_jobs_and_is_added_up(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    night(instance)
+    shown = instance.get_runs(dg.RunsFilter(tags={".dagster/repository": "__repository__@call_lifecycle"}))
+    assert sorted(run.job_name for run in shown) == ["industry_night", "industry_night", "nightly", "totals"]
+    assert {run.remote_job_origin.location_name for run in shown if run.remote_job_origin} == {"call_lifecycle"}
+    (total,) = instance.fetch_materializations(dg.AssetKey("nightly_totals"), limit=5).records
+    assert total.asset_materialization is not None
+    said = {name: value.value for name, value in total.asset_materialization.metadata.items()}
+    names = ("calls_archived", "calls_purged", "calls_recorded", "calls_set_aside", "calls_waiting", "purged_bank")
+    assert [said[name] for name in names] == [len(DUE)] * 3 + [0, 0, len([*DUE_BANK, "id-both-due"])]
+    assert total.partition_key == NIGHT.isoformat()
 
 
 def test_components_of_calls_that_stay_are_counted_apart(world_of_parts: World, instance: dg.DagsterInstance) -> None:
@@ -129,9 +144,12 @@ def test_the_run_log_names_night_plan_schedule_manifests_and_shows_a_table(
         assert event is not None
         assert event.asset_materialization is not None
         found = event.asset_materialization.metadata
-        names = "night industry dispositions oldest_trigger plan_sha256 schedule_sha256 git_commit manifests calls"
+        names = (
+            "night industry dispositions oldest_trigger plan schedule policies_commit seconds dagster/row_count calls"
+        )
         assert set(names.split()) <= set(found)
-        assert isinstance(found["summary"], dg.MarkdownMetadataValue)
+        assert isinstance(found["dispositions"], dg.TableMetadataValue)
+        assert isinstance(found["manifests" if asset == "archived_calls" else "rows_by_table"], dg.TableMetadataValue)
     assert found["night"].value == NIGHT.isoformat()
 
 
@@ -279,17 +297,22 @@ def test_every_asset_runs_one_night_a_run() -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         if node.is_partitioned:
-            assert node.partitions_def == industry_nights
+            assert node.partitions_def == (nights if key == dg.AssetKey("nightly_totals") else industry_nights)
             assert node.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
 
 def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
     repository = defs.get_repository_def()
-    assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
+    assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
     running = [s for s in repository.sensor_defs if s.default_status is not dg.DefaultSensorStatus.STOPPED]
-    assert {s.name for s in repository.sensor_defs} - {s.name for s in running} == {"industry_nights", "run_export"}
+    assert {s.name for s in repository.sensor_defs} - {s.name for s in running} == {
+        "industry_nights",
+        "run_export",
+        "night_totals",
+    }
     assert [target for sensor in running for target in sensor.targets] == []  # alerts ask for no run
-    assert [s.cron_schedule for s in repository.schedule_defs] == ["0 2 * * *"]
+    crons = {s.name: s.cron_schedule for s in repository.schedule_defs}
+    assert crons == {"nightly": "0 2 * * *", "destruction": "0 7 * * *", "weekly_drill": "0 5 * * 0"}
 
 
 def test_the_plan_says_when_it_is_stale() -> None:
@@ -380,7 +403,7 @@ def test_the_asset_shows_the_ledger_and_an_anchor_that_fails_is_a_check_and_stop
     assert published is not None
     assert (found["ledger_size"].value, found["ledger_root"].value) == (published.size, published.checkpoint.root.hex())
     assert published.note.decode() in str(found["checkpoint"].value)
-    assert isinstance(found["summary"], dg.MarkdownMetadataValue)
+    assert isinstance(found["anchored"], dg.TableMetadataValue)
     # What a witness that cannot be asked would have said nobody knows: the check does not pass.
     assert result.failed_checks.count("ledger_is_consistent_with_before") == 2
     assert [leaf["kind"] for leaf in world.leaves()].count("census") == 1

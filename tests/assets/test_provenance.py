@@ -109,10 +109,13 @@ REPORTED = [
     {},
     {"going": "none"},
     {"going": {}},
-    {"going": {"night": "2027-02-30", "industries": []}},
-    {"going": {"night": NIGHT.isoformat(), "industries": 7}},
-    {"going": {"night": NIGHT.isoformat(), "industries": ["nowhere"]}},
-    {"going": {"night": NIGHT.isoformat(), "industries": ["bank"]}},
+    {"night": NIGHT.isoformat()},
+    {"night": "2027-02-30", "going": "none"},
+    {"night": NIGHT.isoformat(), "going": 7},
+    {"night": 7, "going": "bank"},
+    {"night": NIGHT.isoformat(), "going": {"bank": 1}},
+    {"night": NIGHT.isoformat(), "going": "nowhere"},
+    {"night": NIGHT.isoformat(), "going": "bank"},
 ]
 
 

@@ -39,6 +39,7 @@ CREATE TABLE accounts_opportunities (id VARCHAR(36) PRIMARY KEY, opportunity_id 
 CREATE TABLE opportunities ({_HEAD}, sales_stage VARCHAR(255), amount DOUBLE);
 CREATE TABLE cases ({_HEAD}, account_id CHAR(36));
 CREATE TABLE contacts ({_HEAD}, last_name VARCHAR(100));
+CREATE TABLE tasks ({_HEAD}, status VARCHAR(100));
 CREATE TABLE document_revisions (id CHAR(36) PRIMARY KEY, filename VARCHAR(255));
 CREATE TABLE documents ({_HEAD}, status_id VARCHAR(100))
 """.replace(");\n", ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci;\n")
@@ -58,6 +59,7 @@ _OPEN = "SELECT ao.account_id FROM accounts_opportunities ao JOIN opportunities 
 DUE = f"""SELECT c.id FROM calls c
 WHERE c.date_end > '1971-01-05' AND {_ENDED} < '2025-11-01' AND c.id NOT LIKE 'nofile%'
 AND EXISTS (SELECT 1 FROM {_OF_CALL} x JOIN accounts a ON a.id = x.account_id WHERE x.call_id = c.id AND a.industry IN ('Retail', 'Banking'))
+AND NOT EXISTS (SELECT 1 FROM tasks t WHERE c.parent_type = 'Tasks' AND t.id = c.parent_id AND t.deleted = 0 AND IFNULL(t.status, '') <> 'Completed')
 AND NOT EXISTS (SELECT 1 FROM opportunities o WHERE c.parent_type = 'Opportunities' AND o.id = c.parent_id AND o.deleted = 0 AND o.sales_stage NOT LIKE 'Closed%')
 AND NOT EXISTS (SELECT 1 FROM {_OF_CALL} x JOIN accounts a ON a.id = x.account_id WHERE x.call_id = c.id AND (a.industry NOT IN ('Retail', 'Banking', '')
      OR (a.industry = 'Banking' AND {_ENDED} > '2021-11-01') OR a.id IN ({_OPEN})))
@@ -102,6 +104,7 @@ SHAPE = Shape(
     goes=GOES,
     gone_files="SELECT CONCAT('upload/', n.id) FROM notes n WHERE n.parent_type = 'Calls' AND n.parent_id IN ({due}) AND n.filename <> '' AND n.id NOT IN (SELECT id FROM document_revisions)",
     cleared={"calls": "repeat_parent_id"},
+    keep="open_deal, open_task",
     left=frozenset({("notes", "parent_id"), ("tracker", "item_id")}),  # of accounts with the id of a call
 )
 
@@ -121,7 +124,15 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
     for deal in deals:
         add("accounts_opportunities", opportunity_id=deal, account_id=random.choice(accounts[:8]), deleted=0)
     cases = [add("cases", name="c", account_id=random.choice(accounts)) for _ in range(6)]
-    parents = {"Accounts": accounts, "Contacts": contacts, "Opportunities": deals, "Cases": cases, "Leads": ["a-lead"]}
+    tasks = [add("tasks", name="t", status=status) for status in ("Completed", "Completed", "Not Started", None)]
+    parents = {
+        "Accounts": accounts,
+        "Contacts": contacts,
+        "Opportunities": deals,
+        "Cases": cases,
+        "Leads": ["a-lead"],
+        "Tasks": tasks,
+    }
     known: list[str] = []
     for number in range(calls):
         known.append(_call(made, number, parents, known))

@@ -145,6 +145,16 @@ def test_a_form_of_a_computed_value_does_not_say_of_which_zone_it_was_made(small
         assert "ended_at" in world.lifecycle().crm.facts.names
 
 
+@pytest.mark.parametrize("kind", ["DATETIME", "TIMESTAMP"])
+@pytest.mark.parametrize("said", ["as: epoch_seconds, zone: UTC", "zone: America/New_York"])
+def test_what_is_said_of_a_computed_time_is_not_said_of_the_column_it_is_found_by(small, kind, said):
+    computed = "UNIX_TIMESTAMP(c.ended_at)" if "epoch" in said else "c.ended_at + INTERVAL 0 DAY"
+    more = f"times: {{ended_at: {{{said}}}}}\nfound_by: {{ended_at: ended_at}}"
+    world = small("mariadb", calls(kind), row(1), YOUNG, facts=FACTS.partition(", c.ended_at AS st")[0].replace(
+        "c.ended_at AS", f"{computed} AS") + " FROM calls c", zone=BERLIN, more=more)  # fmt: skip
+    assert dict(_judged(world)) == {1: "due"}
+
+
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"])
 def test_what_is_said_of_a_time_must_be_what_its_type_can_be(small, database):
     """A format for a TIMESTAMP would read its UTC as wall clock, and a zone for it would do so too."""

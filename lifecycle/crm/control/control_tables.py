@@ -173,10 +173,7 @@ class ControlTables:
         return names & {table.name for table in self.table.metadata.tables.values()}
 
     def insert(self, connection: sa.Connection, row: PurgeRow) -> bool:
-        """Write a purge row, and what it adds to the statistics, into the transaction that deletes the calls.
-
-        False: a statement may not hold so much; nothing is written.
-        """
+        """Write a purge row and what it adds to the statistics, with the deletions. False: a statement holds less."""
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
         entries = zlib.compress(row.entries, _FAST)

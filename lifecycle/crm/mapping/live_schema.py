@@ -3,7 +3,7 @@
 Not here: who else names a row of them (`foreign_keys`), what makes them unfit (`unfit_tables`).
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.columns import Column, column_of
+from lifecycle.crm.mapping.keys_at_work import keys_at_work
 from lifecycle.crm.mapping.mysql_types import mysql_types
 from lifecycle.crm.mapping.row_keys import _indexes, _row_key, _unique
 from lifecycle.crm.mapping.source import Part, Source
@@ -146,7 +147,7 @@ def _beside(database: Database, inspector: sa.Inspector, name: str, mapped: Coll
     places = {(split_name(other)[0] or home, split_name(other)[1]): other for other in mapped}
     keys = inspector.get_foreign_keys(table, schema=schema)
     named = [places.get((key["referred_schema"] or schema or home, key["referred_table"])) for key in keys]
-    at_work = _keys_at_work(database, schema, table)
+    at_work = keys_at_work(database, schema, table)
     refusing = {
         (other, _pairs(key))
         for key, other in zip(keys, named, strict=True)
@@ -172,20 +173,6 @@ def _pairs(key: Any) -> frozenset[tuple[str, str]]:
 
 
 _REFUSES = ("NO ACTION", "RESTRICT")
-_AT_WORK = """SELECT c.conname FROM pg_catalog.pg_constraint c
-JOIN pg_catalog.pg_trigger t ON t.tgconstraint = c.oid AND t.tgrelid = c.confrelid
-WHERE c.conrelid = CAST(:name AS regclass) AND t.tgenabled IN ('O', 'A') AND t.tgtype & 8 > 0"""
-
-
-def _keys_at_work(database: Database, schema: str | None, table: str) -> Callable[[str | None], bool]:
-    """Which foreign keys of a table the database enforces when a row goes that they name: not those of which somebody
-    has disabled the triggers."""
-    if database.dialect != "postgresql":
-        return lambda _name: True
-    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, table) if part)
-    with database.engine.connect() as connection:
-        found = set(connection.scalars(sa.text(_AT_WORK), {"name": quoted}))
-    return found.__contains__
 
 
 def parent_table(source: Source, part: Part) -> str:

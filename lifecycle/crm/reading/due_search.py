@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.reading.fact_columns import FactColumn, fact_columns
+from lifecycle.crm.reading.fact_columns import TIMES, FactColumn, fact_columns
 from lifecycle.crm.reading.fact_selection import Cutoffs, may_be_due, not_false
 from lifecycle.crm.reading.time_forms import TimeForm, fact_form
 from lifecycle.policy.evaluation.distinct_cases import presence_fact
@@ -80,7 +80,11 @@ def _forms_of_columns(database: Database, source: Source) -> dict[str, TimeForm]
     with database.reading() as connection:
         given = fact_columns(connection, str(statement.compile(connection)))
     kinds = {column.name: column.kind for column in given}
+    # What `times` says of a computed fact is said of the fact: a column of a time type speaks for itself, to the day.
+    plain = source.model_copy(update={"times": {}})
     return {
-        fact: fact_form(source, FactColumn(fact, kinds[column], computed=False), database.dialect)
+        fact: fact_form(
+            plain if kinds[column] in TIMES else source, FactColumn(fact, kinds[column], False), database.dialect
+        )
         for fact, column in source.found_by.items()
     }

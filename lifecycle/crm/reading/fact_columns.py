@@ -40,7 +40,7 @@ class FactColumn:
 
 
 MOST_EXACT_SINGLE: sa.ColumnElement[Any] = sa.literal_column(str(2**24 - 1))
-_DATED = (Kind.DATE, Kind.NAIVE, Kind.UTC)
+TIMES = (Kind.DATE, Kind.NAIVE, Kind.UTC)
 _GIVEN_AS_IS = (Kind.NUMBER, Kind.BYTES, Kind.TEXT)
 # https://mariadb.com/kb/en/result-set-packets/#field-types; 63 is the character set of bytes
 _MYSQL = {
@@ -99,7 +99,7 @@ def readable(dialect: str, kind: Kind, column: sa.ColumnElement[Any]) -> sa.Colu
         return as_number(kind, column)
     if dialect != "postgresql" or kind in _GIVEN_AS_IS:
         return column
-    if kind not in _DATED:
+    if kind not in TIMES:
         return sa.cast(column, sa.Text)
     # 'infinity' and years before Christ are no dates for Python: they are no usable trigger either
     usable = column.between(sa.literal_column("'0001-01-02'"), sa.literal_column("'9999-12-30'"))

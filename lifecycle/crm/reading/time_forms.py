@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from lifecycle.crm.bound_values import plain_bind
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.time_facts import NO_OFFSET, TimeFact
-from lifecycle.crm.reading.fact_columns import FactColumn, Kind
+from lifecycle.crm.reading.fact_columns import TIMES, FactColumn, Kind
 from lifecycle.crm.reading.fact_values import parse_times
 from lifecycle.errors import SourceError
 from lifecycle.policy.clock import EARLIEST_TRIGGER
@@ -102,7 +102,7 @@ def fact_form(source: Source, column: FactColumn, dialect: str) -> TimeForm:
 
 def _require_fitting(source: Source, column: FactColumn, declared: TimeFact | None, dialect: str) -> None:
     """What `times` says must be what the column can be: a form that its type has not would be another clock."""
-    if declared is None or column.kind not in (Kind.DATE, Kind.NAIVE, Kind.UTC):
+    if declared is None or column.kind not in TIMES:
         return
     where, said = f"source {source.source}: times.{column.name}", declared.zone
     if declared.unit or declared.format:

@@ -29,7 +29,6 @@ from lifecycle.errors import InputError
 Files = dict[str, bytes]
 
 _SEED = 20261120
-_BACKLOG_DAYS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,12 @@ class SampleCall:
     row: dict[str, Any]
 
 
-def populate_sample(engine: Engine, as_of: date, calls: int = 2000, recordings: Path | None = None) -> None:
+def populate_sample(
+    engine: Engine, as_of: date, calls: int = 2000, recordings: Path | None = None, backlog_days: int = 5
+) -> None:
     """Fill an empty demo schema with `calls` calls up to the day before `as_of`: the same arguments, the same rows.
 
-    Of each known industry about 1.5% of the calls are up to five days past their retention (finance 5 years,
+    Of each known industry about 1.5% of the calls are up to `backlog_days` past their retention (finance 5 years,
     healthcare 10, insurance 6, telecom and retail 1, from `ended_at`), none is older; of industries nobody knows, up to
     twelve years.
 
@@ -54,20 +55,20 @@ def populate_sample(engine: Engine, as_of: date, calls: int = 2000, recordings: 
     with engine.begin() as connection:
         if connection.scalar(select(demo_schema.accounts.c.id).limit(1)) is not None:
             raise InputError("The sample needs an empty CRM, and this one has accounts. Name another database.")
-        demo_schema.insert_rows(connection, _sample(Random(_SEED), as_of, calls, files))
+        demo_schema.insert_rows(connection, _sample(Random(_SEED), as_of, backlog_days, calls, files))
     for path, body in files.items() if recordings else ():
         file = Path(recordings or "", path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
 
 
-def _sample(rng: Random, as_of: date, count: int, files: Files) -> demo_schema.Rows:
+def _sample(rng: Random, as_of: date, backlog_days: int, count: int, files: Files) -> demo_schema.Rows:
     rows: demo_schema.Rows = defaultdict(list)
     shares = [round(trade.share * count) for trade in SAMPLE_INDUSTRIES[:-1]]
     shares.append(count - sum(shares))
     sampled: list[SampleCall] = []
     for trade, share in zip(SAMPLE_INDUSTRIES, shares, strict=True):
-        sampled += _trade(rng, rows, trade, as_of, share)
+        sampled += _trade(rng, rows, trade, as_of, backlog_days, share)
     sampled.sort(key=lambda call: (call.row["ended_at"], call.row["id"]))
     rows[demo_schema.calls] = [call.row for call in sampled]
     _repeat(rng, sampled)
@@ -78,7 +79,9 @@ def _sample(rng: Random, as_of: date, count: int, files: Files) -> demo_schema.R
     return rows
 
 
-def _trade(rng: Random, rows: demo_schema.Rows, trade: SampleIndustry, as_of: date, count: int) -> list[SampleCall]:
+def _trade(
+    rng: Random, rows: demo_schema.Rows, trade: SampleIndustry, as_of: date, backlog_days: int, count: int
+) -> list[SampleCall]:
     """One industry's accounts, contacts and calls."""
     people = [_account(rng, rows, trade, number, as_of) for number in range(max(4, count // 25))]
     due = int(count * trade.due)
@@ -86,7 +89,8 @@ def _trade(rng: Random, rows: demo_schema.Rows, trade: SampleIndustry, as_of: da
     standings += ["fresh"] * (count - len(standings))
     # The first account may be in a second industry, whose rules would keep what is due in this one.
     return [
-        _call(rng, rows, trade, as_of, rng.choice(people[standing != "fresh" :]), standing) for standing in standings
+        _call(rng, rows, trade, as_of, rng.choice(people[standing != "fresh" :]), standing, backlog_days)
+        for standing in standings
     ]
 
 
@@ -122,11 +126,20 @@ def _add(rows: demo_schema.Rows, table: Table, **columns: Any) -> dict[str, Any]
 
 
 def _call(
-    rng: Random, rows: demo_schema.Rows, trade: SampleIndustry, as_of: date, people: list[dict[str, Any]], standing: str
+    rng: Random,
+    rows: demo_schema.Rows,
+    trade: SampleIndustry,
+    as_of: date,
+    people: list[dict[str, Any]],
+    standing: str,
+    backlog_days: int,
 ) -> SampleCall:
     """One call with its contacts, who are all of one account."""
     key, fresh = str(uuid.UUID(int=rng.getrandbits(128), version=4)), standing == "fresh"
-    started, seconds = _moment(rng, _day(rng, trade.years, fresh, as_of)), min(2700, int(rng.expovariate(1 / 240)) + 3)
+    started, seconds = (
+        _moment(rng, _day(rng, trade.years, fresh, as_of, backlog_days)),
+        min(2700, int(rng.expovariate(1 / 240)) + 3),
+    )
     ended = started + timedelta(seconds=seconds)
     record_class = rng.choice(trade.classes)
     who = rng.sample(people, 2 if len(people) > 1 and rng.random() < 0.1 else 1)
@@ -154,11 +167,11 @@ def _call(
     )
 
 
-def _day(rng: Random, years: int, fresh: bool, as_of: date) -> date:
+def _day(rng: Random, years: int, fresh: bool, as_of: date, backlog_days: int) -> date:
     """A day that so many years of retention still keep on `as_of` (fresh), or have let go."""
     edge = _years_before(as_of, years)
     if not fresh:
-        return edge - timedelta(days=rng.randint(1, _BACKLOG_DAYS))
+        return edge - timedelta(days=rng.randint(1, backlog_days))
     # Two days clear of the edge: nearer to it a leap day would decide.
     return edge + timedelta(days=rng.randint(2, (as_of - edge).days - 1))
 

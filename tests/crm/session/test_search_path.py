@@ -95,3 +95,29 @@ def test_a_mapping_may_name_schemas_of_its_own(planter, tmp_path):
     facts = "SELECT id AS call_id, kind AS industry FROM t"
     crm = planter.crm(facts=facts, table="t", children="[{table: c, match: {t_id: id}}]", schemas="[crm]")
     assert purge(crm, ["1"]).rows == {"calls": 1, "c": 1}
+
+
+TABLE = """CREATE TABLE lifecycle.purges (id varchar(80) PRIMARY KEY, batch varchar(80), industry varchar(80),
+  night varchar(10), run_id varchar(80), manifest_key text, manifest_sha256 varchar(64), purged_at varchar(40),
+  calls int, entries_sha256 varchar(64), entries bytea, sealed_at varchar(40), sealed_key text, files text,
+  files_removed_at varchar(40))"""
+TRIGGER = "CREATE TRIGGER planted AFTER INSERT ON lifecycle.purges FOR EACH ROW EXECUTE FUNCTION lifecycle.planted()"
+
+
+@pytest.mark.parametrize("looked_for", [True, False])
+def test_control_tables_that_somebody_made_before_us_with_a_trigger_are_refused(planter, monkeypatch, looked_for):
+    """It would act after the second look, with our rights. That it does where nobody looks shows that it is one."""
+    planter.run(f'GRANT CREATE ON DATABASE "{sa.make_url(planter.url).database}" TO planter')
+    returns = DELETES.format(schema="lifecycle", name="planted()", returns="trigger", value="NULL")
+    plant(planter, "CREATE SCHEMA lifecycle", TABLE, returns, TRIGGER)
+    planter.run("REVOKE CREATE ON SCHEMA public FROM planter")
+    crm = planter.crm(facts=FACTS)
+    planter.run("GRANT ALL ON SCHEMA lifecycle TO lifecycle", "GRANT ALL ON lifecycle.purges TO lifecycle")
+    if looked_for:
+        with pytest.raises(SourceError, match=r"lifecycle\.purges has the trigger planted.*nothing was done"):
+            purge(crm, ["1"])
+        assert planter.rows("SELECT id FROM public.t ORDER BY 1") == [("1",), ("live",)]
+        return
+    monkeypatch.setattr("lifecycle.crm.crm.require_no_planted_code", lambda *_: None)
+    purge(crm, ["1"])
+    assert planter.rows("SELECT id FROM public.t") == []

@@ -1,0 +1,41 @@
+"""What lies outside Dagster and is drawn on its map: the CRM's tables of calls upstream, the bucket downstream."""
+
+from urllib.parse import urlsplit
+
+import dagster as dg
+
+from lifecycle.settings import read_settings
+
+_SETTINGS = read_settings()
+_KINDS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite"}
+CRM_KIND = _KINDS.get(_SETTINGS.crm_url.get_secret_value().partition(":")[0].partition("+")[0], "sql")
+STORE_KIND = "s3" if urlsplit(_SETTINGS.store).scheme == "s3" else "file"
+
+RECORDS_IN_CRM = dg.AssetSpec(
+    ["crm", "calls"],
+    group_name="crm",
+    kinds={CRM_KIND},
+    owners=["team:crm"],
+    description="The CRM's calls, with every row that the source mapping says belongs to one. Read by the plan, copied "
+    "by `archived_calls`, and the only place that `purged_calls` deletes from.",
+    metadata={"mapping": _SETTINGS.source},
+)
+ARCHIVE = dg.AssetSpec(
+    ["bucket", "archive"],
+    deps=["archived_calls"],
+    group_name="bucket",
+    kinds={STORE_KIND, "parquet"},
+    owners=["team:records"],
+    description="Parquet objects, one a table and batch, and a manifest with their digests. After a purge, the copy.",
+    metadata={"store": f"{_SETTINGS.store}/archive"},
+)
+LEDGER = dg.AssetSpec(
+    ["bucket", "ledger"],
+    deps=["deletion_record"],
+    group_name="bucket",
+    kinds={STORE_KIND},
+    owners=["team:records"],
+    description="An append-only Merkle log with one leaf a purged call, under signed checkpoints that other people's "
+    "tools verify (docs/verify-without-us.md).",
+    metadata={"store": f"{_SETTINGS.store}/ledger"},
+)
