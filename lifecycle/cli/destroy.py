@@ -11,8 +11,10 @@ from lifecycle.cli.output import print_json, print_sentence, print_table, progre
 from lifecycle.custody.archive_locks import renew_locks
 from lifecycle.custody.destroy import DestroyResult, destroy_copies, open_reasons
 from lifecycle.custody.destroy_plans import DestroySurvey, survey_copies
+from lifecycle.custody.merge_batches import merge_small_batches
 from lifecycle.deployment.lifecycle import Lifecycle, Run, resolve_night
 from lifecycle.deployment.repository_location import mail_of_account
+from lifecycle.errors import SettingsError
 from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.approval import command_line_actor
 
@@ -31,6 +33,7 @@ Every = Annotated[
     typer.Option("--every-batch", help="Judge each batch there is, not those alone whose day has come: after a law "
                  "that ends copies sooner."),
 ]  # fmt: skip
+DoMerge = Annotated[bool, typer.Option("--run", help="Merge them. Without it nothing is changed.")]
 _LISTED = 50
 
 
@@ -38,6 +41,7 @@ def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command("destroy")(destroy)
     app.command("lock")(lock)
+    app.command("merge")(merge)
 
 
 def destroy(
@@ -85,6 +89,33 @@ def lock(json_output: AsJson = False) -> None:
         print_sentence(f"{found.batches} batches looked at: {done}.")
         _list("Could not be looked at", found.problems)
     raise typer.Exit(1 if found.problems else 0)
+
+
+def merge(run: DoMerge = False, json_output: AsJson = False) -> None:
+    """Merge small archived batches of one industry and month of destruction; without --run, say which.
+
+    Nothing is destroyed: each copy is written again and proved before an old batch goes. Exit 1 where some is left.
+    """
+    with progress_bar(json_output) as draw:
+        lifecycle = open_lifecycle(draw)
+        if run and not lifecycle.settings.destroy:
+            raise SettingsError("LIFECYCLE_DESTROY: merging removes old batches once it says true. Nothing was changed")
+        actor = command_line_actor(getpass.getuser(), mail_of_account(lifecycle.settings.policies))
+        night = resolve_night(lifecycle, None)
+        found = merge_small_batches(lifecycle, night, Run(uuid4().hex, actor), run)
+        if run:
+            seal_ledger(lifecycle)
+    left = {**found.done.left, **found.done.set_aside}
+    if json_output:
+        print_json({"run": run, "small": found.small, "merged": found.merged, "apart": found.apart, "left": left})
+    else:
+        old = sum(map(len, found.merged.values()))
+        print_sentence(
+            f"{found.small} small batches; {old} {'were' if run else 'can be'} merged into {len(found.merged)}."
+        )
+        _list("Stay apart", found.apart)
+        _list("There still", left)
+    raise typer.Exit(1 if left else 0)
 
 
 def _tell(lifecycle: Lifecycle, result: DestroyResult, run: bool) -> None:

@@ -17,7 +17,7 @@ _AT_ONCE = 8  # manifests asked for at the same time: a store far away answers s
 
 @dataclass(frozen=True, slots=True)
 class ArchivedBatch:
-    """A batch and its manifest. `moved`: its copies came from other batches."""
+    """A batch and its manifest. `moved`: its copies stayed when others of their batch went."""
 
     location: BatchLocation
     manifest: Manifest
@@ -30,14 +30,16 @@ def archived_batches(lifecycle: Lifecycle, damaged: dict[str, str]) -> Iterator[
     Batches that are registered to be destroyed are left out.
     """
     register = lifecycle.crm.control.destructions
-    going, moved = register.states(), register.moved()
+    going, moved, merged = register.states(), register.moved(), register.merged()
     found = {one.batch: BatchLocation(one.batch, one.manifest_key, one.manifest_sha256) for one in
              register.batches_on_record()}  # fmt: skip
     later = {batch_name(key): BatchLocation(batch_name(key), key, digest) for key, digest in moved.values()}
     waiting = iter(sorted(name for name in {**found, **later} if name not in going))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while some := list(islice(waiting, _AT_ONCE)):
-            asked = [(later.get(name) or found[name], name in later) for name in some]
+            asked = [
+                (at := later.get(name) or found[name], name in later and at.manifest_key not in merged) for name in some
+            ]
             for read in pool.map(lambda one: _read(lifecycle, *one), asked):
                 if isinstance(read, ArchivedBatch):
                     yield read

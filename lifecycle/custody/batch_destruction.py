@@ -56,10 +56,10 @@ def destroy_batch(
                 try:
                     moved_sha256 = move_staying_copies(lifecycle, judged, row.moved_to, plan.sha256, run)
                 except (ProofError, ObjectMissing) as error:
-                    _withdraw(lifecycle, row, result)
+                    withdraw_destruction(lifecycle, row, result)
                     raise CompletenessError(f"the copies that stay cannot be moved: {error}") from error
             begun = lifecycle.crm.control.destructions.begin(row, moved_sha256, lifecycle.now())
-            _finish(lifecycle, begun, result)
+            finish_removal(lifecycle, begun, result)
     except LeaseTaken:
         result.set_aside[planned.batch] = _IN_USE
     except (ProofError, ObjectMissing) as error:
@@ -94,8 +94,8 @@ def _intent(lifecycle: Lifecycle, plan: DestroyPlan, judged: JudgedBatch, run: R
         "night": plan.night.isoformat(),
         "schedule": plan.schedule.model_dump(mode="json"),
         "calls": judged.calls.num_rows,
-        "copies": [_as_list(copy) for copy in judged.going.values()],
-        "moved": [_as_list(copy) for copy in judged.names if copy.row not in judged.going],
+        "copies": [listed_copy(copy) for copy in judged.going.values()],
+        "moved": [listed_copy(copy) for copy in judged.names if copy.row not in judged.going],
         "held": any(reason.startswith(Disposition.ON_HOLD) for reason in judged.kept.values()),
         "objects": [[part.key, part.version_id] for part in manifest.stored],
     }
@@ -107,7 +107,8 @@ def _intent(lifecycle: Lifecycle, plan: DestroyPlan, judged: JudgedBatch, run: R
     )
 
 
-def _as_list(copy: CopyName) -> list[Any]:
+def listed_copy(copy: CopyName) -> list[Any]:
+    """A copy's name, as the register has it."""
     return [getattr(copy, name) for name in copy.__slots__]
 
 
@@ -117,16 +118,16 @@ def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, resu
         with lifecycle.crm.control.lease(copy_lease(row.batch)):
             require_registered_by_us(lifecycle, row)
             if row.begun_at is None:
-                _withdraw(lifecycle, row, result)
+                withdraw_destruction(lifecycle, row, result)
                 return
             require_moved_copies(lifecycle, row)
             why = _why_stopped(lifecycle, row, as_of)
             if why is None:
-                _finish(lifecycle, row, result)
+                finish_removal(lifecycle, row, result)
             elif any(is_absent(lifecycle.store, key, version) for key, version in row.details["objects"]):
                 result.set_aside[row.batch] = f"its removal was begun, and is stopped: {why}"
             else:
-                _withdraw(lifecycle, row, result)
+                withdraw_destruction(lifecycle, row, result)
                 result.set_aside[row.batch] = f"its removal was begun, and withdrawn: {why}"
     except LeaseTaken:
         result.set_aside[row.batch] = _IN_USE
@@ -145,9 +146,11 @@ def _why_stopped(lifecycle: Lifecycle, row: Destruction, as_of: date) -> str | N
     return next((judged.kept[number] for number in rows if number not in judged.going), None)
 
 
-def _withdraw(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
+def withdraw_destruction(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
     """Forget a batch of which nothing was removed, and what was written of the copies that were to be moved."""
-    if row.moved_to is not None:
+    moved = lifecycle.crm.control.destructions.moved()
+    others = {key for batch, (key, _) in moved.items() if batch != row.batch}
+    if row.moved_to is not None and row.moved_to not in others:
         removed = remove_batch(lifecycle.store, row.moved_to, ())
         if removed.left:
             result.left |= removed.left
@@ -155,7 +158,7 @@ def _withdraw(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None
     lifecycle.crm.control.destructions.withdraw(row)
 
 
-def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
+def finish_removal(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
     """Remove a batch whose destruction is begun, and record each copy once none of it is there."""
     details, moved = row.details, _kept_in(row)
     said = {"moved_to": moved, "calls": details["calls"], "going": len(details["copies"])}
@@ -189,7 +192,9 @@ def _finish(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> None:
         not_reached=[copy.not_reached(now.date()) for copy in read_copies_not_reached(lifecycle.settings.policies)],
     )
     went, stayed = ([CopyName(*copy) for copy in details[name]] for name in ("copies", "moved"))
-    lifecycle.crm.control.destructions.finish(row, destruction_leaves(gone, went, stayed), now)
+    lifecycle.crm.control.destructions.finish(
+        row, destruction_leaves(gone, went, stayed, details.get("first_row", 0)), now
+    )
     result.copies += len(went)
     result.moved += len(stayed)
     result.batches.append(row.batch)

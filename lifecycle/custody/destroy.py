@@ -77,15 +77,14 @@ def _register(lifecycle: Lifecycle, plans: Mapping[str, DestroyPlan], accepted: 
     for plan in plans.values():
         register.add_plan(plan, run.id, run.actor, lifecycle.now())
     told = {"run_id": run.id, "actor": run.actor}
-    queue_event_leaves(
-        lifecycle, "destroy_plan", {digest: {**_told(plan), **told} for digest, plan in by_digest.items()}
-    )
+    events = {digest: plan_event(plan, run) for digest, plan in by_digest.items()}
+    queue_event_leaves(lifecycle, "destroy_plan", events)
     for digest in accepted:
         register.accept(digest, run.actor, lifecycle.now())
     queue_event_leaves(lifecycle, "plan_accepted", {digest: {"plan_sha256": digest, **told} for digest in accepted})
 
 
-def _told(plan: DestroyPlan) -> dict[str, Any]:
+def plan_event(plan: DestroyPlan, run: Run) -> dict[str, Any]:
     """What the ledger says of a plan."""
     return {
         "night": plan.night.isoformat(),
@@ -94,6 +93,8 @@ def _told(plan: DestroyPlan) -> dict[str, Any]:
         "copies": plan.copies,
         "going": plan.going,
         "waits_for": len(plan.waits_for),
+        "run_id": run.id,
+        "actor": run.actor,
     }
 
 

@@ -81,10 +81,18 @@ def _day_has_come(batch: ArchivedBatch, as_of: date) -> bool:
 
 
 def going_now(judged: JudgedBatch, as_of: date) -> list[int]:
-    """The rows of a batch that go on a night: all that may once its day has come, before it those that cannot wait."""
-    day = judged.manifest.destroy_on
-    whole_day = day is not None and day <= as_of
-    return sorted(judged.going if whole_day or len(judged.going) == judged.calls.num_rows else judged.hurried)
+    """The rows of a batch that go on a night: all that may once its day has come, before it those that cannot wait.
+
+    A copy waits for the others of its month, and not for those that were kept longer and moved with it.
+    """
+    day, going = judged.manifest.destroy_on, judged.going
+    if (day is not None and day <= as_of) or len(going) == judged.calls.num_rows:
+        return sorted(going)
+    return sorted(row for row in going if row in judged.hurried or _of_earlier_month(judged.days[row], day))
+
+
+def _of_earlier_month(own: date | None, of_batch: date | None) -> bool:
+    return own is not None and (of_batch is None or (own.year, own.month) < (of_batch.year, of_batch.month))
 
 
 def _take_in(found: _IndustryCopies, judged: JudgedBatch, as_of: date) -> None:

@@ -38,11 +38,7 @@ def move_staying_copies(lifecycle: Lifecycle, judged: JudgedBatch, to: str, plan
     Raises ProofError, ObjectMissing where the old batch is not whole, or the new one is not what was written.
     """
     old = read_batch(lifecycle.store, judged.manifest)
-    calls = old["calls"]
-    if MOVED_BATCH not in calls.column_names:
-        batches, rows = zip(*row_origins(judged.manifest, calls), strict=True)
-        calls = calls.append_column(MOVED_BATCH, pa.array(batches, pa.string()))
-        calls = calls.append_column(MOVED_ROW, pa.array(rows, pa.int64()))
+    calls = with_origins(judged.manifest, old["calls"])
     staying = [row for row in range(calls.num_rows) if row not in judged.going]
     calls = calls.take(pa.array(staying, pa.int64()))
     tables = {**rows_of_calls(old, calls[CALL_ID].combine_chunks()), "calls": calls}
@@ -63,6 +59,15 @@ def move_staying_copies(lifecycle: Lifecycle, judged: JudgedBatch, to: str, plan
     commit_manifest(lifecycle.store, folder, manifest)
     proved = verify_batch(lifecycle.store, to, lifecycle.now())
     return proved.manifest_sha256
+
+
+def with_origins(manifest: Manifest, calls: pa.Table) -> pa.Table:
+    """Call rows that say which batch and row their deletion record names."""
+    if MOVED_BATCH in calls.column_names:
+        return calls
+    batches, rows = zip(*row_origins(manifest, calls), strict=True)
+    calls = calls.append_column(MOVED_BATCH, pa.array(batches, pa.string()))
+    return calls.append_column(MOVED_ROW, pa.array(rows, pa.int64()))
 
 
 def require_moved_copies(lifecycle: Lifecycle, row: Destruction) -> None:
@@ -90,7 +95,9 @@ def _move_files(
     columns = [one for one in lifecycle.crm.files_of(manifest.component) if _has(old.get(one.part), one.files.columns)]
     named, kept = _paths(files_named_by_rows(old, columns)), _paths(files_named_by_rows(staying, columns))
     return tuple(
-        _move(lifecycle, file, folder) for file in manifest.files if file.path in kept or file.path not in named
+        move_file(lifecycle, file, folder, file.key.rpartition("/")[2])
+        for file in manifest.files
+        if file.path in kept or file.path not in named
     )
 
 
@@ -102,10 +109,11 @@ def _paths(named: Mapping[Any, Sequence[NamedFile]]) -> set[str]:
     return {file.path for files in named.values() for file in files}
 
 
-def _move(lifecycle: Lifecycle, file: ArchivedFile, folder: str) -> ArchivedFile:
+def move_file(lifecycle: Lifecycle, file: ArchivedFile, folder: str, name: str) -> ArchivedFile:
+    """Copy one archived file into another batch, proved before and after. Raises FixityError, ObjectMissing."""
     with tempfile.TemporaryDirectory(prefix="lifecycle-") as here:
         local = Path(here) / "file"
         found = lifecycle.store.fetch(file.key, file.version_id, local, at_most=file.bytes)
         if found.sha256 != file.sha256:
             raise FixityError(f"{file.key}: expected sha256 {file.sha256}, found {found.sha256}. Nothing was destroyed")
-        return put_file(lifecycle.store, f"{folder}{FILES}{file.key.rpartition('/')[2]}", file.path, local)
+        return put_file(lifecycle.store, f"{folder}{FILES}{name}", file.path, local)

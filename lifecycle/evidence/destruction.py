@@ -66,8 +66,10 @@ def registration_digest(registered: Mapping[str, Any], epoch: EpochKey) -> str:
     return hmac.digest(epoch.key, _REGISTRATION + canonical_json(registered), "sha256").hex()
 
 
-def destruction_leaves(gone: BatchGone, went: Sequence[CopyName], moved: Sequence[CopyName]) -> bytes:
-    """JSON Lines: the copies that were moved, in the order of their new rows, then those that went.
+def destruction_leaves(
+    gone: BatchGone, went: Sequence[CopyName], moved: Sequence[CopyName], first_row: int = 0
+) -> bytes:
+    """JSON Lines: the copies that were moved, in the order of their new rows from `first_row` on, then those that went.
 
     Raises LedgerError for one too long for a leaf.
     """
@@ -80,7 +82,11 @@ def destruction_leaves(gone: BatchGone, went: Sequence[CopyName], moved: Sequenc
     leaves = list(many_leaves(DESTROYED, ended, {**_named(went), **_decided(went)}, len(went)))
     if gone.kept_in and moved:
         place = {name: gone.kept_in[name] for name in ("manifest_key", "manifest_sha256")}
-        own = {**_named(moved), "from_row": _texts(moved, "row"), "row": [str(row) for row in range(len(moved))]}
+        own = {
+            **_named(moved),
+            "from_row": _texts(moved, "row"),
+            "row": [str(row) for row in range(first_row, first_row + len(moved))],
+        }
         leaves = [*many_leaves(MOVED, {**common, **place, "to_batch": gone.kept_in["batch"]}, own, len(moved)), *leaves]
     return b"".join(body + b"\n" for body in leaves)
 

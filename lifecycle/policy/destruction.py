@@ -71,6 +71,14 @@ def latest_lawful_day(
     return min(found, most + timedelta(days=1)) if found is not None and most is not None else found
 
 
+def earliest_maximum(
+    facts: pa.Table, schedules: Schedules, holds: Holds, as_of: date, component: str | None
+) -> date | None:
+    """The first day on which a maximum of the law lets no copy of some call live any more; None: none has one."""
+    most = pc.min(dispose_with_bounds(facts, schedules, holds, as_of, component)["ceiling"]).as_py()
+    return most + timedelta(days=1) if most is not None else None
+
+
 def _yields_to_requests(answers: pa.Table, schedules: Schedules) -> pa.Array:
     """The calls whose rule lets a request end the company's wish."""
     found: pa.Array = pa.repeat(pa.scalar(False), answers.num_rows)

@@ -1,13 +1,18 @@
 """Destroying copies: on their day and under a plan; what stays is moved; each copy that goes is on the ledger, once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from lifecycle.custody.archived_batches import archived_batches
 from lifecycle.custody.destroy import destroy_copies
+from lifecycle.custody.destroy_plans import going_now
+from lifecycle.custody.judged_batch import judge_batch
 from lifecycle.errors import NightError, SettingsError
 from tests.builders import RUN, World
 from tests.custody.copies import CALLS, DAY, archived, below_archive, copies, destroy, destroyed
+from tests.policy.build import NO_HOLDS
 
 
 @pytest.fixture
@@ -84,3 +89,17 @@ def test_a_rotten_batch_stays_and_is_named_and_others_go(bank, sqlite_world):
         [f"archive/{calls.replace('calls.parquet', 'manifest.json')}"],
     )
     assert done.needs_person
+
+
+def test_a_copy_does_not_wait_for_one_that_was_kept_longer_and_moved_with_it(bank):
+    """Of moved copies one goes on its own day, whatever the latest of the others is."""
+    bank.hold("[{call_ids: [id-2]}, {call_ids: [id-4]}]")
+    destroy(bank)
+    (batch,) = archived_batches(bank.lifecycle(), {})
+    judged = judge_batch(bank.lifecycle(), batch.location, NO_HOLDS, DAY)
+    assert going_now(judged, DAY) == [0, 1]
+    later = replace(judged, manifest=judged.manifest.model_copy(update={"destroy_on": DAY.replace(year=2030)}))
+    one = replace(later, going={0: judged.going[0]}, kept={1: "not before 2030-03-02"})
+    assert going_now(one, DAY) == [0]
+    same_month = judged.manifest.model_copy(update={"destroy_on": DAY.replace(day=30)})
+    assert going_now(replace(one, manifest=same_month), DAY) == []

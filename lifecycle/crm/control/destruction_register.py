@@ -6,7 +6,7 @@ elsewhere.
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -146,6 +146,15 @@ class DestructionRegister:
         self._update(row.batch, {"moved_sha256": moved_sha256, "begun_at": begun.begun_at})
         return begun
 
+    def begin_all(self, rows: Sequence[Destruction], moved_sha256: str, at: datetime) -> list[Destruction]:
+        """Note the same of several batches whose copies were moved to one, in one transaction: of all or of none."""
+        begun = [replace(row, moved_sha256=moved_sha256, begun_at=at.isoformat()) for row in rows]
+        with self._database.writing() as connection:
+            for row in begun:
+                values = {"moved_sha256": moved_sha256, "begun_at": row.begun_at}
+                connection.execute(self.table.update().where(self.table.c.batch == row.batch).values(values))
+        return begun
+
     def finish(self, row: Destruction, entries: bytes, at: datetime) -> None:
         """Note that nothing is left of the batch, with the leaves that say so, for the next sealing."""
         kept = zlib.compress(entries) if entries else None
@@ -176,6 +185,15 @@ class DestructionRegister:
         statement = sa.select(columns.batch, columns.moved_to, columns.moved_sha256).where(wanted)
         with self._database.reading() as connection:
             return {row.batch: (row.moved_to, row.moved_sha256) for row in connection.execute(statement)}
+
+    def merged(self) -> set[str]:
+        """The manifests that small batches were merged into: moved to under a plan by which nothing goes."""
+        columns = self.table.c
+        statement = sa.select(columns.moved_to, columns.plan_sha256).where(columns.moved_sha256.is_not(None)).distinct()
+        with self._database.reading() as connection:
+            found = connection.execute(statement).all()
+        plans = {sha256: self.plan(sha256) for sha256 in {row.plan_sha256 for row in found}}
+        return {row.moved_to for row in found if (plan := plans[row.plan_sha256]) is not None and not plan.batches}
 
     def batches_on_record(self) -> list[BatchOnRecord]:
         """The batches that purges relied on, in order."""
