@@ -34,13 +34,18 @@ class CallLeaf:
 def call_history(lifecycle: Lifecycle, call_ids: Collection[str]) -> dict[str, list[CallLeaf]]:
     """By call, in the order in which it happened. Calls that nothing is on record of are not in it."""
     names = CallNames(lifecycle.crm.source.source, call_ids, lifecycle.keys.epochs())
-    found: dict[str, dict[str, CallLeaf]] = {}
+    found: dict[str, dict[tuple[Any, ...], CallLeaf]] = {}
     # What waits first: a leaf that is logged meanwhile is found twice, and then as the logged one.
     for index, leaf in (*_waiting(lifecycle), *_before_the_ledger(lifecycle), *_logged(lifecycle, names)):
         if called := names.of(leaf):
             one = CallLeaf(called, str(leaf.get("kind", PURGED)), leaf, index)
-            found.setdefault(called, {})[repr(sorted(leaf.items()))] = one
+            found.setdefault(called, {})[_identity(one)] = one
     return {call: sorted(leaves.values(), key=_order) for call, leaves in found.items()}
+
+
+def _identity(one: CallLeaf) -> tuple[Any, ...]:
+    """What two readings of one leaf have in common, and no two leaves of a call have."""
+    return one.kind, one.at, *(one.leaf.get(name) for name in ("batch", "row", "component", "night", "reason"))
 
 
 def _order(one: CallLeaf) -> tuple[str, float]:
