@@ -43,6 +43,7 @@ _PLAN_CHECKS = {
     "nothing_left_out": "Every call has a key that names it, and every request to erase a day of receipt.",
     "brake_not_tripped": "No plan waits for a person: no brake tripped, no rule's review is without an approval.",
     "plans_are_our_own": "Nothing calls itself a plan of the night, or an acceptance, that no run of ours made.",
+    "nothing_came_back": "No call that was purged is in the CRM again, but by a restore that is on record.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
 
@@ -133,6 +134,7 @@ def _plan_checks(
         _check("nothing_left_out", ("what", "how many"), report.kinds_left_out(survey.left_out)),
         _check("brake_not_tripped", ("industry", "waits for"), held),
         _check("plans_are_our_own", ("object", "why"), foreign),
+        _check("nothing_came_back", ("purged", "calls"), report.counted_by_night(survey.returned)),
         _check("nothing_overdue", ("industry", "calls"), {p.industry: p.overdue for p in plans.values() if p.overdue}),
     ]
 

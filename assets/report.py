@@ -20,6 +20,7 @@ from lifecycle.night.archive import ArchiveResult
 from lifecycle.night.industry_night import IndustryNight, release_commands
 from lifecycle.night.ledger_events import redact_reason
 from lifecycle.night.purge import PurgeResult
+from lifecycle.night.purged_before import PurgedBefore
 from lifecycle.night.reconciliation import Reconciliation
 from lifecycle.night.seal import SealResult
 from lifecycle.night.survey import Survey
@@ -217,6 +218,11 @@ def _industry_night(work: IndustryNight) -> Metadata:
 def _set_aside(calls: Mapping[Any, str]) -> Metadata:
     reasons = Counter(map(redact_reason, calls.values())).most_common()
     return {"calls_set_aside": len(calls), "why_set_aside": table(("why they stayed", "calls"), reasons)}
+
+
+def counted_by_night(returned: Mapping[str, PurgedBefore]) -> dict[str, int]:
+    """Calls that came back, counted by the day on which they were purged. `lifecycle plan` names them."""
+    return dict(sorted(Counter(f"purged on {one.purged_at[:10]}" for one in returned.values()).items()))
 
 
 def kinds_left_out(found: Mapping[str, str]) -> dict[str, int]:

@@ -94,6 +94,8 @@ def _tell_plan(found: NightPreview) -> None:
         print_table("Kept, for no schedule speaks of them", ("industry as the CRM writes it", "calls"), rows)
     for what, why in found.left_out.items():
         print_sentence(f"left out: {what}: {why}", "bold red")
+    for call, before in found.returned.items():
+        print_sentence(f"call {call}: {before.words}", "bold red")
     for reason in found.broken.values():
         print_sentence(f"not used, its industry is kept: {reason}", "bold red")
     for name, reason in found.unfit.items():
@@ -131,6 +133,7 @@ def _plain_plan(found: NightPreview) -> dict[str, Any]:
         "industries": industries,
         "unscheduled": found.unscheduled,
         "left_out": found.left_out,
+        "returned": {call: one.words for call, one in found.returned.items()},
         "broken": found.broken,
         "unfit": found.unfit,
         "needs_person": found.needs_person,

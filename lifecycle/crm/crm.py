@@ -21,6 +21,7 @@ from lifecycle.crm.mapping.unfit_tables import reasons_of, unfit_tables
 from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.crm.purging.read_schema import ReadSchema
 from lifecycle.crm.purging.row_ownership import named_twice
+from lifecycle.crm.purging.tombstone_rows import TombstoneRows
 from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
@@ -65,6 +66,9 @@ class Crm:
         if missing:
             problem = f"expected the fact {missing[0]} of a component; it is not given"
             raise SourceError(f"source {self.source.source}: {problem}")
+        self.tombstones = TombstoneRows(self.database, self.source.tombstone) if self.source.tombstone else None
+        if self.source.tombstone and self.source.tombstone.of not in (None, *self.facts.given):
+            raise SourceError(f"source {self.source.source}: tombstone: no fact or link {self.source.tombstone.of}")
         self.dimensions = _dimensions(self.source, self.facts.names)
 
     def _spelled(self) -> tuple[Source, str]:
@@ -105,6 +109,11 @@ class Crm:
     def _of_source(self, problems: Sequence[str]) -> str:
         return "\n".join(f"source {self.source.source}: {problem}" for problem in problems)
 
+    def doubts_of_tombstones(self) -> list[str]:
+        """Why no tombstone could be inserted."""
+        missing = self.tombstones.missing() if self.tombstones else ()
+        return [f"tombstone: the column {name} asks for a value and gets none; no call would go" for name in missing]
+
     def purger(self, component: str | None = None) -> PurgeTransaction:
         """The one that deletes whole calls, or one component of them. Raises SourceError as `require_fit` does."""
         self.control.require()
@@ -115,7 +124,9 @@ class Crm:
         schema = ReadSchema(self.source, self.fingerprint, lambda: self.refresh().purger(component))
         by_rows = row_references(self.database, self.source, component)
         rows = self.rows_of(component)
-        return PurgeTransaction(self.database, rows, self.facts, self.control, schema, as_is, self.rows, by_rows)
+        return PurgeTransaction(
+            self.database, rows, self.facts, self.control, schema, as_is, self.rows, by_rows, self.tombstones
+        )
 
     def read_whole(
         self, keys: Sequence[Any], component: str | None, most: int

@@ -32,7 +32,7 @@ def count_calls(facts: pa.Table, industry: pa.Array, dimensions: Sequence[str], 
             PERIOD: local_dates(facts, "started_at", zone).cast(pa.string()),
             INDUSTRY: industry,
             **{name: _texts(facts, name) for name in dimensions},
-            SECONDS: _seconds(facts),
+            SECONDS: whole_seconds(facts),
         }
     )
     names = [name for name in rows.column_names if name != "call_id"]
@@ -89,7 +89,7 @@ def _texts(facts: pa.Table, name: str) -> pa.Array:
     return pc.if_else(pc.equal(values, WITHHELD), f"({WITHHELD})", values)  # a value must not pass for a group
 
 
-def _seconds(facts: pa.Table) -> pa.Array:
+def whole_seconds(facts: pa.Table) -> pa.Array:
     """Whole seconds from beginning to end; NULL where one is unknown or a mere day, or the end comes first."""
     ends = [facts[name].combine_chunks() for name in ("started_at", "ended_at") if name in facts.column_names]
     if len(ends) < 2 or not all(pa.types.is_timestamp(each.type) for each in ends):

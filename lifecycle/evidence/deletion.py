@@ -49,6 +49,7 @@ class PurgeRow:
     `sealed_key` says where they are: `ledger:<first>-<last index>`, or an object of version 1; None: not sealed yet.
     `files` is how many files these records name, which are to be removed once that transaction has committed.
     `statistics`: what the slice adds to them; they have a row of their own, and no purge row read back has any.
+    `tombstones`: the rows that stay where the calls were, by column; likewise.
     """
 
     id: str
@@ -64,6 +65,7 @@ class PurgeRow:
     sealed_key: str | None = None
     files: int = 0
     statistics: bytes = b""
+    tombstones: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def entries_sha256(self) -> str:

@@ -139,7 +139,8 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     yield from _holds(lifecycle)
     for odd, why in odd_clocks(lifecycle).items():
         yield CheckFinding("error", "clock", f"the clock of {odd} is odd: {why}: no night runs", ClockError.exit_code)
-    for problem in [*crm.database.unpinned_settings(), *missing_rights(crm.database, crm.source)]:
+    rights = missing_rights(crm.database, crm.source)
+    for problem in [*crm.database.unpinned_settings(), *rights, *crm.doubts_of_tombstones()]:
         yield CheckFinding("error", "CRM", problem, SourceError.exit_code)
     try:
         references = unmapped_references(crm.database, crm.source)

@@ -14,6 +14,7 @@ from lifecycle.crm.call_sizes import mean_call_bytes
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.destroy_batches import same
 from lifecycle.night.plan import wanted_schedules
+from lifecycle.night.purged_before import PurgedBefore, PurgeHistory
 from lifecycle.night.survey import IndustryCount, survey_calls
 from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.plan import REVIEW_REASON, format_percent, reasons_to_wait
@@ -51,7 +52,7 @@ class IndustryPreview:
 class NightPreview:
     """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used.
 
-    `left_out` and `unfit` as `Survey` has them.
+    `left_out`, `unfit` and `returned` as `Survey` has them.
     """
 
     as_of: date
@@ -60,11 +61,12 @@ class NightPreview:
     broken: Mapping[str, str]
     unfit: Mapping[str, str]
     left_out: Mapping[str, str]
+    returned: Mapping[str, PurgedBefore]
 
     @property
     def needs_person(self) -> bool:
         """Whether somebody must look before such a night could run whole."""
-        found = self.broken or self.left_out or self.unfit
+        found = self.broken or self.left_out or self.unfit or self.returned
         return bool(found) or any(industry.waits_for for industry in self.industries.values())
 
 
@@ -72,7 +74,8 @@ def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) ->
     """Judge every call as of a day, for every industry or for one. Raises PolicyError for one that is unknown."""
     schedules = {schedule.industry: schedule for schedule in wanted_schedules(lifecycle.policies, only)}
     against = night_baselines(lifecycle, as_of, list(schedules.values()))
-    result, due = survey_calls(lifecycle, as_of)
+    history = PurgeHistory(lifecycle, unsealed=False) if lifecycle.crm.control.begun() else None
+    result, due = survey_calls(lifecycle, as_of, history)
     samples: defaultdict[str, defaultdict[str | None, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for industry, table in due:
         for component in table["component"].unique().to_pylist() if industry in schedules else ():
@@ -83,7 +86,7 @@ def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) ->
         for name, count in result.industries.items()
         if name in schedules
     }
-    return NightPreview(as_of, found, result.unscheduled, result.broken, result.unfit, result.left_out)
+    return NightPreview(as_of, found, result.unscheduled, result.broken, result.unfit, result.left_out, result.returned)
 
 
 def _industry(

@@ -22,7 +22,7 @@ from lifecycle.crm.reading.part_reader import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.evidence.archived_facts import with_facts
 from lifecycle.evidence.comparison import CALL_ID
-from lifecycle.evidence.deletion import DECIDING
+from lifecycle.evidence.deletion import DECIDING, call_id_text
 from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
 from lifecycle.night.destroy_batches import (
     DestroyGroup,
@@ -35,6 +35,7 @@ from lifecycle.night.destroy_batches import (
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
+from lifecycle.night.purged_before import PurgeHistory
 from lifecycle.night.recording_files import copy_recording_files
 from lifecycle.policy.canonical import sha256_hex
 
@@ -73,6 +74,7 @@ def archive_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> Archiv
             done = pc.and_(pc.is_in(planned["call_id"], archived), same(planned["component"], manifest.component))
             planned = planned.filter(pc.invert(done))
         total = _done(result) + planned.num_rows
+        planned = _without_returned(lifecycle, planned, result.set_aside)
         for group in group_by_destroy_month(planned, work.plan.night):
             lifecycle.crm.refresh()
             for found in fill_batches(read_planned(lifecycle, group, result)):
@@ -83,6 +85,18 @@ def archive_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> Archiv
                 lifecycle.progress(f"archived {work.industry}", _done(result), total)
     queue_set_aside_events(lifecycle, work.plan.night, work.plan.industry, result.set_aside)
     return result
+
+
+def _without_returned(lifecycle: Lifecycle, planned: pa.Table, aside: dict[Any, str]) -> pa.Table:
+    """Without whole calls that were purged before and came back, where the mapping leaves those to a person."""
+    if lifecycle.crm.source.returned != "set_aside" or not planned.num_rows:
+        return planned
+    whole = planned.filter(pc.is_null(planned["component"]))["call_id"].to_pylist()
+    before = PurgeHistory(lifecycle).of(set(map(call_id_text, whole)))
+    back = {key: before[name] for key in whole if (name := call_id_text(key)) in before and not before[name].restored}
+    add_set_aside(aside, {key: one.words for key, one in back.items()}, None)
+    mine = pc.is_in(planned["call_id"], pa.array(list(back), planned["call_id"].type))
+    return planned.filter(pc.invert(pc.and_(mine, pc.is_null(planned["component"]))))
 
 
 def _done(result: ArchiveResult) -> int:

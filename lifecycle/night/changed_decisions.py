@@ -24,9 +24,11 @@ class LawOfTheMoment:
         self._lifecycle, self._holds = lifecycle, lifecycle.policies.holds
 
     def links(self) -> Collection[str]:
-        """Read the holds anew; the facts and links that they ask for. Others decide nothing, and need not be read."""
+        """Read the holds anew; the facts and links that they ask for, and a tombstone. Others need not be read."""
         self._holds = self._lifecycle.holds_now()
-        return self._holds.facts()
+        tombstone = self._lifecycle.crm.source.tombstone
+        named = {tombstone.of} if tombstone and tombstone.of else set[str]()
+        return {*self._holds.facts(), *named}
 
     def answers(self, facts: pa.Table, night: date, component: str | None) -> pa.Table:
         """What the law says of whole calls, or of one component of those that have it, under the holds read last."""

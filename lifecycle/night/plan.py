@@ -16,6 +16,7 @@ from lifecycle.deployment.policy_folder import Policies
 from lifecycle.errors import NightStopped, PolicyError, ProofError, SourceError
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.foreign_objects import foreign_plans, holds_without_file
+from lifecycle.night.purged_before import PurgeHistory
 from lifecycle.night.register_recovery import recover_register
 from lifecycle.night.survey import Survey, survey_calls
 from lifecycle.policy.approval import is_known_actor
@@ -36,7 +37,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     recover_register(lifecycle)
     earlier, backgrounds, unreadable = _before(lifecycle, as_of, wanted)
     wanted = [s for s in wanted if s.industry not in unreadable]
-    result, due = survey_calls(lifecycle, as_of)
+    result, due = survey_calls(lifecycle, as_of, PurgeHistory(lifecycle))
     lifecycle.crm.control.holds.remember(lifecycle.policies.holds.by_id.values(), lifecycle.now())
     result = replace(result, broken={**result.broken, **unreadable, **holds_without_file(lifecycle)})
     if WHOLE_CALLS in result.unfit:

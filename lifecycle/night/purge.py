@@ -38,9 +38,17 @@ from lifecycle.night.drill_gate import require_recent_drill
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
+from lifecycle.night.purged_before import PurgeHistory
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
-from lifecycle.night.slice_statistics import JudgedSlice, requested_calls, restored_calls, slice_statistics
+from lifecycle.night.slice_statistics import (
+    JudgedSlice,
+    counted_before,
+    requested_calls,
+    restored_calls,
+    slice_statistics,
+)
+from lifecycle.night.tombstones import tombstone_rows
 from lifecycle.night.verify import VerifiedBatch, verify_batch
 
 SLICE_CALLS = 20_000  # at most: how many follows from the time that a slice takes (slice_pace)
@@ -74,6 +82,7 @@ def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeRes
     require_recent_drill(lifecycle)
     with lifecycle.crm.control.lease(work.industry):
         lifecycle.keys.epoch()  # before anything is verified: without it no call can be recorded
+        history = PurgeHistory(lifecycle)
         for key, (manifest, _) in batches_of_night(lifecycle, work).items():
             recorded = _recorded(lifecycle, manifest.batch)
             result.before += len(recorded)
@@ -83,7 +92,7 @@ def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeRes
                 batch = verify_batch(lifecycle.store, key, lifecycle.now())
                 lock_batch(lifecycle, batch)
                 purger = lifecycle.crm.purger(manifest.component)
-                purge_batch(lifecycle, purger, batch, recorded, run, work.plan.created_at, result)
+                purge_batch(lifecycle, purger, batch, recorded, history, run, work.plan.created_at, result)
             result.manifests.append(key)
         removed = remove_recording_files(lifecycle)
         result.files, result.files_left = removed.files, removed.left
@@ -102,19 +111,21 @@ def purge_batch(
     purger: PurgeTransaction,
     batch: VerifiedBatch,
     recorded: set[int],
+    history: PurgeHistory,
     run: Run,
     decided_at: datetime,
     result: PurgeResult,
 ) -> None:
     """Purge the calls of one proved batch that are not recorded yet, a slice a transaction, adding to `result`.
 
-    `recorded`: the rows of the batch that are. `decided_at`: when their plan was made.
+    `recorded`: the rows of the batch that are. `history`: what went before this purge began.
+    `decided_at`: when their plan was made.
     """
     calls, component = batch.tables["calls"], batch.manifest.component
     calls = calls.append_column("_row", pa.array(range(calls.num_rows), pa.int64()))
     keys = [key for row, key in enumerate(calls[CALL_ID].to_pylist()) if row not in recorded]
     groups = calls_together(batch.tables, lifecycle.crm.rows_of(component), keys)
-    judged = JudgedSlice()
+    judged = JudgedSlice(counted_before(lifecycle, history, batch.manifest, keys))
     law = LawOfTheMoment(lifecycle)
     keep = partial(_reasons_to_keep, lifecycle, batch, judged, law)
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, judged)
@@ -220,6 +231,7 @@ def _purge_row(
         entries=entries,
         files=len({file.key for some in files.values() for file in some}),
         statistics=slice_statistics(lifecycle, manifest, judged, going),
+        tombstones=tombstone_rows(lifecycle, manifest, judged, chosen, now),
     )
 
 

@@ -11,14 +11,18 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.call_statistics import count_calls, statistics_bytes
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import Manifest
+from lifecycle.night.purged_before import PurgeHistory
 
 
 @dataclass
 class JudgedSlice:
     """What the calls of the slice at work were judged by under lock: facts, and by name of the call requests to erase,
     and when a restore put it back.
+
+    `counted`: calls of the batch that were counted when they went before.
     """
 
+    counted: frozenset[str] = frozenset()
     facts: pa.Table = field(default_factory=lambda: pa.table({"call_id": []}))
     requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     restored: Mapping[str, str] = field(default_factory=dict)
@@ -55,10 +59,22 @@ def slice_statistics(lifecycle: Lifecycle, manifest: Manifest, judged: JudgedSli
     if manifest.component is not None:
         return b""
     erased = lifecycle.settings.statistics_erased
-    left_out = {*judged.restored, *(() if erased else judged.requests)}
+    left_out = {*judged.counted, *judged.restored, *(() if erased else judged.requests)}
     counted = [key for key in going if call_id_text(key) not in left_out]
     facts = judged.facts.filter(pc.is_in(judged.facts["call_id"], pa.array(counted, judged.facts["call_id"].type)))
     if not facts.num_rows:
         return b""
     industry = pa.array([manifest.industry] * facts.num_rows, pa.string())
     return statistics_bytes(count_calls(facts, industry, lifecycle.crm.dimensions, lifecycle.crm.source.timezone))
+
+
+def counted_before(
+    lifecycle: Lifecycle, history: PurgeHistory, manifest: Manifest, keys: Sequence[Any]
+) -> frozenset[str]:
+    """Of some calls those that were counted when they went before: the CRM has the purge row of that time."""
+    if manifest.component is not None:
+        return frozenset()
+    before, control = history.of(set(map(call_id_text, keys))), lifecycle.crm.control
+    with lifecycle.crm.database.reading() as connection:
+        known = {one.batch for one in before.values() if control.manifests_of_batch(connection, one.batch)}
+    return frozenset(call for call, one in before.items() if one.batch in known)

@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from lifecycle.crm.reading.fact_selection import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import PolicyError
+from lifecycle.evidence.deletion import call_id_text
 from lifecycle.night.destroy_batches import same
+from lifecycle.night.purged_before import PurgedBefore, PurgeHistory
 from lifecycle.policy.documents.schedule import Schedules
 from lifecycle.policy.evaluation.component_order import retain_for_components
 from lifecycle.policy.evaluation.disposition import Disposition, bounded_components, dispose_with_bounds
@@ -73,6 +75,7 @@ class Survey:
 
     `foreign`: objects beside the night's plans that call themselves plans or acceptances, and that no run of ours made.
     `unfit`: why the CRM lets no whole calls (WHOLE_CALLS) be purged, or not a component, by its name.
+    `returned`: calls met on the way that were purged before and are back by nobody's restore, where that was asked.
     `left_out`: what nobody can act on, a call's key or a request, and why. It stays, and the others go on.
     """
 
@@ -83,19 +86,27 @@ class Survey:
     unfit: Mapping[str, str]
     foreign: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    returned: dict[str, PurgedBefore] = field(default_factory=dict)
 
 
-def survey_calls(lifecycle: Lifecycle, as_of: date) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
-    """Start a look at the whole CRM: the counts, complete once the returned stream of due calls has run dry."""
+def survey_calls(
+    lifecycle: Lifecycle, as_of: date, history: PurgeHistory | None = None
+) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
+    """Start a look at the whole CRM: the counts, complete once the returned stream of due calls has run dry.
+
+    `history`: where it is given, calls that came back are named.
+    """
     schedules = lifecycle.policies.schedules
     require_hold_facts(lifecycle)
     found = {industry: IndustryCount() for industry in schedules.by_industry}
     unscheduled: dict[str, int] = {}
     result = Survey(as_of, found, unscheduled, lifecycle.policies.broken, _unfit(lifecycle))
-    return result, _stream(lifecycle, result, unscheduled)
+    return result, _stream(lifecycle, result, unscheduled, history)
 
 
-def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -> Iterator[tuple[str, pa.Table]]:
+def _stream(
+    lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int], history: PurgeHistory | None
+) -> Iterator[tuple[str, pa.Table]]:
     policies, facts = lifecycle.policies, lifecycle.crm.facts
     with lifecycle.crm.database.reading() as connection:
         for raw, calls in facts.census(connection):
@@ -106,6 +117,9 @@ def _stream(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int]) -
                 result.industries[schedule.industry].live += calls
         done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
         for table in facts.candidates(connection, latest, lifecycle.holds.facts()):
+            if history is not None:
+                before = history.of(set(map(call_id_text, table["call_id"].to_pylist())))
+                result.returned.update({call: one for call, one in before.items() if not one.restored})
             disposed = dispose_with_bounds(table, policies.schedules, lifecycle.holds, result.as_of)
             reached = _components(lifecycle, table, result)
             disposed = retain_for_components(disposed, reached)

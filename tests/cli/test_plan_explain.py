@@ -69,7 +69,8 @@ def a_due_call(lifecycle: Run_, industry: str = "finance") -> str:
 def test_plan_counts_what_the_night_would_do(lifecycle: Run_, place: Place) -> None:
     said = lifecycle("plan", *AS_OF, "--json")
     assert (said.code, said.err) == (0, "")
-    assert list(said.json) == ["as_of", "industries", "unscheduled", "left_out", "broken", "unfit", "needs_person"]
+    keys = ["as_of", "industries", "unscheduled", "left_out", "returned", "broken", "unfit", "needs_person"]
+    assert list(said.json) == keys
     finance = said.json["industries"]["finance"]
     assert list(finance) == INDUSTRY_KEYS
     assert (finance["live"], finance["due"], finance["rules"]) == (599, 9, {"FIN-CALL": 9})
@@ -392,3 +393,12 @@ def test_discover_lists_what_names_a_call(lifecycle: Run_, place: Place) -> None
     assert "trackers" in shown
     assert "NO" in shown
     assert lifecycle("discover", "no-such-call").code == 2
+
+
+def test_plan_names_the_calls_that_were_purged_and_are_back(
+    lifecycle: Run_, place: Place, purged_again: list[str]
+) -> None:
+    said = lifecycle("plan", *AS_OF, "--json")
+    assert said.code == 1
+    assert set(said.json["returned"]) == set(map(str, purged_again))
+    assert all(words.startswith("returned: purged on ") for words in said.json["returned"].values())

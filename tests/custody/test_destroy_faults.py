@@ -63,8 +63,8 @@ def held(new_world) -> World:
 @pytest.mark.parametrize(
     ("when", "first", "step"),
     [
-        ("before", 2, 5),
-        ("after", 1, 5),
+        ("before", 2, 11),
+        ("after", 1, 11),
         pytest.param("before", 1, 1, marks=pytest.mark.slow),
         pytest.param("after", 1, 1, marks=pytest.mark.slow),
     ],

@@ -17,7 +17,7 @@ from tests.night.driver import night_killed
 
 HELD = {"id-2", "id-4"}
 WHERE = [
-    ("before", 3),
+    ("before", 6),
     pytest.param("before", 1, marks=pytest.mark.slow),
     pytest.param("after", 1, marks=pytest.mark.slow),
 ]

@@ -45,6 +45,7 @@ def test_older_versions_and_markers_go_as_well(new_world, s3_server, bucket):
     assert done.done.versions >= len(there)
 
 
+@pytest.mark.slow
 def test_a_version_under_lock_is_named_with_its_day_and_goes_after_it(new_world, s3_server, bucket):
     world = new_world("sqlite", "s3")
     name = f"lock-{s3_server.new_prefix()}".replace("_", "-").lower()

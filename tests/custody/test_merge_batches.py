@@ -80,7 +80,14 @@ def test_a_call_that_is_in_the_crm_again_keeps_its_batch_apart(copy):
     )
 
 
-@pytest.mark.parametrize(("when", "step"), [("before", 6), pytest.param("after", 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("when", "step"),
+    [
+        pytest.param("before", 1, marks=pytest.mark.slow),
+        pytest.param("after", 1, marks=pytest.mark.slow),
+        ("after", 13),
+    ],
+)
 def test_a_merge_killed_at_any_write_loses_no_copy_and_is_finished_by_the_next(nights, tmp_path_factory, when, step):
     at, ended = 2, None
     while ended is None:

@@ -67,6 +67,8 @@ def _postgresql(rights: dict[str, str], control: str, role: str) -> Iterator[str
     for name, right in rights.items():
         of, table = split_name(name)
         yield f'GRANT {right} ON "{of or "public"}"."{table}" TO {role}'
+        if "INSERT" in right:  # for the ids of the rows
+            yield f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA "{of or "public"}" TO {role}'
 
 
 def _mysql(rights: dict[str, str], database: str, control: str, role: str) -> Iterator[str]:
@@ -85,4 +87,7 @@ def _rights(source: Source) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in source.parts():
         found[part.table] = found.get(part.table, "UPDATE") if part.detach else "UPDATE, DELETE"
+    if source.tombstone:
+        before = found.get(source.tombstone.table)
+        found[source.tombstone.table] = f"{before}, INSERT" if before else "INSERT"
     return found

@@ -20,6 +20,7 @@ from lifecycle.crm.mapping.source_tables import Restricted as Restricted
 from lifecycle.crm.mapping.source_tables import SoftDelete as SoftDelete
 from lifecycle.crm.mapping.source_tables import StatisticsDimensions as StatisticsDimensions
 from lifecycle.crm.mapping.time_facts import TimeFact
+from lifecycle.crm.mapping.tombstone import Tombstone
 from lifecycle.errors import PolicyError, SourceError
 from lifecycle.policy.documents.hold import FACT_OF_SCOPE
 from lifecycle.policy.documents.model_types import Name, StrictModel, Text, Zone
@@ -48,6 +49,8 @@ class Source(StrictModel):
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
     `statistics`: by which facts calls are counted when they go; None: by those of the usual ones that there are.
+    `tombstone`: the row that stays on a timeline where a call was.
+    `returned`: what becomes of a due call that was purged before and is back by nobody's restore.
     `schemas` are those in which PostgreSQL looks up names without one; nobody else may create in them.
     """
 
@@ -63,6 +66,8 @@ class Source(StrictModel):
     found_by: Mapping[Name, Text] = Field(default_factory=dict)
     control: ControlName = "lifecycle"
     statistics: StatisticsDimensions | None = None
+    tombstone: Tombstone | None = None
+    returned: Literal["purge_again", "set_aside"] = "purge_again"
     call: CallTable
     files: tuple[Files, ...] = Field(default=(), strict=False)
     urls: tuple[Namer, ...] = Field(default=(), strict=False)
@@ -150,7 +155,9 @@ def _parts(children: tuple[Child, ...], above: tuple[Child, ...], taken: set[str
 
 
 def _doubtful(source: Source) -> Iterator[str]:
-    """Why the components cannot go by themselves, as far as the mapping alone shows it."""
+    """Why the components cannot go by themselves, or a tombstone be, as far as the mapping alone shows it."""
+    if source.tombstone and source.tombstone.table == source.call.table:
+        yield "tombstone: expected another table than that of the calls: the row would be a call, and due one day"
     parts, taken = source.parts()[1:], dict[str, str]()
     if source.call.group_by and source.legs is None:
         table, match = source.call.legs

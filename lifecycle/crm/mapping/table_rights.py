@@ -10,10 +10,13 @@ from lifecycle.crm.mapping.source import Source
 
 
 def missing_rights(database: Database, source: Source) -> list[str]:
-    """What the role may not do and a night does: SELECT and UPDATE everywhere, DELETE where rows are not detached."""
+    """What the role may not do and a night does: SELECT and UPDATE on mapped tables, DELETE where rows are not
+    detached, INSERT for tombstones."""
     wanted: dict[str, set[str]] = {}
     for part in source.parts():
         wanted.setdefault(part.table, {"SELECT", "UPDATE"}).update(() if part.detach else ("DELETE",))
+    if source.tombstone:
+        wanted.setdefault(source.tombstone.table, set()).add("INSERT")
     ask = {"postgresql": _may_in_postgresql, "mysql": _may_in_mysql}.get(database.dialect)
     if ask is None:
         return []
@@ -49,6 +52,9 @@ _DENIED = (1044, 1142, 1143)
 
 
 def _explained(connection: sa.Connection, right: str, table: str) -> Iterator[str]:
+    if right == "INSERT":
+        yield f"EXPLAIN INSERT INTO {table} SELECT * FROM {table} WHERE 1 = 0"
+        return
     if right != "UPDATE":
         yield f"EXPLAIN {'DELETE' if right == 'DELETE' else 'SELECT 1'} FROM {table} WHERE 1 = 0"
         return

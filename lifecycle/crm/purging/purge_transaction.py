@@ -28,6 +28,7 @@ from lifecycle.crm.purging.row_failures import (
 )
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged, _left, _with_their_groups
+from lifecycle.crm.purging.tombstone_rows import TombstoneRows
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows
 from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
@@ -51,7 +52,7 @@ class PurgeTransaction:
 
     Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
     columns of that row which a database may write by itself on any update. `whole`: the rows of whole calls.
-    `references`: unmapped keys, none of which may name a row that goes.
+    `references`: unmapped keys, none of which may name a row that goes. `tombstones`: where rows stay for calls.
     """
 
     def __init__(
@@ -64,10 +65,11 @@ class PurgeTransaction:
         kept_as_is: Sequence[str] = (),
         whole: Rows | None = None,
         references: Sequence[RowReference] = (),
+        tombstones: TombstoneRows | None = None,
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
         self._schema, self._kept_as_is, self._whole = schema, kept_as_is, whole or rows
-        self._references, self._keyless = references, KeylessRows(rows)
+        self._references, self._keyless, self._tombstones = references, KeylessRows(rows), tombstones
 
     def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
@@ -139,11 +141,13 @@ class PurgeTransaction:
             going = [key for key in going if key not in reasons]
             if not going:
                 return SlicePurged((), {}, reasons, skipped)
-            with deletions_counted(connection, dialect) as meant:
-                rows = self._delete(connection, locked, going, belonging.kept, meant)
             row = note(going)
             if len(row.entries) > MOST_RECORD_BYTES or not self._control.insert(connection, row):
                 raise RecordsTooLarge
+            with deletions_counted(connection, dialect) as meant:
+                rows = self._delete(connection, locked, going, belonging.kept, meant)
+                if self._tombstones is not None:
+                    self._tombstones.insert(connection, row.tombstones, meant)
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
     def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:

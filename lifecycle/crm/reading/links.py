@@ -74,6 +74,8 @@ class Links:
         found: list[Any] = []
         for some in value_chunks(self._dialect, keys):
             wanted = column_in(self._dialect, self._calls.c[self._key_name], some)
+            if self._grouped:  # no key of the call table leads PostgreSQL from the calls to their links
+                wanted = sa.and_(wanted, column_in(self._dialect, self._queries[name].c.call_id, some))
             found += connection.execute(self._pairs(name).where(wanted)).fetchall()
         pairs = {
             "call_id": self._key.array([row[0] for row in found]),
