@@ -119,5 +119,6 @@ def test_an_empty_environment_has_a_demo_a_plan_a_run_and_a_code_location(
     # 1: the sample has an industry that no schedule speaks of
     night = json.loads(installed.run("lifecycle", "run", "--json", "--industry", "retail", code=1))
     assert (night["failures"], night["failed_checks"]) == ([], ["no_unscheduled_industry"])
-    loaded = json.loads(installed.run("dagster-graphql", "-w", "workspace.yaml", "-t", _LOCATION))
+    printed = installed.run("dagster-graphql", "-w", "workspace.yaml", "-t", _LOCATION).splitlines()
+    loaded = json.loads(next(line for line in printed if line.startswith("{")))  # the code server's log is around it
     assert loaded["data"]["repositoriesOrError"]["nodes"] == [{"location": {"name": "call_lifecycle"}}]
