@@ -135,6 +135,7 @@ def test_the_check_says_what_waits_and_what_to_type_and_the_night_goes_on_after_
     assert found is not None
     assert found.dagster_event is not None
     said = found.dagster_event.asset_check_evaluation_data.metadata["found"].value
+    said = {record.data["industry"]: record.data["waits for"] for record in said.records}
     assert f"lifecycle approve {digests['shop']} --key FILE" in said["shop"]
     approve(reviewed, alice, digests["bank"])
     gone = night(instance)

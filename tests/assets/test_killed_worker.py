@@ -14,7 +14,7 @@ from tests.assets.dagster_dev import PROJECT, DagsterDev
 from tests.assets.test_stop import slow_down, until
 from tests.builders import DUE, NIGHT, World
 
-INSTANCES = ("assets/dagster.yaml", "docs/dagster.production.yaml")
+INSTANCES = ("assets/dagster.yaml", "deploy/dagster.yaml")
 _PID = re.compile(r"\(pid: (\d+)\)")
 
 

@@ -118,11 +118,12 @@ def test_run_and_demo_hand_over_what_was_typed(lifecycle: Run_, monkeypatch: pyt
         run=lambda *given: calls.append(given) or 1,
         demo=lambda *given: calls.append(given) or 0,
     )
-    monkeypatch.setitem(sys.modules, "lifecycle.cli.run_demo", night)
-    monkeypatch.setattr("lifecycle.cli.run_demo", night, raising=False)
+    for module in ("run_demo", "demo"):
+        monkeypatch.setitem(sys.modules, f"lifecycle.cli.{module}", night)
+        monkeypatch.setattr(f"lifecycle.cli.{module}", night, raising=False)
     given = ("--as-of", "2026-11-20", "--industry", "finance", "--accept-plan", "a", "--accept-plan", "b", "--json")
     assert lifecycle("run", *given).code == 1
     assert lifecycle("demo").code == 0
-    assert [str(call[0]) if len(call) > 1 else None for call in calls] == ["2026-11-20", None]
+    assert [str(call[0]) if len(call) > 2 else None for call in calls] == ["2026-11-20", None]
     assert calls[0][1:] == ("finance", ["a", "b"], True)
-    assert calls[1] == (False,)
+    assert calls[1] == (False, 10)

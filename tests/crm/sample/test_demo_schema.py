@@ -19,6 +19,7 @@ from lifecycle.errors import InputError
 AS_OF = date(2026, 11, 20)
 FACTS = {
     "call_id",
+    "direction",
     "industry",
     "started_at",
     "ended_at",
