@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE
+from lifecycle.custody.record_lookup import logged_leaves
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import CallNames, read_records
 from lifecycle.evidence.leaf import read_leaf
-from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.legacy_records import all_entries
 
 PURGED, RESTORED, MOVED, DESTROYED = "purged", "restored", "moved", "destroyed"
@@ -36,7 +36,8 @@ def call_history(lifecycle: Lifecycle, call_ids: Collection[str]) -> dict[str, l
     names = CallNames(lifecycle.crm.source.source, call_ids, lifecycle.keys.epochs())
     found: dict[str, dict[tuple[Any, ...], CallLeaf]] = {}
     # What waits first: a leaf that is logged meanwhile is found twice, and then as the logged one.
-    for index, leaf in (*_waiting(lifecycle), *_before_the_ledger(lifecycle), *_logged(lifecycle, names)):
+    logged = ((index, leaf) for index, _, leaf in logged_leaves(lifecycle, names))
+    for index, leaf in (*_waiting(lifecycle), *_before_the_ledger(lifecycle), *logged):
         if called := names.of(leaf):
             one = CallLeaf(called, str(leaf.get("kind", PURGED)), leaf, index)
             found.setdefault(called, {})[_identity(one)] = one
@@ -82,10 +83,3 @@ def _waiting(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
 def _before_the_ledger(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
     for _, records in all_entries(lifecycle.store):
         yield from ((None, record) for record in records)
-
-
-def _logged(lifecycle: Lifecycle, names: CallNames) -> Iterator[tuple[int, dict[str, Any]]]:
-    log = lifecycle.log()
-    published = log.published()
-    for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
-        yield index, read_leaf(f"leaf {index}", body)

@@ -65,13 +65,17 @@ def _records(lifecycle: Lifecycle, name: str) -> Iterator[DeletionOnRecord]:
 
 
 def _logged(lifecycle: Lifecycle, names: CallNames) -> Iterator[DeletionOnRecord]:
-    """The leaves that name the call, found by the index."""
+    for index, body, record in logged_leaves(lifecycle, names):
+        if record["kind"] == "purged" and (name := names.of(record)):
+            yield DeletionOnRecord(record, f"{LEDGER}checkpoint", name, index, body)
+
+
+def logged_leaves(lifecycle: Lifecycle, names: CallNames) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+    """The leaves that name one of the calls, found by the index: place, bytes, content."""
     log = lifecycle.log()
     published = log.published()
     for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
-        record = read_leaf(f"leaf {index}", body)
-        if record["kind"] == "purged" and (name := names.of(record)):
-            yield DeletionOnRecord(record, f"{LEDGER}checkpoint", name, index, body)
+        yield index, body, read_leaf(f"leaf {index}", body)
 
 
 def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:
