@@ -102,10 +102,11 @@ def _rows_at(
         raise FixityError(f"{first.manifest_key}: it is not the manifest that the record names. Nothing was put back")
     tables = read_batch(store, manifest)
     found = tables["calls"][CALL_ID].combine_chunks()
-    for call, place in places.items():
-        if place.row >= len(found) or call_id_text(found[place.row].as_py()) != call:
-            raise FixityError(f"{manifest.objects[0].key}: row {place.row} is not the call's. Nothing was put back")
-    keys = found.take(pa.array([place.row for place in places.values()], pa.int64()))
+    rows = [place.row for place in places.values()]
+    keys = found.take(pa.array([row if row < len(found) else None for row in rows], pa.int64()))
+    for row, call, key in zip(rows, places, keys.to_pylist(), strict=True):
+        if key is None or call_id_text(key) != call:
+            raise FixityError(f"{manifest.objects[0].key}: row {row} is not the call's. Nothing was put back")
     mine = rows_of_calls({name: archived_rows(table) for name, table in tables.items()}, keys)
     return mine, {file.path: file for file in manifest.files}
 

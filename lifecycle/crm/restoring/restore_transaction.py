@@ -17,7 +17,7 @@ from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.row_failures import ROW_FAILURES, reason_to_set_aside
 from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.restoring.references import Reference, own_parents
-from lifecycle.crm.restoring.restored_rows import as_live, in_row_order, parents_first, without_known
+from lifecycle.crm.restoring.restored_rows import are_distinct, as_live, in_row_order, parents_first, without_known
 from lifecycle.crm.restoring.row_writer import insert_rows, set_where_empty, taking_values_as_they_are
 from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls
 
@@ -100,13 +100,13 @@ class RestoreTransaction:
     def _insert(self, connection: sa.Connection, name: str, mine: Mapping[str, pa.Table]) -> None:
         """The rows of one table, each once, whichever parts they are in."""
         table, known = self._tables[name], set[tuple[Any, ...]]()
-        for part in self._rows.parts:
-            rows = mine.get(part.name)
-            if part.table != name or part.detach or part.columns is not None or rows is None:
-                continue
-            live = as_live(rows, table)
-            there = self._there(connection, part, live) if part.shared else ()
-            live = without_known(live, table.key, known, there)
+        whole = [part for part in self._rows.parts if part.table == name and not part.detach and part.columns is None]
+        parts = [part for part in whole if part.name in mine]
+        for part in parts:
+            live = as_live(mine[part.name], table)
+            if part.shared or len(parts) > 1 or not are_distinct(live, table.key):
+                there = self._there(connection, part, live) if part.shared else ()
+                live = without_known(live, table.key, known, there)
             live = parents_first(live, self._own_parents.get(name, {}))
             insert_rows(connection, self._database.dialect, table.table, live)
 
