@@ -15,6 +15,7 @@ from lifecycle.crm.control.request_table import keys_of
 from lifecycle.crm.restoring.references import own_parents
 from lifecycle.crm.restoring.restored_rows import parents_first
 from lifecycle.custody.call_history import call_history
+from lifecycle.custody.purged_once import purged_once
 from lifecycle.custody.registered_copies import copy_lease
 from lifecycle.custody.restore_record import (
     RestoreOrder,
@@ -78,10 +79,13 @@ def _choose(
     lifecycle: Lifecycle, calls: Collection[str], target: RestoreTarget, result: RestoreResult
 ) -> list[CallCopies]:
     """From which copies each call comes back; what cannot goes into the result."""
-    history, today = call_history(lifecycle, calls), lifecycle.now().date()
-    live = _live(target, calls)
-    chosen: list[CallCopies] = []
-    for call in dict.fromkeys(calls):
+    once, live, today = purged_once(lifecycle, calls), _live(target, calls), lifecycle.now().date()
+    late = {call for call, copy in once.items() if copy.destroy_on is not None and copy.destroy_on <= today}
+    plain = once.keys() - live - late
+    chosen = [CallCopies(call, once[call]) for call in dict.fromkeys(calls) if call in plain]
+    others = [call for call in dict.fromkeys(calls) if call not in plain]
+    history = call_history(lifecycle, others) if others else {}
+    for call in others:
         found = choose_copies(call, history.get(call, ()), call in live, today)
         if isinstance(found, str):
             result.refused[call] = [found]

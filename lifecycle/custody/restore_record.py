@@ -15,7 +15,7 @@ import pyarrow as pa
 from lifecycle.crm.control.ledger_queue import LARGEST_NOTE, packed_leaves
 from lifecycle.crm.control.restored_table import RESTORED_COLUMNS
 from lifecycle.crm.restoring.row_writer import insert_rows
-from lifecycle.custody.copy_location import CopyLocation
+from lifecycle.custody.purged_once import CopySource
 from lifecycle.custody.restore_sources import CallCopies
 from lifecycle.custody.restored_files import packed_files
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -44,7 +44,7 @@ def restored_until(lifecycle: Lifecycle, order: RestoreOrder, calls: Sequence[Ca
     """Until when the night leaves each call alone: never beyond the day on which its copy may go."""
     period = RetentionPeriod.parse(lifecycle.settings.restored_for)
     wanted = order.until or period.last_day(lifecycle.now().date())
-    return [wanted if (day := one.destroy_on) is None else min(wanted, day) for one in calls]
+    return [wanted if (day := one.copy.destroy_on) is None else min(wanted, day) for one in calls]
 
 
 def note_restores(
@@ -59,7 +59,7 @@ def note_restores(
     days = [day.isoformat() for day in restored_until(lifecycle, order, calls)]
     notes, ids = _notes(_leaves(lifecycle, order, calls, days))
     rows = [
-        (name, one.call_id, _recorded_batch(copy), now, day, packed)
+        (name, one.call_id, copy.batch, now, day, packed)
         for place, one, day in zip(ids, calls, days, strict=True)
         for name, copy, packed in _copies(place, one, files)
     ]
@@ -72,19 +72,15 @@ def _leaves(
     lifecycle: Lifecycle, order: RestoreOrder, calls: Sequence[CallCopies], days: Sequence[str]
 ) -> Iterator[bytes]:
     source, epoch = lifecycle.crm.source.source, lifecycle.keys.epoch()
-    common = {
-        "source": source,
-        "noted_at": lifecycle.now().isoformat(),
-        "by": order.by[:LONGEST_REASON],
-        "epoch": epoch.id,
-    }
+    said = {"by": order.by[:LONGEST_REASON], "reason": order.reason[:LONGEST_REASON]}
+    common = {**said, "source": source, "epoch": epoch.id, "noted_at": lifecycle.now().isoformat()}
     own = {
         "call": [f'"{epoch.commitment(source, one.call_id)}"' for one in calls],
-        "batch": _as_json([_recorded_batch(one.copy) for one in calls]),
+        "batch": _as_json([one.copy.batch for one in calls]),
         "manifest_key": _as_json([one.copy.manifest_key for one in calls]),
         "row": [str(one.copy.row) for one in calls],
         "component": _as_json([one.copy.component for one in calls]),
-        "batches": _as_json([tuple(map(_recorded_batch, (one.copy, *one.parts))) for one in calls]),
+        "batches": _as_json([(one.copy.batch, *(part.batch for part in one.parts)) for one in calls]),
         "restored_until": _as_json(days),
     }
     return many_leaves(RESTORED, common, own, len(calls))
@@ -111,15 +107,11 @@ def _notes(leaves: Iterable[bytes]) -> tuple[dict[str, bytes], list[str]]:
 
 def _copies(
     name: str, one: CallCopies, files: Mapping[str, Sequence[ArchivedFile]]
-) -> Iterator[tuple[str, CopyLocation, bytes | None]]:
+) -> Iterator[tuple[str, CopySource, bytes | None]]:
     """The copies that a call comes back from, its own first, each with the name of its row and the files to be put."""
     yield name, one.copy, packed_files(files.get(one.call_id, ()))
     for number, part in enumerate(one.parts, 1):
         yield f"{name}-{number}", part, None
-
-
-def _recorded_batch(copy: CopyLocation) -> str:
-    return str(copy.record.leaf["batch"])
 
 
 def _table(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
