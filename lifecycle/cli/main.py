@@ -32,7 +32,7 @@ from lifecycle.cli import (
     stop,
     verify_record,
 )
-from lifecycle.cli.options import AsJson, AsOf, OneIndustry
+from lifecycle.cli.options import AcceptedPlans, AsJson, AsOf, OneIndustry
 from lifecycle.cli.output import to_text
 from lifecycle.errors import LifecycleError, place_of
 
@@ -74,15 +74,6 @@ for group in (
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also after the command.")]
 Nights = Annotated[int, typer.Option("--nights", min=1, max=30, help="How many nights, up to tonight's.")]
-Accepted = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--accept-plan",
-        metavar="DIGEST",
-        show_default=False,
-        help="Let go the brake of exactly this plan: the digest that the stopped run printed. May be repeated.",
-    ),
-]
 
 
 @app.callback()
@@ -92,7 +83,7 @@ def _common(debug: Debug = False) -> None:
 
 @app.command()
 def run(
-    as_of: AsOf = None, industry: OneIndustry = None, accept_plan: Accepted = None, json_output: AsJson = False
+    as_of: AsOf = None, industry: OneIndustry = None, accept_plan: AcceptedPlans = None, json_output: AsJson = False
 ) -> None:
     """Run the night: plan, archive, prove, purge, record.
 

@@ -38,6 +38,15 @@ OneIndustry = Annotated[
         "--industry", metavar="NAME", show_default=False, help="Only this schedule, by its `industry:`. Default: all."
     ),
 ]
+AcceptedPlans = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-plan",
+        metavar="DIGEST",
+        show_default=False,
+        help="Let go the brake of exactly this plan, by the digest that was printed. May be repeated.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
 Url = Annotated[str, typer.Option("--url", metavar="URL", show_default=False, help="The URL of the CRM's database.")]
 CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's key in the CRM.", show_default=False)]

@@ -28,6 +28,7 @@ KINDS = {
     "set_aside": "a planned call stayed",
     "purged": "a call was deleted from the CRM",
     "destroy_plan": "a night's destruction of archived copies was planned in one industry",
+    "destroy_plan_run": "a plan of destruction that waited for a person was carried out",
     "destruction": "the removal of a batch's archived copies began",
     "moved": "an archived copy was moved to another batch",
     "destroyed": "an archived copy was destroyed",
