@@ -25,6 +25,10 @@ DESTROY = "destroy@call-lifecycle"
 WAITS = "review: BANK-ORDER asks for one (5 copies)"
 
 
+def slow(value: str) -> Any:
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory) -> dict[str, Key]:
     folder = tmp_path_factory.mktemp("keys")
@@ -137,7 +141,9 @@ def test_a_schedule_that_changed_since_makes_the_signature_worthless(world, keys
     assert copies(world) == dict.fromkeys(CALLS, 1)
 
 
-@pytest.mark.parametrize("how", ["the key is revoked", "the name is taken out", "the approval is removed"])
+@pytest.mark.parametrize(
+    "how", ["the key is revoked", *map(slow, ("the name is taken out", "the approval is removed"))]
+)
 def test_an_approval_that_is_withdrawn_does_not_count(world, keys, how):
     approve(world, digest_of(world), keys["alice"])
     if how == "the key is revoked":
@@ -173,7 +179,7 @@ def test_nobody_approves_what_nobody_known_asked_for_and_somebody_known_mends_th
     assert destroy(world, days=1).done.copies == 5
 
 
-@pytest.mark.parametrize("edit", ["who asked", "accepted", "the plan"])
+@pytest.mark.parametrize("edit", ["accepted", *map(slow, ("who asked", "the plan"))])
 def test_a_row_of_a_plan_that_somebody_edited_lets_nothing_go(world, keys, edit):
     digest = digest_of(world)
     approve(world, digest, keys["alice"])
