@@ -73,7 +73,7 @@ class NightsStatus:
 
 
 def read_nights(lifecycle: Lifecycle, most: int = 2) -> NightsStatus:
-    """The last planned nights. Whether a plan waits is asked of the newest night's: it planned the others' calls again."""
+    """The last planned nights. Only of the newest is it asked whether a plan waits: it planned older ones again."""
     found, register = NightsStatus(), lifecycle.crm.control.register
     nights = register.newest_nights(most)
     for night in nights:

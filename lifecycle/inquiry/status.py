@@ -12,7 +12,7 @@ from lifecycle.deployment.lifecycle import Lifecycle, resolve_night
 from lifecycle.errors import LifecycleError
 from lifecycle.inquiry.hold_report import report_holds
 from lifecycle.inquiry.night_status import NightsStatus, read_nights
-from lifecycle.ledger.anchors import NOBODY_REMEMBERS, kept_answer
+from lifecycle.ledger.anchors import kept_answer
 from lifecycle.night.anchor import anchors_set
 from lifecycle.night.drill_gate import RUN_ONE, drill_problem, newest_drill
 from lifecycle.night.foreign_objects import hold_without_file
@@ -180,12 +180,14 @@ _OF_CONTROL_TABLES: dict[str, Question] = {
 }
 
 
-def _anchors(lifecycle: Lifecycle, _status: Status) -> Iterator[StatusLine]:
+def _anchors(lifecycle: Lifecycle, status: Status) -> Iterator[StatusLine]:
     log = lifecycle.log()
     places, published = anchors_set(lifecycle, log), log.published()
     if not places:
-        yield StatusLine("anchors", f"none is set. {NOBODY_REMEMBERS}")
+        yield StatusLine("anchors", "none is set: nobody outside remembers a checkpoint", 0, "lifecycle check")
     if published is None:
+        if status.nights.nights:
+            yield StatusLine("anchors", "the store has no checkpoint, and nights have run", _LOOK, "lifecycle verify")
         return
     for name in places:
         took = kept_answer(lifecycle.store, published, name) is not None
@@ -197,7 +199,7 @@ def _schedule(lifecycle: Lifecycle, _status: Status) -> Iterator[StatusLine]:
     file = lifecycle.settings.heartbeat
     beat = read_heartbeat(file) if file else None
     if file is None:
-        yield StatusLine("schedule", "nobody can say here: LIFECYCLE_HEARTBEAT names no file. Dagster's UI shows it")
+        yield StatusLine("schedule", "not known here: LIFECYCLE_HEARTBEAT names no file; Dagster's UI shows it")
         return
     if beat is None:
         yield StatusLine("schedule", f"there is no heartbeat in {file}: Dagster's daemon never wrote one", _LOOK)
