@@ -92,6 +92,14 @@ def destroy_plans_of_nights_before(lifecycle: Lifecycle, night: date) -> list[Re
     return found
 
 
+def destroy_plans_of_last_night(lifecycle: Lifecycle) -> list[DestroyPlan]:
+    """The newest plan of each industry, of the last night that has any. Raises FixityError for a row of others."""
+    register = lifecycle.crm.control.destroy_plans
+    night = register.last_night()
+    digests = register.newest(night, night + timedelta(days=1)) if night is not None else []
+    return [found.plan for digest in digests if (found := registered_destroy_plan(lifecycle, digest)) is not None]
+
+
 def destroy_release_commands(plan: DestroyPlan, waiting: Sequence[str], registered: bool) -> list[str]:
     """How a person lets exactly this plan go: a sentence for the brake, one for a review.
 

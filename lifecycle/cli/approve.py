@@ -55,7 +55,7 @@ def approve(
     signature: Signature = None,
     json_output: AsJson = False,
 ) -> None:
-    """Approve, by signature, a plan that waits for a review (to purge, or to destroy), or a change of a schedule.
+    """Approve, by signature, a plan (to purge, to destroy) that waits for a review, or a changed schedule.
 
     Signs with your SSH key and stores statement and signature beside the plan. With a key on another machine: --write
     FILE, sign FILE there, --signature FILE.sig. Refused at once is what would not count later: a name or key that

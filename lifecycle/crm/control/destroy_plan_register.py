@@ -69,6 +69,12 @@ class DestroyPlanRegister:
             rows = connection.execute(statement.order_by(columns.night, columns.registered_at)).all()
         return list({(row.night, row.industry): row.sha256 for row in rows}.values())
 
+    def last_night(self) -> date | None:
+        """The last night that has a plan. None: none has."""
+        with self._database.reading() as connection:
+            found = connection.scalar(sa.select(sa.func.max(self.table.c.night)))
+        return None if found is None else date.fromisoformat(found)
+
     def by_which_nothing_goes(self, digests: Collection[str]) -> set[str]:
         """Of some plans those under which copies were only moved together."""
         plans = {sha256: self.plan(sha256) for sha256 in digests}
