@@ -1,4 +1,4 @@
-"""docs/prove.sh takes leaves and proofs out of a copy of the ledger, with nothing of ours: the same bytes as our own."""
+"""docs/prove.sh takes leaves and proofs out of a copy of the ledger, with nothing of ours: the bytes that we write."""
 
 import subprocess
 from pathlib import Path
