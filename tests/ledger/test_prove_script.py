@@ -44,5 +44,5 @@ def test_an_older_checkpoint_is_proved_from_the_tiles_of_today(grown, tmp_path):
 def test_what_is_not_there_is_named(grown, tmp_path):
     assert prove(grown, 700, tmp_path).stderr == "NOT FOUND: leaf 700: the log has 700 leaves\n"
     (grown.ledger / "tile/0/001").unlink()
-    done = prove(grown, 600, tmp_path / "out")
-    assert (done.returncode, done.stderr.endswith("/ledger/tile/0/001 with 256 entries\n")) == (1, True)
+    done = prove(grown, 300, tmp_path / "out")
+    assert (done.returncode, "/ledger/tile/0/001 with " in done.stderr) == (1, True)
