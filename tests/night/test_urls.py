@@ -1,4 +1,4 @@
-"""Recordings that lie with somebody else, named by URL: archived with their rows, reported, on record, removed nowhere."""
+"""Recordings that lie with somebody else, named by URL: archived with their rows, reported, recorded, never removed."""
 
 from dataclasses import replace
 
