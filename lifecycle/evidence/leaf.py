@@ -26,6 +26,7 @@ KINDS = {
     "plan": "a night was planned in one industry",
     "plan_accepted": "a person let a plan's brake go",
     "set_aside": "a planned call stayed",
+    "elsewhere": "rows of a batch name, by URL, what lies with somebody else",
     "purged": "a call was deleted from the CRM",
     "destroy_plan": "a night's destruction of archived copies was planned in one industry",
     "destroy_plan_run": "a plan of destruction that waited for a person was carried out",
