@@ -1,4 +1,4 @@
-"""From a certificate of destruction to the proof, by the very commands of docs/verify-without-us.md, nothing of ours."""
+"""From a certificate of destruction to the proof, by the very commands of the docs, and with nothing of ours."""
 
 import json
 import os
