@@ -21,6 +21,7 @@ from lifecycle.custody.search_question import SearchQuestion
 from lifecycle.errors import SettingsError
 from lifecycle.night.seal import seal_ledger
 from tests.builders import BANK_DAY, CLOCK, DUE, DUE_BANK, DUE_SHOP, NIGHT, World, around, run_night
+from tests.night.test_statistics import everything
 from tests.roles import restore_url
 
 ORDER = RestoreOrder("clerk", "asked for by the court")
@@ -154,6 +155,14 @@ def test_a_copy_restored_and_purged_anew_explains_no_later_return(purged_sqlite)
     assert night.calls == 1
     world.call(DUE_BANK[2], None, BANK_DAY)
     assert find_restored_calls(world.lifecycle()).returned == [DUE_BANK[2]]
+
+
+def test_a_call_that_goes_again_is_counted_once(purged_sqlite):
+    world, _ = purged_sqlite
+    counted = everything(world.lifecycle())
+    restored(world, DUE_BANK[2], order=RestoreOrder("clerk", "trial", until=NIGHT))
+    assert run_night(world.lifecycle(), night=NIGHT + timedelta(days=1)).calls == 1
+    assert everything(world.lifecycle()) == counted != {}
 
 
 def test_what_stands_against_it_is_named_before_anything_is_written(purged):
