@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import zlib
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -102,6 +103,24 @@ def test_a_restore_is_a_leaf_that_says_who_and_why(purged_sqlite):
     assert leaf["call"] == epoch.commitment("demo", DUE_BANK[2])
     assert (leaf["by"], leaf["reason"], leaf["restored_until"]) == ("clerk", "asked for by the court", str(UNTIL))
     assert states(world, DUE_BANK[2], DUE_BANK[3]) == {DUE_BANK[2]: "restored", DUE_BANK[3]: "archived"}
+
+
+def test_many_restores_share_a_note_and_each_has_its_leaf(purged_sqlite):
+    world, _ = purged_sqlite
+    restored(world, *sorted(DUE))
+    asked = "SELECT id, body FROM lifecycle_leaves WHERE id LIKE 'restored:%'"
+    with world.engine.connect() as connection:
+        ((note, body),) = connection.exec_driver_sql(asked).all()
+    lines = zlib.decompress(body).splitlines()
+    assert len(lines) == len(DUE)
+    assert set(states(world, *DUE).values()) == {"restored"}
+    seal_ledger(world.lifecycle())
+    assert [leaf for leaf in world.leaves() if leaf["kind"] == "restored"] == [json.loads(line) for line in lines]
+    assert audit_archive_and_ledger(world.lifecycle()).damaged == {}
+    for cut in (zlib.compress(b"\n".join(lines[1:])), b"\x78 no such bytes"):
+        world.execute(sa.text("UPDATE lifecycle_leaves SET body = :cut WHERE id = :note"), cut=cut, note=note)
+        (why,) = audit_archive_and_ledger(world.lifecycle()).damaged.values()
+        assert why == f"the note {note} in the CRM has other bytes, or another place"
 
 
 def test_running_it_again_puts_nothing_back_twice(purged):
