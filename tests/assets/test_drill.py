@@ -80,6 +80,7 @@ def test_the_schedule_asks_for_a_drill(world: World, instance: dg.DagsterInstanc
     assert "schedule weekly_drill" in request.tags.values()
 
 
+@pytest.mark.slow
 def test_a_night_that_needs_a_drill_says_so_in_dagster(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
