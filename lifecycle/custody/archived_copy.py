@@ -41,10 +41,10 @@ def _read(store: ObjectStore, recorded: DeletionOnRecord, located: Sequence[Copy
     place = next((one for one in located if one.record.leaf == record), None)
     if place is not None and place.destroyed is not None:
         return ArchivedCopy(key, {}, f"the archived copy was destroyed at {place.destroyed.at}")
-    at = place and (place.manifest_key, place.manifest_sha256, place.row)
     try:
-        where = at or (record["manifest_key"], record["manifest_sha256"], record["row"])
-        return _deciding(store, *where, recorded.call_id)
+        if place is not None:
+            return _deciding(store, place.manifest_key, place.manifest_sha256, place.row, recorded.call_id)
+        return _deciding(store, record["manifest_key"], record["manifest_sha256"], record["row"], recorded.call_id)
     except ObjectMissing as error:
         return ArchivedCopy(key, {}, f"the archived copy is gone: {error}")
     except ProofError as error:
