@@ -20,6 +20,7 @@ from lifecycle.crm.control.lock_register import LockRegister
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.control.restored_table import RestoredTable
+from lifecycle.crm.control.snapshot_table import SnapshotTable
 from lifecycle.crm.control.statistics_table import StatisticsTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.control.table_owner import TableOwner
@@ -80,6 +81,7 @@ class ControlTables:
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
         self.statistics = StatisticsTable(database, metadata, self._prefix)
+        self.snapshots = SnapshotTable(database, metadata, self._prefix) if self._schema else None
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
         self.owner = TableOwner(metadata, self.table, self._prefix, name, source)
         self.version = TableVersion(metadata, self._prefix)
@@ -141,12 +143,15 @@ class ControlTables:
             version: f"no table {version}, so a newer release could change them unseen",
         }
         there = self._there()
+        if self.snapshots is not None:
+            without[self.snapshots.table.name] = "no table of snapshots, so a purge reads every row a second time"
         return [said for name, said in without.items() if name not in there]
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
         there = self._there()
         younger = [one.table for one in (self.requests, self.restored, self.stops, self.owner, self.version)]
+        younger += [self.snapshots.table] if self.snapshots is not None else []
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:

@@ -37,7 +37,8 @@ def read_by_copy(
 def _lines(connection: sa.Connection, copy: Any) -> Iterator[bytes]:
     """The rows of a COPY. What has arrived already is taken from libpq: the driver's own way waits for each row anew,
     which takes longer than the server needs to write one."""
-    pgconn: Any = connection.connection.driver_connection.pgconn  # type: ignore[union-attr]
+    driver: Any = connection.connection.driver_connection
+    pgconn = driver.pgconn
     while True:
         size, row = pgconn.get_copy_data(1)
         if size == _NOTHING_YET:
@@ -50,7 +51,7 @@ def _lines(connection: sa.Connection, copy: Any) -> Iterator[bytes]:
         yield bytes(row)
     while (result := pgconn.get_result()) is not None:
         if result.error_message:
-            raise connection.dialect.loaded_dbapi.errors.error_from_result(result)  # type: ignore[attr-defined]
+            raise connection.dialect.loaded_dbapi.errors.error_from_result(result)
 
 
 def copy_expression(column: Column, table: sa.FromClause) -> sa.ColumnElement[Any]:
