@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.bound_values import largest_statement
+from lifecycle.crm.control.destroy_plan_register import DestroyPlanRegister
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.inflation import inflate
@@ -60,9 +61,9 @@ class ControlTables:
     """The purge rows and erasure requests of one source: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
     `places` is the ledger's side of them, `register` says which plans and manifests are ours, `destructions` which
-    copies went, `holds` which holds were seen. `secret` goes into the names of leases, which any login could take
-    otherwise, and under what our own askers say to Dagster. `name`: of the schema, or what the tables begin with. They
-    are one source's alone, for a ledger is: `source` is who asks, None where nobody does.
+    copies went under which of `destroy_plans`, `holds` which holds were seen. `secret` goes into the names of leases,
+    which any login could take otherwise, and under what our own askers say to Dagster. `name`: of the schema, or what
+    the tables begin with. They are one source's alone, for a ledger is: `source` is who asks, None where nobody does.
     """
 
     def __init__(self, database: Database, source: str | None = None, name: str = "lifecycle") -> None:
@@ -75,6 +76,7 @@ class ControlTables:
         self.requests = RequestTable(database, metadata, self._prefix)
         self.restored = RestoredTable(database, metadata, self._prefix)
         self.stops = StopSwitch(database, metadata, self._prefix)
+        self.destroy_plans = DestroyPlanRegister(database, metadata, self._prefix)
         self.destructions = DestructionRegister(database, metadata, self.table, self._prefix)
         self.locks = LockRegister(database, metadata, self._prefix)
         self.places = LedgerQueue(database, metadata, self.table, self.destructions.table, self._prefix)
@@ -135,23 +137,23 @@ class ControlTables:
     def missing(self) -> list[str]:
         """What an installation of before lacks, and what it runs its nights without."""
         owner, version = self.owner.table.name, self.version.table.name
+        snapshots = {self.snapshots.table.name} if self.snapshots else ()
         without = {
             self.requests.table.name: "no table of erasure requests, so there are none",
             self.restored.table.name: "no table of restored calls, so none can be put back",
             self.stops.table.name: "no table of stops, so `lifecycle stop` cannot stop a run",
             owner: f"no table {owner}, so another source could share the control tables",
             version: f"no table {version}, so a newer release could change them unseen",
+            **dict.fromkeys(snapshots, "no table of snapshots, so a purge reads every row a second time"),
         }
         there = self._there()
-        if self.snapshots is not None:
-            without[self.snapshots.table.name] = "no table of snapshots, so a purge reads every row a second time"
         return [said for name, said in without.items() if name not in there]
 
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
         there = self._there()
-        younger = [one.table for one in (self.requests, self.restored, self.stops, self.owner, self.version)]
-        younger += [self.snapshots.table] if self.snapshots is not None else []
+        optional = (self.requests, self.restored, self.stops, self.owner, self.version, self.snapshots)
+        younger = [one.table for one in optional if one is not None]
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:
