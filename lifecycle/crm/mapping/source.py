@@ -150,7 +150,7 @@ class Part:
 def _parts(children: tuple[Child, ...], above: tuple[Child, ...], taken: set[str]) -> Iterator[Part]:
     for child in children:
         plain = child.table.rpartition(".")[2] + ("-detached" if child.detach else "")
-        name = next(n for n in chain((plain,), (f"{plain}-{number}" for number in count(2))) if n not in taken)
+        name = next(n for n in chain((plain,), (f"{plain}-{at}" for at in count(2))) if n not in taken)
         taken.add(name)
         way = (*above, child)
         yield Part(name, child.table, way)
