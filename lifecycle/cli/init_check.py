@@ -122,6 +122,8 @@ def check_all(no_crm: NoCrm = False, json_output: AsJson = False) -> None:
     if findings:
         rows = [(f"{one.severity}{'!' * (one.severity == 'error')}", one.subject, one.message) for one in findings]
         print_table("Findings", ("severity", "where", "what"), rows)
+    if any(one.severity == "warning" and one.subject in ("CRM", "mapping") for one in findings):
+        print_sentence(_KNOWN)
     counts = Counter(finding.severity for finding in findings)
     print_sentence(
         f"{counts['error']} errors, {counts['warning']} warnings"
@@ -129,6 +131,12 @@ def check_all(no_crm: NoCrm = False, json_output: AsJson = False) -> None:
         else f"Nothing found: policies{'' if no_crm else ', mapping, CRM and store'} fit."
     )
     raise typer.Exit(code)
+
+
+_KNOWN = (
+    "A warning about the CRM or its mapping that somebody looked into is left out where the mapping says so: "
+    "`known: [{finding: some of its words, because: why it is no trouble}]`."
+)
 
 
 def import_calls(file: BankFile, json_output: AsJson = False) -> None:

@@ -179,7 +179,7 @@ def plain(value: Any) -> Any:
     return value.replace(tzinfo=None) if isinstance(value, datetime) else value
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
 @pytest.mark.parametrize("server", ["mariadb_server", "postgres_server"])
 def test_what_is_due_goes_with_what_is_its_own_and_all_else_is_as_it_was(server, seed, request, tmp_path):
     nasty = Nasty(seed, folded=server == "mariadb_server")
