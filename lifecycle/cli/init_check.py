@@ -10,9 +10,10 @@ import typer
 
 from lifecycle.cli.options import AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
-from lifecycle.deployment.first_settings import grants_as_sql, write_settings
+from lifecycle.deployment.first_settings import grants_as_sql, require_filled, write_settings
 from lifecycle.deployment.initialisation import import_bank_calls, initialise, is_warning
 from lifecycle.deployment.shipped_files import WORKSPACE, write_policies, write_workspace
+from lifecycle.errors import LifecycleError
 from lifecycle.inquiry.check import check_everything, check_policies, exit_code_of
 from lifecycle.settings import read_settings
 
@@ -71,10 +72,18 @@ def init(
         if not url:
             raise typer.BadParameter("--crm: expected --url too")
         yesterday = datetime.now(UTC).date() - timedelta(days=1)  # west of here it may be tonight still
-        write_settings(Path.cwd(), _named(crm), url, yesterday)
+        begun = not (Path.cwd() / ".env").exists()
+        written = write_settings(Path.cwd(), _named(crm), url, yesterday)
     copied = _copy_examples() if examples else []
-    with progress_bar(json_output) as draw:
-        done = initialise(open_lifecycle(draw))
+    try:
+        if crm:
+            require_filled(Path.cwd(), crm)
+        with progress_bar(json_output) as draw:
+            done = initialise(open_lifecycle(draw))
+    except LifecycleError:
+        if crm and begun:  # or the right URL would be refused for the sake of a wrong one
+            written.unlink()
+        raise
     done.made = [*copied, *done.made]
     if json_output:
         print_json({"made": done.made, "found": done.found, "problems": done.problems})

@@ -29,6 +29,7 @@ KINDS = {
     "elsewhere": "rows of a batch name, by URL, what lies with somebody else",
     "purged": "a call was deleted from the CRM",
     "destroy_plan": "a night's destruction of archived copies was planned in one industry",
+    "destroy_plan_run": "a plan of destruction that waited for a person was carried out",
     "destruction": "the removal of a batch's archived copies began",
     "moved": "an archived copy was moved to another batch",
     "destroyed": "an archived copy was destroyed",
