@@ -1,4 +1,4 @@
-"""What goes wrong around a destruction, by accident or on purpose: the copies at stake stay and are named, others go."""
+"""What goes wrong around a destruction, by accident or on purpose: copies at stake stay and are named, others go."""
 
 import json
 from datetime import timedelta
