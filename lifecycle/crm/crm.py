@@ -8,6 +8,7 @@ import pyarrow as pa
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.planted_code import require_no_planted_code
 from lifecycle.crm.control.request_table import Restriction
+from lifecycle.crm.control.table_owner import place_of_calls
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.foreign_keys import row_references, unmapped_references
 from lifecycle.crm.mapping.live_schema import read_schema, require_database
@@ -40,7 +41,8 @@ class Crm:
 
     def __init__(self, database: Database, source: Source, kinds: FactKinds) -> None:
         self.database, self._mapping, self._kinds = database, source, kinds
-        self.control = ControlTables(database, source.source, source.control)
+        calls = place_of_calls(database.dialect, source)
+        self.control = ControlTables(database, source.source, source.control, calls)
         database.lease_scope = source.control
         tables = [part.table for part in source.parts()]
         database.look_in(SearchPath(source.schemas, qualified_tables(source.schemas, tables)))

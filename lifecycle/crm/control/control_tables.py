@@ -62,10 +62,13 @@ class ControlTables:
     `places` is the ledger's side of them, `register` says which plans and manifests are ours, `destructions` which
     copies went under which of `destroy_plans`, `holds` which holds were seen. `secret` goes into the names of leases,
     which any login could take otherwise, and under what our own askers say to Dagster. `name`: of the schema, or what
-    the tables begin with. They are one source's alone, for a ledger is: `source` is who asks, None where nobody does.
+    the tables begin with. They are one source's alone, for a ledger is: `source` is who asks, None where nobody does;
+    `calls` where its calls are.
     """
 
-    def __init__(self, database: Database, source: str | None = None, name: str = "lifecycle") -> None:
+    def __init__(
+        self, database: Database, source: str | None = None, name: str = "lifecycle", calls: str | None = None
+    ) -> None:
         self._database, self.name = database, name
         self._schema = name if database.dialect == "postgresql" else None
         self._prefix = "" if self._schema else f"{name}_"
@@ -83,7 +86,7 @@ class ControlTables:
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
         self.statistics = StatisticsTable(database, metadata, self._prefix)
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
-        self.owner = TableOwner(metadata, self.table, self._prefix, name, source)
+        self.owner = TableOwner(metadata, self.table, self._prefix, name, source, calls)
         self.version = TableVersion(metadata, self._prefix)
 
     def create(self) -> None:
