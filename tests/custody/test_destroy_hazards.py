@@ -132,6 +132,14 @@ def test_a_batch_whose_manifest_or_row_was_edited_stays_and_is_named_and_the_oth
     assert {path for path in ledger if not path.exists()} == set()
 
 
+def test_copies_stay_while_files_of_their_calls_wait_to_be_removed_where_they_lay(bank):
+    """What is to be removed there the manifest says."""
+    first = name_of(batches(bank)[FIRST])
+    bank.execute(sa.text("UPDATE lifecycle_purges SET files_removed_at = NULL WHERE batch = :batch"), batch=first)
+    done = destroy(bank)
+    assert (done.done.copies, dict(done.survey.kept), copies(bank)) == (1, {"files": 5}, dict.fromkeys(CALLS, 1))
+
+
 def test_a_hold_by_a_fact_binds_a_copy_that_was_moved_as_well(bank):
     bank.hold("[{call_ids: [id-2, id-4]}]")
     assert destroy(bank).done.moved == 2
