@@ -1,4 +1,4 @@
-"""The command `lifecycle`: its commands, and what becomes of an error. What a command does is in its own file."""
+"""The command `lifecycle`, and what becomes of an error. Which commands there are: `commands`."""
 
 import json
 import os
@@ -11,29 +11,7 @@ from typing import Annotated
 import click
 import typer
 
-from lifecycle.cli import (
-    alert,
-    approve,
-    destroy,
-    diff_shorten,
-    discover,
-    drill,
-    erasure_requests,
-    export,
-    find,
-    holds,
-    init_check,
-    ledger,
-    mapping,
-    plan_explain,
-    restore,
-    set_aside,
-    stats,
-    stop,
-    verify_record,
-)
-from lifecycle.cli.options import AsJson, AsOf, OneIndustry
-from lifecycle.cli.output import to_text
+from lifecycle.cli.commands import LazyCommands
 from lifecycle.errors import LifecycleError, place_of
 
 _ERROR_LINES = 3
@@ -41,6 +19,7 @@ _BUG, _OUTSIDE, _INTERRUPTED, _USAGE, _NOBODY_READS = 3, 3, 130, 2, 141
 
 app = typer.Typer(
     name="lifecycle",
+    cls=LazyCommands,
     help="Archive CRM calls that have outlived their retention schedule, prove the copy, delete them, keep the record. "
     "Settings are LIFECYCLE_… variables of the environment or of a file .env. "
     "Exit codes: 0 done; 1 done, and a person must look; 2 the input is wrong and nothing was done; "
@@ -49,70 +28,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (
-    init_check,
-    plan_explain,
-    discover,
-    mapping,
-    diff_shorten,
-    approve,
-    verify_record,
-    ledger,
-    destroy,
-    find,
-    export,
-    restore,
-    drill,
-    stats,
-    holds,
-    erasure_requests,
-    set_aside,
-    stop,
-    alert,
-):
-    group.register(app)
-
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also after the command.")]
-Nights = Annotated[int, typer.Option("--nights", min=1, max=30, help="How many nights, up to tonight's.")]
-Accepted = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--accept-plan",
-        metavar="DIGEST",
-        show_default=False,
-        help="Let go the brake of exactly this plan: the digest that the stopped run printed. May be repeated.",
-    ),
-]
 
 
 @app.callback()
 def _common(debug: Debug = False) -> None:
     """Takes --debug for the help; `app_main` has read it by then."""
-
-
-@app.command()
-def run(
-    as_of: AsOf = None, industry: OneIndustry = None, accept_plan: Accepted = None, json_output: AsJson = False
-) -> None:
-    """Run the night: plan, archive, prove, purge, record.
-
-    Through Dagster's job, in this process. An industry whose plan trips its brake, or asks for a review, is stopped
-    before its first row (exit 1).
-    """
-    from lifecycle.cli import run_demo  # here, for it takes seconds: it brings Dagster
-
-    raise typer.Exit(run_demo.run(as_of, industry, accept_plan or [], json_output))
-
-
-@app.command()
-def demo(json_output: AsJson = False, nights: Nights = 10) -> None:
-    """Make a sample CRM, run ten nights on it, say what happened.
-
-    The calls are made up, and so is everybody in them. Nothing of yours is touched.
-    """
-    from lifecycle.cli import demo as sample  # as in `run`
-
-    raise typer.Exit(sample.demo(json_output, nights))
 
 
 def app_main(arguments: Sequence[str] | None = None) -> int:
@@ -162,6 +83,8 @@ def _say_error(name: str, message: str, code: int, as_json: bool) -> int:
     if as_json:
         text = json.dumps({"error": name, "message": message, "exit_code": code}, ensure_ascii=False)
     else:
+        from lifecycle.cli.output import to_text  # here, for it brings what draws tables
+
         lines = to_text(message).strip().splitlines()
         more = len(lines) - _ERROR_LINES
         if more > 0:

@@ -1,12 +1,12 @@
 """What several commands take from the line, and what each of them opens; the only clock of these commands."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifecycle.deployment.lifecycle import Lifecycle, Progress
-from lifecycle.settings import read_settings
+if TYPE_CHECKING:
+    from lifecycle.deployment.lifecycle import Lifecycle, Progress
 
 _FIRST, _LAST = date(1970, 1, 2), date(2999, 12, 31)  # in between, no retention period leaves the calendar
 
@@ -43,6 +43,9 @@ Url = Annotated[str, typer.Option("--url", metavar="URL", show_default=False, he
 CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's key in the CRM.", show_default=False)]
 
 
-def open_lifecycle(progress: Progress) -> Lifecycle:
+def open_lifecycle(progress: "Progress") -> "Lifecycle":
     """CRM, store and policies of the environment's settings, with the wall clock. Raises SettingsError."""
+    from lifecycle.deployment.lifecycle import Lifecycle  # here, for the help of `lifecycle run` needs none of it
+    from lifecycle.settings import read_settings
+
     return Lifecycle(read_settings(), lambda: datetime.now(UTC), progress)

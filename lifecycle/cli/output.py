@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -26,7 +26,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from lifecycle.deployment.lifecycle import Progress
+if TYPE_CHECKING:
+    from lifecycle.deployment.lifecycle import Progress
 
 _WIDE = 200  # where no terminal limits the line: a table wraps only what is longer still
 
@@ -94,7 +95,7 @@ class RateColumn(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(json_output: bool = False) -> Iterator[Progress]:
+def progress_bar(json_output: bool = False) -> Iterator["Progress"]:
     """A Progress that draws a bar on a terminal, and nothing elsewhere or for programs."""
     where = Console(stderr=True)
     if json_output or not where.is_terminal:

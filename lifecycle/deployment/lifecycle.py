@@ -106,7 +106,7 @@ class Lifecycle:
     @property
     def origin(self) -> str:
         """The ledger's name, in its checkpoints and in the name of its key."""
-        return require_key_name(self.settings.origin or f"call-lifecycle/{self.crm.source.source}")
+        return require_key_name(self.settings.origin or f"call-lifecycle/{read_source(self.settings.source).source}")
 
     def log(self) -> Log:
         """The ledger, read with the keys as they are this moment."""

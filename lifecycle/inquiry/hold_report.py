@@ -1,7 +1,7 @@
 """Matters: what each hold keeps tonight, and which of its scopes reach no call. Reads only; matching is policy's."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
@@ -53,13 +53,20 @@ def hold_reports(lifecycle: Lifecycle, as_of: date) -> list[HoldReport]:
 
     Raises PolicyError where a hold asks for a fact that the source does not give.
     """
+    return report_holds(lifecycle, lifecycle.policies.holds.by_id.values(), as_of)
+
+
+def report_holds(lifecycle: Lifecycle, holds: Iterable[Hold], as_of: date) -> list[HoldReport]:
+    """The same of some holds. Every call of the CRM is looked at only where one of them names an industry."""
     require_hold_facts(lifecycle)
     every = [
         HoldReport(hold, hold.active(as_of), [0] * len(hold.scope), known_by_scope=[0] * len(hold.scope))
-        for hold in lifecycle.policies.holds.by_id.values()
+        for hold in holds
     ]
-    with lifecycle.crm.database.reading() as connection:
-        spellings = [raw for raw, _ in lifecycle.crm.facts.census(connection) if raw is not None]
+    spellings: list[str] = []
+    if any(scope.industries for matter in every for scope in matter.hold.scope):
+        with lifecycle.crm.database.reading() as connection:
+            spellings = [raw for raw, _ in lifecycle.crm.facts.census(connection) if raw is not None]
     for matter in every:
         wanted = [narrow_to_scope(scope, spellings, lifecycle.policies.schedules) for scope in matter.hold.scope]
         with lifecycle.crm.database.reading() as connection:

@@ -5,41 +5,63 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import click
 import pytest
+import typer
 
 from lifecycle.cli import plan_explain
+from lifecycle.cli.commands import COMMANDS, LazyCommands
+from lifecycle.cli.main import app
 from lifecycle.errors import InputError
 from tests.cli.conftest import Place, Run_
 
-COMMANDS = ("init", "check", "plan", "explain", "approve", "verify", "record", "import-calls", "run", "demo")
+SOME = ("init", "check", "plan", "explain", "approve", "verify", "record", "import-calls", "run", "demo")
 
 
 def test_help_names_every_command(lifecycle: Run_) -> None:
     said = lifecycle("--help")
     assert said.code == 0
-    assert [command for command in COMMANDS if f"  {command} " not in said.out] == []
+    assert [command for command in SOME if f"  {command} " not in said.out] == []
     assert lifecycle() == said
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", SOME)
 def test_every_command_explains_itself_and_speaks_json(lifecycle: Run_, command: str) -> None:
     said = lifecycle(command, "--help")
     assert said.code == 0
     assert "--json" in said.out
 
 
-def test_python_m_lifecycle_is_the_command_and_help_does_not_load_dagster() -> None:
-    code = "import sys, runpy; sys.argv = ['lifecycle', '--help']\n"
+HEAVY = ("dagster", "pyarrow", "boto3", "sqlalchemy", "pydantic", "rich")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["nonsense"]])
+def test_python_m_lifecycle_is_the_command_and_what_needs_no_command_loads_none(arguments: list[str]) -> None:
+    code = f"import sys, runpy; sys.argv = ['lifecycle', *{arguments}]\n"
     code += "try: runpy.run_module('lifecycle', run_name='__main__')\n"
-    code += "except SystemExit as end: print('END', end.code, 'dagster' in sys.modules, 'boto3' in sys.modules)"
+    code += f"except SystemExit as end: print('LOADED', end.code, [each for each in {HEAVY} if each in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "END 0 False False" in done.stdout
+    # an error is drawn so that it cannot steer the terminal
+    assert done.stdout.splitlines()[-1] == ("LOADED 2 ['rich']" if arguments == ["nonsense"] else "LOADED 0 []")
+
+
+def test_the_help_says_of_each_command_what_its_own_help_begins_with() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, LazyCommands)
+    context = click.Context(group)
+    said = {name: sentence for section in COMMANDS.values() for name, (_, sentence) in section.items()}
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    assert [name for name, command in found.items() if command is None] == []
+    begins = {name: " ".join(str(command.help).split()) for name, command in found.items() if command}
+    assert [name for name, sentence in said.items() if not begins[name].startswith(sentence)] == []
+    assert set(group.commands) == set(said), "a file registers a command that the table does not name"
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (("nonsense",), "No such command 'nonsense'"),
+        (("verfy",), "No such command 'verfy'. Did you mean 'verify'?"),
         (("plan", "--nonsense"), "No such option '--nonsense'"),
         (("explain",), "Missing argument 'CALL'"),
         (("plan", "--as-of", "20261120"), "expected a day such as 2026-11-20, found '20261120'"),

@@ -118,6 +118,13 @@ class DestructionRegister:
             raise FixityError(f"destroy plan {sha256}: its bytes have another digest. Nothing was destroyed")
         return plan
 
+    def newest_plans(self) -> list[DestroyPlan]:
+        """Every plan of the last night that has one. Raises FixityError for a row that was changed."""
+        newest = sa.select(sa.func.max(self.plans.c.night)).scalar_subquery()
+        with self._database.reading() as connection:
+            found = list(connection.scalars(sa.select(self.plans.c.sha256).where(self.plans.c.night == newest)))
+        return [plan for sha256 in found if (plan := self.plan(sha256)) is not None]
+
     def accept(self, sha256: str, actor: str, at: datetime) -> None:
         """Note who let exactly this plan's brake go. The first acceptance stays."""
         values = {"accepted_by": actor[:_LONGEST_ACTOR], "accepted_at": at.isoformat()}

@@ -97,6 +97,12 @@ class Register:
         with self._database.reading() as connection:
             return sorted(filter(None, map(_day, connection.scalars(statement))))
 
+    def newest_nights(self, most: int) -> list[date]:
+        """The last nights for which any industry has a plan, the newest first."""
+        nights = sa.select(self.plans.c.night).distinct().order_by(self.plans.c.night.desc()).limit(most)
+        with self._database.reading() as connection:
+            return list(filter(None, map(_day, connection.scalars(nights))))
+
     def industries(self, night: date) -> list[str]:
         """The industries that have a plan of a night."""
         statement = sa.select(self.plans.c.industry).where(self.plans.c.night == night.isoformat()).distinct()
