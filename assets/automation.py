@@ -12,7 +12,7 @@ from itertools import islice
 import dagster as dg
 
 from assets.export import export_finished
-from assets.location import INDUSTRY_TAG, is_of_this_crm, shared_name
+from assets.location import INDUSTRY_TAG, JOB_TAGS, is_of_this_crm, shared_name
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.partitions import industries, industry_night_key, industry_nights
 from assets.plan_events import PlanEvent, newest_plan_event, plan_events_from
@@ -38,12 +38,14 @@ def _queue_tags(partition: str) -> dict[str, str]:
 
 nightly = dg.define_asset_job(
     "nightly",
+    tags=JOB_TAGS,
     selection=[disposition_plan, retention_schedules],
     executor_def=dg.in_process_executor,
     description="Plan the night, and write down the law it is planned under.",
 )
 industry_night = dg.define_asset_job(
     "industry_night",
+    tags=JOB_TAGS,
     selection=dg.AssetSelection.assets(archived_calls, purged_calls, deletion_record, call_statistics),
     config=dg.PartitionedConfig(industry_nights, lambda _key: {}, tags_for_partition_key_fn=_queue_tags),
     executor_def=dg.in_process_executor,
@@ -148,16 +150,23 @@ def _record_request(instance: dg.DagsterInstance, lifecycle: Lifecycle, planned:
     """A run of the record alone, once a plan run: for what a dead run committed and could not seal. Nobody else would
     seal it on a night on which nothing is due.
     """
-    if _is_under_way(instance) or not records_waiting(lifecycle):
+    if not _last_run_failed(instance):  # asked first: what waits takes the database seconds to find
         return []
     industry, run_id = min(lifecycle.policies.schedules.by_industry), planned.run_id
     request = _request(lifecycle, f"record after {run_id}", f"records wait since {run_id}", planned.night, industry)
+    asked = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}), limit=1)
+    if asked or not records_waiting(lifecycle):
+        return []
     return [request.with_replaced_attrs(asset_selection=[deletion_record.key])]
 
 
-def _is_under_way(instance: dg.DagsterInstance) -> bool:
-    wanted = dg.RunsFilter(job_name=industry_night.name, statuses=RUNS_UNDER_WAY)
-    return any(map(is_of_this_crm, instance.get_runs(wanted)))
+def _last_run_failed(instance: dg.DagsterInstance) -> bool:
+    """Whether no run is under way and the last to end did not end well: one that did sealed whatever waited."""
+    found = instance.get_run_records(dg.RunsFilter(job_name=industry_night.name), limit=RUNS_A_TICK)
+    ours = [record for record in found if is_of_this_crm(record.dagster_run)]
+    if not ours or any(record.dagster_run.status in RUNS_UNDER_WAY for record in ours):
+        return False
+    return max(ours, key=lambda record: record.end_time or 0).dagster_run.status != dg.DagsterRunStatus.SUCCESS
 
 
 def _request(lifecycle: Lifecycle, asked_by: str, said: str, night: date, industry: str) -> dg.RunRequest:

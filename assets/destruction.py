@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.location import of_this_crm, shared_name
+from assets.location import JOB_TAGS, of_this_crm, shared_name
 from assets.nightly import OWNERS, deletion_record
 from assets.provenance import actor_tags_if_possible, run_of
 from assets.resources import LifecycleResource, dagster_failures
@@ -94,6 +94,7 @@ def _metadata(lifecycle: Lifecycle, result: DestroyResult) -> dict[str, Any]:
 
 destruction = dg.define_asset_job(
     "destruction",
+    tags=JOB_TAGS,
     selection=[destroyed_batches],
     executor_def=dg.in_process_executor,
     description="Destroy archived copies whose day has come.",

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.location import of_this_crm
+from assets.location import JOB_TAGS, of_this_crm
 from assets.provenance import actor_tags_if_possible, run_of
 from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.custody.drill import drill_archive
@@ -42,6 +42,7 @@ def archive_was_restored_lately(lifecycle: LifecycleResource) -> dg.AssetCheckRe
 
 drill = dg.define_asset_job(
     "drill",
+    tags=JOB_TAGS,
     selection=[restored_trial],
     executor_def=dg.in_process_executor,
     description="Restore some batches, as a trial.",

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.automation import RUNS_UNDER_WAY, industry_night
-from assets.location import asset_key, is_of_this_crm, of_this_crm
+from assets.location import JOB_TAGS, asset_key, is_of_this_crm, of_this_crm
 from assets.nightly import deletion_record, disposition_plan
 from assets.partitions import NIGHT_TAG, nights, one_night_a_run
 from assets.plan_events import newest_plan_event
@@ -55,7 +55,11 @@ def nightly_totals(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  
 
 
 totals_job = dg.define_asset_job(
-    "totals", selection=[nightly_totals], executor_def=dg.in_process_executor, description="Add a night up."
+    "totals",
+    tags=JOB_TAGS,
+    selection=[nightly_totals],
+    executor_def=dg.in_process_executor,
+    description="Add a night up.",
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.builders import DUE, World, account_for
 from tests.deployment.gate import Gate
-from tests.deployment.production import Production, process_of, production
+from tests.deployment.production import Production, furnished, process_of, production
 from tests.servers import Redis
 
 _WORKERS = ("worker-1", "worker-2")
@@ -20,7 +20,7 @@ _WORKERS = ("worker-1", "worker-2")
 def test_a_night_on_two_workers_one_of_which_is_killed(
     new_world: Callable[..., World], tmp_path: Path, redis_server: Redis
 ) -> None:
-    world = new_world("postgresql").furnish()
+    world = furnished(new_world("postgresql"))
     start = world.dump()
     with (
         Gate(world.url) as gate,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, World, account_for
 from tests.deployment.gate import Gate
-from tests.deployment.production import is_running, production
+from tests.deployment.production import furnished, is_running, production
 
 _SELECTOR = '{repositoryLocationName: "call_lifecycle", repositoryName: "__repository__", jobName: "nightly"}'
 _LAUNCH = {"query": f"mutation {{ launchRun(executionParams: {{selector: {_SELECTOR}}}) {{ __typename }} }}"}
@@ -18,7 +18,7 @@ _LAUNCH = {"query": f"mutation {{ launchRun(executionParams: {{selector: {_SELEC
 def test_whatever_process_is_killed_nothing_is_lost_and_nothing_goes_twice(
     new_world: Callable[..., World], tmp_path: Path
 ) -> None:
-    world = new_world("postgresql").furnish()
+    world = furnished(new_world("postgresql"))
     start = world.dump()
     with Gate(world.url) as gate, production(tmp_path, {"code": world}) as made:
         made.turn_on("sensor", "industry_nights")

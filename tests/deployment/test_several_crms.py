@@ -8,14 +8,14 @@ import pytest
 
 from tests.builders import DUE, World, account_for
 from tests.deployment.gate import Gate
-from tests.deployment.production import production
+from tests.deployment.production import furnished, production
 
 _KEYS = {"archived_calls", "deletion_record", "disposition_plan", "purged_calls"}
 
 
 @pytest.mark.slow
 def test_a_crm_does_not_wait_for_another_that_stands_still(new_world: Callable[..., World], tmp_path: Path) -> None:
-    sales, support = new_world("postgresql").furnish(), new_world("mariadb").furnish()
+    sales, support = furnished(new_world("postgresql")), furnished(new_world("mariadb"))
     before = sales.dump(), support.dump()
     with (
         Gate(sales.url) as gate,
