@@ -29,8 +29,8 @@ def archived_batches(lifecycle: Lifecycle, damaged: dict[str, str]) -> Iterator[
 
     Batches that are registered to be destroyed are left out.
     """
-    register = lifecycle.crm.control.destructions
-    going, moved, merged = register.states(), register.moved(), register.merged()
+    register, merged = lifecycle.crm.control.destructions, _merged(lifecycle)
+    going, moved = register.states(), register.moved()
     found = {one.batch: BatchLocation(one.batch, one.manifest_key, one.manifest_sha256) for one in
              register.batches_on_record()}  # fmt: skip
     later = {batch_name(key): BatchLocation(batch_name(key), key, digest) for key, digest in moved.values()}
@@ -45,6 +45,13 @@ def archived_batches(lifecycle: Lifecycle, damaged: dict[str, str]) -> Iterator[
                     yield read
                 else:
                     damaged.update(read)
+
+
+def _merged(lifecycle: Lifecycle) -> set[str]:
+    """The manifests that small batches were merged into."""
+    moved = lifecycle.crm.control.destructions.moved_under()
+    merging = lifecycle.crm.control.destroy_plans.by_which_nothing_goes({plan for _, plan in moved})
+    return {key for key, plan in moved if plan in merging}
 
 
 def _read(lifecycle: Lifecycle, at: BatchLocation, moved: bool) -> ArchivedBatch | Mapping[str, str]:

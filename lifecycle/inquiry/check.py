@@ -3,7 +3,7 @@
 The store is tried out with one object of our own, which is removed again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +24,7 @@ from lifecycle.errors import (
     ToolMissing,
 )
 from lifecycle.inquiry.fact_findings import fact_findings
+from lifecycle.inquiry.facts_asked_for import facts_that_holds_miss, facts_that_rules_miss
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.lock_problems import lock_problems
 from lifecycle.inquiry.transport import unencrypted_transports
@@ -37,8 +38,8 @@ from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.documents.hold import facts_of_scopes
 from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.regime_compliance import regime_advice, rule_conflicts
-from lifecycle.policy.documents.schedule import Schedule, Schedules
-from lifecycle.policy.evaluation.distinct_cases import presence_fact, regimes_of_schedule
+from lifecycle.policy.documents.schedule import Schedules
+from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
 
 _NEEDS_A_PERSON = 1
 
@@ -134,7 +135,8 @@ def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
 def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     crm = lifecycle.crm
     yield from (CheckFinding("error", "policies", hold_without_file(hold)) for hold in lifecycle.unreleased)
-    yield from _facts_asked_for(lifecycle)
+    for said in (*facts_that_rules_miss(lifecycle), *facts_that_holds_miss(lifecycle)):
+        yield CheckFinding("error", "policies", said, PolicyError.exit_code)
     yield from _components(lifecycle)
     yield from _holds(lifecycle)
     for odd, why in odd_clocks(lifecycle).items():
@@ -169,20 +171,6 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
         yield CheckFinding("warning", "CRM", f"{missing}. Run `lifecycle init` once")
 
 
-def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
-    """Rules and holds that ask for what the source does not give: such calls are kept for ever, or no night runs."""
-    given, source = set(lifecycle.crm.facts.names), lifecycle.crm.source.source
-    for schedule in lifecycle.policies.schedules.by_industry.values():
-        for place, name in _asked_facts(schedule, lifecycle.policies.regimes):
-            if name not in given:
-                message = f"{schedule.industry}: {place} asks for {name}, which source {source} does not give"
-                yield CheckFinding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
-    for hold in lifecycle.policies.holds.by_id.values():
-        for name in sorted(facts_of_scopes(hold.scope) - lifecycle.crm.facts.given):
-            message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
-            yield CheckFinding("error", "policies", message, PolicyError.exit_code)
-
-
 def _components(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     """Components that a rule lets go and no night can, and files that nobody would remove."""
     source, recordings = lifecycle.crm.source, lifecycle.recordings
@@ -208,21 +196,6 @@ def _relied_on(schedules: Schedules) -> list[Regime]:
     """The regimes that any rule names: of the others it does not matter how old they are."""
     named = (law for each in schedules.by_industry.values() for law in regimes_of_schedule(each, schedules.regimes))
     return list({law.id: law for law in named}.values())
-
-
-def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[tuple[str, str]]:
-    """Each fact a schedule needs, with the place that asks for it."""
-    for rule in schedule.rules:
-        asked = [("trigger", rule.trigger), ("when", rule.when), ("keep_while", rule.keep_while)]
-        asked.append(("at_the_latest", rule.at_the_latest.trigger if rule.at_the_latest else ()))
-        asked.append(("only_if", [rule.only_if] if rule.only_if else []))
-        asked.append(("component", [presence_fact(rule.component)] if rule.component else []))
-        yield from ((f"{rule.id}: {key}", name) for key, names in asked for name in names)
-    for law in regimes_of_schedule(schedule, regimes):
-        limits = (*law.floor, *law.ceiling, *law.in_force.before)
-        clocks = [trigger for clock in law.clocks(limits) for trigger in clock.triggers]
-        flags = [limit.only_if for limit in limits if limit.only_if]
-        yield from ((f"regime {law.id}", name) for name in dict.fromkeys([*clocks, *flags, *law.applies]))
 
 
 def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from lifecycle.authority import ssh_signature
-from lifecycle.authority.approval import check_approvals, draft_approval, find_approval_subject, store_approval
+from lifecycle.authority.approval import check_approvals, draft_approval, store_approval
+from lifecycle.authority.approval_subject import find_approval_subject
 from lifecycle.crm.sample import demo_schema
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import ApprovalRefused, FixityError, InputError, PlanHeld, PolicyChanged, PolicyError, ToolMissing
