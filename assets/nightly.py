@@ -47,8 +47,6 @@ _PLAN_CHECKS = {
     "nothing_came_back": "No call that was purged is in the CRM again, but by a restore that is on record.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
-
-
 _RECORD_CHECKS = {
     "anchored": "Every anchor that is set took the newest checkpoint.",
     "every_record_was_signed": "Each purge row that waited was what its purge committed, and went into the ledger.",

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -18,7 +17,6 @@ from typing import Any
 import dagster as dg
 import yaml
 
-from assets.dead_runs import PROCESS_TAG
 from tests.builders import NIGHT, World
 from tests.roles import as_role
 from tests.servers import HOST, Postgres, Redis, free_ports
@@ -240,29 +238,3 @@ def production(
         yield made
     finally:
         made.close()
-
-
-def furnished(world: World) -> World:
-    """A world with calls, none of which repeats one of another industry: whichever night came first would clear the
-    link before the other archived it, and no dump of the beginning would say which.
-    """
-    world.furnish().execute("UPDATE calls SET repeat_parent_id = NULL WHERE id LIKE 'id-shop-%'")
-    return world
-
-
-def process_of(run: dg.DagsterRun) -> int:
-    """The process that a run said it is."""
-    return int(run.tags[PROCESS_TAG].split(":")[1])
-
-
-def is_running(run: dg.DagsterRun) -> bool:
-    """Whether a run's process is there, and no zombie. proc(5), field 3 of stat."""
-    try:
-        return Path(f"/proc/{process_of(run)}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def environment_names(text: str) -> set[str]:
-    """The LIFECYCLE_… names in a file."""
-    return set(re.findall(r"\bLIFECYCLE_[A-Z0-9_]+\b", text))

@@ -9,8 +9,9 @@ import dagster as dg
 import pytest
 
 from tests.builders import DUE, World, account_for
-from tests.deployment.gate import Gate
-from tests.deployment.production import Production, furnished, process_of, production
+from tests.deployment.gate import Gate, furnished
+from tests.deployment.production import Production, production
+from tests.deployment.run_process import process_of
 from tests.servers import Redis
 
 _WORKERS = ("worker-1", "worker-2")

@@ -16,12 +16,17 @@ from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 
 from lifecycle.settings import Settings
-from tests.deployment.production import CELERY, COMPOSE, DEPLOY, PROJECT, SERVICES, SEVERAL, environment_names
+from tests.deployment.production import CELERY, COMPOSE, DEPLOY, PROJECT, SERVICES, SEVERAL
 from tests.supply_chain import locked
 
 _NO_SETTINGS = {"LIFECYCLE_SECRETS"} | {f"LIFECYCLE_{n}_{p}" for n in ("CODE", "SUPPORT") for p in ("HOST", "PORT")}
 _OF_SETTINGS = {f"LIFECYCLE_{name.upper()}" for name in Settings.model_fields}
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+def environment_names(text: str) -> set[str]:
+    """The LIFECYCLE_… names in a file."""
+    return set(re.findall(r"\bLIFECYCLE_[A-Z0-9_]+\b", text))
 
 
 @pytest.mark.parametrize("file", sorted(str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml")))

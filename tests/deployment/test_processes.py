@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, World, account_for
-from tests.deployment.gate import Gate
-from tests.deployment.production import furnished, is_running, production
+from tests.deployment.gate import Gate, furnished
+from tests.deployment.production import production
+from tests.deployment.run_process import is_running
 
 _SELECTOR = '{repositoryLocationName: "call_lifecycle", repositoryName: "__repository__", jobName: "nightly"}'
 _LAUNCH = {"query": f"mutation {{ launchRun(executionParams: {{selector: {_SELECTOR}}}) {{ __typename }} }}"}
