@@ -17,6 +17,7 @@ from lifecycle.authority.destroy_approval import (
 )
 from lifecycle.custody.batch_destruction import Destroyed, destroy_batch, resume_destruction
 from lifecycle.custody.destroy_plans import DestroySurvey, survey_copies
+from lifecycle.custody.logged_ends import register_logged_end
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.deployment.policy_folder import read_copies_not_reached
 from lifecycle.errors import NightError, SettingsError
@@ -74,6 +75,8 @@ def destroy_copies(
             lifecycle.require_running()
             resume_destruction(lifecycle, row, as_of, result.done)
         result.survey = survey_copies(lifecycle, as_of, every_batch)
+        for end in result.survey.ended.values():
+            register_logged_end(lifecycle, end)
         _register(lifecycle, result.survey, accepted, run)
         result.released = _released(lifecycle, as_of)
         for plan in result.released:

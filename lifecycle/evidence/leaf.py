@@ -74,9 +74,19 @@ def read_leaf(what: str, body: bytes) -> dict[str, Any]:
         found = json.loads(body)
     except ValueError:
         found = None
+    return require_leaf(what, found)
+
+
+def require_leaf(what: str, found: Any) -> dict[str, Any]:
+    """What was read from JSON, if it is a leaf of ours. Raises FixityError naming `what`."""
     if not isinstance(found, dict) or found.get("v") != VERSION or "kind" not in found:
         raise FixityError(f"{what}: expected a leaf of version {VERSION}, found something else")
     return found
+
+
+def read_leaves(what: str, body: bytes) -> list[dict[str, Any]]:
+    """The leaves of a note: one, or several of one transaction, a line each. Raises FixityError."""
+    return [read_leaf(what, line) for line in body.splitlines()]
 
 
 @dataclass(frozen=True, slots=True)
