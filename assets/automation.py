@@ -47,7 +47,9 @@ industry_night = dg.define_asset_job(
     "industry_night",
     tags=JOB_TAGS,
     selection=dg.AssetSelection.assets(archived_calls, purged_calls, deletion_record, call_statistics),
-    config=dg.PartitionedConfig(industry_nights, lambda _key: {}, tags_for_partition_key_fn=_queue_tags),
+    config=dg.PartitionedConfig(
+        industry_nights, run_config_for_partition_key_fn=lambda _key: {}, tags_for_partition_key_fn=_queue_tags
+    ),
     executor_def=dg.in_process_executor,
     description="Archive, prove, purge and record one industry's planned night.",
 )
