@@ -21,6 +21,7 @@ from lifecycle.crm.control.lock_register import LockRegister
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.control.restored_table import RestoredTable
+from lifecycle.crm.control.snapshot_table import SnapshotTable
 from lifecycle.crm.control.statistics_table import StatisticsTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.control.table_owner import TableOwner
@@ -85,6 +86,7 @@ class ControlTables:
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
         self.statistics = StatisticsTable(database, metadata, self._prefix)
+        self.snapshots = SnapshotTable(database, metadata, self._prefix) if self._schema else None
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
         self.owner = TableOwner(metadata, self.table, self._prefix, name, source, calls)
         self.version = TableVersion(metadata, self._prefix)
@@ -138,12 +140,14 @@ class ControlTables:
     def missing(self) -> list[str]:
         """What an installation of before lacks, and what it runs its nights without."""
         owner, version = self.owner.table.name, self.version.table.name
+        snapshots = {self.snapshots.table.name} if self.snapshots else ()
         without = {
             self.requests.table.name: "no table of erasure requests, so there are none",
             self.restored.table.name: "no table of restored calls, so none can be put back",
             self.stops.table.name: "no table of stops, so `lifecycle stop` cannot stop a run",
             owner: f"no table {owner}, so another source could share the control tables",
             version: f"no table {version}, so a newer release could change them unseen",
+            **dict.fromkeys(snapshots, "no table of snapshots, so a purge reads every row a second time"),
         }
         there = self._there()
         return [said for name, said in without.items() if name not in there]
@@ -151,7 +155,8 @@ class ControlTables:
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
         there = self._there()
-        younger = [one.table for one in (self.requests, self.restored, self.stops, self.owner, self.version)]
+        optional = (self.requests, self.restored, self.stops, self.owner, self.version, self.snapshots)
+        younger = [one.table for one in optional if one is not None]
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:
