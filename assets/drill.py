@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.location import JOB_TAGS, of_this_crm
 from assets.provenance import actor_tags_if_possible, run_of
 from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.custody.drill import drill_archive
@@ -14,6 +15,7 @@ from lifecycle.settings import read_settings
 _OVERDUE = "P14D"
 
 
+@of_this_crm
 @dg.asset(group_name="custody", kinds={"sql"}, owners=["team:records"])
 def restored_trial(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Random batches, restored into a scratch database and compared row by row and file by file."""
@@ -48,6 +50,7 @@ drill_check = dg.define_asset_job(
 )
 drill = dg.define_asset_job(
     "drill",
+    tags=JOB_TAGS,
     selection=[restored_trial],
     executor_def=dg.in_process_executor,
     description="Restore some batches, as a trial.",
