@@ -97,6 +97,12 @@ def plan_key(plan: Plan) -> str:
     return f"{plan_folder(plan.night, plan.industry)}plan-{plan.revision}-{plan.sha256}.json"
 
 
+def stored_digests(store: ObjectStore, night: date) -> list[str]:
+    """The digests of the copies of a night's plans, as their names have them, the newest revisions first."""
+    found = [key for each in store.list(f"{PLANS}{night}/") if (key := _PLAN_KEY.fullmatch(each))]
+    return [key["sha256"] for key in sorted(found, key=lambda key: -int(key["revision"]))]
+
+
 def stored_plans(store: ObjectStore, night: date, digest: str) -> list[Plan]:
     """The copies of one industry's plans of a night, among them that of the digest, the newest revision last.
 

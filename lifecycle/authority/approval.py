@@ -3,14 +3,15 @@
 What is refused here at once is what would not count later: both ask the same questions, of the same bytes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from lifecycle.archive.approvals import SignedApproval, approvals_of, approved_schedules, put_approval
-from lifecycle.archive.plans import stored_plans
+from lifecycle.archive.plans import stored_digests, stored_plans
 from lifecycle.authority.authorship import ScheduleContent, authorship
 from lifecycle.authority.ssh_signature import SignerFiles, read_public_key, read_signer_files, verify_signature
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -26,7 +27,7 @@ from lifecycle.policy.approval import (
     requester_sharing_identity,
 )
 from lifecycle.policy.documents.schedule import Schedule
-from lifecycle.policy.plan import Plan
+from lifecycle.policy.plan import Plan, find_digest, plans_in_words
 
 NIGHTS_BACK = 31
 ApprovalSubject = Plan | ScheduleFile
@@ -41,23 +42,38 @@ class ApprovalStatus:
 
 
 def find_approval_subject(lifecycle: Lifecycle, digest: str) -> ApprovalSubject:
-    """The plan of one of the last nights, or the schedule in the policies folder, that has a digest.
+    """The plan of one of the last nights, or the schedule in the policies folder, that has a digest or begins with it.
 
     Raises InputError where it is none of them, or a plan that another one replaced or that waits for no review.
     """
-    schedules = lifecycle.policies.schedules.by_industry.values()
-    found = next((schedule for schedule in schedules if schedule.sha256 == digest), None)
-    if found is not None:
-        return schedule_file(lifecycle, found)
+    schedules = {schedule.sha256: schedule for schedule in lifecycle.policies.schedules.by_industry.values()}
+    whole = find_digest(digest, schedules)
+    if whole in schedules:
+        return schedule_file(lifecycle, schedules[whole])
     tomorrow = lifecycle.now().date() + timedelta(days=1)  # a night may be a day ahead of this clock's zone
-    for back in range(NIGHTS_BACK + 1):
-        plans = stored_plans(lifecycle.store, tomorrow - timedelta(days=back), digest)
-        if any(plan.sha256 == digest for plan in plans):
-            return _to_be_approved(lifecycle, plans, digest)
+    nights = [tomorrow - timedelta(days=back) for back in range(NIGHTS_BACK + 1)]
+    for night in nights:
+        known = stored_digests(lifecycle.store, night)
+        whole = find_digest(digest, known)
+        if whole in known and (plans := stored_plans(lifecycle.store, night, whole)):
+            return _to_be_approved(lifecycle, plans, whole)
     raise InputError(
-        f"{digest}: expected the sha256 of a schedule in {lifecycle.settings.policies}, or of a plan of the last "
-        f"{NIGHTS_BACK} nights; found neither. Nothing was approved; the run that waits printed the digest"
+        f"{digest[:80]}: expected the sha256 of a schedule in {lifecycle.settings.policies}, or of a plan of the last "
+        f"{NIGHTS_BACK} nights, or its first eight letters or more; found neither. Nothing was approved. "
+        f"Plans that ask for a review: {plans_in_words(_asking(lifecycle, nights))}"
     )
+
+
+def _asking(lifecycle: Lifecycle, nights: Iterable[date]) -> list[Plan]:
+    """The plans of the newest night that has any, and whose rules ask for a review."""
+    for night in nights:
+        digests = stored_digests(lifecycle.store, night)
+        if digests:
+            newest = {
+                plans[-1].sha256: plans[-1] for each in digests if (plans := stored_plans(lifecycle.store, night, each))
+            }
+            return [plan for plan in newest.values() if plan.reviews]
+    return []
 
 
 def _to_be_approved(lifecycle: Lifecycle, plans: list[Plan], digest: str) -> Plan:

@@ -16,6 +16,7 @@ from lifecycle.errors import NightError, SettingsError
 from lifecycle.night.clocks import require_agreeing_clocks
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.policy.destroy_plan import DestroyPlan
+from lifecycle.policy.plan import find_digest
 
 DESTROY_LEASE = "destroy"
 
@@ -70,9 +71,10 @@ def destroy_copies(
 
 def _register(lifecycle: Lifecycle, plans: Mapping[str, DestroyPlan], accepted: Collection[str], run: Run) -> None:
     register, by_digest = lifecycle.crm.control.destructions, {plan.sha256: plan for plan in plans.values()}
+    accepted = [find_digest(digest, by_digest) for digest in accepted]
     unknown = sorted(set(accepted) - by_digest.keys())
     if unknown:
-        found = ", ".join(by_digest) or "none"
+        found = ", ".join(f"{digest} ({plan.industry})" for digest, plan in by_digest.items()) or "none"
         raise NightError(f"--accept-plan {unknown[0]}: no plan of this night; found {found}. Nothing was destroyed")
     for plan in plans.values():
         register.add_plan(plan, run.id, run.actor, lifecycle.now())

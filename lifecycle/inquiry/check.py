@@ -3,7 +3,7 @@
 The store is tried out with one object of our own, which is removed again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 from lifecycle.authority.ssh_signature import find_ssh_keygen, read_signer_files
 from lifecycle.crm.inspection import mapping_doubts
 from lifecycle.crm.mapping.foreign_keys import unmapped_references
+from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.mapping.table_rights import missing_rights
 from lifecycle.deployment.initialisation import is_warning, recordings_problems
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -24,6 +25,7 @@ from lifecycle.errors import (
     ToolMissing,
 )
 from lifecycle.inquiry.fact_findings import fact_findings
+from lifecycle.inquiry.facts_asked_for import facts_not_given, facts_not_stated
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.lock_problems import lock_problems
 from lifecycle.inquiry.transport import unencrypted_transports
@@ -37,8 +39,8 @@ from lifecycle.policy.approval import PlanApproval
 from lifecycle.policy.documents.hold import facts_of_scopes
 from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.regime_compliance import regime_advice, rule_conflicts
-from lifecycle.policy.documents.schedule import Schedule, Schedules
-from lifecycle.policy.evaluation.distinct_cases import presence_fact, regimes_of_schedule
+from lifecycle.policy.documents.schedule import Schedules
+from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
 
 _NEEDS_A_PERSON = 1
 
@@ -68,7 +70,8 @@ def check_everything(lifecycle: Lifecycle) -> list[CheckFinding]:
 
 def check_policies(lifecycle: Lifecycle) -> list[CheckFinding]:
     """The findings about the policies alone; no CRM and no store is asked. Errors first."""
-    found = dict.fromkeys(_asked(lifecycle, "policies", _policies))
+    asked = (("policies", _policies), ("mapping", _facts_of_mapping))
+    found = dict.fromkeys(finding for what, question in asked for finding in _asked(lifecycle, what, question))
     return sorted(found, key=lambda finding: finding.severity)
 
 
@@ -170,16 +173,16 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
 
 
 def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
-    """Rules and holds that ask for what the source does not give: such calls are kept for ever, or no night runs."""
-    given, source = set(lifecycle.crm.facts.names), lifecycle.crm.source.source
-    for schedule in lifecycle.policies.schedules.by_industry.values():
-        for place, name in _asked_facts(schedule, lifecycle.policies.regimes):
-            if name not in given:
-                message = f"{schedule.industry}: {place} asks for {name}, which source {source} does not give"
-                yield CheckFinding("error", "policies", f"{message}: its calls stay", PolicyError.exit_code)
-    for hold in lifecycle.policies.holds.by_id.values():
-        for name in sorted(facts_of_scopes(hold.scope) - lifecycle.crm.facts.given):
-            message = f"holds/{hold.id}: asks for {name}, which source {source} does not give: no night runs"
+    """Rules and holds that ask for what the source does not give."""
+    crm = lifecycle.crm
+    for message in facts_not_given(lifecycle.policies, crm.source, crm.facts.names):
+        yield CheckFinding("error", "policies", message, PolicyError.exit_code)
+
+
+def _facts_of_mapping(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
+    """The same by the mapping's text, where a mapping is set: a repository of policies alone has none."""
+    if "source" in lifecycle.settings.model_fields_set:
+        for message in facts_not_stated(lifecycle.policies, read_source(lifecycle.settings.source)):
             yield CheckFinding("error", "policies", message, PolicyError.exit_code)
 
 
@@ -208,21 +211,6 @@ def _relied_on(schedules: Schedules) -> list[Regime]:
     """The regimes that any rule names: of the others it does not matter how old they are."""
     named = (law for each in schedules.by_industry.values() for law in regimes_of_schedule(each, schedules.regimes))
     return list({law.id: law for law in named}.values())
-
-
-def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[tuple[str, str]]:
-    """Each fact a schedule needs, with the place that asks for it."""
-    for rule in schedule.rules:
-        asked = [("trigger", rule.trigger), ("when", rule.when), ("keep_while", rule.keep_while)]
-        asked.append(("at_the_latest", rule.at_the_latest.trigger if rule.at_the_latest else ()))
-        asked.append(("only_if", [rule.only_if] if rule.only_if else []))
-        asked.append(("component", [presence_fact(rule.component)] if rule.component else []))
-        yield from ((f"{rule.id}: {key}", name) for key, names in asked for name in names)
-    for law in regimes_of_schedule(schedule, regimes):
-        limits = (*law.floor, *law.ceiling, *law.in_force.before)
-        clocks = [trigger for clock in law.clocks(limits) for trigger in clock.triggers]
-        flags = [limit.only_if for limit in limits if limit.only_if]
-        yield from ((f"regime {law.id}", name) for name in dict.fromkeys([*clocks, *flags, *law.applies]))
 
 
 def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:

@@ -130,7 +130,7 @@ def _destructions(lifecycle: Lifecycle) -> Iterator[WaitingPlan]:
     for plan in lifecycle.crm.control.destructions.newest_plans():
         reasons = open_reasons(lifecycle, plan)
         if reasons:
-            command = f"lifecycle destroy --run --as-of {plan.night} --accept-plan {plan.sha256}"
+            command = f"lifecycle destroy --run --as-of {plan.night} --accept-plan {plan.sha256[:12]}"
             typed = (command,) if plan.brakes else ()
             who = _who(lifecycle, reasons)
             yield WaitingPlan("destruction", plan.industry, plan.night, plan.sha256, reasons, who, typed)

@@ -15,9 +15,7 @@ from lifecycle.evidence.manifest import Manifest
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.policy.documents.schedule import Schedule
-from lifecycle.policy.plan import REVIEW_REASON, WHOLE_CALLS, Plan, reasons_to_wait
-
-_SHORTEST_DIGEST = 8  # letters of a plan's digest that name it
+from lifecycle.policy.plan import REVIEW_REASON, WHOLE_CALLS, Plan, find_digest, plans_in_words, reasons_to_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +135,11 @@ def accept_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Seque
     Raises NightError for a digest that is no plan whose brake tripped; then none is accepted.
     """
     by_digest = {plan.sha256: plan for plan in plans.values() if plan.brakes}
-    digests = [_whole_digest(digest, by_digest) for digest in digests]
+    digests = [find_digest(digest, by_digest) for digest in digests]
     for digest in digests:
         if digest not in by_digest:
             reviewed = any(plan.sha256 == digest and plan.reviews for plan in plans.values())
-            found = ", ".join(by_digest) or "none"
+            found = plans_in_words(by_digest.values())
             raise NightError(
                 f"--accept-plan {digest}: "
                 + (
@@ -155,12 +153,6 @@ def accept_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Seque
         lifecycle.crm.control.register.accept(by_digest[digest], run.id, run.actor, lifecycle.now())
     said = {"run_id": run.id, "actor": run.actor}
     queue_event_leaves(lifecycle, "plan_accepted", {digest: {"plan_sha256": digest, **said} for digest in digests})
-
-
-def _whole_digest(digest: str, known: Collection[str]) -> str:
-    """The digest of which eight or more first letters were given, where they are those of one; else what was given."""
-    found = [each for each in known if each.startswith(digest)] if len(digest) >= _SHORTEST_DIGEST else []
-    return found[0] if len(found) == 1 else digest
 
 
 def waiting_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan]) -> dict[str, tuple[str, ...]]:

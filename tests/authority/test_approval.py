@@ -401,6 +401,15 @@ def test_a_digest_that_names_nothing_approves_nothing(world, keys, digest):
         approve(world, digest, keys["alice"])
 
 
+def test_the_first_letters_of_a_digest_name_a_plan_and_a_schedule(world, keys):
+    plan, schedule = newest(world), world.lifecycle().policies.schedules.by_industry["bank"]
+    assert find_approval_subject(world.lifecycle(), plan.sha256[:8]) == plan
+    assert find_approval_subject(world.lifecycle(), schedule.sha256[:9]).sha256 == schedule.sha256
+    with pytest.raises(InputError) as refused:
+        find_approval_subject(world.lifecycle(), plan.sha256[:7])
+    assert f"Plans that ask for a review: {plan.sha256} (bank, 2026-11-20)" in str(refused.value)
+
+
 class PutFails:
     """A store that does not do, or does and does not answer, its n-th put."""
 

@@ -7,12 +7,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from lifecycle.crm.mapping.source import read_source
+from lifecycle.crm.reading.query_joins import selected_names
 from lifecycle.deployment.first_settings import write_settings
 from lifecycle.errors import SettingsError
 from tests.builders import NIGHT
 from tests.cli.conftest import Place, Run_
 from tests.roles import as_administrator, product_url
 from tests.servers import MariaDb, Postgres, free_port
+
+SOURCES = Path(__file__).resolve().parents[2] / "lifecycle" / "crm" / "mapping" / "sources"
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -165,6 +169,27 @@ def test_a_wrong_policy_is_exit_2_with_its_place(
     said = lifecycle("check")
     assert said.code == 2
     assert expected in said.out
+
+
+def test_facts_that_a_mapping_does_not_give_are_found_without_a_crm_where_it_is_set(
+    lifecycle: Run_, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(place.policies / "finance.yaml", "keep_while: [open_deal", "keep_while: [open_case")
+    assert lifecycle("check", "--no-crm").code == 0, "a repository of policies alone has no mapping"
+    monkeypatch.setenv("LIFECYCLE_SOURCE", "demo")
+    monkeypatch.setenv("LIFECYCLE_CRM_URL", "sqlite:///nowhere.db")
+    said = lifecycle("check", "--no-crm", "--json")
+    assert (said.code, [found["message"] for found in said.json["findings"] if found["severity"] == "error"]) == (
+        2,
+        ["finance: FIN-CALL: keep_while asks for open_case, which source demo does not give: its calls stay"],
+    )
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SOURCES.glob("*.yaml")))
+def test_every_shipped_mapping_says_its_facts_plainly_enough_to_be_held_against_rules(name: str) -> None:
+    names = selected_names(read_source(name).facts)
+    assert {"call_id", "industry"} <= set(names)
+    assert len(names) == len(set(names))
 
 
 def test_a_failing_example_names_its_line(lifecycle: Run_, place: Place) -> None:
