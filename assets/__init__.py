@@ -8,6 +8,6 @@ import warnings
 
 from dagster import BetaWarning, PreviewWarning
 
-# Which of Dagster's parameters may change is known here (docs/dagster.md, Traps), bounded in pyproject.toml, and tested.
+# Which of Dagster's parameters may change is known here (docs/dagster.md, Traps), bounded and tested.
 for _kind in (BetaWarning, PreviewWarning):
     warnings.filterwarnings("ignore", category=_kind)
