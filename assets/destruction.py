@@ -12,8 +12,8 @@ from pydantic import Field
 from assets.nightly import OWNERS, deletion_record
 from assets.provenance import actor_tags_if_possible, run_of
 from assets.resources import LifecycleResource, dagster_failures
-from lifecycle.custody.destroy import DestroyResult, destroy_copies, open_reasons
-from lifecycle.custody.destroy_plans import survey_copies
+from lifecycle.authority.destroy_approval import destroy_release_commands
+from lifecycle.custody.destroy import DestroyResult, destroy_copies, survey_destruction
 from lifecycle.deployment.lifecycle import Lifecycle, Run, resolve_night
 from lifecycle.night.seal import seal_ledger
 from lifecycle.settings import read_settings
@@ -48,11 +48,12 @@ def destroyed_batches(
         opened.require_running()
         night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)
         result = _work(opened, night, run_of(context, opened), config.accept_plan)
+    open_points = _open_points(result, opened.settings.destroy)
     checked = dg.AssetCheckResult(
         passed=not result.needs_person,
         check_name=_CHECK,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"count": len(_open_points(result)), "found": dg.MetadataValue.json(_open_points(result))},
+        metadata={"count": len(open_points), "found": dg.MetadataValue.json(open_points)},
     )
     return dg.MaterializeResult(metadata=_metadata(opened, result), check_results=[checked])
 
@@ -63,14 +64,15 @@ def _work(lifecycle: Lifecycle, night: date, run: Run, accepted: list[str]) -> D
         result = destroy_copies(lifecycle, night, run, accepted)
         seal_ledger(lifecycle)
         return result
-    survey = survey_copies(lifecycle, night)
-    waiting = {name: why for name, plan in survey.plans.items() if (why := open_reasons(lifecycle, plan))}
-    return DestroyResult(survey, waiting=waiting)
+    return survey_destruction(lifecycle, night)
 
 
-def _open_points(result: DestroyResult) -> dict[str, Any]:
-    digests = {name: plan.sha256 for name, plan in result.survey.plans.items()}
-    waiting = {f"{name}, plan {digests[name]}": list(why) for name, why in result.waiting.items()}
+def _open_points(result: DestroyResult, switched_on: bool) -> dict[str, Any]:
+    plans = result.survey.plans
+    waiting = {
+        f"{name}, plan {plans[name].sha256}": [*why, *destroy_release_commands(plans[name], why, switched_on)]
+        for name, why in result.waiting.items()
+    }
     return {**waiting, **result.done.left, **result.done.set_aside, **result.survey.damaged}
 
 

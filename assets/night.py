@@ -189,6 +189,7 @@ def _done(result: dg.ExecuteInProcessResult, industry: str, watcher: Watcher) ->
         "components": dict(table_rows(purged["parts_by_name"])),
         "files": purged["files"],
         "files_left": dict(table_rows(purged["files_left"])),
+        "files_elsewhere": dict(table_rows(archived["files_elsewhere"])),
         "purged_before": purged["calls_purged_before"],
         "left": archived["calls_left"] + purged["calls_left"],
         "records": records,

@@ -54,6 +54,7 @@ def plan_metadata(
         "plans_used_again": table(("industry", "planned at, with the numbers of then"), again),
         **plan_numbers(survey, plans, waiting),
         "unscheduled_industries": table(("industry in the CRM", "calls"), survey.unscheduled.items()),
+        "calls_judged_under_other_industries": len(survey.blank_beside),
         "left_out": table(("what", "how many"), kinds_left_out(survey.left_out).items()),
         "broken_files": table(("file", "reason"), sorted(survey.broken.items())),
         "cannot_be_purged": table(("part", "reason"), sorted(survey.unfit.items())),

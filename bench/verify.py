@@ -23,7 +23,7 @@ from tests.builders import SHOP_DAY, World, run_night
 BATCHES, CALLS, TIMES = 1_000, 20, 5
 
 
-def build(folder: Path, batches: int) -> None:
+def build(folder: Path, batches: int, industry: str = "Retail", ended: datetime = SHOP_DAY) -> None:
     """A world after one night with so many batches."""
     import sqlalchemy as sa
 
@@ -35,9 +35,9 @@ def build(folder: Path, batches: int) -> None:
     demo_schema.create_schema(engine)
     engine.dispose()
     world = World(url, (folder / "store").as_uri(), folder / "policies").initialised()
-    shop = world.account("Retail")
+    account = world.account(industry)
     for number in range(batches * CALLS):
-        key = world.call(f"id-{number:07}", shop, SHOP_DAY)
+        key = world.call(f"id-{number:07}", account, ended)
         if number % 2 == 0:
             world.note(key)
     run_night(world.lifecycle())

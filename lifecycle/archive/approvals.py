@@ -14,9 +14,15 @@ from datetime import date
 from lifecycle.archive.object_store import ObjectStore
 from lifecycle.archive.plans import PLANS, plan_folder
 from lifecycle.errors import FixityError, ObjectMissing
-from lifecycle.policy.approval import Approval, PlanApproval, ScheduleApproval
+from lifecycle.policy.approval import (
+    Approval,
+    ApprovalSubject,
+    DestroyPlanApproval,
+    PlanApproval,
+    ScheduleApproval,
+    ScheduleFile,
+)
 from lifecycle.policy.canonical import sha256_hex
-from lifecycle.policy.plan import Plan
 
 MOST_APPROVALS = 20  # of one plan or schedule; each is checked by ssh-keygen at every opening
 _LARGEST = 64 << 10  # bytes of an approval, and of a signature
@@ -40,13 +46,15 @@ def put_approval(store: ObjectStore, approval: Approval, signature: bytes) -> st
     return store.put_once(f"{name}.json", body).key
 
 
-def approvals_of(store: ObjectStore, plan_or_sha256: Plan | str) -> Iterator[SignedApproval]:
-    """Everything that calls itself an approval of a plan, or of the schedule with a digest.
+def approvals_of(store: ObjectStore, subject: ApprovalSubject) -> Iterator[SignedApproval]:
+    """Everything that calls itself an approval of a plan or a schedule.
 
     Raises FixityError for more than MOST_APPROVALS of them: somebody put them there to be in the way.
     """
-    plan = plan_or_sha256 if isinstance(plan_or_sha256, Plan) else None
-    prefix = _of_plan(plan.night, plan.industry, plan.sha256) if plan else _of_schedule(str(plan_or_sha256))
+    if isinstance(subject, ScheduleFile):
+        prefix = _of_schedule(subject.sha256)
+    else:
+        prefix = _of_plan(subject.night, subject.industry, subject.sha256)
     keys = [key for key in store.list(prefix) if key.endswith(".json")]
     if len(keys) > MOST_APPROVALS:
         raise FixityError(
@@ -69,7 +77,7 @@ def approved_plans(store: ObjectStore, night: date) -> set[str]:
 
 
 def _prefix_of(approval: Approval) -> str:
-    if isinstance(approval, PlanApproval):
+    if isinstance(approval, (PlanApproval, DestroyPlanApproval)):
         return _of_plan(approval.night, approval.industry, approval.plan_sha256)
     assert isinstance(approval, ScheduleApproval)
     return _of_schedule(approval.schedule_sha256)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -20,12 +21,16 @@ from lifecycle.archive.parquet import fetch_promised, fetch_sealed_table, fetch_
 from lifecycle.errors import FixityError, ObjectMissing, SettingsError
 from lifecycle.evidence.leaf import EpochKey
 from lifecycle.evidence.sealed_calls import seal_calls
+from lifecycle.policy.canonical import sha256_hex
+from lifecycle.policy.destroy_plan import RegisteredDestroyPlan
 from lifecycle.policy.plan import Plan, PlannedCalls
 
 PLANS, SEALED = "plans/", ".parquet.sealed"
 _PLAN_KEY = re.compile(
     rf"(?P<folder>{PLANS}\d{{4}}-\d\d-\d\d/[^/]+/)plan-(?P<revision>\d{{1,6}})-(?P<sha256>[0-9a-f]{{64}})\.json"
 )
+_DESTROY = "destroy-"
+_NAMED = re.compile(rf"/(plan-\d{{1,6}}-|{_DESTROY})(?P<sha256>[0-9a-f]{{64}})[-.]")
 _LARGEST_PLAN, _MOST_COPIES = 16 << 20, 100
 _FLUSH_ROWS = 20_000
 
@@ -98,9 +103,8 @@ def plan_key(plan: Plan) -> str:
 
 
 def stored_digests(store: ObjectStore, night: date) -> list[str]:
-    """The digests of the copies of a night's plans, as their names have them, the newest revisions first."""
-    found = [key for each in store.list(f"{PLANS}{night}/") if (key := _PLAN_KEY.fullmatch(each))]
-    return [key["sha256"] for key in sorted(found, key=lambda key: -int(key["revision"]))]
+    """The digests of the copies of a night's plans, those of destruction too, as their names have them."""
+    return [found["sha256"] for key in store.list(f"{PLANS}{night}/") if (found := _NAMED.search(key))]
 
 
 def stored_plans(store: ObjectStore, night: date, digest: str) -> list[Plan]:
@@ -121,6 +125,28 @@ def _copy(store: ObjectStore, key: str, sha256: str) -> Plan | None:
     except (ValidationError, FixityError, ObjectMissing):
         return None
     return plan if plan.sha256 == sha256 else None
+
+
+def put_destroy_plan(store: ObjectStore, registered: RegisteredDestroyPlan) -> None:
+    """Store a copy of a destroy plan for whoever approves it, named by the plan's digest and by its own."""
+    body = registered.to_bytes()
+    folder = plan_folder(registered.night, registered.industry)
+    store.put_once(f"{folder}{_DESTROY}{registered.sha256}-{sha256_hex(body)[:16]}.json", body)
+
+
+def stored_destroy_plans(store: ObjectStore, night: date, digest: str) -> list[RegisteredDestroyPlan]:
+    """The copies of the destroy plan of a digest: one, unless somebody put others there. For an approver, as above."""
+    keys = (key for key in store.list(f"{PLANS}{night}/") if f"/{_DESTROY}{digest}-" in key)
+    return list(filter(None, (_destroy_copy(store, key, digest) for key in islice(keys, _MOST_COPIES))))
+
+
+def _destroy_copy(store: ObjectStore, key: str, digest: str) -> RegisteredDestroyPlan | None:
+    try:
+        body = store.get(key, at_most=_LARGEST_PLAN)
+        found = RegisteredDestroyPlan.model_validate_json(body)
+    except (ValidationError, FixityError, ObjectMissing):
+        return None
+    return found if found.sha256 == digest and found.to_bytes() == body else None
 
 
 def read_planned_calls(store: ObjectStore, plan: Plan, epochs: Iterable[EpochKey]) -> pa.Table:

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lifecycle.archive.s3_answers import S3Answers
-from lifecycle.archive.store_locks import Retention
+from lifecycle.archive.store_locks import COMPLIANCE, Retention
 from lifecycle.errors import StoreError
 
 _NONE_THERE = {400, 404, 405, 501}  # HTTP: no lock on this version, no locks in this bucket, no locks in this store
@@ -25,7 +25,10 @@ class S3Locks:
     under: str
 
     def lock(self, key: str, version_id: str | None, until: datetime, mode: str) -> None:
-        """See StoreLocks. Read back, for not every store says that it did not."""
+        """See StoreLocks. Read back, for not every store says that it did not. Not every store refuses to shorten."""
+        before = self.retention(key, version_id)
+        if before and before.until and before.until >= until and before.mode in (mode, COMPLIANCE):
+            return
         where = self._version(key, version_id)
         with self.answers.translated("lock", key):
             self.client.put_object_retention(**where, Retention={"Mode": mode, "RetainUntilDate": until})

@@ -29,7 +29,7 @@ class StoreLocks(Protocol):
     """Versions are named by key and version. Every method raises StoreError where the store cannot do it."""
 
     def lock(self, key: str, version_id: str | None, until: datetime, mode: str) -> None:
-        """Let nobody remove or shorten that version before then."""
+        """Let nobody remove that version before then. A lock that is longer, and not weaker, stays as it is."""
 
     def hold(self, key: str, version_id: str | None, on: bool) -> None:
         """Put a version under a legal hold of the store, or lift that."""

@@ -128,9 +128,10 @@ def _compare_notes(
     compared: Counter[str],
 ) -> None:
     """Every note that has a place is the leaf there; and every leaf has a place, or a recovery that speaks of it."""
-    control, leaves = lifecycle.crm.control.places, LeafReader(log, published.size)
+    control, size = lifecycle.crm.control.places, published.size
+    leaves = LeafReader(log, size)
     with lifecycle.crm.database.reading() as connection:
-        places = [place for place in control.from_on(connection, 0) if place.first < published.size]
+        places = [place for place in control.from_on(connection, 0) if place.first < size]
     logged = iter([place for place in places if place.kind == NOTE])
     while some := list(islice(logged, _NOTES_AT_ONCE)):
         with lifecycle.crm.database.reading() as connection:
@@ -138,11 +139,11 @@ def _compare_notes(
         for place in some:
             if place.id not in bodies:
                 damaged[f"leaf {place.first}"] = f"the note {place.id} of this leaf is gone from the CRM"
-            elif place.count != 1 or leaves.leaf(place.first) != bodies[place.id]:
+            elif bodies[place.id].splitlines() != [leaves.leaf(at) for at in range(place.first, min(place.end, size))]:
                 damaged[f"leaf {place.first}"] = f"the note {place.id} in the CRM has other bytes, or another place"
             else:
                 compared["notes"] += 1
-    for start, end in _gaps(places, published.size, survey.recovered):
+    for start, end in _gaps(places, size, survey.recovered):
         damaged.setdefault(f"leaf {start}", f"the database gives no place to the leaves {start} to {end - 1}")
 
 

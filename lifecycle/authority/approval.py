@@ -3,23 +3,21 @@
 What is refused here at once is what would not count later: both ask the same questions, of the same bytes.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from lifecycle.archive.approvals import SignedApproval, approvals_of, approved_schedules, put_approval
-from lifecycle.archive.plans import stored_digests, stored_plans
 from lifecycle.authority.authorship import ScheduleContent, authorship
 from lifecycle.authority.ssh_signature import SignerFiles, read_public_key, read_signer_files, verify_signature
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.deployment.policy_folder import schedule_paths
-from lifecycle.errors import ApprovalRefused, FixityError, InputError, LifecycleError, PolicyChanged
+from lifecycle.errors import ApprovalRefused, FixityError, LifecycleError
 from lifecycle.policy.allowed_signers import ALLOWED, known_principals, principals_of_key, principals_sharing_keys
 from lifecycle.policy.approval import (
     Approval,
+    ApprovalSubject,
     ScheduleFile,
     approval_kind,
     approval_statement,
@@ -27,10 +25,7 @@ from lifecycle.policy.approval import (
     requester_sharing_identity,
 )
 from lifecycle.policy.documents.schedule import Schedule
-from lifecycle.policy.plan import Plan, find_digest, plans_in_words
-
-NIGHTS_BACK = 31
-ApprovalSubject = Plan | ScheduleFile
+from lifecycle.policy.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,59 +34,6 @@ class ApprovalStatus:
 
     by: tuple[str, ...]
     refused: tuple[str, ...]
-
-
-def find_approval_subject(lifecycle: Lifecycle, digest: str) -> ApprovalSubject:
-    """The plan of one of the last nights, or the schedule in the policies folder, that has a digest or begins with it.
-
-    Raises InputError where it is none of them, or a plan that another one replaced or that waits for no review.
-    """
-    schedules = {schedule.sha256: schedule for schedule in lifecycle.policies.schedules.by_industry.values()}
-    whole = find_digest(digest, schedules)
-    if whole in schedules:
-        return schedule_file(lifecycle, schedules[whole])
-    tomorrow = lifecycle.now().date() + timedelta(days=1)  # a night may be a day ahead of this clock's zone
-    nights = [tomorrow - timedelta(days=back) for back in range(NIGHTS_BACK + 1)]
-    for night in nights:
-        known = stored_digests(lifecycle.store, night)
-        whole = find_digest(digest, known)
-        if whole in known and (plans := stored_plans(lifecycle.store, night, whole)):
-            return _to_be_approved(lifecycle, plans, whole)
-    raise InputError(
-        f"{digest[:80]}: expected the sha256 of a schedule in {lifecycle.settings.policies}, or of a plan of the last "
-        f"{NIGHTS_BACK} nights, or its first eight letters or more; found neither. Nothing was approved. "
-        f"Plans that ask for a review: {plans_in_words(_asking(lifecycle, nights))}"
-    )
-
-
-def _asking(lifecycle: Lifecycle, nights: Iterable[date]) -> list[Plan]:
-    """The plans of the newest night that has any, and whose rules ask for a review."""
-    for night in nights:
-        digests = stored_digests(lifecycle.store, night)
-        if digests:
-            newest = {
-                plans[-1].sha256: plans[-1] for each in digests if (plans := stored_plans(lifecycle.store, night, each))
-            }
-            return [plan for plan in newest.values() if plan.reviews]
-    return []
-
-
-def _to_be_approved(lifecycle: Lifecycle, plans: list[Plan], digest: str) -> Plan:
-    plan = plans[-1]
-    if plan.sha256 != digest:
-        raise InputError(
-            f"{digest}: the night {plan.night} of {plan.industry} was planned again since; its plan is now "
-            f"{plan.sha256}. Nothing was approved; look at that one"
-        )
-    if not plan.reviews:
-        how = f"--accept-plan {digest} lets its brake go" if plan.waits_for else "it waits for nobody"
-        raise InputError(f"{digest}: none of the plan's rules asks for a review; {how}. Nothing was approved")
-    if not lifecycle.policies.still(plan.schedule):
-        raise PolicyChanged(
-            f"{plan.industry}: the plan of {plan.night} was made under another schedule, or other regimes, than there "
-            "are now. Nothing was approved; plan the night again"
-        )
-    return plan
 
 
 def schedule_file(lifecycle: Lifecycle, schedule: Schedule) -> ScheduleFile:
@@ -151,7 +93,7 @@ def check_approvals(lifecycle: Lifecycle, subject: ApprovalSubject) -> ApprovalS
     by: dict[str, None] = {}
     refused: list[str] = []
     try:
-        found = list(approvals_of(lifecycle.store, subject if isinstance(subject, Plan) else subject.sha256))
+        found = list(approvals_of(lifecycle.store, subject))
     except FixityError as error:
         return ApprovalStatus((), (str(error),))
     for signed in found:
@@ -188,7 +130,7 @@ def _read(subject: ApprovalSubject, body: bytes) -> Approval:
         raise ApprovalRefused(f"expected a {kind.__name__}, found other bytes: {place} {wrong['msg']}") from error
     named = found.model_dump().get("plan_sha256") or found.model_dump().get("schedule_sha256")
     if named != subject.sha256:
-        what = "plan" if isinstance(subject, Plan) else "schedule"
+        what = "schedule" if isinstance(subject, ScheduleFile) else "plan"
         raise ApprovalRefused(f"it approves another {what}, {named}")
     if approval_statement(subject, found.approver, found.approved_at).to_bytes() != body:
         raise ApprovalRefused("it does not say what the plan says of night, industry or who asked for it")
@@ -204,7 +146,7 @@ def _require_approver(lifecycle: Lifecycle, files: SignerFiles, subject: Approva
             f"{approval.approver} may not approve: {ALLOWED} has no such name with namespaces "
             f'"{approval.namespace}"; it has {known}'
         )
-    unknown = _unknown_requester(lifecycle, subject)
+    unknown = unknown_requester(lifecycle, subject)
     if unknown:
         raise ApprovalRefused(unknown)
     asked = requester_sharing_identity(names, approval.requested_by)
@@ -214,19 +156,21 @@ def _require_approver(lifecycle: Lifecycle, files: SignerFiles, subject: Approva
         raise ApprovalRefused(f"{approval.approver}{also} asked for it, as {asked!r}: somebody else must approve")
 
 
-def _unknown_requester(lifecycle: Lifecycle, subject: ApprovalSubject) -> str | None:
+def unknown_requester(lifecycle: Lifecycle, subject: ApprovalSubject) -> str | None:
     """Why nobody can say that requester and approver differ."""
     unknown = _unknown_author(lifecycle, subject)
     if unknown:
         return f"nobody knows who wrote the schedule of {subject.industry}: {unknown}"
-    if isinstance(subject, Plan) and not is_known_actor(subject.actor):
+    if isinstance(subject, ScheduleFile) or is_known_actor(subject.actor):
+        return None
+    if isinstance(subject, Plan):
         return "nobody knows who asked for the plan: plan the night again by the schedule or by `lifecycle run`"
-    return None
+    return "nobody knows who asked for the destruction: ask by the schedule or by `lifecycle destroy --run`"
 
 
 def _unknown_author(lifecycle: Lifecycle, subject: ApprovalSubject) -> str | None:
     """Of a plan: what its night knew; the reason is looked for again."""
-    if not isinstance(subject, Plan):
+    if isinstance(subject, ScheduleFile):
         return subject.unknown
     if subject.schedule_authors is not None:
         return None

@@ -5,14 +5,9 @@ from typing import Annotated
 
 import typer
 
-from lifecycle.authority.approval import (
-    ApprovalSubject,
-    check_approvals,
-    draft_approval,
-    find_approval_subject,
-    principal_of_key,
-    store_approval,
-)
+from lifecycle.authority.approval import check_approvals, draft_approval, principal_of_key, store_approval
+from lifecycle.authority.approval_subject import find_approval_subject
+from lifecycle.authority.destroy_approval import destroy_release_commands, open_destroy_reasons
 from lifecycle.authority.ssh_signature import sign_bytes
 from lifecycle.cli.options import AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, progress_bar
@@ -20,7 +15,7 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import InputError
 from lifecycle.ledger.keys import write_secret
 from lifecycle.night.industry_night import open_reasons_to_wait, release_commands
-from lifecycle.policy.approval import Approval
+from lifecycle.policy.approval import Approval, ApprovalSubject, ScheduleFile
 from lifecycle.policy.plan import Plan
 
 Digest = Annotated[
@@ -64,7 +59,7 @@ def approve(
     signature: Signature = None,
     json_output: AsJson = False,
 ) -> None:
-    """Approve, by signature, a plan that waits for a review, or a change of a schedule.
+    """Approve, by signature, a plan (to purge, to destroy) that waits for a review, or a changed schedule.
 
     Signs with your SSH key and stores statement and signature beside the plan. With a key on another machine: --write
     FILE, sign FILE there, --signature FILE.sig. Refused at once is what would not count later: a name or key that
@@ -111,40 +106,52 @@ def _write(lifecycle: Lifecycle, subject: ApprovalSubject, identity: str, file: 
     if json_output:
         print_json({"written": str(file), "sign_with": command, "approval": approval.model_dump(mode="json")})
         return
-    _tell_subject(subject)
+    print_sentence(_what_goes(subject))
     print_sentence(f"Nothing is approved yet. Where the key of {identity} is, type: {command}")
     print_sentence(f"Then, with both files here: lifecycle approve {subject.sha256} --signature {file}.sig")
 
 
 def _tell(lifecycle: Lifecycle, subject: ApprovalSubject, approval: Approval, json_output: bool) -> None:
-    waiting = open_reasons_to_wait(lifecycle, subject) if isinstance(subject, Plan) else ()
+    waiting, commands, then = _what_is_left(lifecycle, subject)
     if json_output:
         print_json({"approval": approval.model_dump(mode="json"), "sha256": subject.sha256, "still_waits_for": waiting})
         return
-    _tell_subject(subject)
+    print_sentence(_what_goes(subject))
     print_sentence(
         f"Approved by {approval.approver}. Requested by {', '.join(approval.requested_by) or 'nobody known'}.", "green"
     )
+    for line in (*waiting, *commands):
+        print_sentence(line, "yellow")
+    if not waiting:
+        print_sentence(then)
+
+
+def _what_is_left(lifecycle: Lifecycle, subject: ApprovalSubject) -> tuple[tuple[str, ...], list[str], str]:
+    """What a plan waits for still, what to type for that, and how it goes on once it waits for nothing."""
+    if isinstance(subject, ScheduleFile):
+        then = "A night that this version makes unusual does not trip max_usual. If one waits for that, plan it again."
+        return (), [], then
     if isinstance(subject, Plan):
-        for line in (*waiting, *release_commands(subject, waiting)):
-            print_sentence(line, "yellow")
-        if not waiting:
-            night = f"lifecycle run --as-of {subject.night} --industry {subject.industry}"
-            print_sentence(f"It goes when the sensor `industry_nights` asks next (if it is on), or now: {night}")
-    else:
-        print_sentence(
-            "A night that this version makes unusual does not trip max_usual. If one waits for that, plan it again."
-        )
+        waiting = open_reasons_to_wait(lifecycle, subject)
+        night = f"--as-of {subject.night} --industry {subject.industry}"
+        then = f"It goes when the sensor `industry_nights` asks next (if it is on), or now: lifecycle run {night}"
+        return waiting, release_commands(subject, waiting), then
+    waiting = open_destroy_reasons(lifecycle, subject.plan)
+    then = "It goes with the next run of the job `destruction` (if its schedule is on), or now: lifecycle destroy --run"
+    return waiting, destroy_release_commands(subject.plan, waiting, registered=True), then
 
 
-def _tell_subject(subject: ApprovalSubject) -> None:
-    if not isinstance(subject, Plan):
+def _what_goes(subject: ApprovalSubject) -> str:
+    if isinstance(subject, ScheduleFile):
         authors = ", ".join(subject.authors) or "an unknown author"
-        print_sentence(f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {authors}.")
-        return
-    rules = ", ".join(f"{rule} {calls}" for rule, calls in subject.rules.items())
-    what = f"{subject.due} of {subject.live} live calls are to go"
-    print_sentence(f"{subject.industry}, the night of {subject.night}: {what}. By rule: {rules}.")
+        return f"The schedule of {subject.industry}, sha256 {subject.sha256}, by {authors}."
+    if isinstance(subject, Plan):
+        what, by = f"{subject.due} of {subject.live} live calls are to go", subject.rules
+    else:
+        plan = subject.plan
+        what, by = f"{plan.going} of {plan.copies} archived copies are to be destroyed for good", plan.rules
+    rules = ", ".join(f"{rule} {number}" for rule, number in by.items())
+    return f"{subject.industry}, the night of {subject.night}: {what}. By rule: {rules}."
 
 
 def _read(file: Path, signature: Path) -> bytes:

@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "run": ("night", "Run the night: plan, archive, prove, purge, record."),
         "approve": (
             "approve",
-            "Approve, by signature, a plan that waits for a review, or a change of a schedule.",
+            "Approve, by signature, a plan (to purge, to destroy) that waits for a review, or a changed schedule.",
         ),
         "set-aside": ("set_aside", "Name the planned calls of a night that stayed, and why."),
         "stop": ("stop", "Stop every run of this CRM after its current transaction, and keep new ones out."),

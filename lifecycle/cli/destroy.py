@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import typer
 
-from lifecycle.cli.options import AsJson, AsOf, open_lifecycle
+from lifecycle.authority.destroy_approval import destroy_release_commands
+from lifecycle.cli.options import AcceptedPlans, AsJson, AsOf, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
 from lifecycle.custody.archive_locks import renew_locks
-from lifecycle.custody.destroy import DestroyResult, destroy_copies, open_reasons
-from lifecycle.custody.destroy_plans import DestroySurvey, survey_copies
+from lifecycle.custody.destroy import DestroyResult, destroy_copies, survey_destruction
+from lifecycle.custody.destroy_plans import DestroySurvey
 from lifecycle.custody.merge_batches import merge_small_batches
 from lifecycle.deployment.lifecycle import Lifecycle, Run, resolve_night
 from lifecycle.deployment.repository_location import mail_of_account
@@ -19,15 +20,6 @@ from lifecycle.night.seal import seal_ledger
 from lifecycle.policy.approval import command_line_actor
 
 DoRun = Annotated[bool, typer.Option("--run", help="Destroy what the plan names. Without it nothing is changed.")]
-Accepted = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--accept-plan",
-        metavar="DIGEST",
-        show_default=False,
-        help="Let go the brake of exactly this plan, as it was shown. May be repeated.",
-    ),
-]
 Every = Annotated[
     bool,
     typer.Option("--every-batch", help="Judge each batch there is, not those alone whose day has come: after a law "
@@ -47,7 +39,7 @@ def register(app: typer.Typer) -> None:
 def destroy(
     as_of: AsOf = None,
     run: DoRun = False,
-    accept_plan: Accepted = None,
+    accept_plan: AcceptedPlans = None,
     every_batch: Every = False,
     json_output: AsJson = False,
 ) -> None:
@@ -64,9 +56,7 @@ def destroy(
             result = destroy_copies(lifecycle, night, Run(uuid4().hex, actor), accept_plan or [], every_batch)
             seal_ledger(lifecycle)
         else:
-            survey = survey_copies(lifecycle, night, every_batch)
-            waiting = {name: why for name, plan in survey.plans.items() if (why := open_reasons(lifecycle, plan))}
-            result = DestroyResult(survey, waiting=waiting)
+            result = survey_destruction(lifecycle, night, every_batch)
     if json_output:
         print_json(_plain(result, run))
     else:
@@ -124,8 +114,8 @@ def _tell(lifecycle: Lifecycle, result: DestroyResult, run: bool) -> None:
     for industry, reasons in result.waiting.items():
         for reason in reasons:
             print_sentence(f"{industry} waits for a person. {reason}", style="yellow")
-        digest = survey.plans[industry].sha256
-        print_sentence(f"lifecycle destroy --as-of {survey.as_of} --run --accept-plan {digest}")
+        for line in destroy_release_commands(survey.plans[industry], reasons, registered=run):
+            print_sentence(line, style="yellow")
     if run:
         done = result.done
         print_sentence(
@@ -181,6 +171,7 @@ def _plain(result: DestroyResult, run: bool) -> dict[str, Any]:
         "unscheduled": dict(survey.unscheduled),
         "damaged": survey.damaged,
         "waiting": result.waiting,
+        "released": [plan.sha256 for plan in result.released],
         "destroyed": {
             "copies": done.copies,
             "batches": done.batches,

@@ -4,19 +4,9 @@ from typing import Annotated
 
 import typer
 
-from lifecycle.cli.options import AsJson, AsOf, OneIndustry
+from lifecycle.cli.options import AcceptedPlans, AsJson, AsOf, OneIndustry
 
 Nights = Annotated[int, typer.Option("--nights", min=1, max=30, help="How many nights, up to tonight's.")]
-Accepted = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--accept-plan",
-        metavar="DIGEST",
-        show_default=False,
-        help="Let go the brake of exactly this plan: the digest that the stopped run printed, or its first eight "
-        "letters or more. May be repeated.",
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run_command(
-    as_of: AsOf = None, industry: OneIndustry = None, accept_plan: Accepted = None, json_output: AsJson = False
+    as_of: AsOf = None, industry: OneIndustry = None, accept_plan: AcceptedPlans = None, json_output: AsJson = False
 ) -> None:
     """Run the night: plan, archive, prove, purge, record.
 

@@ -38,6 +38,16 @@ OneIndustry = Annotated[
         "--industry", metavar="NAME", show_default=False, help="Only this schedule, by its `industry:`. Default: all."
     ),
 ]
+AcceptedPlans = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-plan",
+        metavar="DIGEST",
+        show_default=False,
+        help="Let go the brake of exactly this plan: the digest that the stopped run printed, or its first eight "
+        "letters or more. May be repeated.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
 Url = Annotated[str, typer.Option("--url", metavar="URL", show_default=False, help="The URL of the CRM's database.")]
 CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's key in the CRM.", show_default=False)]

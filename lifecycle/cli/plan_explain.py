@@ -92,6 +92,13 @@ def _tell_plan(found: NightPreview) -> None:
     if found.unscheduled:
         rows = [(name, calls) for name, calls in sorted(found.unscheduled.items())]
         print_table("Kept, for no schedule speaks of them", ("industry as the CRM writes it", "calls"), rows)
+    if found.blank_beside:
+        said = "calls have a row without an industry beside others: it was judged under theirs, with all that it says"
+        print_sentence(f"{found.blank_beside} {said}", "yellow")
+    for said in found.missing:
+        print_sentence(said, "bold red")
+    for column in found.elsewhere if any(one.due for one in found.industries.values()) else ():
+        print_sentence(f"{column} is a URL: it is archived with its row, and what lies there stays", "yellow")
     for what, why in found.left_out.items():
         print_sentence(f"left out: {what}: {why}", "bold red")
     for call, before in found.returned.items():
@@ -136,5 +143,8 @@ def _plain_plan(found: NightPreview) -> dict[str, Any]:
         "returned": {call: one.words for call, one in found.returned.items()},
         "broken": found.broken,
         "unfit": found.unfit,
+        "blank_beside": found.blank_beside,
+        "missing": found.missing,
+        "elsewhere": found.elsewhere,
         "needs_person": found.needs_person,
     }

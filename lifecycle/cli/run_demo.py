@@ -82,6 +82,9 @@ def tell_night(night: NightResult) -> None:
                 f"{done['industry']}: {done['left']} calls are left for a later night; LIFECYCLE_WINDOW closed",
                 "yellow",
             )
+        for host, count in done["files_elsewhere"].items():
+            said = f"{done['industry']}: {count} URLs at {host} were archived with their rows; what lies there stays"
+            output.print_sentence(said, "yellow")
     aside = [(done["industry"], call, reason) for done in night.done for call, reason in done["set_aside"].items()]
     if aside:
         output.print_table("Set aside: these calls stayed", ("industry", "call", "why"), aside)

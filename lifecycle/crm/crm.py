@@ -22,6 +22,7 @@ from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.crm.purging.read_schema import ReadSchema
 from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.purging.tombstone_rows import TombstoneRows
+from lifecycle.crm.reading.comparable_parts import require_comparable_parts
 from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
@@ -57,6 +58,7 @@ class Crm:
             require_fitting(self.source, self.tables)
             _, self.fingerprint = self._spelled()
         self.rows = Rows(self.source, self.tables, self.database.dialect)
+        require_comparable_parts(self.database, self.source, self.rows.statements)
         flags = frozenset(map(presence_fact, self.source.components))
         given = FactKinds(self._kinds.times, self._kinds.flags | flags)
         ours = self.control.requests, self.control.restored

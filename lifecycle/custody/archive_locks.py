@@ -19,6 +19,10 @@ from lifecycle.policy.destruction import latest_lawful_day
 from lifecycle.policy.evaluation.disposition import Disposition
 
 _HELD = str(Disposition.ON_HOLD)
+_NOT_OURS = (
+    "is under a legal hold of the store that is not on our register: somebody else set it, or the row was lost with an "
+    "older backup. It is never lifted by itself; whoever answers for it lifts it in the store"
+)
 
 
 @dataclass
@@ -57,9 +61,18 @@ def renew_locks(lifecycle: Lifecycle, as_of: date) -> LockReport:
 def _mirror_hold(lifecycle: Lifecycle, judged: JudgedBatch, result: LockReport) -> None:
     wanted = any(reason.startswith(_HELD) for reason in judged.kept.values())
     known = lifecycle.crm.control.locks.of_batch(judged.location.batch).legal_hold
-    if known is not (LegalHold.WHOLE if wanted else LegalHold.NONE):
+    if known is LegalHold.NONE and _is_held(lifecycle, judged.manifest):
+        result.problems[judged.location.manifest_key] = _NOT_OURS
+    elif known is not (LegalHold.WHOLE if wanted else LegalHold.NONE):
         set_legal_hold(lifecycle, judged.location.manifest_key, judged.manifest, wanted)
         (result.held if wanted else result.lifted).append(judged.location.batch)
+
+
+def _is_held(lifecycle: Lifecycle, manifest: Manifest) -> bool:
+    """Whether the store holds a batch; of ours all objects are held, so one is asked for."""
+    first = manifest.stored[0]
+    kept = lifecycle.store.locks.retention(first.key, first.version_id)
+    return kept is not None and kept.legal_hold
 
 
 def set_legal_hold(lifecycle: Lifecycle, manifest_key: str, manifest: Manifest, held: bool) -> None:

@@ -5,7 +5,7 @@ registered. Which batches go is `destroy_plans`'s to say.
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from lifecycle.archive.batch_index import batch_index_key
@@ -15,6 +15,7 @@ from lifecycle.crm.control.destruction_register import Destruction
 from lifecycle.custody.archive_locks import lift_own_hold, secure_moved_copies
 from lifecycle.custody.destroy_plans import going_now
 from lifecycle.custody.judged_batch import JudgedBatch, judge_batch
+from lifecycle.custody.logged_ends import logged_end
 from lifecycle.custody.moved_copies import move_staying_copies, new_place, require_moved_copies
 from lifecycle.custody.registered_copies import BatchLocation, copy_lease
 from lifecycle.custody.removal import is_absent, remove_batch
@@ -120,6 +121,8 @@ def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, resu
             if row.begun_at is None:
                 withdraw_destruction(lifecycle, row, result)
                 return
+            if _ended_before(lifecycle, row, result):
+                return
             require_moved_copies(lifecycle, row)
             why = _why_stopped(lifecycle, row, as_of)
             if why is None:
@@ -133,6 +136,21 @@ def resume_destruction(lifecycle: Lifecycle, row: Destruction, as_of: date, resu
         result.set_aside[row.batch] = _IN_USE
     except (ProofError, ObjectMissing) as error:
         result.set_aside[row.batch] = str(error)
+
+
+def _ended_before(lifecycle: Lifecycle, row: Destruction, result: Destroyed) -> bool:
+    """Whether the ledger has the end of a batch that this database knows the beginning of: it is of an older backup.
+
+    Then its leaves are not written a second time; whatever is in the store again is removed.
+    """
+    end = logged_end(lifecycle, BatchLocation(row.batch, row.manifest_key, row.manifest_sha256))
+    if end is None:
+        return False
+    removed = remove_batch(lifecycle.store, row.manifest_key, row.details["objects"])
+    result.left |= removed.left
+    if not removed.left:
+        lifecycle.crm.control.destructions.finish(row, b"", datetime.fromisoformat(end.ended_at))
+    return True
 
 
 def _why_stopped(lifecycle: Lifecycle, row: Destruction, as_of: date) -> str | None:

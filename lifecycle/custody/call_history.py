@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE
@@ -9,7 +10,7 @@ from lifecycle.custody.record_lookup import logged_leaves
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import CallNames, read_records
-from lifecycle.evidence.leaf import read_leaf
+from lifecycle.evidence.leaf import read_leaf, read_leaves
 from lifecycle.ledger.legacy_records import all_entries
 
 PURGED, RESTORED, MOVED, DESTROYED = "purged", "restored", "moved", "destroyed"
@@ -34,14 +35,19 @@ class CallLeaf:
 def call_history(lifecycle: Lifecycle, call_ids: Collection[str]) -> dict[str, list[CallLeaf]]:
     """By call, in the order in which it happened. Calls that nothing is on record of are not in it."""
     names = CallNames(lifecycle.crm.source.source, call_ids, lifecycle.keys.epochs())
-    found: dict[str, dict[tuple[Any, ...], CallLeaf]] = {}
+    found: dict[str, list[CallLeaf]] = {}
     # What waits first: a leaf that is logged meanwhile is found twice, and then as the logged one.
     logged = ((index, leaf) for index, _, leaf in logged_leaves(lifecycle, names))
-    for index, leaf in (*_waiting(lifecycle), *_before_the_ledger(lifecycle), *logged):
+    beside = ((None, leaf) for leaf in leaves_beside_the_ledger(lifecycle))
+    for index, leaf in chain(beside, logged):
         if called := names.of(leaf):
-            one = CallLeaf(called, str(leaf.get("kind", PURGED)), leaf, index)
-            found.setdefault(called, {})[_identity(one)] = one
-    return {call: sorted(leaves.values(), key=_order) for call, leaves in found.items()}
+            found.setdefault(called, []).append(CallLeaf(called, str(leaf.get("kind", PURGED)), leaf, index))
+    return {call: leaves if len(leaves) == 1 else _in_order(leaves) for call, leaves in found.items()}
+
+
+def _in_order(leaves: Iterable[CallLeaf]) -> list[CallLeaf]:
+    """Each leaf once, in the order in which it happened."""
+    return sorted({_identity(one): one for one in leaves}.values(), key=_order)
 
 
 def _identity(one: CallLeaf) -> tuple[Any, ...]:
@@ -59,7 +65,14 @@ def restored_batches(history: Iterable[CallLeaf]) -> set[str]:
     return {str(batch) for one in history if one.kind == RESTORED for batch in one.leaf.get("batches", ())}
 
 
-def _waiting(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
+def leaves_beside_the_ledger(lifecycle: Lifecycle) -> Iterator[dict[str, Any]]:
+    """What is on record and not in the ledger: what waits to be logged, and records from before it."""
+    yield from _waiting(lifecycle)
+    for _, records in all_entries(lifecycle.store):
+        yield from records
+
+
+def _waiting(lifecycle: Lifecycle) -> Iterator[dict[str, Any]]:
     control = lifecycle.crm.control
     try:
         control.require()
@@ -68,18 +81,13 @@ def _waiting(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
     with lifecycle.crm.database.reading() as connection:
         for row_id in control.unsealed(connection):
             for row in control.by_ids(connection, [row_id]):
-                yield from ((None, record) for record in read_records(row.entries))
+                yield from read_records(row.entries)
         waiting = control.places.waiting(connection)
         ids = [name for _, kind, name in waiting if kind == NOTE]
-        for start in range(0, len(ids), 500):
-            for name, body in control.places.noted(connection, ids[start : start + 500]).items():
-                yield None, read_leaf(name, body)
+        for start in range(0, len(ids), 100):
+            for name, body in control.places.noted(connection, ids[start : start + 100]).items():
+                yield from read_leaves(name, body)
     for batch in (name for _, kind, name in waiting if kind == DESTRUCTION):
         gone = control.destructions.of_batch(batch)
         for body in (gone.entries or b"").splitlines() if gone else ():
-            yield None, read_leaf(f"batch {batch}", body)
-
-
-def _before_the_ledger(lifecycle: Lifecycle) -> Iterator[tuple[None, dict[str, Any]]]:
-    for _, records in all_entries(lifecycle.store):
-        yield from ((None, record) for record in records)
+            yield read_leaf(f"batch {batch}", body)

@@ -11,6 +11,7 @@ from datetime import date
 
 from lifecycle.custody.archived_batches import ArchivedBatch, archived_batches
 from lifecycle.custody.judged_batch import JudgedBatch, judge_batch
+from lifecycle.custody.logged_ends import LoggedEnd
 from lifecycle.custody.registered_copies import BatchLocation, batch_location
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, ProofError
@@ -26,7 +27,8 @@ from lifecycle.policy.documents.hold import Holds
 class DestroySurvey:
     """What a night's look at the archive found. `plans` by industry; `kept` counts copies that stay, by reason.
 
-    `damaged`: batches that nobody can judge, which stay whole. `unscheduled`: industries without a schedule.
+    `damaged`: batches that nobody can judge, which stay whole. `unscheduled`: industries without a schedule. `ended`:
+    batches whose end the ledger has and the register has lost.
     """
 
     as_of: date
@@ -37,6 +39,7 @@ class DestroySurvey:
     kept: Counter[str] = field(default_factory=Counter)
     damaged: dict[str, str] = field(default_factory=dict)
     unscheduled: Counter[str] = field(default_factory=Counter)
+    ended: dict[str, LoggedEnd] = field(default_factory=dict)
 
 
 @dataclass
@@ -56,7 +59,7 @@ def survey_copies(lifecycle: Lifecycle, as_of: date, every_batch: bool = False) 
     result, holds = DestroySurvey(as_of), lifecycle.holds_now()
     found = dict[str, _IndustryCopies]()
     asked = set(_batches_of_requests(lifecycle))
-    for batch in archived_batches(lifecycle, result.damaged):
+    for batch in archived_batches(lifecycle, result.damaged, result.ended):
         result.batches += 1
         result.copies[batch.manifest.industry] += batch.manifest.calls
         if not (every_batch or batch.location.batch in asked or _day_has_come(batch, as_of)):

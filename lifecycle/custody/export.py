@@ -18,7 +18,7 @@ from lifecycle.archive.object_store import check_key
 from lifecycle.custody.call_history import call_history
 from lifecycle.custody.copy_location import CopyLocation, copy_locations
 from lifecycle.custody.export_formats import FORMATS
-from lifecycle.custody.restore_sources import CallCopies, CopiedRows, read_copies
+from lifecycle.custody.restore_sources import CallCopies, CopiedRows, copy_source, read_copies
 from lifecycle.custody.restored_files import files_of_calls
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, InputError, ObjectMissing, ProofError
@@ -112,7 +112,8 @@ def _newest(places: Sequence[CopyLocation]) -> list[CallCopies]:
     """The newest whole copy with the components that went before it, or the components alone."""
     whole = [one for one in places if one.component is None]
     parts = tuple(one for one in places if one.component is not None)
-    return [CallCopies("", whole[-1], parts)] if whole else [CallCopies("", one) for one in parts]
+    sources = tuple(map(copy_source, parts))
+    return [CallCopies("", copy_source(whole[-1]), sources)] if whole else [CallCopies("", one) for one in sources]
 
 
 def _joined(copied: Sequence[CopiedRows]) -> dict[str, pa.Table]:

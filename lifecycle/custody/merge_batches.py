@@ -13,6 +13,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from lifecycle.archive.batches import MANIFEST, batch_folder, batch_name, commit_manifest, folder_of, put_batch
+from lifecycle.authority.destroy_approval import register_destroy_plan
 from lifecycle.authority.registered_destruction import sealed_registration
 from lifecycle.crm.control.destruction_register import Destruction
 from lifecycle.custody.archived_batches import ArchivedBatch, archived_batches
@@ -171,9 +172,8 @@ def _why_apart(lifecycle: Lifecycle, batch: VerifiedBatch, last: date | None) ->
 
 
 def _registered(lifecycle: Lifecycle, proved: Sequence[VerifiedBatch], as_of: date, run: Run) -> list[Destruction]:
-    register, first = lifecycle.crm.control.destructions, proved[0].manifest
-    plan = _plan(lifecycle, first, proved, as_of)
-    register.add_plan(plan, run.id, run.actor, lifecycle.now())
+    plan = _plan(lifecycle, proved[0].manifest, proved, as_of)
+    register_destroy_plan(lifecycle, plan, run)
     queue_event_leaves(lifecycle, "destroy_plan", {plan.sha256: plan_event(plan, run)})
     to = f"{folder_of(_manifest(proved, f'{as_of}-{uuid4().hex[:12]}'))}{MANIFEST}"
     now, rows, start = lifecycle.now().isoformat(), list[Destruction](), 0
@@ -196,7 +196,7 @@ def _registered(lifecycle: Lifecycle, proved: Sequence[VerifiedBatch], as_of: da
         where = (manifest.batch, batch.manifest_key, batch.manifest_sha256, plan.sha256, run.id, run.actor, now)
         rows.append(sealed_registration(lifecycle, Destruction(*where, details, to)))
     for row in rows:
-        register.register(row)
+        lifecycle.crm.control.destructions.register(row)
     return rows
 
 

@@ -8,7 +8,7 @@ from lifecycle.custody.recorded_policy import recorded_rule
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import SourceError
 from lifecycle.evidence.deletion import CallNames, call_id_text, read_records
-from lifecycle.evidence.leaf import read_leaf
+from lifecycle.evidence.leaf import require_leaf
 from lifecycle.evidence.policy_words import RuleWords
 from lifecycle.ledger.leaf_index import LeafIndex
 from lifecycle.ledger.legacy_records import all_entries
@@ -74,8 +74,8 @@ def logged_leaves(lifecycle: Lifecycle, names: CallNames) -> Iterator[tuple[int,
     """The leaves that name one of the calls, found by the index: place, bytes, content."""
     log = lifecycle.log()
     published = log.published()
-    for index, body in LeafIndex(log, published).of_calls(list(names.commitments)) if published else ():
-        yield index, body, read_leaf(f"leaf {index}", body)
+    for index, body, leaf in LeafIndex(log, published).read_of_calls(list(names.commitments)) if published else ():
+        yield index, body, require_leaf(f"leaf {index}", leaf)
 
 
 def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:

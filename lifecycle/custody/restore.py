@@ -12,16 +12,15 @@ from typing import Any
 
 from lifecycle.archive.batches import batch_name
 from lifecycle.crm.control.request_table import keys_of
-from lifecycle.crm.control.restored_table import RestoredCall
 from lifecycle.crm.restoring.references import own_parents
 from lifecycle.crm.restoring.restored_rows import parents_first
 from lifecycle.custody.call_history import call_history
+from lifecycle.custody.purged_once import purged_once
 from lifecycle.custody.registered_copies import copy_lease
 from lifecycle.custody.restore_record import (
     RestoreOrder,
     note_elsewhere,
     note_restores,
-    restored_row,
     restored_until,
 )
 from lifecycle.custody.restore_sources import CallCopies, CopiedRows, choose_copies, read_copies
@@ -33,7 +32,7 @@ from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import ArchivedFile
 
-AT_ONCE = 5_000  # calls a transaction
+AT_ONCE = 20_000  # calls a transaction
 
 
 @dataclass
@@ -80,10 +79,13 @@ def _choose(
     lifecycle: Lifecycle, calls: Collection[str], target: RestoreTarget, result: RestoreResult
 ) -> list[CallCopies]:
     """From which copies each call comes back; what cannot goes into the result."""
-    history, today = call_history(lifecycle, calls), lifecycle.now().date()
-    live = _live(target, calls)
-    chosen: list[CallCopies] = []
-    for call in dict.fromkeys(calls):
+    once, live, today = purged_once(lifecycle, calls), _live(target, calls), lifecycle.now().date()
+    late = {call for call, copy in once.items() if copy.destroy_on is not None and copy.destroy_on <= today}
+    plain = once.keys() - live - late
+    chosen = [CallCopies(call, once[call]) for call in dict.fromkeys(calls) if call in plain]
+    others = [call for call in dict.fromkeys(calls) if call not in plain]
+    history = call_history(lifecycle, others) if others else {}
+    for call in others:
         found = choose_copies(call, history.get(call, ()), call in live, today)
         if isinstance(found, str):
             result.refused[call] = [found]
@@ -138,21 +140,20 @@ def _write(
     refused = _conflicts(lifecycle, target, copied, list(by_key), files, component)
     result.refused |= refused
     keys = [key for key in _in_order(target, copied, component) if by_key[key] not in refused]
+    until = dict(zip(copies, restored_until(lifecycle, order, list(copies.values())), strict=True))
     if order.dry_run:
-        result.restored |= {by_key[key]: restored_until(lifecycle, order, copies[by_key[key]]) for key in keys}
+        result.restored |= {by_key[key]: until[by_key[key]] for key in keys}
         return
+
+    def note(connection: Any, going: Sequence[Any]) -> None:
+        if target.is_crm:
+            note_restores(lifecycle, connection, order, [copies[by_key[key]] for key in going], files)
+
     writer = target.transaction(component)
     for start in range(0, len(keys), AT_ONCE):
         lifecycle.require_running()
-        some = keys[start : start + AT_ONCE]
-        rows = {by_key[key]: restored_row(lifecycle, order, copies[by_key[key]], files) for key in some}
-
-        def note(connection: Any, going: Sequence[Any], rows: Mapping[str, RestoredCall] = rows) -> None:
-            if target.is_crm:
-                note_restores(lifecycle, connection, order, [(rows[by_key[k]], copies[by_key[k]]) for k in going])
-
-        done = writer.restore(some, copied.tables, note)
-        result.restored |= {by_key[key]: rows[by_key[key]].restored_until for key in done.restored}
+        done = writer.restore(keys[start : start + AT_ONCE], copied.tables, note)
+        result.restored |= {by_key[key]: until[by_key[key]] for key in done.restored}
         result.refused |= {by_key[key]: [why] for key, why in done.refused.items()}
         result.links_left += done.links_left
         lifecycle.progress("restored", len(result.restored), len(keys))

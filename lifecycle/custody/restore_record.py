@@ -1,22 +1,33 @@
-"""What is on record of a restore: a row a copy in the control table, a leaf a call, both with the rows themselves."""
+"""What is on record of a restore: a row a copy in the control table, a leaf a call, both with the rows themselves.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+Thousands of calls come back in one transaction: both are made a column at a time, and the leaves of one transaction
+share notes, as many in each as it holds.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import uuid4
 
-from lifecycle.crm.control.restored_table import RestoredCall
+import pyarrow as pa
+
+from lifecycle.crm.control.ledger_queue import LARGEST_NOTE, packed_leaves
+from lifecycle.crm.control.restored_table import RESTORED_COLUMNS
+from lifecycle.crm.restoring.row_writer import insert_rows
+from lifecycle.custody.purged_once import CopySource
 from lifecycle.custody.restore_sources import CallCopies
 from lifecycle.custody.restored_files import packed_files
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.evidence.leaf import make_leaf
+from lifecycle.evidence.canonical_columns import json_text
+from lifecycle.evidence.leaf import many_leaves
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.restores_on_record import RESTORED, restored_leaf_id
 from lifecycle.policy.period import RetentionPeriod
 
 LONGEST_REASON = 200
+_KINDS = {"files": pa.binary(), "body": pa.binary()}  # the other columns are texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,69 +40,83 @@ class RestoreOrder:
     dry_run: bool = False
 
 
-def restored_until(lifecycle: Lifecycle, order: RestoreOrder, copies: CallCopies) -> date:
-    """Until when the night leaves a call alone: never beyond the day on which its copy may go."""
+def restored_until(lifecycle: Lifecycle, order: RestoreOrder, calls: Sequence[CallCopies]) -> list[date]:
+    """Until when the night leaves each call alone: never beyond the day on which its copy may go."""
     period = RetentionPeriod.parse(lifecycle.settings.restored_for)
     wanted = order.until or period.last_day(lifecycle.now().date())
-    return wanted if copies.destroy_on is None else min(wanted, copies.destroy_on)
-
-
-def restored_row(
-    lifecycle: Lifecycle, order: RestoreOrder, copies: CallCopies, files: Mapping[str, Sequence[ArchivedFile]]
-) -> RestoredCall:
-    """The row of the control table for the copy that a call comes back from."""
-    place = copies.copy
-    return RestoredCall(
-        id=uuid4().hex,
-        call_id=copies.call_id,
-        batch=str(place.record.leaf["batch"]),
-        manifest_key=place.manifest_key,
-        row=place.row,
-        restored_at=lifecycle.now().isoformat(),
-        restored_until=restored_until(lifecycle, order, copies),
-        restored_by=order.by[:LONGEST_REASON],
-        files=packed_files(files.get(copies.call_id, ())),
-    )
+    return [wanted if (day := one.copy.destroy_on) is None else min(wanted, day) for one in calls]
 
 
 def note_restores(
-    lifecycle: Lifecycle, connection: Any, order: RestoreOrder, calls: Sequence[tuple[RestoredCall, CallCopies]]
+    lifecycle: Lifecycle,
+    connection: Any,
+    order: RestoreOrder,
+    calls: Sequence[CallCopies],
+    files: Mapping[str, Sequence[ArchivedFile]],
 ) -> None:
-    """Put rows and leaves into the transaction that puts the calls back."""
-    control, now = lifecycle.crm.control, lifecycle.now()
-    source, epoch = lifecycle.crm.source.source, lifecycle.keys.epoch()
-    rows = [each for row, copies in calls for each in (row, *_rows_of_parts(row, copies))]
-    control.restored.insert(connection, rows)
-    common = {"source": source, "noted_at": now.isoformat(), "by": order.by, "reason": order.reason[:LONGEST_REASON]}
-    leaves = {}
-    for row, copies in calls:
-        fields = {
-            "call": epoch.commitment(source, row.call_id),
-            "epoch": epoch.id,
-            "batch": row.batch,
-            "manifest_key": row.manifest_key,
-            "row": row.row,
-            "component": copies.copy.component,
-            "batches": [row.batch, *(str(part.record.leaf["batch"]) for part in copies.parts)],
-            "restored_until": row.restored_until.isoformat(),
-        }
-        leaves[restored_leaf_id(row.id)] = make_leaf(RESTORED, {**common, **fields})
-    control.places.note_within(connection, leaves, now)
-
-
-def _rows_of_parts(row: RestoredCall, copies: CallCopies) -> list[RestoredCall]:
-    """A row for each component that comes back with the call, from its own batch."""
-    return [
-        replace(
-            row,
-            id=f"{row.id}-{number}",
-            batch=str(part.record.leaf["batch"]),
-            manifest_key=part.manifest_key,
-            row=part.row,
-            files=None,
-        )
-        for number, part in enumerate(copies.parts, 1)
+    """Put rows and leaves into the transaction that puts the calls back. `files`: by call, those that follow."""
+    control, dialect, now = lifecycle.crm.control, lifecycle.crm.database.dialect, lifecycle.now().isoformat()
+    days = [day.isoformat() for day in restored_until(lifecycle, order, calls)]
+    notes, ids = _notes(_leaves(lifecycle, order, calls, days))
+    rows = [
+        (name, one.call_id, copy.batch, now, day, packed)
+        for place, one, day in zip(ids, calls, days, strict=True)
+        for name, copy, packed in _copies(place, one, files)
     ]
+    insert_rows(connection, dialect, control.restored.table, _table(RESTORED_COLUMNS, rows))
+    leaves = [(name, now, body) for name, body in notes.items()]
+    insert_rows(connection, dialect, control.places.leaves, _table(("id", "noted_at", "body"), leaves))
+
+
+def _leaves(
+    lifecycle: Lifecycle, order: RestoreOrder, calls: Sequence[CallCopies], days: Sequence[str]
+) -> Iterator[bytes]:
+    source, epoch = lifecycle.crm.source.source, lifecycle.keys.epoch()
+    said = {"by": order.by[:LONGEST_REASON], "reason": order.reason[:LONGEST_REASON]}
+    common = {**said, "source": source, "epoch": epoch.id, "noted_at": lifecycle.now().isoformat()}
+    own = {
+        "call": [f'"{epoch.commitment(source, one.call_id)}"' for one in calls],
+        "batch": _as_json([one.copy.batch for one in calls]),
+        "manifest_key": _as_json([one.copy.manifest_key for one in calls]),
+        "row": [str(one.copy.row) for one in calls],
+        "component": _as_json([one.copy.component for one in calls]),
+        "batches": _as_json([(one.copy.batch, *(part.batch for part in one.parts)) for one in calls]),
+        "restored_until": _as_json(days),
+    }
+    return many_leaves(RESTORED, common, own, len(calls))
+
+
+def _as_json(values: Sequence[Hashable]) -> list[str]:
+    known = {value: json_text(value) for value in set(values)}
+    return [known[value] for value in values]
+
+
+def _notes(leaves: Iterable[bytes]) -> tuple[dict[str, bytes], list[str]]:
+    """Leaves in notes, as many in each as it holds; and for each leaf `<note>-<line>`."""
+    notes, places, size = dict[str, list[bytes]](), list[str](), LARGEST_NOTE
+    name, lines = "", list[bytes]()
+    for leaf in leaves:
+        if size + len(leaf) >= LARGEST_NOTE:
+            name, lines, size = uuid4().hex, [], 0
+            notes[restored_leaf_id(name)] = lines
+        places.append(f"{name}-{len(lines)}")
+        lines.append(leaf)
+        size += len(leaf) + 1
+    return {name: packed_leaves(lines) for name, lines in notes.items()}, places
+
+
+def _copies(
+    name: str, one: CallCopies, files: Mapping[str, Sequence[ArchivedFile]]
+) -> Iterator[tuple[str, CopySource, bytes | None]]:
+    """The copies that a call comes back from, its own first, each with the name of its row and the files to be put."""
+    yield name, one.copy, packed_files(files.get(one.call_id, ()))
+    for number, part in enumerate(one.parts, 1):
+        yield f"{name}-{number}", part, None
+
+
+def _table(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    return pa.table({name: pa.array(values, _KINDS.get(name, pa.string())) for name, values in columns})
 
 
 def note_elsewhere(lifecycle: Lifecycle, order: RestoreOrder, calls: int) -> None:

@@ -6,6 +6,7 @@ Nothing is written. A copy is proved before its rows are given.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,7 @@ from lifecycle.archive.object_store import ObjectStore
 from lifecycle.crm.restoring.restored_rows import archived_rows
 from lifecycle.custody.call_history import CallLeaf, restored_batches
 from lifecycle.custody.copy_location import CopyLocation, copy_locations
+from lifecycle.custody.purged_once import CopySource
 from lifecycle.errors import FixityError
 from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.deletion import call_id_text
@@ -22,51 +24,53 @@ from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.policy.canonical import sha256_hex
 
 
-@dataclass(frozen=True, slots=True)
-class CallCopies:
+class CallCopies(NamedTuple):
     """The copies from which one call, or one component of a call that is live, comes back.
 
     `parts`: components that went before the call did, and come back with it.
     """
 
     call_id: str
-    copy: CopyLocation
-    parts: tuple[CopyLocation, ...] = ()
-
-    @property
-    def destroy_on(self) -> date | None:
-        """The first day on which the copy may go; None: never."""
-        day = self.copy.record.leaf.get("destroy_on")
-        return date.fromisoformat(day) if day else None
+    copy: CopySource
+    parts: tuple[CopySource, ...] = ()
 
 
 def choose_copies(call_id: str, history: Sequence[CallLeaf], live: bool, today: date) -> list[CallCopies] | str:
     """What of a call can come back, from which copies; or why nothing can, in words. Nothing to do is an empty list."""
     places = copy_locations(history)
     whole = [one for one in places if one.component is None]
+    chosen: list[tuple[CopyLocation, tuple[CopyLocation, ...]]]
     last, restored = whole[-1].record.at if whole else "", restored_batches(history)
     if live and whole and whole[-1].record.leaf["batch"] not in restored:
         return "a call with its id is in the CRM, put there by nobody's restore"
     if live:
         gone = [one for one in places if one.component is not None and one.record.leaf["batch"] not in restored]
-        chosen = [CallCopies(call_id, one) for one in gone if one.record.at >= last]
+        chosen = [(one, ()) for one in gone if one.record.at >= last]
     elif not whole:
         return "it is not on record as purged" if not places else "the call is gone, and only a component is on record"
     else:
         before = whole[-2].record.at if len(whole) > 1 else ""
         parts = [one for one in places if one.component is not None and before < one.record.at <= last]
-        chosen = [CallCopies(call_id, whole[-1], tuple(one for one in parts if one.destroyed is None))]
-    return next((why for one in chosen if (why := _forbidden(one, today))), None) or chosen
+        chosen = [(whole[-1], tuple(one for one in parts if one.destroyed is None))]
+    refused = next((why for one, _ in chosen if (why := _forbidden(one, today))), None)
+    return refused or [CallCopies(call_id, copy_source(one), tuple(map(copy_source, more))) for one, more in chosen]
 
 
-def _forbidden(one: CallCopies, today: date) -> str | None:
-    record = one.copy.record.leaf
-    if one.copy.destroyed is not None:
-        return f"its copy was destroyed at {one.copy.destroyed.at}"
+def copy_source(place: CopyLocation) -> CopySource:
+    """Where a copy is read."""
+    record, day = place.record.leaf, place.record.leaf.get("destroy_on")
+    at = place.manifest_key, place.manifest_sha256, place.row, place.component
+    return CopySource(str(record["batch"]), *at, date.fromisoformat(day) if day else None)
+
+
+def _forbidden(one: CopyLocation, today: date) -> str | None:
+    record, day = one.record.leaf, copy_source(one).destroy_on
+    if one.destroyed is not None:
+        return f"its copy was destroyed at {one.destroyed.at}"
     if "request" in record:
         return f"it went under the request to erase {record['request']['id']}"
-    if one.destroy_on is not None and one.destroy_on <= today:
-        return f"its copy may be kept no longer than {one.destroy_on}"
+    if day is not None and day <= today:
+        return f"its copy may be kept no longer than {day}"
     return None
 
 
@@ -81,7 +85,7 @@ class CopiedRows:
 def read_copies(store: ObjectStore, calls: Sequence[CallCopies]) -> CopiedRows:
     """The rows of calls of one batch, with those of their components. Raises ProofError, ObjectMissing."""
     tables, files = _rows_at(store, {one.call_id: one.copy for one in calls})
-    extra: dict[str, dict[str, CopyLocation]] = {}
+    extra: dict[str, dict[str, CopySource]] = {}
     for one in calls:
         for part in one.parts:
             extra.setdefault(part.manifest_key, {})[one.call_id] = part
@@ -93,7 +97,7 @@ def read_copies(store: ObjectStore, calls: Sequence[CallCopies]) -> CopiedRows:
 
 
 def _rows_at(
-    store: ObjectStore, places: Mapping[str, CopyLocation]
+    store: ObjectStore, places: Mapping[str, CopySource]
 ) -> tuple[dict[str, pa.Table], dict[str, ArchivedFile]]:
     """The rows of calls in one batch, proved; each call is in the row that its record says."""
     first = next(iter(places.values()))
@@ -102,10 +106,11 @@ def _rows_at(
         raise FixityError(f"{first.manifest_key}: it is not the manifest that the record names. Nothing was put back")
     tables = read_batch(store, manifest)
     found = tables["calls"][CALL_ID].combine_chunks()
-    for call, place in places.items():
-        if place.row >= len(found) or call_id_text(found[place.row].as_py()) != call:
-            raise FixityError(f"{manifest.objects[0].key}: row {place.row} is not the call's. Nothing was put back")
-    keys = found.take(pa.array([place.row for place in places.values()], pa.int64()))
+    rows = [place.row for place in places.values()]
+    keys = found.take(pa.array([row if row < len(found) else None for row in rows], pa.int64()))
+    for row, call, key in zip(rows, places, keys.to_pylist(), strict=True):
+        if key is None or call_id_text(key) != call:
+            raise FixityError(f"{manifest.objects[0].key}: row {row} is not the call's. Nothing was put back")
     mine = rows_of_calls({name: archived_rows(table) for name, table in tables.items()}, keys)
     return mine, {file.path: file for file in manifest.files}
 

@@ -1,6 +1,6 @@
 """Where calls are put back: the CRM under a role that may insert, or a scratch database made from its schema."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lifecycle.crm.database import Database, open_database
@@ -28,6 +28,7 @@ class RestoreTarget:
     references: tuple[Reference, ...]
     is_crm: bool
     name: str
+    _asking: dict[str | None, RestoreConflicts] = field(default_factory=dict)
 
     def rows_of(self, component: str | None) -> Rows:
         """The rows of whole calls, or of one component of them."""
@@ -38,8 +39,11 @@ class RestoreTarget:
         return RestoreTransaction(self.database, self.rows_of(component), self.tables, self.references, component)
 
     def conflicts(self, component: str | None) -> RestoreConflicts:
-        """Who asks before."""
-        return RestoreConflicts(self.database, self.rows_of(component), self.tables, self.references, component)
+        """Who asks before: one for all batches, for what it has asked about columns."""
+        if component not in self._asking:
+            rows = self.rows_of(component)
+            self._asking[component] = RestoreConflicts(self.database, rows, self.tables, self.references, component)
+        return self._asking[component]
 
     def doubts(self) -> list[str]:
         """What of its tables nobody can foresee."""

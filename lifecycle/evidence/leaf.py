@@ -26,8 +26,10 @@ KINDS = {
     "plan": "a night was planned in one industry",
     "plan_accepted": "a person let a plan's brake go",
     "set_aside": "a planned call stayed",
+    "elsewhere": "rows of a batch name, by URL, what lies with somebody else",
     "purged": "a call was deleted from the CRM",
     "destroy_plan": "a night's destruction of archived copies was planned in one industry",
+    "destroy_plan_run": "a plan of destruction that waited for a person was carried out",
     "destruction": "the removal of a batch's archived copies began",
     "moved": "an archived copy was moved to another batch",
     "destroyed": "an archived copy was destroyed",
@@ -72,9 +74,19 @@ def read_leaf(what: str, body: bytes) -> dict[str, Any]:
         found = json.loads(body)
     except ValueError:
         found = None
+    return require_leaf(what, found)
+
+
+def require_leaf(what: str, found: Any) -> dict[str, Any]:
+    """What was read from JSON, if it is a leaf of ours. Raises FixityError naming `what`."""
     if not isinstance(found, dict) or found.get("v") != VERSION or "kind" not in found:
         raise FixityError(f"{what}: expected a leaf of version {VERSION}, found something else")
     return found
+
+
+def read_leaves(what: str, body: bytes) -> list[dict[str, Any]]:
+    """The leaves of a note: one, or several of one transaction, a line each. Raises FixityError."""
+    return [read_leaf(what, line) for line in body.splitlines()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from lifecycle.errors import (
     ToolMissing,
 )
 from lifecycle.inquiry.fact_findings import fact_findings
-from lifecycle.inquiry.facts_asked_for import facts_not_given, facts_not_stated
+from lifecycle.inquiry.facts_asked_for import facts_that_holds_miss, facts_that_mapping_misses, facts_that_rules_miss
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.lock_problems import lock_problems
 from lifecycle.inquiry.transport import unencrypted_transports
@@ -137,7 +137,8 @@ def _crm(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
 def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     crm = lifecycle.crm
     yield from (CheckFinding("error", "policies", hold_without_file(hold)) for hold in lifecycle.unreleased)
-    yield from _facts_asked_for(lifecycle)
+    for said in (*facts_that_rules_miss(lifecycle), *facts_that_holds_miss(lifecycle)):
+        yield CheckFinding("error", "policies", said, PolicyError.exit_code)
     yield from _components(lifecycle)
     yield from _holds(lifecycle)
     for odd, why in odd_clocks(lifecycle).items():
@@ -172,17 +173,10 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
         yield CheckFinding("warning", "CRM", f"{missing}. Run `lifecycle init` once")
 
 
-def _facts_asked_for(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
-    """Rules and holds that ask for what the source does not give."""
-    crm = lifecycle.crm
-    for message in facts_not_given(lifecycle.policies, crm.source, crm.facts.names):
-        yield CheckFinding("error", "policies", message, PolicyError.exit_code)
-
-
 def _facts_of_mapping(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
-    """The same by the mapping's text, where a mapping is set: a repository of policies alone has none."""
+    """Facts asked for in vain, by the mapping's text, where one is set: a repository of policies alone has none."""
     if "source" in lifecycle.settings.model_fields_set:
-        for message in facts_not_stated(lifecycle.policies, read_source(lifecycle.settings.source)):
+        for message in facts_that_mapping_misses(lifecycle.policies, read_source(lifecycle.settings.source)):
             yield CheckFinding("error", "policies", message, PolicyError.exit_code)
 
 

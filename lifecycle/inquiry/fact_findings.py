@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from lifecycle.crm.reading.fact_columns import Kind
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
@@ -61,7 +60,6 @@ def fact_findings(lifecycle: Lifecycle) -> Iterator[tuple[str, str]]:
     yield from _unread_flags(lifecycle, sample)
     yield from _blank_industries(sample)
     yield from _never_equal(lifecycle, sample)
-    yield from _matched_across_types(lifecycle)
 
 
 def _strangers(lifecycle: Lifecycle, connection: Any, sample: FactsSample) -> str | None:
@@ -139,23 +137,3 @@ def _compared(lifecycle: Lifecycle) -> Iterator[tuple[str, str, Collection[str]]
     for hold in policies.holds.active(lifecycle.now().date()):
         for scope in hold.scope:
             yield from ((f"holds/{hold.id}", name, values) for name, values in scope.wanted().items())
-
-
-def _matched_across_types(lifecycle: Lifecycle) -> Iterator[tuple[str, str]]:
-    """Children and links found by comparing text with a number or UUID."""
-    rows, source, key = lifecycle.crm.rows, lifecycle.crm.source, lifecycle.crm.rows.key
-    for part in rows.parts:
-        for own, above in rows.matched_across_types(part):
-            yield (
-                "mapping",
-                f"{part.table}.{own} and {above} are of different types, and are compared as texts: "
-                "a row that writes its call otherwise (007, 7.0) stays behind. Say `cast: text` in that child if so",
-            )
-    for name, columns in lifecycle.crm.facts.links.columns.items():
-        text, number = columns["call_id"].kind is Kind.TEXT, pa.types.is_integer(key.type)
-        if text and number:
-            yield (
-                "mapping",
-                f"links.{name}: its call_id is text and {source.call.table}.{source.call.key} is {key.type}: "
-                "a database may take `7 rue` for 7, and hold too much. Cast it in the link's SQL",
-            )

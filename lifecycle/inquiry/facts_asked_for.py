@@ -1,9 +1,10 @@
-"""Facts that rules, laws and holds ask for and a source does not give: their calls stay for ever, or no night runs."""
+"""Facts that rules and holds ask for and the mapping does not give: such calls are kept for ever, or no night runs."""
 
 from collections.abc import Collection, Iterator, Mapping
 
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.query_joins import NotPlain, selected_names
+from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.deployment.policy_folder import Policies
 from lifecycle.policy.documents.hold import facts_of_scopes
 from lifecycle.policy.documents.regime import Regime
@@ -11,25 +12,44 @@ from lifecycle.policy.documents.schedule import Schedule
 from lifecycle.policy.evaluation.distinct_cases import presence_fact, regimes_of_schedule
 
 
-def facts_not_given(policies: Policies, source: Source, names: Collection[str]) -> Iterator[str]:
-    """Each of them in a sentence. `names`: the columns that the facts query gives; what the links give is known."""
-    without = f"which source {source.source} does not give"
-    for schedule in policies.schedules.by_industry.values():
-        for place, name in _asked_facts(schedule, policies.regimes):
-            if name not in names:
-                yield f"{schedule.industry}: {place} asks for {name}, {without}: its calls stay"
-    for hold in policies.holds.by_id.values():
-        for name in sorted(facts_of_scopes(hold.scope) - set(names) - source.links.keys()):
-            yield f"holds/{hold.id}: asks for {name}, {without}: no night runs"
+def facts_that_rules_miss(lifecycle: Lifecycle) -> Iterator[str]:
+    """Each fact that a schedule asks for in vain: the calls it speaks of stay. What to write is said with it."""
+    yield from _missed_by_rules(lifecycle.policies, lifecycle.crm.source, lifecycle.crm.facts.names)
 
 
-def facts_not_stated(policies: Policies, source: Source) -> Iterator[str]:
-    """The same by the mapping's text alone, no database asked. Nothing where the text does not say every column."""
+_ABSENT = (
+    ". If no call of this CRM can have one, say so in a mapping of your own, `absent: {{{0}: why}}`; "
+    "if it can, give the fact; else take it out of the rule"
+)
+
+
+def facts_that_holds_miss(lifecycle: Lifecycle) -> Iterator[str]:
+    """Each fact or link that a hold asks for in vain: nobody can say which calls it keeps."""
+    yield from _missed_by_holds(lifecycle.policies, lifecycle.crm.source, lifecycle.crm.facts.given)
+
+
+def facts_that_mapping_misses(policies: Policies, source: Source) -> Iterator[str]:
+    """Both by the mapping's text alone, no database asked. Nothing where the text does not say every column."""
     try:
-        names = selected_names(source.facts)
+        names = {*selected_names(source.facts), *source.absent}
     except NotPlain:
         return
-    yield from facts_not_given(policies, source, names)
+    yield from _missed_by_rules(policies, source, names)
+    yield from _missed_by_holds(policies, source, names | source.links.keys())
+
+
+def _missed_by_rules(policies: Policies, source: Source, given: Collection[str]) -> Iterator[str]:
+    for schedule in policies.schedules.by_industry.values():
+        for place, name in _asked_facts(schedule, policies.regimes):
+            if name not in given:
+                said = f"{schedule.industry}: {place} asks for {name}, which source {source.source} does not give"
+                yield f"{said}: its calls stay{_ABSENT.format(name) if place.endswith('keep_while') else ''}"
+
+
+def _missed_by_holds(policies: Policies, source: Source, given: Collection[str]) -> Iterator[str]:
+    for hold in policies.holds.by_id.values():
+        for name in sorted(facts_of_scopes(hold.scope) - set(given)):
+            yield f"holds/{hold.id}: asks for {name}, which source {source.source} does not give: no night runs"
 
 
 def _asked_facts(schedule: Schedule, regimes: Mapping[str, Regime]) -> Iterator[tuple[str, str]]:

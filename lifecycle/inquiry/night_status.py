@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from lifecycle.archive.batches import batch_name
+from lifecycle.authority.destroy_approval import (
+    destroy_plans_of_last_night,
+    destroy_release_commands,
+    open_destroy_reasons,
+)
 from lifecycle.authority.ssh_signature import read_signer_files
 from lifecycle.crm.control.purge_counts import PurgeCount, count_purged
-from lifecycle.custody.destroy import open_reasons
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LifecycleError, PolicyError
 from lifecycle.evidence.leaf import read_leaf
 from lifecycle.night.event_leaves import event_leaf_id
 from lifecycle.night.industry_night import open_reasons_to_wait, release_commands
 from lifecycle.policy.allowed_signers import known_principals
-from lifecycle.policy.approval import PlanApproval
+from lifecycle.policy.approval import DestroyPlanApproval, PlanApproval
 from lifecycle.policy.plan import REVIEW_REASON, Plan
 
 _ANYBODY = "whoever may run a night"
@@ -122,26 +126,31 @@ def _waiting(lifecycle: Lifecycle, plan: Plan, reasons: tuple[str, ...]) -> Wait
         said.partition(": ")[2].replace(plan.sha256, plan.sha256[:12]) for said in release_commands(plan, reasons)
     ]
     return WaitingPlan(
-        "night", plan.industry, plan.night, plan.sha256, reasons, _who(lifecycle, reasons), tuple(commands)
+        "night",
+        plan.industry,
+        plan.night,
+        plan.sha256,
+        reasons,
+        _who(lifecycle, reasons, PlanApproval.namespace),
+        tuple(commands),
     )
 
 
 def _destructions(lifecycle: Lifecycle) -> Iterator[WaitingPlan]:
-    for plan in lifecycle.crm.control.destructions.newest_plans():
-        reasons = open_reasons(lifecycle, plan)
+    for plan in destroy_plans_of_last_night(lifecycle):
+        reasons = open_destroy_reasons(lifecycle, plan)
         if reasons:
-            command = f"lifecycle destroy --run --as-of {plan.night} --accept-plan {plan.sha256[:12]}"
-            typed = (command,) if plan.brakes else ()
-            who = _who(lifecycle, reasons)
-            yield WaitingPlan("destruction", plan.industry, plan.night, plan.sha256, reasons, who, typed)
+            commands = (said.partition(": ")[2] for said in destroy_release_commands(plan, reasons, registered=True))
+            who = _who(lifecycle, reasons, DestroyPlanApproval.namespace)
+            yield WaitingPlan("destruction", plan.industry, plan.night, plan.sha256, reasons, who, tuple(commands))
 
 
-def _who(lifecycle: Lifecycle, reasons: Sequence[str]) -> str:
+def _who(lifecycle: Lifecycle, reasons: Sequence[str], namespace: str) -> str:
     """Who may settle it: a review those who may sign, a brake whoever may run a night."""
     if not any(reason.startswith(REVIEW_REASON) for reason in reasons):
         return _ANYBODY
     try:
-        names = known_principals(read_signer_files(lifecycle.settings.policies).signers, PlanApproval.namespace)
+        names = known_principals(read_signer_files(lifecycle.settings.policies).signers, namespace)
     except PolicyError:
         names = []
     return ", ".join(names) or _NOBODY

@@ -12,6 +12,7 @@ from typing import Any
 from lifecycle.authority.usual_night import NightBaseline, night_baselines
 from lifecycle.crm.call_sizes import mean_call_bytes
 from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.inquiry.facts_asked_for import facts_that_rules_miss
 from lifecycle.night.destroy_batches import same
 from lifecycle.night.plan import wanted_schedules
 from lifecycle.night.purged_before import PurgedBefore, PurgeHistory
@@ -52,7 +53,8 @@ class IndustryPreview:
 class NightPreview:
     """A night that is only looked at: by industry, calls no schedule speaks of, policy files that cannot be used.
 
-    `left_out`, `unfit` and `returned` as `Survey` has them.
+    `left_out`, `unfit`, `returned` and `blank_beside` (their number) as `Survey` has them. `missing`: facts that rules
+    ask for and the mapping does not give. `elsewhere`: columns of URLs; what lies there is somebody else's, and stays.
     """
 
     as_of: date
@@ -62,11 +64,14 @@ class NightPreview:
     unfit: Mapping[str, str]
     left_out: Mapping[str, str]
     returned: Mapping[str, PurgedBefore]
+    blank_beside: int = 0
+    missing: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def needs_person(self) -> bool:
         """Whether somebody must look before such a night could run whole."""
-        found = self.broken or self.left_out or self.unfit or self.returned
+        found = self.broken or self.left_out or self.unfit or self.returned or self.missing
         return bool(found) or any(industry.waits_for for industry in self.industries.values())
 
 
@@ -86,7 +91,10 @@ def preview_night(lifecycle: Lifecycle, as_of: date, only: str | None = None) ->
         for name, count in result.industries.items()
         if name in schedules
     }
-    return NightPreview(as_of, found, result.unscheduled, result.broken, result.unfit, result.left_out, result.returned)
+    missing = tuple(said for said in facts_that_rules_miss(lifecycle) if only in (None, said.partition(":")[0]))
+    urls = tuple(f"{url.table}.{url.column}" for url in lifecycle.crm.source.urls)
+    kept = result.unscheduled, result.broken, result.unfit, result.left_out, result.returned
+    return NightPreview(as_of, found, *kept, len(result.blank_beside), missing, urls)
 
 
 def _industry(

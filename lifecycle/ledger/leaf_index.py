@@ -47,12 +47,21 @@ class LeafIndex:
 
     def of_calls(self, commitments: Collection[str]) -> Iterator[tuple[int, bytes]]:
         """The leaves that name a call by one of these commitments, with their numbers, in order."""
-        terms = [bytes.fromhex(one) for one in commitments]
-        wanted, reader = frozenset(commitments), LeafReader(self._log, self._size)
-        for index in self._candidates(terms):
-            body = reader.leaf(index)
-            if _parsed(body).get("call") in wanted:
-                yield index, body
+        yield from ((index, body) for index, body, _ in self.read_of_calls(commitments))
+
+    def read_of_calls(self, commitments: Collection[str]) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+        """The same, with what each leaf says."""
+        wanted = frozenset(commitments)
+        for index, body in self.unread_of_calls(commitments):
+            leaf = _parsed(body)
+            if leaf.get("call") in wanted:
+                yield index, body, leaf
+
+    def unread_of_calls(self, commitments: Collection[str]) -> Iterator[tuple[int, bytes]]:
+        """The same, and perhaps others: for who looks at what the leaves say."""
+        reader = LeafReader(self._log, self._size)
+        for index in self._candidates([bytes.fromhex(one) for one in commitments]):
+            yield index, reader.leaf(index)
 
     def of_batch(self, batch: str) -> Iterator[tuple[int, bytes]]:
         """The leaves that speak of a batch, with their numbers, in order."""

@@ -32,6 +32,7 @@ from lifecycle.night.destroy_batches import (
     same,
     without_calls,
 )
+from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
@@ -123,12 +124,16 @@ def _archive_batch(
     tables = without_calls(found, CALL_ID, copied.set_aside)
     if not tables["calls"].num_rows:
         return None
-    result.elsewhere.update(hosts_named_by_rows(tables, lifecycle.crm.source))
+    elsewhere = hosts_named_by_rows(tables, lifecycle.crm.source)
+    result.elsewhere.update(elsewhere)
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
     manifest = _manifest(lifecycle, work, run, batch, objects, files, group)
     key = f"{folder}{MANIFEST}"
     ours = RegisteredManifest(key, sha256_hex(manifest.to_bytes()))
     lifecycle.crm.control.register.add_manifest(ours, work.plan, run.id, lifecycle.now())
+    if elsewhere:  # before the batch is committed: a run that dies in between would leave one without its word
+        named = {"batch": batch, "manifest_key": key, "manifest_sha256": ours.sha256}
+        queue_event_leaves(lifecycle, "elsewhere", {batch: {**named, "hosts": dict(sorted(elsewhere.items()))}})
     commit_manifest(lifecycle.store, folder, manifest)
     return key, manifest
 

@@ -15,7 +15,7 @@ from lifecycle.evidence.manifest import Manifest
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.policy.documents.schedule import Schedule
-from lifecycle.policy.plan import REVIEW_REASON, WHOLE_CALLS, Plan, find_digest, plans_in_words, reasons_to_wait
+from lifecycle.policy.plan import REVIEW_REASON, WHOLE_CALLS, Plan, reasons_to_wait, whole_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +135,11 @@ def accept_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Seque
     Raises NightError for a digest that is no plan whose brake tripped; then none is accepted.
     """
     by_digest = {plan.sha256: plan for plan in plans.values() if plan.brakes}
-    digests = [find_digest(digest, by_digest) for digest in digests]
+    digests = [whole_digest(digest, by_digest) for digest in digests]
     for digest in digests:
         if digest not in by_digest:
             reviewed = any(plan.sha256 == digest and plan.reviews for plan in plans.values())
-            found = plans_in_words(by_digest.values())
+            found = ", ".join(f"{sha256} ({plan.industry})" for sha256, plan in by_digest.items()) or "none"
             raise NightError(
                 f"--accept-plan {digest}: "
                 + (

@@ -10,7 +10,7 @@ from typing import Any
 
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.deletion import CallNames, read_records
-from lifecycle.evidence.leaf import read_leaf
+from lifecycle.evidence.leaf import read_leaves, require_leaf
 from lifecycle.ledger.leaf_index import LeafIndex
 
 _PURGED, _RESTORED = "purged", "restored"
@@ -44,7 +44,8 @@ class PurgeHistory:
         log = lifecycle.log()
         published = log.published() if self._epochs else None
         self._index = LeafIndex(log, published) if published else None
-        self._beside = list(_beside_the_ledger(lifecycle, unsealed)) if self._epochs else []
+        size = published.size if published else 0
+        self._beside = list(_beside_the_ledger(lifecycle, unsealed, size)) if self._epochs else []
 
     def of(self, calls: Collection[str]) -> dict[str, PurgedBefore]:
         """Of some calls those that were purged whole before, each with its last purge."""
@@ -66,16 +67,16 @@ class PurgeHistory:
 
     def _leaves(self, names: CallNames) -> Iterator[dict[str, Any]]:
         yield from self._beside
-        for index, body in self._index.of_calls(list(names.commitments)) if self._index else ():
-            yield read_leaf(f"leaf {index}", body)
+        for index, _, leaf in self._index.read_of_calls(list(names.commitments)) if self._index else ():
+            yield require_leaf(f"leaf {index}", leaf)
 
 
-def _beside_the_ledger(lifecycle: Lifecycle, unsealed: bool) -> Iterator[dict[str, Any]]:
-    """The records of purges that are committed and not logged yet, and the notes of restores, logged or not."""
+def _beside_the_ledger(lifecycle: Lifecycle, unsealed: bool, size: int) -> Iterator[dict[str, Any]]:
+    """The records of purges and the notes of restores that are committed, and not in a ledger of so many leaves."""
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
         for row_id in control.unsealed(connection) if unsealed else ():
             for row in control.by_ids(connection, [row_id]):
                 yield from (r for r in read_records(row.entries) if r.get("kind") == _PURGED)
-        for name, body in control.places.noted_under(connection, f"{_RESTORED}:").items():
-            yield read_leaf(name, body)
+        for name, body in control.places.unlogged_under(connection, f"{_RESTORED}:", size).items():
+            yield from read_leaves(name, body)

@@ -3,18 +3,19 @@
 A row in the control table explains nothing by itself: its leaf must be noted, and name the call.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import Any
 
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.deletion import CallNames
-from lifecycle.evidence.leaf import read_leaf
+from lifecycle.evidence.leaf import read_leaves
 
 RESTORED = "restored"
-_AT_ONCE = 500
+_AT_ONCE = 100  # notes a statement, each of up to 64 KiB
 
 
 def restored_leaf_id(restore_id: str) -> str:
-    """The id of the note of a restore. Copies that came back with one call share it: `<id>-1` is of `<id>`."""
+    """The id of the note that has the leaf of a restore: `<note>-<line>`, and `-<number>` of what came back with it."""
     return f"{RESTORED}:{restore_id.partition('-')[0]}"
 
 
@@ -23,15 +24,19 @@ def restored_from(lifecycle: Lifecycle, calls: Collection[str]) -> dict[str, set
     control = lifecycle.crm.control
     with lifecycle.crm.database.reading() as connection:
         rows = control.restored.of_calls(connection, sorted(calls))
-        ids = list(dict.fromkeys(restored_leaf_id(row.id) for row in rows))
-        noted: dict[str, bytes] = {}
-        for start in range(0, len(ids), _AT_ONCE):
-            noted |= control.places.noted(connection, ids[start : start + _AT_ONCE])
+        noted = list(_noted(lifecycle, connection, {restored_leaf_id(row.id) for row in rows}))
     names = CallNames(lifecycle.crm.source.source, {row.call_id for row in rows}, lifecycle.keys.epochs())
+    explained = {(name, names.of(leaf)) for name, leaf in noted}
     found: dict[str, set[str]] = {}
     for row in rows:
-        name = restored_leaf_id(row.id)
-        leaf = read_leaf(name, noted[name]) if name in noted else {}
-        if leaf.get("kind") == RESTORED and names.of(leaf) == row.call_id:
+        if (restored_leaf_id(row.id), row.call_id) in explained:
             found.setdefault(row.call_id, set()).add(row.batch)
     return found
+
+
+def _noted(lifecycle: Lifecycle, connection: Any, names: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The leaves of some notes of restores, each with the name of its note."""
+    ids = sorted(names)
+    for start in range(0, len(ids), _AT_ONCE):
+        for name, body in lifecycle.crm.control.places.noted(connection, ids[start : start + _AT_ONCE]).items():
+            yield from ((name, leaf) for leaf in read_leaves(name, body) if leaf["kind"] == RESTORED)

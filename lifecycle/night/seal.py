@@ -203,7 +203,7 @@ def leaves_waiting(lifecycle: Lifecycle, kind: str, name: str) -> list[bytes]:
         rows = control.by_ids(connection, [name]) if kind == PURGE else []
     if not notes and not rows:
         raise LedgerError(f"{kind} {name}: it has a place in the ledger, and its row in the CRM is gone. Restore it")
-    return notes or leaves_of_purge(lifecycle, rows[0])
+    return notes[0].splitlines() if notes else leaves_of_purge(lifecycle, rows[0])
 
 
 def leaves_of_purge(lifecycle: Lifecycle, row: PurgeRow) -> list[bytes]:

@@ -13,7 +13,7 @@ from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow
 from lifecycle.evidence.destruction import DESTROYED, MOVED
 from lifecycle.evidence.expected_records import records_are_as_expected
-from lifecycle.evidence.leaf import EpochKey, read_leaf
+from lifecycle.evidence.leaf import EpochKey, read_leaf, read_leaves
 from lifecycle.evidence.record_check import (
     RecordedBatch,
     batch_contradictions,
@@ -74,11 +74,12 @@ class SealCheck:
             bodies = self._lifecycle.crm.control.places.noted(connection, [name])
         for body in bodies.values():
             try:
-                kind = read_leaf(f"note {name}", body)["kind"]
+                kinds = {leaf["kind"] for leaf in read_leaves(f"note {name}", body)}
             except FixityError as error:
                 return str(error)
-            if kind in _NEVER_NOTED or not name.startswith(f"{kind}:"):
-                return f"note {name}: expected a leaf of the kind that its id says, found {kind!r}"
+            for kind in sorted(kinds) or ("no leaf",):
+                if kind in _NEVER_NOTED or not name.startswith(f"{kind}:"):
+                    return f"note {name}: expected a leaf of the kind that its id says, found {kind!r}"
         return None
 
     def _contradictions(self, row: PurgeRow) -> list[str]:

@@ -76,6 +76,7 @@ class Survey:
     `foreign`: objects beside the night's plans that call themselves plans or acceptances, and that no run of ours made.
     `unfit`: why the CRM lets no whole calls (WHOLE_CALLS) be purged, or not a component, by its name.
     `returned`: calls met on the way that were purged before and are back by nobody's restore, where that was asked.
+    `blank_beside`: calls met on the way with a row without an industry beside others, under which it was judged.
     `left_out`: what nobody can act on, a call's key or a request, and why. It stays, and the others go on.
     """
 
@@ -87,6 +88,7 @@ class Survey:
     foreign: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     returned: dict[str, PurgedBefore] = field(default_factory=dict)
+    blank_beside: set[Any] = field(default_factory=set)
 
 
 def survey_calls(
@@ -130,6 +132,7 @@ def _stream(
             done += disposed.num_rows
             lifecycle.progress("candidates judged", done, 0)
         result.left_out.update(left_out(lifecycle, connection))
+        result.blank_beside.update(facts.blank_beside)
     for count in result.industries.values():
         count.complete()
 

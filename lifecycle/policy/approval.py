@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from lifecycle.policy.canonical import canonical_json
+from lifecycle.policy.destroy_plan import RegisteredDestroyPlan
 from lifecycle.policy.documents.model_types import StrictModel, fold_name
 from lifecycle.policy.plan import Plan
 
@@ -49,6 +50,15 @@ class PlanApproval(Approval):
     night: date
 
 
+class DestroyPlanApproval(Approval):
+    """Lets exactly one plan of destruction go, where the rules of its copies ask for a review."""
+
+    namespace: ClassVar[str] = "destroy@call-lifecycle"
+    kind: Literal["destroy-plan-approval"] = "destroy-plan-approval"
+    plan_sha256: str
+    night: date
+
+
 class ScheduleApproval(Approval):
     """Says that a schedule, with the regimes it names, is meant as it is.
 
@@ -61,7 +71,7 @@ class ScheduleApproval(Approval):
     regimes: Mapping[str, str]
 
 
-NAMESPACES = frozenset({PlanApproval.namespace, ScheduleApproval.namespace})
+NAMESPACES = frozenset({PlanApproval.namespace, DestroyPlanApproval.namespace, ScheduleApproval.namespace})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +88,23 @@ class ScheduleFile:
     unknown: str | None = None
 
 
-def approval_kind(subject: Plan | ScheduleFile) -> type[Approval]:
+ApprovalSubject = Plan | RegisteredDestroyPlan | ScheduleFile
+"""What a person can approve."""
+
+
+def approval_kind(subject: ApprovalSubject) -> type[Approval]:
     """Which kind of approval a plan, or a schedule, asks for."""
-    return PlanApproval if isinstance(subject, Plan) else ScheduleApproval
+    if isinstance(subject, ScheduleFile):
+        return ScheduleApproval
+    return PlanApproval if isinstance(subject, Plan) else DestroyPlanApproval
 
 
-def approval_statement(subject: Plan | ScheduleFile, approver: str, at: datetime) -> Approval:
+def approval_statement(subject: ApprovalSubject, approver: str, at: datetime) -> Approval:
     """What the approver signs. Made again from the same subject it has the same bytes: that is how one is checked."""
-    if isinstance(subject, Plan):
+    if not isinstance(subject, ScheduleFile):
         asked = tuple(dict.fromkeys(filter(None, (subject.actor, *(subject.schedule_authors or ())))))
-        return PlanApproval(
+        kind = PlanApproval if isinstance(subject, Plan) else DestroyPlanApproval
+        return kind(
             industry=subject.industry,
             approver=approver,
             requested_by=asked,

@@ -58,6 +58,11 @@ class DestroyPlan(StrictModel):
         return sum(batch.going for batch in self.batches)
 
     @property
+    def reviews(self) -> tuple[str, ...]:
+        """The reasons to wait that only a signed approval settles."""
+        return tuple(reason for reason in self.waits_for if reason.startswith(REVIEW_REASON))
+
+    @property
     def brakes(self) -> tuple[str, ...]:
         """The reasons to wait that an acceptance settles; a review asks for a signature."""
         return tuple(reason for reason in self.waits_for if not reason.startswith(REVIEW_REASON))
@@ -70,6 +75,41 @@ class DestroyPlan(StrictModel):
     def sha256(self) -> str:
         """The plan's name."""
         return sha256_hex(self.to_bytes())
+
+
+class RegisteredDestroyPlan(StrictModel):
+    """A destroy plan, and who stands behind it: none of them may approve it.
+
+    `actor` asked for it first, `schedule_authors` (e-mail addresses; null: nobody knows) wrote its schedule since the
+    last approved version, `accepted_by` let its brake go. `keyed`: a digest of all that under the key of `epoch`, which
+    shows that a run of ours registered it; the copy in the store has none.
+    """
+
+    plan: DestroyPlan
+    actor: str
+    schedule_authors: tuple[str, ...] | None = Field(default=None, strict=False)
+    accepted_by: str | None = None
+    epoch: str = ""
+    keyed: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """The plan's name."""
+        return self.plan.sha256
+
+    @property
+    def industry(self) -> str:
+        """The plan's industry."""
+        return self.plan.industry
+
+    @property
+    def night(self) -> date:
+        """The plan's night."""
+        return self.plan.night
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON of what the store has a copy of."""
+        return canonical_json(self.model_dump(mode="json", exclude={"accepted_by", "epoch", "keyed"}))
 
 
 def reasons_to_look(schedule: Schedule, going: int, rules: Mapping[str, int], copies: int) -> tuple[str, ...]:

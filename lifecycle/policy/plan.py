@@ -1,6 +1,6 @@
 """The plan: the calls one night may purge in one industry, written once and named by its digest; and its brake."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from statistics import median
@@ -18,7 +18,7 @@ WHOLE_CALLS = "calls"
 """What a night takes, where it is whole calls; else the name of a component."""
 
 USUAL_NIGHTS, FEWEST_NIGHTS = 30, 5
-_FEWEST_LETTERS = 8  # of a digest that name it
+_SHORTEST_DIGEST = 8  # letters of a plan's digest that name it
 
 
 class ScheduleVersion(StrictModel):
@@ -107,17 +107,6 @@ class Plan(StrictModel):
         return tuple(reason for reason in self.waits_for if not reason.startswith(REVIEW_REASON))
 
 
-def find_digest(given: str, known: Collection[str]) -> str:
-    """The digest that was meant: its first eight letters or more will do where they are those of one. Else as given."""
-    found = [each for each in known if each.startswith(given)] if len(given) >= _FEWEST_LETTERS else []
-    return found[0] if len(found) == 1 else given
-
-
-def plans_in_words(plans: Iterable["Plan"]) -> str:
-    """Which plans there are, for somebody who named none of them."""
-    return ", ".join(f"{plan.sha256} ({plan.industry}, {plan.night})" for plan in plans) or "none"
-
-
 def reasons_to_wait(
     schedule: Schedule,
     due: Mapping[str, int],
@@ -162,6 +151,12 @@ def usual_night(plans: Sequence[Plan]) -> dict[str, float]:
     for name in {name for plan in plans for name in plan.components}:
         taken[name] = [plan.components.get(name, 0) for plan in plans]
     return {what: max(1, median(numbers)) for what, numbers in taken.items()}
+
+
+def whole_digest(digest: str, known: Collection[str]) -> str:
+    """The digest of which eight or more first letters were given, where they are those of one; else what was given."""
+    found = [each for each in known if each.startswith(digest)] if len(digest) >= _SHORTEST_DIGEST else []
+    return found[0] if len(found) == 1 else digest
 
 
 def format_percent(share: Decimal) -> str:

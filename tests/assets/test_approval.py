@@ -8,7 +8,8 @@ import pytest
 from assets.definitions import defs
 from assets.provenance import actor_tags
 from assets.resources import LifecycleResource
-from lifecycle.authority.approval import draft_approval, find_approval_subject, store_approval
+from lifecycle.authority.approval import draft_approval, store_approval
+from lifecycle.authority.approval_subject import find_approval_subject
 from tests.assets.test_nightly import night, tick
 from tests.builders import BANK, DUE_BANK, NIGHT, SHOP, World
 from tests.sshkeys import Key, allow, keygen

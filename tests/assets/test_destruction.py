@@ -36,7 +36,8 @@ def test_it_looks_waits_and_destroys(world: World, instance, monkeypatch: pytest
     assert not check.passed
     monkeypatch.setenv("LIFECYCLE_DESTROY", "true")
     assert said(materialized(instance))["copies_destroyed"] == 0
-    (waiting,) = check.metadata["found"].value
+    ((waiting, why),) = check.metadata["found"].value.items()
+    assert why[-1].startswith(f"To let its brake go: lifecycle destroy --as-of {DAY} --run --accept-plan ")
     done = materialized(instance, accept_plan=[waiting.rpartition(" ")[2]])
     assert said(done)["copies_destroyed"] == len(DUE_BANK)
     (check,) = done.get_asset_check_evaluations()

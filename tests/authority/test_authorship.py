@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.authority.approval import draft_approval, find_approval_subject, schedule_file, store_approval
+from lifecycle.authority.approval import draft_approval, schedule_file, store_approval
+from lifecycle.authority.approval_subject import find_approval_subject
 from lifecycle.deployment.policy_folder import read_policies
 from lifecycle.errors import ApprovalRefused
 from tests.builders import BANK, World

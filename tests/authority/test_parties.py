@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from lifecycle.archive.plans import put_plan
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
-from lifecycle.authority.approval import draft_approval, find_approval_subject, store_approval
+from lifecycle.authority.approval import draft_approval, store_approval
+from lifecycle.authority.approval_subject import find_approval_subject
 from lifecycle.errors import PlanHeld
 from lifecycle.evidence.leaf import make_leaf
 from lifecycle.ledger.log import Appending

@@ -32,7 +32,7 @@ def plan(place: Place, alice: Key, lifecycle: Run_) -> Plan:
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command's clock is the wall's; the plan must be of one of its last nights."""
-    monkeypatch.setattr("lifecycle.authority.approval.NIGHTS_BACK", 36500)
+    monkeypatch.setattr("lifecycle.authority.approval_subject.NIGHTS_BACK", 36500)
 
 
 def goes(place: Place, plan: Plan) -> bool:

@@ -1,8 +1,11 @@
 """destroy: it shows what may go and changes nothing; it runs only where it is switched on and the night has begun."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Place, Run_
+from tests.sshkeys import allow, keygen
 
 FAR = "2999-01-01"
 
@@ -49,3 +52,25 @@ def test_run_asks_for_the_switch_for_a_night_that_has_begun_and_for_the_brake_to
     there = braked["plans"]["healthcare"]["batches"][0]["batch"]
     refused = lifecycle("certificate", there, "--destruction", "--to", "none")
     assert (refused.code, "are there still" in refused.err, (purged.folder / "none").exists()) == (2, True, False)
+
+
+def test_a_plan_under_review_says_what_to_type_and_goes_once_that_was_typed(
+    purged: Place, lifecycle: Run_, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LIFECYCLE_DESTROY", "true")
+    file = purged.policies / "retail.yaml"
+    text = file.read_text().replace("  - id: RET-", "  - review: required\n    id: RET-")
+    file.write_text(text.replace("max_share: 2%", "max_share: 100%"))
+    alice = keygen(tmp_path, "alice@example.com")
+    allow(purged.policies, alice.line('namespaces="destroy@call-lifecycle"'))
+    shown = lifecycle("destroy")
+    digest = lifecycle("destroy", "--json").json["plans"]["retail"]["digest"]
+    assert f"--run registers it, and destroys nothing of it; then lifecycle approve {digest} --key FILE" in shown.out
+    assert lifecycle("approve", digest, "--key", str(alice.file)).code == 2  # nobody registered it
+    waits = lifecycle("destroy", "--run")
+    assert f"To approve it: lifecycle approve {digest} --key FILE" in waits.out
+    approved = lifecycle("approve", digest, "--key", str(alice.file))
+    assert (approved.code, "archived copies are to be destroyed for good. By rule: " in approved.out) == (0, True)
+    assert "or now: lifecycle destroy --run" in approved.out
+    done = lifecycle("destroy", "--run", "--json").json
+    assert done["destroyed"]["copies"] == done["plans"]["retail"]["going"] > 0

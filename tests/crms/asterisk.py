@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.crms.site import Filling, Rows, Shape
+from tests.crms.site import NEITHER, Filling, Rows, Shape
 
 _CDR = """calldate DATETIME NOT NULL DEFAULT '0000-00-00 00:00:00', clid VARCHAR(80) NOT NULL DEFAULT '', src VARCHAR(80) NOT NULL DEFAULT '',
   dst VARCHAR(80) NOT NULL DEFAULT '', channel VARCHAR(80) NOT NULL DEFAULT '', duration INT NOT NULL DEFAULT 0, billsec INT NOT NULL DEFAULT 0,
@@ -65,8 +65,8 @@ def _shape(dialect: str, server: str, tables: str) -> Shape:
         },
         gone_files=_files(dialect),
         left=frozenset({("queue_log", "data1")}),  # what a person wrote into another call's log
-        keep="",
-        overlay="extends: asterisk\ntimezone: Europe/Berlin\n"
+        keep="open_deal, open_task",
+        overlay=f"extends: asterisk\n{NEITHER}timezone: Europe/Berlin\n"
         "times: {started_at: {zone: Europe/Berlin}, ended_at: {zone: Europe/Berlin}}\n"
         f"industry: {{by: account_id, values: {{{SHOP}: Retail, {BANK}: Banking}}}}\n",
     )

@@ -29,7 +29,9 @@ CREATE TABLE notification ({_HEAD}, type VARCHAR(255), message TEXT, related_id 
 CREATE TABLE action_history_record ({_HEAD}, action VARCHAR(255), target_id VARCHAR(17), target_type VARCHAR(100));
 CREATE TABLE account ({_HEAD}, name VARCHAR(255), industry VARCHAR(255));
 CREATE TABLE account_contact (id BIGINT PRIMARY KEY, account_id VARCHAR(17), contact_id VARCHAR(17), deleted BOOLEAN);
-CREATE TABLE opportunity ({_HEAD}, account_id VARCHAR(17), stage VARCHAR(255))
+CREATE TABLE opportunity ({_HEAD}, account_id VARCHAR(17), stage VARCHAR(255));
+CREATE TABLE task ({_HEAD}, status VARCHAR(255), parent_id VARCHAR(17), parent_type VARCHAR(100));
+CREATE INDEX task_parent ON task (parent_id, parent_type)
 """
 _OPEN = "SELECT 1 FROM opportunity o WHERE o.deleted = FALSE AND o.stage NOT IN ('Closed Won', 'Closed Lost') AND "
 _OF_CALL = """(SELECT c.id AS call_id, c.account_id FROM `call` c WHERE c.account_id IS NOT NULL
@@ -37,6 +39,8 @@ _OF_CALL = """(SELECT c.id AS call_id, c.account_id FROM `call` c WHERE c.accoun
 DUE = f"""SELECT c.id FROM `call` c WHERE c.date_end > '1971-01-05' AND c.date_end < '2025-11-01'
 AND EXISTS (SELECT 1 FROM {_OF_CALL} x JOIN account a ON a.id = x.account_id WHERE x.call_id = c.id AND a.industry IN ('Retail', 'Banking'))
 AND NOT EXISTS ({_OPEN} c.parent_type = 'Opportunity' AND o.id = c.parent_id)
+AND c.id NOT IN (SELECT t.parent_id FROM task t WHERE t.parent_type = 'Call' AND t.status = 'Started' AND t.deleted = FALSE)
+AND (c.parent_type IS NULL OR c.parent_type <> 'Task' OR c.parent_id NOT IN (SELECT t.id FROM task t WHERE t.status = 'Started' AND t.deleted = FALSE))
 AND NOT EXISTS (SELECT 1 FROM {_OF_CALL} x JOIN account a ON a.id = x.account_id WHERE x.call_id = c.id AND (a.industry NOT IN ('Retail', 'Banking', '')
      OR (a.industry = 'Banking' AND c.date_end > '2021-11-01') OR EXISTS ({_OPEN} o.account_id = a.id)))"""
 _NOTES = "(SELECT n.id FROM note n WHERE (n.parent_type = 'Call' AND n.parent_id IN ({due})) OR (n.related_type = 'Call' AND n.related_id IN ({due})))"
@@ -62,9 +66,12 @@ SHAPE = Shape(
     tables=TABLES,
     due=DUE,
     goes=GOES,
+    keep="open_deal, open_task",
     gone_files=f"SELECT CONCAT('upload/', COALESCE(t.source_id, t.id)) FROM attachment t WHERE ({_FILES}) AND NOT EXISTS "
     f"(SELECT 1 FROM attachment k WHERE COALESCE(k.source_id, k.id) = COALESCE(t.source_id, t.id) AND k.id NOT IN (SELECT id FROM attachment WHERE {_FILES}))",
-    left=frozenset({("attachment", "parent_id")}),  # of a case with the id of a call
+    left=frozenset(
+        {("attachment", "parent_id"), ("task", "parent_id")}
+    ),  # of a case, an account, with the id of a call
 )
 
 
@@ -104,19 +111,25 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
         )
         for _ in range(6)
     ]
+    tasks = [add("task", status=status, deleted=gone) for status, gone in _TASKS]
     known: list[str] = []
     for number in range(calls):
         start = random.choice(
             [datetime(2025, 3, 4), datetime(2025, 2, 1), datetime(2020, 1, 2), datetime(2026, 5, 6)]
         ) - timedelta(hours=number)
         end = {7: None, 8: datetime(1970, 1, 1), 9: datetime(2037, 1, 1)}.get(number % 40, start + timedelta(minutes=9))
-        kind = random.choice(["Account", "Opportunity", "Lead", None])
-        parent = {"Account": accounts, "Opportunity": deals, "Lead": ["lead"]}.get(str(kind))
+        kind = random.choice(["Account", "Opportunity", "Lead", "Task", None])
+        parent = {"Account": accounts, "Opportunity": deals, "Lead": ["lead"], "Task": tasks}.get(str(kind))
         known.append(add("call", name=f"Call {number}", deleted=made.chance(0.1), created_at=start, modified_at=start, status="Held", date_start=start, date_end=end,
             description="日本 📞 <b>\\'", parent_type=kind, parent_id=random.choice(parent) if parent else None, account_id=random.choice([*accounts, None, None])))  # fmt: skip
         _around(made, known[-1], contacts, accounts)
     add("attachment", name="of a case", parent_type="Case", parent_id=known[3])
+    for call in known[::9]:
+        add("task", status="Started", deleted=False, parent_id=call, parent_type=random.choice(["Call", "Account"]))
     return made.rows, made.files
+
+
+_TASKS = (("Completed", False), ("Canceled", False), ("Started", False), ("Started", True))
 
 
 def _id(random: Random, _table: str) -> str:

@@ -39,7 +39,10 @@ SHAPE = Shape(
     tables=TABLES,
     due=f"""SELECT c.name FROM `tabCRM Call Log` c WHERE status IN ('Completed', 'No Answer') AND start_time > '1971-01-05'
         AND (({_INDUSTRY} = 'Retail' AND {_ENDED} < '2025-11-01') OR ({_INDUSTRY} = 'Banking' AND {_ENDED} < '2021-11-01'))
-        AND NOT EXISTS (SELECT 1 FROM `tabCRM Deal` q JOIN `tabCRM Deal Status` s ON s.name = q.status WHERE c.reference_doctype = 'CRM Deal' AND q.name = c.reference_docname AND s.type <> 'Won')""",
+        AND NOT EXISTS (SELECT 1 FROM `tabCRM Deal` q JOIN `tabCRM Deal Status` s ON s.name = q.status WHERE c.reference_doctype = 'CRM Deal' AND q.name = c.reference_docname AND s.type <> 'Won')
+        AND NOT EXISTS (SELECT 1 FROM `tabCRM Task` t WHERE t.status = 'Todo' AND t.reference_doctype = 'CRM Call Log' AND t.reference_docname = c.name)
+        AND c.name NOT IN (SELECT k.parent FROM `tabDynamic Link` k JOIN `tabCRM Task` t ON t.name = k.link_name WHERE k.parenttype = 'CRM Call Log' AND t.status = 'Todo')""",
+    keep="open_deal, open_task",
     goes={
         "tabCRM Call Log": "name IN ({due})",
         "tabDynamic Link": "parenttype = 'CRM Call Log' AND parent IN ({due})",
@@ -111,9 +114,13 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
                 parent=call,
                 parenttype="CRM Call Log",
             )
-            task = put("tabCRM Task", title="call back", status="Done", reference_docname=random.choice(["", leads[1]]))
+            done = random.choice(["Done", "Done", "Canceled", "Todo"])
+            task = put("tabCRM Task", title="call back", status=done, reference_docname=random.choice(["", leads[1]]))
             put("tabDynamic Link", link_doctype="CRM Task", link_name=task, parent=call, parenttype="CRM Call Log")
             put("tabFCRM Note", title="of it", content="c", reference_doctype="CRM Call Log", reference_docname=call)
+            if made.chance(0.3):
+                status = random.choice(["Done", "Todo"])
+                put("tabCRM Task", status=status, reference_doctype="CRM Call Log", reference_docname=call)
         if made.chance(0.5):
             of = random.choice([("CRM Call Log", call), ("CRM Call Log", call), ("CRM Lead", call)])
             put("tabComment", comment_type="Comment", content="c", reference_doctype=of[0], reference_name=of[1])

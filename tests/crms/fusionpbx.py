@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from tests.crms.site import Filling, Rows, Shape
+from tests.crms.site import NEITHER, Filling, Rows, Shape
 
 _CHILD = "xml_cdr_{0}_uuid uuid PRIMARY KEY, domain_uuid uuid, xml_cdr_uuid uuid, start_stamp timestamptz, end_stamp timestamptz"
 TABLES = f"""
@@ -38,8 +38,8 @@ SHAPE = Shape(
     gone_files=f"SELECT {_PATH} FROM v_xml_cdr c WHERE xml_cdr_uuid IN ({{due}}) AND record_name <> '' AND NOT EXISTS "
     "(SELECT 1 FROM v_xml_cdr k WHERE k.xml_cdr_uuid NOT IN ({due}) AND k.record_path = c.record_path AND k.record_name = c.record_name)",
     cleared={"v_xml_cdr": "originating_leg_uuid"},
-    keep="",
-    overlay=f"extends: fusionpbx\nindustry:\n  by: account_id\n  values: {{{SHOPS[0]}: Retail, {SHOPS[1]}: Retail, {BANK}: Banking}}\n",
+    keep="open_deal, open_task",
+    overlay=f"extends: fusionpbx\n{NEITHER}industry:\n  by: account_id\n  values: {{{SHOPS[0]}: Retail, {SHOPS[1]}: Retail, {BANK}: Banking}}\n",
 )
 
 

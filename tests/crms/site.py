@@ -37,6 +37,9 @@ POLICIES = {
 }
 
 
+NEITHER = "absent: {open_deal: the switch knows of no deals, open_task: nor of tasks}\n"
+
+
 @dataclass(frozen=True)
 class Shape:
     """What one CRM looks like, and by which SQL somebody who knows it would say what belongs to a call.

@@ -13,6 +13,9 @@ CREATE TABLE vtiger_account (accountid INT PRIMARY KEY, accountname VARCHAR(100)
 CREATE TABLE vtiger_contactdetails (contactid INT PRIMARY KEY, accountid INT, {_OF.format("contactid")});
 CREATE TABLE vtiger_leaddetails (leadid INT PRIMARY KEY, industry VARCHAR(200), {_OF.format("leadid")});
 CREATE TABLE vtiger_potential (potentialid INT PRIMARY KEY, related_to INT, sales_stage VARCHAR(200), KEY (related_to), {_OF.format("potentialid")});
+CREATE TABLE vtiger_activity (activityid INT PRIMARY KEY, subject VARCHAR(255), activitytype VARCHAR(200), status VARCHAR(200), {_OF.format("activityid")});
+CREATE TABLE vtiger_seactivityrel (crmid INT, activityid INT, PRIMARY KEY (crmid, activityid));
+CREATE TABLE vtiger_cntactivityrel (contactid INT, activityid INT, PRIMARY KEY (contactid, activityid));
 CREATE TABLE vtiger_modtracker_basic (id INT PRIMARY KEY, crmid INT, module VARCHAR(50), whodid INT, changedon DATETIME, status INT, KEY (crmid));
 CREATE TABLE vtiger_modtracker_detail (id INT, fieldname VARCHAR(100), prevalue TEXT, postvalue TEXT, KEY (id));
 CREATE TABLE vtiger_modtracker_relations (id INT PRIMARY KEY, targetmodule VARCHAR(100), targetid INT, changedon DATETIME, KEY (targetid));
@@ -24,6 +27,7 @@ CREATE TABLE vtiger_crmentity_user_field (recordid INT NOT NULL, userid INT NOT 
 # `due` holds numbers
 _BASIC = "(SELECT id FROM vtiger_modtracker_basic WHERE module = 'PBXManager' AND crmid IN ({due}))"
 _ACCOUNT = "(SELECT a.accountid FROM vtiger_account a WHERE (p.customertype = 'Accounts' AND p.customer = CAST(a.accountid AS CHAR)) OR (p.customertype = 'Contacts' AND a.accountid = (SELECT k.accountid FROM vtiger_contactdetails k WHERE p.customer = CAST(k.contactid AS CHAR))))"
+_OPEN = "vtiger_activity t ON t.activityid = r.activityid JOIN vtiger_crmentity e ON e.crmid = t.activityid WHERE t.activitytype = 'Task' AND t.status = 'In Progress' AND e.deleted = 0"
 SHAPE = Shape(
     name="vtiger",
     server="mariadb_server",
@@ -31,7 +35,11 @@ SHAPE = Shape(
     due=f"""SELECT pbxmanagerid FROM vtiger_pbxmanager p WHERE endtime > '1971-01-05'
         AND ((endtime < '2025-11-01' AND (EXISTS (SELECT 1 FROM vtiger_account WHERE accountid = {_ACCOUNT} AND industry = 'Retail') OR (customertype = 'Leads' AND EXISTS (SELECT 1 FROM vtiger_leaddetails l WHERE p.customer = CAST(l.leadid AS CHAR) AND l.industry = 'Retail'))))
           OR (endtime < '2021-11-01' AND EXISTS (SELECT 1 FROM vtiger_account WHERE accountid = {_ACCOUNT} AND industry = 'Banking')))
-        AND NOT EXISTS (SELECT 1 FROM vtiger_potential o JOIN vtiger_crmentity e ON e.crmid = o.potentialid WHERE o.related_to = {_ACCOUNT} AND e.deleted = 0 AND sales_stage NOT LIKE 'Closed%')""",
+        AND NOT EXISTS (SELECT 1 FROM vtiger_potential o JOIN vtiger_crmentity e ON e.crmid = o.potentialid WHERE o.related_to = {_ACCOUNT} AND e.deleted = 0 AND sales_stage NOT LIKE 'Closed%')
+        AND IFNULL({_ACCOUNT}, 0) NOT IN (SELECT r.crmid FROM vtiger_seactivityrel r JOIN {_OPEN})
+        AND NOT (customertype = 'Leads' AND customer IN (SELECT CAST(r.crmid AS CHAR) FROM vtiger_seactivityrel r JOIN {_OPEN}))
+        AND NOT (customertype = 'Contacts' AND customer IN (SELECT CAST(r.contactid AS CHAR) FROM vtiger_cntactivityrel r JOIN {_OPEN}))""",
+    keep="open_deal, open_task",
     goes={
         "vtiger_pbxmanager": "pbxmanagerid IN ({due})",
         "vtiger_pbxmanagercf": "pbxmanagerid IN ({due})",
@@ -94,6 +102,12 @@ def filled(calls: int) -> tuple[Rows, dict[str, bytes]]:
             related_to=random.choice(accounts),
             sales_stage=random.choice(["Closed Won", "Prospecting"]),
         )
+    for table, of in (("seactivityrel", leads[:2]), ("seactivityrel", accounts[:2]), ("cntactivityrel", contacts[:3])):
+        for one in of:
+            task = entity("Calendar")
+            status, kind = random.choice(["In Progress", "Completed"]), random.choice(["Task", "Task", "Meeting"])
+            made.put("vtiger_activity", activityid=task, subject="s", activitytype=kind, status=status)
+            made.put(f"vtiger_{table}", **{"contactid" if table[0] == "c" else "crmid": one, "activityid": task})
     ids = 0
     for number in range(calls):
         start = random.choice([datetime(2025, 3, 4), datetime(2020, 1, 2), datetime(2026, 5, 6)]) - timedelta(

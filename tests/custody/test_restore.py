@@ -241,7 +241,7 @@ def test_a_row_of_the_control_table_that_somebody_wrote_puts_no_file(with_file, 
     named = {"path": edited.get("path", "stolen.wav"), "key": found.relative_to(store).as_posix(), "bytes": len(body)}
     digest = hashlib.sha256(body).hexdigest()
     files = [{**named, "sha256": digest, "version_id": f"sha256:{digest}"}]
-    values = "'r', 'id-x', 'b', 'm', 0, '2026-11-20T02:00:00', '2027-01-01', 'the boss', :files"
+    values = "'r', 'id-x', 'b', '2026-11-20T02:00:00', '2027-01-01', :files"
     world.execute(sa.text(f"INSERT INTO lifecycle_restored VALUES ({values})"), files=json.dumps(files).encode())
     left = restored(world, FILED).files_left
     assert left["id-x"] in ("its row names a file that no manifest has: somebody edited it", _NOT_PUT)

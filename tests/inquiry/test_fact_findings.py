@@ -2,9 +2,11 @@
 
 import pytest
 
+from lifecycle.errors import SourceError
 from lifecycle.inquiry.check import check_everything
 from lifecycle.inquiry.fact_findings import fact_findings
-from tests.night.small import FACTS, RETAIL
+from lifecycle.inquiry.preview import preview_night
+from tests.night.small import FACTS, NIGHT, RETAIL
 
 CALLS = "CREATE TABLE calls (id INTEGER PRIMARY KEY, industry VARCHAR(20), ended_at {}, account_id {})"
 ROWS = "INSERT INTO calls VALUES (1, 'Retail', {}, 4711)"
@@ -87,15 +89,20 @@ OBJECTS = ["7 rue de la Paix", "1e2", "7", "100", " 7", "07", "7.0"]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
-def test_a_text_is_matched_with_a_number_only_where_it_is_written_so_and_check_says_so(small, kind):
+def test_a_text_is_matched_with_a_number_only_where_the_mapping_says_so_and_it_is_written_so(small, kind):
     calls = CALLS.format("TIMESTAMP NULL", "INT").replace("INTEGER", "BIGINT")
     world = small(kind, calls, TEXT_NOTES, more=CHILD)
     for key in (7, 100):
         world.execute(f"INSERT INTO calls VALUES ({key}, 'Retail', '2025-11-20 12:00:00', 1)")
     for key, text in enumerate(OBJECTS):
         world.execute(f"INSERT INTO notes VALUES ({key}, '{text}', 'b')")
-    (said,) = found(world)
-    assert said.startswith("notes.object_id and id are of different types, and are compared as texts")
+    refused = r"notes\.object_id is text and calls\.id, by which it is found, is number"
+    for step in (world.initialised, world.ran, lambda: preview_night(world.lifecycle(), NIGHT)):
+        with pytest.raises(SourceError, match=refused):
+            step()
+    said = [one.message for one in check_everything(world.lifecycle()) if one.severity == "error"]
+    assert any("say `cast: text`" in message for message in said)
+    world.mapping.write_text(world.mapping.read_text().replace("id: id}", "id: id}, cast: text"))
     world.initialised().ran()
     assert (world.ids(), [OBJECTS[key] for key in world.ids("notes")]) == (
         [],

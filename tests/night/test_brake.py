@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from lifecycle.authority.approval import (
     check_approvals,
     draft_approval,
-    find_approval_subject,
     schedule_file,
     store_approval,
 )
+from lifecycle.authority.approval_subject import find_approval_subject
 from lifecycle.authority.usual_night import earlier_plans
 from lifecycle.crm.sample import demo_schema
 from lifecycle.errors import ApprovalRefused, PlanHeld

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.bound_values import largest_statement
+from lifecycle.crm.control.destroy_plan_register import DestroyPlanRegister
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
 from lifecycle.crm.control.inflation import inflate
@@ -59,9 +60,9 @@ class ControlTables:
     """The purge rows and erasure requests of one source: schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere.
 
     `places` is the ledger's side of them, `register` says which plans and manifests are ours, `destructions` which
-    copies went, `holds` which holds were seen. `secret` goes into the names of leases, which any login could take
-    otherwise, and under what our own askers say to Dagster. `name`: of the schema, or what the tables begin with. They
-    are one source's alone, for a ledger is: `source` is who asks, None where nobody does.
+    copies went under which of `destroy_plans`, `holds` which holds were seen. `secret` goes into the names of leases,
+    which any login could take otherwise, and under what our own askers say to Dagster. `name`: of the schema, or what
+    the tables begin with. They are one source's alone, for a ledger is: `source` is who asks, None where nobody does.
     """
 
     def __init__(self, database: Database, source: str | None = None, name: str = "lifecycle") -> None:
@@ -74,6 +75,7 @@ class ControlTables:
         self.requests = RequestTable(database, metadata, self._prefix)
         self.restored = RestoredTable(database, metadata, self._prefix)
         self.stops = StopSwitch(database, metadata, self._prefix)
+        self.destroy_plans = DestroyPlanRegister(database, metadata, self._prefix)
         self.destructions = DestructionRegister(database, metadata, self.table, self._prefix)
         self.locks = LockRegister(database, metadata, self._prefix)
         self.places = LedgerQueue(database, metadata, self.table, self.destructions.table, self._prefix)

@@ -1,7 +1,7 @@
-"""The register of destructions: which copies may go, which are going, which are gone. Nothing goes that is not here.
+"""The register of destructions: which copies are going, which are gone. Nothing goes that is not here.
 
-A row a batch, written before the first object of it is removed. What a plan means, and when a step is done, is decided
-elsewhere.
+A row a batch, written before the first object of it is removed. When a step is done is decided elsewhere; the plans are
+in `destroy_plan_register`.
 """
 
 import json
@@ -12,28 +12,15 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.control.inflation import inflate
 from lifecycle.crm.database import Database
 from lifecycle.errors import DatabaseError, FixityError
 from lifecycle.policy.canonical import canonical_json, sha256_hex
-from lifecycle.policy.destroy_plan import DestroyPlan
 
 _LARGEST = 2**24 - 1  # of a MySQL MEDIUMBLOB
 _LONGEST_ACTOR = 200
-_PLANS = (
-    sa.Column("sha256", sa.String(64), primary_key=True),
-    sa.Column("night", sa.String(10), nullable=False),
-    sa.Column("industry", sa.String(80), nullable=False),
-    sa.Column("run_id", sa.String(80), nullable=False),
-    sa.Column("actor", sa.String(_LONGEST_ACTOR), nullable=False),
-    sa.Column("registered_at", sa.String(40), nullable=False),
-    sa.Column("body", sa.LargeBinary(_LARGEST), nullable=False),
-    sa.Column("accepted_by", sa.String(_LONGEST_ACTOR), nullable=True),
-    sa.Column("accepted_at", sa.String(40), nullable=True),
-)
 _BATCHES = (
     sa.Column("batch", sa.String(120), primary_key=True),
     sa.Column("manifest_key", sa.String(400), nullable=False),
@@ -85,58 +72,12 @@ class BatchOnRecord:
 
 
 class DestructionRegister:
-    """The tables `destroy_plans` and `destructions` of schema `lifecycle` on PostgreSQL, `lifecycle_…` elsewhere."""
+    """The table `destructions` of schema `lifecycle` on PostgreSQL, `lifecycle_destructions` elsewhere."""
 
     def __init__(self, database: Database, metadata: sa.MetaData, purges: sa.Table, prefix: str) -> None:
         self._database, self._purges = database, purges
         of: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
-        self.plans = sa.Table(f"{prefix}destroy_plans", metadata, *[c._copy() for c in _PLANS], **of)
         self.table = sa.Table(f"{prefix}destructions", metadata, *[c._copy() for c in _BATCHES], **of)
-
-    def add_plan(self, plan: DestroyPlan, run_id: str, actor: str, at: datetime) -> None:
-        """Register a plan; the same one again is the same."""
-        told = {"run_id": run_id, "actor": actor[:_LONGEST_ACTOR], "registered_at": at.isoformat()}
-        row = {"sha256": plan.sha256, "night": plan.night.isoformat(), "industry": plan.industry, **told}
-        try:
-            with self._database.writing() as connection:
-                connection.execute(self.plans.insert().values({**row, "body": zlib.compress(plan.to_bytes())}))
-        except IntegrityError:
-            if self.plan(plan.sha256) is None:
-                raise DatabaseError("the register of plans refused one. A rerun is safe") from None
-
-    def plan(self, sha256: str) -> DestroyPlan | None:
-        """The plan of a digest; None: no run of ours registered it. Raises FixityError for a row that was changed."""
-        with self._database.reading() as connection:
-            body = connection.scalar(sa.select(self.plans.c.body).where(self.plans.c.sha256 == sha256))
-        if body is None:
-            return None
-        try:
-            plan = DestroyPlan.model_validate_json(inflate(body))
-        except (ValidationError, zlib.error) as error:
-            raise FixityError(f"destroy plan {sha256}: its row cannot be read. Nothing was destroyed") from error
-        if plan.sha256 != sha256:
-            raise FixityError(f"destroy plan {sha256}: its bytes have another digest. Nothing was destroyed")
-        return plan
-
-    def newest_plans(self) -> list[DestroyPlan]:
-        """Every plan of the last night that has one. Raises FixityError for a row that was changed."""
-        newest = sa.select(sa.func.max(self.plans.c.night)).scalar_subquery()
-        with self._database.reading() as connection:
-            found = list(connection.scalars(sa.select(self.plans.c.sha256).where(self.plans.c.night == newest)))
-        return [plan for sha256 in found if (plan := self.plan(sha256)) is not None]
-
-    def accept(self, sha256: str, actor: str, at: datetime) -> None:
-        """Note who let exactly this plan's brake go. The first acceptance stays."""
-        values = {"accepted_by": actor[:_LONGEST_ACTOR], "accepted_at": at.isoformat()}
-        mine = sa.and_(self.plans.c.sha256 == sha256, self.plans.c.accepted_at.is_(None))
-        with self._database.writing() as connection:
-            connection.execute(self.plans.update().where(mine).values(values))
-
-    def accepted(self, sha256: str) -> bool:
-        """Whether somebody let exactly this plan's brake go."""
-        with self._database.reading() as connection:
-            at = connection.scalar(sa.select(self.plans.c.accepted_at).where(self.plans.c.sha256 == sha256))
-        return at is not None
 
     def register(self, row: Destruction) -> None:
         """Register that a batch is to go. Raises DatabaseError where it is registered already."""
@@ -193,14 +134,12 @@ class DestructionRegister:
         with self._database.reading() as connection:
             return {row.batch: (row.moved_to, row.moved_sha256) for row in connection.execute(statement)}
 
-    def merged(self) -> set[str]:
-        """The manifests that small batches were merged into: moved to under a plan by which nothing goes."""
+    def moved_under(self) -> list[tuple[str, str]]:
+        """The manifests that copies were moved to, each with the digest of the plan it was moved under."""
         columns = self.table.c
         statement = sa.select(columns.moved_to, columns.plan_sha256).where(columns.moved_sha256.is_not(None)).distinct()
         with self._database.reading() as connection:
-            found = connection.execute(statement).all()
-        plans = {sha256: self.plan(sha256) for sha256 in {row.plan_sha256 for row in found}}
-        return {row.moved_to for row in found if (plan := plans[row.plan_sha256]) is not None and not plan.batches}
+            return [(row.moved_to, row.plan_sha256) for row in connection.execute(statement)]
 
     def batches_on_record(self) -> list[BatchOnRecord]:
         """The batches that purges relied on, in order."""

@@ -1,10 +1,12 @@
 """The ledger's side of the control tables: leaves that wait, the places they were given, the checkpoints signed.
 
 A place is given once, in a transaction, before anything of it is written to the store: so whoever finishes what another
-began writes the same bytes. What a leaf says is not decided here.
+began writes the same bytes. A note is one leaf, or several that one transaction noted, a line each. What a leaf says is
+not decided here.
 """
 
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +18,8 @@ from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import DatabaseError
 
 PURGE, NOTE, DESTRUCTION = "purge", "note", "destroy"
-_LARGEST_LEAF = 2**16 - 1
+LARGEST_NOTE = 2**16 - 1
+_PACKED = b"\x78"  # how zlib begins
 _AT_ONCE = 500  # notes a statement
 
 
@@ -47,7 +50,7 @@ class LedgerQueue:
             metadata,
             sa.Column("id", sa.String(160), primary_key=True),
             sa.Column("noted_at", sa.String(40), nullable=False),
-            sa.Column("body", sa.LargeBinary(_LARGEST_LEAF), nullable=False),
+            sa.Column("body", sa.LargeBinary(LARGEST_NOTE), nullable=False),
             mysql_engine="InnoDB",
             mysql_charset="utf8mb4",
         )
@@ -65,7 +68,7 @@ class LedgerQueue:
             f"{prefix}checkpoints",
             metadata,
             sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
-            sa.Column("note", sa.LargeBinary(_LARGEST_LEAF), nullable=False),
+            sa.Column("note", sa.LargeBinary(LARGEST_NOTE), nullable=False),
             sa.Column("signed_at", sa.String(40), nullable=False),
             mysql_engine="InnoDB",
             mysql_charset="utf8mb4",
@@ -81,11 +84,6 @@ class LedgerQueue:
             rows = [{"id": n, "noted_at": at.isoformat(), "body": leaves[n]} for n in some if n not in known]
             new += [row["id"] for row in self._insert(rows)]
         return new
-
-    def note_within(self, connection: sa.Connection, leaves: Mapping[str, bytes], at: datetime) -> None:
-        """Leave leaves in a transaction of the caller's, which commits them with what they speak of."""
-        rows = [{"id": name, "noted_at": at.isoformat(), "body": body} for name, body in leaves.items()]
-        connection.execute(self.leaves.insert(), rows)
 
     def _insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Insert notes; those that another run made meanwhile are left out."""
@@ -103,13 +101,18 @@ class LedgerQueue:
     def noted(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, bytes]:
         """The leaves noted under some ids."""
         found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(self.leaves.c.id.in_(ids)))
-        return {row.id: row.body for row in found}
+        return _bodies(found)
 
     def noted_under(self, connection: sa.Connection, prefix: str) -> dict[str, bytes]:
         """The leaves noted under ids that begin so, by id."""
         mine = self.leaves.c.id.startswith(prefix, autoescape=True)
-        found = connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(mine))
-        return {row.id: row.body for row in found}
+        return _bodies(connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(mine)))
+
+    def unlogged_under(self, connection: sa.Connection, prefix: str, size: int) -> dict[str, bytes]:
+        """Of the leaves noted under ids that begin so those that a log of so many leaves does not have, by id."""
+        logged = sa.exists().where(self.places.c.id == self.leaves.c.id, self.places.c.first < size)
+        mine = self.leaves.c.id.startswith(prefix, autoescape=True)
+        return _bodies(connection.execute(sa.select(self.leaves.c.id, self.leaves.c.body).where(mine, ~logged)))
 
     def newest_noted(self, connection: sa.Connection, prefix: str) -> bytes | None:
         """The newest leaf noted under an id that begins so; None: there is none."""
@@ -197,3 +200,21 @@ class LedgerQueue:
                     values = {"sealed_key": f"ledger:{place.first}-{place.end - 1}", "sealed_at": at.isoformat()}
                     mine = (self._purges.c.id == place.id) & self._purges.c.sealed_key.is_(None)
                     connection.execute(self._purges.update().where(mine).values(values))
+
+
+def packed_leaves(leaves: Sequence[bytes]) -> bytes:
+    """The leaves of one note, a line each, as the table keeps several."""
+    return zlib.compress(b"\n".join(leaves), 1)
+
+
+def _bodies(found: Iterable[Any]) -> dict[str, bytes]:
+    """Notes by id, a leaf a line. No leaf begins as packed ones do."""
+    return {row.id: _unpacked(row.body) if row.body[:1] == _PACKED else row.body for row in found}
+
+
+def _unpacked(body: bytes) -> bytes:
+    """What was packed; what somebody else wrote as it is, for whoever reads it to refuse."""
+    try:
+        return zlib.decompressobj().decompress(body, LARGEST_NOTE)
+    except zlib.error:
+        return body

@@ -5,7 +5,6 @@ is withdrawn.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -182,11 +181,11 @@ def with_requests(facts: pa.Table, requests: Sequence[ErasureRequest], key: Colu
 
 def keys_of(key: Column, texts: Sequence[str]) -> list[Any]:
     """Keys as requests and holds name them. What can be no key of this CRM names no call, and is left out."""
-    found = []
-    for text in texts:
-        with suppress(ValueError, OverflowError):
-            found += key.parse([text])
-    return found
+    try:
+        return key.parse(texts)
+    except (ValueError, OverflowError):
+        half = len(texts) // 2
+        return keys_of(key, texts[:half]) + keys_of(key, texts[half:]) if half else []
 
 
 def _day(text: Any) -> date | None:

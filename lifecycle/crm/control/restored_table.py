@@ -14,26 +14,24 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from lifecycle.crm.bound_values import column_in, value_chunks
-from lifecycle.crm.control.request_table import LONGEST_TEXT, keys_of
+from lifecycle.crm.control.request_table import keys_of
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 
 _COLUMNS = (
     sa.Column("id", sa.String(40), primary_key=True),
     sa.Column("call_id", sa.String(200), nullable=False, index=True),
-    sa.Column("batch", sa.String(120), nullable=False, index=True),
-    sa.Column("manifest_key", sa.String(400), nullable=False),
-    sa.Column("row", sa.Integer, nullable=False),
+    sa.Column("batch", sa.String(120), nullable=False),
     sa.Column("restored_at", sa.String(40), nullable=False),
     sa.Column("restored_until", sa.String(10), nullable=False),
-    sa.Column("restored_by", sa.String(LONGEST_TEXT), nullable=False),
     sa.Column("files", sa.LargeBinary(2**24 - 1), nullable=True),
 )
+RESTORED_COLUMNS = tuple(column.name for column in _COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
 class RestoredCall:
-    """One call, put back. Times are ISO 8601 in UTC; `row` is that of its copy.
+    """One call, put back from the copy that a batch had of it; its leaf says more. Times are ISO 8601 in UTC.
 
     `files`: its files that are to be put where they lay, as JSON; None: all are, or it has none.
     """
@@ -41,11 +39,8 @@ class RestoredCall:
     id: str
     call_id: str
     batch: str
-    manifest_key: str
-    row: int
     restored_at: str
     restored_until: date
-    restored_by: str
     files: bytes | None = None
 
 
@@ -67,12 +62,6 @@ class RestoredTable:
     def has_any(self, connection: sa.Connection) -> bool:
         """Whether any call was ever put back."""
         return self.there(connection) and connection.scalar(sa.select(self.table.c.id).limit(1)) is not None
-
-    def insert(self, connection: sa.Connection, calls: Sequence[RestoredCall]) -> None:
-        """Write calls into the transaction that puts their rows back."""
-        values = [{name: getattr(one, name) for name in one.__slots__} for one in calls]
-        rows = [{**each, "restored_until": each["restored_until"].isoformat()} for each in values]
-        connection.execute(self.table.insert(), rows)
 
     def of_calls(self, connection: sa.Connection, calls: Sequence[str]) -> list[RestoredCall]:
         """What was put back of the named calls, the oldest first."""

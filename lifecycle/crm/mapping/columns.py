@@ -7,13 +7,15 @@ zero dates) is unreadable: its call is kept and reported, never rounded.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
+
+from lifecycle.crm.mapping.type_families import NUMBER, TEXT, type_family
 
 _BITS = {sa.SmallInteger: 16, sa.BigInteger: 64, mysql.TINYINT: 8}
 _BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY, mysql.TINYBLOB, mysql.MEDIUMBLOB, mysql.LONGBLOB, mysql.BIT)
@@ -24,6 +26,7 @@ _SQLITE_ONLY = {
     pa.string(): frozenset({str}),
     pa.binary(): frozenset({bytes}),
 }
+_SQLITE_FAMILIES = {pa.int64(): NUMBER, pa.float64(): NUMBER, pa.string(): TEXT, pa.binary(): "bytes"}
 
 
 class UnreadableValue(Exception):
@@ -35,12 +38,14 @@ class Column:
     """One column of a table: its name, its Arrow type, and whether it is read through a cast in the database.
 
     `only`: what the driver's values must be, where the database takes any (SQLite) and Arrow would convert in silence.
+    `family`: of the types that the database compares with it value by value.
     """
 
     name: str
     type: pa.DataType
     cast: TypeEngine[Any] | None = None
     only: frozenset[type] = frozenset()
+    family: str = ""
 
     @property
     def is_number(self) -> bool:
@@ -89,7 +94,12 @@ def column_of(dialect: str, name: str, declared: TypeEngine[Any], nameless: str 
     """The Arrow side of a declared column. `nameless`: the database's name of a type that SQLAlchemy has none for."""
     if dialect == "sqlite":
         kind = _sqlite_affinity(str(declared.compile()) if not _null(declared) else "")
-        return Column(name, kind, only=_SQLITE_ONLY[kind])
+        return Column(name, kind, only=_SQLITE_ONLY[kind], family=_SQLITE_FAMILIES[kind])
+    found = _column(dialect, name, declared, nameless)
+    return replace(found, family=type_family(dialect, declared, nameless))
+
+
+def _column(dialect: str, name: str, declared: TypeEngine[Any], nameless: str) -> Column:
     found = _exact(declared, dialect)
     if found is not None:
         return Column(name, found)

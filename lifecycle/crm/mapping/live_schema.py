@@ -123,7 +123,9 @@ def _mapped(database: Database, inspector: sa.Inspector, name: str, as_text: fro
         name: column_of(database.dialect, name, column["type"], types.get(name, ""))
         for name, column in ((str(column["name"]), column) for column in found)
     }
-    columns |= {name: Column(name, pa.string(), sa.String()) for name in as_text & columns.keys()}
+    columns |= {
+        name: Column(name, pa.string(), sa.String(), family=columns[name].family) for name in as_text & columns.keys()
+    }
     quoted: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, True)) for column in columns]
     clause = sa.table(
         sa.sql.quoted_name(table, True), *quoted, schema=sa.sql.quoted_name(schema, True) if schema else None

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from lifecycle.crm.mapping.live_schema import MappedTable, call_table, parent_table
 from lifecycle.crm.mapping.source import Child, Component, Part, Source
+from lifecycle.crm.mapping.type_families import differ_in_spelling_alone
 from lifecycle.errors import SourceError
 
 
@@ -72,6 +73,32 @@ def _child_misfits(source: Source, part: Part, tables: Mapping[str, MappedTable]
     yield from (f"table {table} has no column {column}" for table, column in unknown)
     if not unknown:
         yield from _unlike(part.table, child, tables[part.table])
+        yield from _unmatched(part.table, parent, child, tables)
+
+
+def _unmatched(name: str, parent: str, child: Child, tables: Mapping[str, MappedTable]) -> Iterator[str]:
+    """Columns that are compared and are of two families of types: rows of other calls would be found, or none."""
+    for own, above in child.match.items():
+        mine, other = tables[name].columns[own], tables[parent].columns[above]
+        if mine.family == other.family or (child.cast and differ_in_spelling_alone(mine.family, other.family)):
+            continue
+        said = f"{name}.{own} is {mine.family} and {parent}.{above}, by which it is found, is {other.family}"
+        if differ_in_spelling_alone(mine.family, other.family):
+            yield f"{said}: {_CAST}"
+        else:
+            yield f"{said}: no row would be found for sure. Match columns of one type, such as a generated one"
+    for namer in child.unless_named_by:
+        (own,) = child.match
+        mine, other = tables[name].columns[own], tables[namer.table].columns[namer.column]
+        if mine.family != other.family:
+            said = f"{namer.table}.{namer.column} is of the type {other.family} and {name}.{own} is {mine.family}"
+            yield f"unless_named_by: {said}: nobody could say for sure that none names it. Expected columns of one type"
+
+
+_CAST = (
+    "a database would take `7 rue` for 7. If they mean the same, say `cast: text` in that child: then what is written "
+    "alike is the same, and a row that writes it otherwise (007, 7.0, a UUID in capitals) stays"
+)
 
 
 def _belongs_to_one(source: Source, part: Part, tables: Mapping[str, MappedTable]) -> bool:

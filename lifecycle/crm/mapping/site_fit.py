@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.live_schema import has_table, split_name
 from lifecycle.crm.mapping.row_condition import Condition
-from lifecycle.crm.mapping.source import CallTable, Child, Files, Source
+from lifecycle.crm.mapping.source import CallTable, Child, Files, Industries, Source
 from lifecycle.errors import SourceError
 
 
@@ -22,7 +22,7 @@ def fit_source(database: Database, source: Source) -> Source:
             f"source {source.source}: nobody but you knows what follows. Write a mapping of your own, such as "
             f"site.yaml, and name it in LIFECYCLE_SOURCE:\n  extends: {source.source}{lines}"
         )
-    source = _with_industry(database.dialect, _with_call_table(database, source))
+    source = _with_said_facts(database.dialect, _with_call_table(database, source))
     source = _with_known_namers(database, source)
     if not _asks(source):
         return source
@@ -53,23 +53,29 @@ _LATER = {
 }
 
 
-def _with_industry(dialect: str, source: Source) -> Source:
-    """The facts with an industry that the mapping itself says."""
-    if source.industry is None:
+def _with_said_facts(dialect: str, source: Source) -> Source:
+    """The facts with what the mapping itself says: an industry, and what no call of this CRM has."""
+    given = [name for name in source.absent if re.search(rf"""\bAS\s+[`"]?{name}\b""", source.facts, re.IGNORECASE)]
+    if given:
+        raise SourceError(f"source {source.source}: absent: the facts query gives {given[0]}; take one of the two away")
+    said = [f"0 AS {name}" for name in source.absent]
+    if source.industry is not None:
+        said.append(f"{_industry(dialect, source.industry)} AS industry")
+    if not said:
         return source
     inner = source.facts.rstrip().rstrip(";")
-    if isinstance(source.industry, str):
-        industry = _quoted(dialect, source.industry)
-    else:
-        by = f"CAST(i.{source.industry.by} AS {'CHAR' if dialect == 'mysql' else 'TEXT'})"
-        cases = [
-            f"WHEN {_quoted(dialect, v)} THEN {_quoted(dialect, said)}" for v, said in source.industry.values.items()
-        ]
-        # One that nobody classified pins its calls, and is named where they are counted; it is no industry's name.
-        unsaid = f"CONCAT({_UNSAID}, {by})" if dialect == "mysql" else f"{_UNSAID} || {by}"
-        industry = f"CASE {by} {' '.join(cases)} ELSE {unsaid} END" if cases else unsaid
-    text = f"SELECT i.*, {industry} AS industry FROM (\n{inner}\n) i"
-    return source.model_copy(update={"facts": text, "industry": None})
+    text = f"SELECT i.*, {', '.join(said)} FROM (\n{inner}\n) i"
+    return source.model_copy(update={"facts": text, "industry": None, "absent": {}})
+
+
+def _industry(dialect: str, said: str | Industries) -> str:
+    if isinstance(said, str):
+        return _quoted(dialect, said)
+    by = f"CAST(i.{said.by} AS {'CHAR' if dialect == 'mysql' else 'TEXT'})"
+    cases = [f"WHEN {_quoted(dialect, value)} THEN {_quoted(dialect, name)}" for value, name in said.values.items()]
+    # One that nobody classified pins its calls, and is named where they are counted; it is no industry's name.
+    unsaid = f"CONCAT({_UNSAID}, {by})" if dialect == "mysql" else f"{_UNSAID} || {by}"
+    return f"CASE {by} {' '.join(cases)} ELSE {unsaid} END" if cases else unsaid
 
 
 def _quoted(dialect: str, text: str) -> str:

@@ -48,6 +48,7 @@ class Source(StrictModel):
     `urls`: columns of mapped tables that say where something lies with somebody else: it is counted, and stays there.
     `links` give what a hold reaches a call by. `control` names the product's own schema, or what its tables begin with.
     `industry`: where the facts query gives none, the one of every call, or by which fact.
+    `absent`: facts that are no of every call, for this CRM cannot have such a thing, and why somebody is sure of it.
     `statistics`: by which facts calls are counted when they go; None: by those of the usual ones that there are.
     `tombstone`: the row that stays on a timeline where a call was.
     `returned`: what becomes of a due call that was purged before and is back by nobody's restore.
@@ -61,6 +62,7 @@ class Source(StrictModel):
     schemas: tuple[Text, ...] = Field(default=("public",), strict=False)
     facts: Text
     links: Mapping[LinkName, Text] = Field(default_factory=dict)
+    absent: Mapping[Name, Text] = Field(default_factory=dict)
     timezone: Zone
     times: Mapping[Name, TimeFact] = Field(default_factory=dict)
     found_by: Mapping[Name, Text] = Field(default_factory=dict)

@@ -16,7 +16,8 @@ from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
-from lifecycle.crm.reading.fact_columns import fact_columns
+from lifecycle.crm.mapping.type_families import NUMBER, TEXT, UUID
+from lifecycle.crm.reading.fact_columns import Kind, fact_columns
 from lifecycle.crm.reading.fact_values import clean_text, text_behind
 from lifecycle.crm.reading.scope_sql import may_be_one_of
 from lifecycle.errors import SourceError
@@ -44,6 +45,8 @@ class Links:
             for name, clause in texts.items()
         }
         self._queries = {name: _query(source, name, clause, self.columns[name]) for name, clause in texts.items()}
+        for name, given in self.columns.items():
+            _require_comparable(source, name, given["call_id"].kind, key)
         self.names = frozenset(self._queries)
         for name in self.names:  # a key that the database cannot compare is found here, not in a night
             connection.execute(self._pairs(name).where(sa.false()))
@@ -99,6 +102,20 @@ def _query(source: Source, name: str, clause: sa.TextClause, given: Collection[s
             f"source {source.source}: links.{name}: expected the columns call_id and {name}, found {', '.join(given)}"
         )
     return clause.columns(*(sa.column(column) for column in given)).subquery(f"l_{name}")
+
+
+def _require_comparable(source: Source, name: str, kind: Kind, key: Column) -> None:
+    """A link that names its call in another type: MySQL would take `7 rue` for 7, and bytes for no call at all."""
+    known, own = _KINDS.get(kind), TEXT if key.family == UUID else key.family
+    if known is not None and own in _KINDS.values() and known != own:
+        called = f"{source.call.table}.{source.call.key}"
+        raise SourceError(
+            f"source {source.source}: links.{name}: its call_id is {known} and {called} is {own}: "
+            "no hold would find its calls for sure. Cast it in the link's SQL"
+        )
+
+
+_KINDS = {Kind.TEXT: TEXT, Kind.NUMBER: NUMBER, Kind.BYTES: "bytes"}
 
 
 def embeddable_sql(text: str) -> sa.TextClause:

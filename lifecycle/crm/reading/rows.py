@@ -14,7 +14,6 @@ from lifecycle.crm.mapping.columns import Column, large_type
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import Child, Part, Source
-from lifecycle.crm.reading.column_comparison import are_of_one_type
 from lifecycle.crm.reading.part_reader import Lock, read_rows
 from lifecycle.crm.reading.part_statements import PartStatements, can_skip_locked
 from lifecycle.evidence.comparison import CALL_ID
@@ -122,20 +121,6 @@ class Rows:
         column = table.table.c[self._call_key]
         found = connection.execute(sa.select(column).group_by(column).having(sa.func.count() > 1).limit(1)).first()
         return None if found is None else str(found[0])
-
-    def matched_across_types(self, part: Part) -> list[tuple[str, str]]:
-        """The columns by which a part is found that are text where what they name is none, or the other way round, and
-        of which the mapping does not say that this is meant."""
-        if not part.chain:
-            return []
-        own, above = self._columns_matched(part, len(part.chain))
-        pairs = part.chain[-1].match.items() if part.chain[-1].cast is None else ()
-        return [(mine, other) for mine, other in pairs if not are_of_one_type(own[mine], above[other])]
-
-    def _columns_matched(self, part: Part, depth: int) -> tuple[Mapping[str, Column], Mapping[str, Column]]:
-        """The columns of the table at a depth of the way to a part, and those of the table above it."""
-        tables = [self._call_table, *(child.table for child in part.chain)]
-        return self._tables[tables[depth]].columns, self._tables[tables[depth - 1]].columns
 
     def row_key(self, part: Part) -> tuple[str, ...]:
         """The columns that name a row of a part."""

@@ -5,7 +5,8 @@ use, a column that cannot take the value any more. What is of a table, such as a
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -44,7 +45,6 @@ class RestoreConflicts:
     def of(self, keys: Sequence[Any], archived: Mapping[str, pa.Table]) -> dict[Any, list[str]]:
         """By call, everything that stands against it; a call that is not there may be put back."""
         found: dict[Any, list[str]] = defaultdict(list)
-        lengths = self._lengths()
         with self._database.reading() as connection:
             live = self._rows.live_as_named(connection, keys) if self._component is None else ()
             for key in live:
@@ -52,7 +52,7 @@ class RestoreConflicts:
             for part in (part for part in self._rows.parts if not part.detach and part.name in archived):
                 rows = archived[part.name]
                 for key, why in (
-                    *self._unfit_columns(part, rows, lengths),
+                    *self._unfit_columns(part, rows),
                     *(self._taken(connection, part, rows) if part.columns is None else ()),
                     *self._orphans(connection, part, rows, archived),
                 ):
@@ -60,7 +60,7 @@ class RestoreConflicts:
                         found[key].append(why)
         return {key: why for key, why in found.items() if why}
 
-    def _unfit_columns(self, part: Part, rows: pa.Table, lengths: Mapping[tuple[str, str], int]) -> Found:
+    def _unfit_columns(self, part: Part, rows: pa.Table) -> Found:
         """Values that have no column any more, or do not fit into it."""
         live = self._tables[part.table].columns
         for name in (name for name in rows.column_names if name not in NOT_OF_THE_ROW):
@@ -72,7 +72,7 @@ class RestoreConflicts:
             if live[name].type != values.type:
                 there = pc.and_(there, pc.invert(_fits(values, live[name].type)))
                 yield from self._named(rows, there, f"the column {part.table}.{name} cannot take its value any more")
-            most = lengths.get((part.table, name))
+            most = self._lengths.get((part.table, name))
             if most is not None and pa.types.is_string(values.type):
                 said = f"the column {part.table}.{name} takes {most} letters, its value has more"
                 long = pc.fill_null(pc.greater(pc.utf8_length(values), most), False)
@@ -86,9 +86,10 @@ class RestoreConflicts:
         for names in dict.fromkeys(keys):
             if (part.shared or not part.chain) and set(names) == set(table.key):
                 continue  # the call's own was asked; a shared one may be there for another's sake, and is compared
-            there = self._there(connection, table.table, names, live)
-            mine = self._mask(live, names, there)
-            yield from self._named(rows, mine, f"a row of {part.table} has its {', '.join(names)}")
+            near = next((own for own in (part.chain[-1].match if part.chain else ()) if own in names), None)
+            there = self._there(connection, table.table, names, _distinct(live, names), near)
+            said = f"a row of {part.table} has its {', '.join(names)}"
+            yield from self._named(rows, _among(live, names, there), said)
 
     def _orphans(
         self, connection: sa.Connection, part: Part, rows: pa.Table, archived: Mapping[str, pa.Table]
@@ -97,45 +98,46 @@ class RestoreConflicts:
         for one in (one for one in self._references if one.table == part.table):
             if not set(one.columns) <= set(rows.column_names):
                 continue
-            asked = rows.select(list(one.columns)).rename_columns(list(one.named_columns))
-            there = self._there(connection, one.named, one.named_columns, asked)
+            names = one.named_columns
+            asked = rows.select(list(one.columns)).rename_columns(list(names))
+            wanted = _distinct(asked, names)
             for other in (p for p in self._rows.parts if p.table == one.named_table and not p.detach):
                 back = archived.get(other.name)
-                if back is not None and set(one.named_columns) <= set(back.column_names):
-                    there |= set(zip(*(back[name].to_pylist() for name in one.named_columns), strict=True))
-            whole = [all(v is not None for v in row) for row in _tuples(asked, one.named_columns)]
-            missing = pc.and_(pa.array(whole, pa.bool_()), pc.invert(self._mask(asked, one.named_columns, there)))
+                if back is not None and set(names) <= set(back.column_names):
+                    wanted = _without(wanted, names, back)
+            there = self._there(connection, one.named, names, wanted)
+            gone = {row for row in map(_comparable, _tuples(wanted, names)) if row not in there}
             said = f"a row of {one.named_table} that its {part.table}.{', '.join(one.columns)} names is gone"
-            yield from self._named(rows, missing, said)
+            yield from self._named(rows, _among(asked, names, gone), said)
 
     def _there(
-        self, connection: sa.Connection, table: sa.TableClause, names: Sequence[str], rows: pa.Table
-    ) -> set[tuple[Any, ...]]:
-        """Of some values those that rows of a table have."""
-        columns = [table.c[name] for name in names]
-        wanted = list(dict.fromkeys(row for row in _tuples(rows, names) if None not in row))
-        if len(names) == 1:
-            values = [row[0] for row in wanted]
-            each = (
-                column_in(self._database.dialect, columns[0], some)
-                for some in value_chunks(self._database.dialect, values)
-            )
+        self,
+        connection: sa.Connection,
+        table: sa.TableClause,
+        names: Sequence[str],
+        wanted: pa.Table,
+        near: str | None = None,
+    ) -> set[tuple[str, ...]]:
+        """Of some values, each given once, those that rows of a table have. `near`: a column that names a row above:
+        all rows with its values are asked for, which is one list where several columns would be many conditions."""
+        columns, dialect = [table.c[name] for name in names], self._database.dialect
+        alone = names[0] if len(names) == 1 else near
+        if alone is not None:
+            values = wanted[alone].unique().to_pylist()
+            each = (column_in(dialect, table.c[alone], some) for some in value_chunks(dialect, values))
         else:
-            cut = (wanted[start : start + _TUPLES] for start in range(0, len(wanted), _TUPLES))
+            cut = (list(_tuples(wanted.slice(start, _TUPLES), names)) for start in range(0, wanted.num_rows, _TUPLES))
             each = (
                 sa.or_(*(sa.and_(*(c == plain_bind(v) for c, v in zip(columns, row, strict=True))) for row in some))
                 for some in cut
             )
-        return {tuple(row) for one in each for row in connection.execute(sa.select(*columns).where(one))}
-
-    def _mask(self, rows: pa.Table, names: Sequence[str], there: set[tuple[Any, ...]]) -> pa.Array:
-        known = {_comparable(row) for row in there}
-        return pa.array([_comparable(row) in known for row in _tuples(rows, names)], pa.bool_())
+        return {_comparable(row) for one in each for row in connection.execute(sa.select(*columns).where(one))}
 
     def _named(self, rows: pa.Table, mask: pa.Array, why: str) -> Found:
-        for key in dict.fromkeys(rows[CALL_ID].filter(mask).to_pylist()):
-            yield key, why
+        if pc.any(mask).as_py():
+            yield from ((key, why) for key in dict.fromkeys(rows[CALL_ID].filter(mask).to_pylist()))
 
+    @cached_property
     def _lengths(self) -> dict[tuple[str, str], int]:
         """How many letters a text column takes, where the database counts them."""
         found = {}
@@ -155,6 +157,25 @@ class RestoreConflicts:
 
 def _tuples(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     return zip(*(rows[name].to_pylist() for name in names), strict=True)
+
+
+def _distinct(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The values of some columns, each once, and none of which a part is NULL."""
+    return rows.group_by(list(names)).aggregate([]).drop_null()
+
+
+def _without(wanted: pa.Table, names: Sequence[str], back: pa.Table) -> pa.Table:
+    """Of some values those that no row which comes back has."""
+    if len(names) == 1 and wanted[names[0]].type == back[names[0]].type:
+        return wanted.filter(pc.invert(pc.is_in(wanted[names[0]], back[names[0]].combine_chunks())))
+    return wanted.filter(pc.invert(_among(wanted, names, set(map(_comparable, _tuples(back, names))))))
+
+
+def _among(rows: pa.Table, names: Sequence[str], known: Set[tuple[str, ...]]) -> pa.Array:
+    """Which rows have some of these values."""
+    if not known:
+        return pa.repeat(pa.scalar(False), rows.num_rows)
+    return pa.array([_comparable(row) in known for row in _tuples(rows, names)], pa.bool_())
 
 
 def _comparable(row: Sequence[Any]) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.row_failures import ROW_FAILURES, reason_to_set_aside
 from lifecycle.crm.reading.rows import Rows
+from lifecycle.crm.restoring.planner_beliefs import join_by_sets
 from lifecycle.crm.restoring.references import Reference, own_parents
-from lifecycle.crm.restoring.restored_rows import as_live, in_row_order, parents_first, without_known
+from lifecycle.crm.restoring.restored_rows import are_distinct, as_live, in_row_order, parents_first, without_known
 from lifecycle.crm.restoring.row_writer import insert_rows, set_where_empty, taking_values_as_they_are
 from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls
 
@@ -85,30 +86,35 @@ class RestoreTransaction:
             if self._component is None and (live := self._rows.live_as_named(connection, keys)):
                 raise RestoredOtherwise(dict.fromkeys(live, "taken: a call with its id is in the CRM"))
             with taking_values_as_they_are(connection, dialect):
-                for name in reversed(self._rows.deletion_order()):
-                    self._insert(connection, name, mine)
+                inserted = {
+                    self._tables[name].table: self._insert(connection, name, mine)
+                    for name in reversed(self._rows.deletion_order())
+                }
                 for part in self._rows.parts:
                     done.links_left += self._set(connection, part, mine.get(part.name))
             if dialect == "postgresql":  # or a deferred trigger would write after the look
                 connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+                join_by_sets(connection, inserted)
             reasons = self._differences(connection, keys, mine)
             if reasons:
                 raise RestoredOtherwise(reasons)
             note(connection, keys)
         return done
 
-    def _insert(self, connection: sa.Connection, name: str, mine: Mapping[str, pa.Table]) -> None:
-        """The rows of one table, each once, whichever parts they are in."""
-        table, known = self._tables[name], set[tuple[Any, ...]]()
-        for part in self._rows.parts:
-            rows = mine.get(part.name)
-            if part.table != name or part.detach or part.columns is not None or rows is None:
-                continue
-            live = as_live(rows, table)
-            there = self._there(connection, part, live) if part.shared else ()
-            live = without_known(live, table.key, known, there)
+    def _insert(self, connection: sa.Connection, name: str, mine: Mapping[str, pa.Table]) -> int:
+        """Insert the rows of one table, each once, whichever parts they are in; gives how many."""
+        table, known, inserted = self._tables[name], set[tuple[Any, ...]](), 0
+        whole = [part for part in self._rows.parts if part.table == name and not part.detach and part.columns is None]
+        parts = [part for part in whole if part.name in mine]
+        for part in parts:
+            live = as_live(mine[part.name], table)
+            if part.shared or len(parts) > 1 or not are_distinct(live, table.key):
+                there = self._there(connection, part, live) if part.shared else ()
+                live = without_known(live, table.key, known, there)
             live = parents_first(live, self._own_parents.get(name, {}))
             insert_rows(connection, self._database.dialect, table.table, live)
+            inserted += live.num_rows
+        return inserted
 
     def _there(self, connection: sa.Connection, part: Part, rows: pa.Table) -> Collection[tuple[Any, ...]]:
         """Of rows that other calls may own too the keys of those that are there still."""

@@ -26,6 +26,11 @@ def archived_rows(rows: pa.Table) -> pa.Table:
     return rows.drop_columns([name for name in _OURS if name in rows.column_names])
 
 
+def are_distinct(rows: pa.Table, key: Sequence[str]) -> bool:
+    """Whether no two rows have the same key. Rows without a key are as they are."""
+    return not key or rows.group_by(list(key)).aggregate([]).num_rows == rows.num_rows
+
+
 def without_known(
     rows: pa.Table, key: Sequence[str], known: set[tuple[Any, ...]], there: Collection[tuple[Any, ...]]
 ) -> pa.Table:

@@ -46,7 +46,7 @@ def insert_rows(connection: sa.Connection, dialect: str, table: sa.TableClause, 
         statement = f"INSERT INTO {named} ({names}) VALUES "
         with driver_errors(connection, statement), driver.cursor() as cursor:
             for values in value_lists(rows):
-                cursor.execute(statement + values)
+                cursor.execute(b"".join((statement.encode(), values)))
     else:
         statement = f"INSERT INTO {named} ({names}) VALUES ({', '.join('?' * rows.num_columns)})"
         with driver_errors(connection, statement):

@@ -18,15 +18,13 @@ PIECE_BYTES = 4 * 2**20
 def copy_lines(rows: pa.Table) -> Iterator[bytes]:
     """Rows in PostgreSQL's text format of COPY, some MiB a piece."""
     for some in pieces(rows):
-        lines = _joined([_copy_field(some[name]) for name in some.column_names], "\t", "\\N")
-        yield "".join(f"{line}\n" for line in lines.to_pylist()).encode()
+        yield _texts([_copy_field(some[name]) for name in some.column_names], ("", "\t", "\n"), "\\N")
 
 
-def value_lists(rows: pa.Table) -> Iterator[str]:
+def value_lists(rows: pa.Table) -> Iterator[bytes]:
     """Rows as the lists after VALUES, some MiB a piece, for MariaDB and MySQL."""
     for some in pieces(rows):
-        lines = _joined([_sql_literal(some[name]) for name in some.column_names], ",", "NULL")
-        yield ",".join(f"({line})" for line in lines.to_pylist())
+        yield _texts([_sql_literal(some[name]) for name in some.column_names], ("(", ",", "),"), "NULL")[:-1]
 
 
 def pieces(rows: pa.Table) -> Iterator[pa.Table]:
@@ -35,9 +33,13 @@ def pieces(rows: pa.Table) -> Iterator[pa.Table]:
     yield from (rows.slice(start, each) for start in range(0, rows.num_rows, each))
 
 
-def _joined(columns: Sequence[pa.Array], between: str, null: str) -> pa.Array:
+def _texts(columns: Sequence[pa.Array], marks: tuple[str, str, str], null: str) -> bytes:
+    """The fields of every row, with what begins, parts and ends a row: one after the other, as Arrow lays them down."""
+    begin, between, end = (pa.scalar(mark, pa.large_string()) for mark in marks)
     filled = [pc.fill_null(column, pa.scalar(null, pa.large_string())) for column in columns]
-    return pc.binary_join_element_wise(*filled, pa.scalar(between, pa.large_string()))
+    cells = [begin, *(cell for column in filled for cell in (column, between))][:-1]
+    lines = pc.binary_join_element_wise(*cells, end, pa.scalar("", pa.large_string()))
+    return memoryview(lines.buffers()[2])[: pc.sum(pc.binary_length(lines)).as_py()].tobytes()
 
 
 def _copy_field(column: pa.ChunkedArray) -> pa.Array:

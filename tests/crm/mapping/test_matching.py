@@ -15,11 +15,115 @@ POLYMORPHIC = (
 CAST = "[{table: notes, match: {object_id: id}, cast: text}]"
 
 
-def test_a_text_matched_to_a_number_is_pointed_out_until_the_mapping_says_that_it_is_meant(made):
+def test_a_text_matched_to_a_number_is_refused_until_the_mapping_says_that_it_is_meant(made):
     made.run(*POLYMORPHIC)
-    for children, found in ((CAST.replace(", cast: text", ""), [("object_id", "id")]), (CAST, [])):
-        crm = made.crm(children=children)
-        assert crm.rows.matched_across_types(crm.rows.parts[1]) == found
+    with pytest.raises(SourceError, match=r"notes\.object_id is text and t\.id, .* is number: .* say `cast: text`"):
+        made.crm(children=CAST.replace(", cast: text", ""))
+    assert made.crm(children=CAST).rows.parts[1].name == "notes"
+
+
+UUID = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
+UNLIKE = {  # by server: type above, type of the child's column, what is said of the child's and of that above
+    "mariadb": [
+        ("VARCHAR(20)", "BIGINT", "number", "text"),
+        ("UUID", "CHAR(36)", "text", "uuid"),
+        ("CHAR(36)", "BINARY(16)", "bytes", "text"),
+        ("UUID", "BINARY(16)", "bytes", "uuid"),
+        ("BIGINT", "DOUBLE", "floating number", "number"),
+        ("BIGINT", "DATETIME", "time without a zone", "number"),
+        ("DATETIME", "TIMESTAMP NULL", "time with a zone", "time without a zone"),
+    ],
+    "postgresql": [
+        ("uuid", "text", "text", "uuid"),
+        ("bigint", "varchar(40)", "text", "number"),
+        ("uuid", "bigint", "number", "uuid"),
+        ("text", "bytea", "bytes", "text"),
+        ("numeric", "double precision", "floating number", "number"),
+        ("text", "inet", "inet", "text"),
+    ],
+    "sqlite": [("TEXT", "INTEGER", "number", "text"), ("INTEGER", "BLOB", "bytes", "number")],
+}
+ALIKE = {  # declared otherwise, and the same to the database
+    "mariadb": [
+        ("CHAR(36)", "VARCHAR(255) CHARACTER SET utf8mb3"),
+        ("INT UNSIGNED", "BIGINT"),
+        ("VARCHAR(9)", "ENUM('a', 'b')"),
+        ("VARCHAR(9) COLLATE utf8mb4_bin", "VARCHAR(9) COLLATE utf8mb4_general_ci"),
+    ],
+    "postgresql": [("varchar(36)", "char(36)"), ("integer", "bigint"), ("numeric(10, 0)", "integer")],
+    "sqlite": [("INTEGER", "NUMERIC")],
+}
+SPELLED = {frozenset({"text", "number"}), frozenset({"text", "uuid"})}
+
+
+def matched(made, pairs, cast=""):
+    """A child for each pair of types: the columns of one table, matched with those of the calls."""
+    above = "".join(f", a{n} {kinds[0]}" for n, kinds in enumerate(pairs))
+    below = "".join(f", b{n} {kinds[1]}" for n, kinds in enumerate(pairs))
+    made.run(f"CREATE TABLE t (id INT PRIMARY KEY{above})", f"CREATE TABLE c (id INT PRIMARY KEY{below})")
+    children = [f"{{table: c, match: {{b{n}: a{n}}}}}" for n in range(len(pairs))]
+    return [f"[{', '.join(children)}]", f"[{', '.join(one.replace('}}', '}, cast: text}') for one in children)}]"]
+
+
+@pytest.mark.parametrize("server", list(UNLIKE))
+def test_columns_of_two_types_are_refused_where_the_mapping_does_not_say_that_they_are_texts(make, server):
+    made, pairs = make(server), UNLIKE[server]
+    plain, cast = matched(made, pairs)
+    with pytest.raises(SourceError) as refused:
+        made.crm(children=plain)
+    found = [line.removeprefix("source mapped: ").partition(": ") for line in str(refused.value).splitlines()]
+    wanted = [f"c.b{n} is {own} and t.a{n}, by which it is found, is {up}" for n, (_, _, own, up) in enumerate(pairs)]
+    assert [said for said, _, _ in found] == wanted
+    assert ["cast: text" in help_ for _, _, help_ in found] == [frozenset(pair[2:]) in SPELLED for pair in pairs]
+    with pytest.raises(SourceError) as refused:
+        made.crm(children=cast)
+    still = [said for said, pair in zip(wanted, pairs, strict=True) if frozenset(pair[2:]) not in SPELLED]
+    assert [line.split(": ")[1] for line in str(refused.value).splitlines()] == still
+
+
+@pytest.mark.parametrize("server", list(ALIKE))
+def test_columns_that_a_database_compares_value_by_value_need_no_word(make, server):
+    made = make(server)
+    plain, _ = matched(made, ALIKE[server])
+    assert len(made.crm(children=plain).rows.parts) == 1 + len(ALIKE[server])
+
+
+def test_collations_that_mariadb_does_not_mix_and_operators_that_postgresql_lacks_are_refused_by_name(make):
+    made = make("mariadb").run(
+        "CREATE TABLE t (id VARCHAR(9) COLLATE utf8mb4_general_ci PRIMARY KEY)",
+        "CREATE TABLE c (id INT PRIMARY KEY, t_id VARCHAR(9) COLLATE utf8mb4_unicode_ci)",
+    )
+    with pytest.raises(SourceError, match=r"c: the database does not compare t_id with id: .*Illegal mix"):
+        made.crm(children="[{table: c, match: {t_id: id}}]")
+    made = make("postgresql").run(
+        "CREATE TABLE t (id int PRIMARY KEY, at json)", "CREATE TABLE c (id int PRIMARY KEY, at json)"
+    )
+    with pytest.raises(SourceError, match=r"c: the database does not compare at with at: .*operator"):
+        made.crm(children="[{table: c, match: {at: at}}]")
+
+
+def test_a_row_that_others_may_own_is_never_judged_by_columns_of_another_type(make):
+    made = make("mariadb").run(
+        "CREATE TABLE t (id INT PRIMARY KEY, blob_id CHAR(36))",
+        "CREATE TABLE blobs (id CHAR(36) PRIMARY KEY)",
+        "CREATE TABLE others (id INT PRIMARY KEY, blob_id BINARY(16))",
+    )
+    namers = "[{table: t, column: blob_id}, {table: others, column: blob_id}]"
+    with pytest.raises(
+        SourceError, match=r"unless_named_by: others\.blob_id is of the type bytes and blobs\.id is text"
+    ):
+        made.crm(children=f"[{{table: blobs, match: {{id: blob_id}}, unless_named_by: {namers}}}]")
+
+
+@pytest.mark.parametrize(("key", "given", "said"), [
+    ("INT", "CONCAT(id, '')", "its call_id is text and t.id is number"),
+    ("CHAR(36)", "UNHEX(REPLACE(id, '-', ''))", "its call_id is bytes and t.id is text"),
+    ("VARCHAR(20)", "id + 0", "its call_id is number and t.id is text"),
+])  # fmt: skip
+def test_a_link_that_names_its_call_in_another_type_is_refused(make, key, given, said):
+    made = make("mariadb").run(f"CREATE TABLE t (id {key} PRIMARY KEY)")
+    with pytest.raises(SourceError, match=f"links.deal_id: {said}: no hold would find its calls"):
+        made.crm(more=f'links: {{deal_id: "SELECT {given} AS call_id, 1 AS deal_id FROM t"}}')
 
 
 def test_with_a_cast_only_the_same_text_is_the_same_number(made):
@@ -50,7 +154,7 @@ def test_a_number_in_a_child_is_matched_to_a_text_above_it_as_that_text(made):
 
 
 def test_a_uuid_is_matched_to_a_text_with_a_cast(make):
-    key = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
+    key = UUID
     made = make("postgresql").run(
         "CREATE TABLE t (id uuid PRIMARY KEY)",
         "CREATE TABLE notes (id int PRIMARY KEY, object_id text)",

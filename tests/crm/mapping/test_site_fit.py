@@ -111,3 +111,15 @@ def test_a_time_so_many_seconds_later_is_written_as_the_database_writes_it(made,
         assert [str(found)[:19] for found in crm.facts.of(connection, [1])["ended_at"].to_pylist()] == [
             "2020-01-02 00:00:30"
         ]
+
+
+def test_an_absent_fact_is_no_of_every_call_on_every_server(made):
+    prepared(made).run("INSERT INTO kinds VALUES ('phone: call', 2)")
+    name = made.engine.dialect.identifier_preparer.quote_identifier("call")
+    made.run(f"INSERT INTO {name} VALUES (1, 2, 'a')")
+    crm = made.crm(
+        table="call", facts=f"SELECT id AS call_id FROM {name};", more="industry: shop\nabsent: {open_deal: no}"
+    )
+    with crm.database.reading() as connection:
+        (row,) = crm.facts.of(connection, [1]).select(["call_id", "industry", "open_deal"]).to_pylist()
+    assert row == {"call_id": 1, "industry": "shop", "open_deal": False}
