@@ -8,14 +8,14 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterUserCodeProcessError
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 _MENDED = (
     "Nothing is lost: what was committed stays and is on record. Once it is mended, launching the run again goes on"
 )
 
 
-class StatedFailure(DagsterUserCodeProcessError, dg.Failure):  # type: ignore[misc]
+class StatedFailure(DagsterUserCodeProcessError, dg.Failure):
     """A failure that is not tried again."""
 
     def __init__(self, said: str, exit_code: int) -> None:
@@ -24,7 +24,7 @@ class StatedFailure(DagsterUserCodeProcessError, dg.Failure):  # type: ignore[mi
         self.user_code_process_error_infos = [_without_stack(said)]
 
 
-class StatedRetry(DagsterUserCodeProcessError, dg.RetryRequested):  # type: ignore[misc]
+class StatedRetry(DagsterUserCodeProcessError, dg.RetryRequested):
     """The same, tried again as often as a policy says; then it is the failure that is its cause."""
 
     def __init__(self, said: str, policy: dg.RetryPolicy, tried: int) -> None:
