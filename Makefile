@@ -10,6 +10,8 @@ PIP_INSTALL_LOCK := $(PIP_INSTALL) $(shell grep -q -e --hash=sha256: requirement
 # Each pytest worker starts its own servers; two fit two cores. PYTEST_WORKERS=0 runs in one process.
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+# Databases and stores of tests are written to memory where there is room: they wait for a disk thousands of times.
+ROOM_IN_MEMORY := $(shell [ "$$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 {print $$4}')" -gt 6000 ] 2>/dev/null && echo /dev/shm)
 SETTINGS_OF_PIP_COMPILE := --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --allow-unsafe
 
 EXTRAS_OF_IMAGE := --extra postgresql --extra mysql --extra production --extra timestamp --extra celery --extra kubernetes
@@ -29,7 +31,7 @@ ui: .venv/runtime.stamp  ## open Dagster's UI on this machine only
 
 test: .venv/dev.stamp  ## run the tests against real servers
 	@sh tests/install_servers.sh
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	TMPDIR=$${TMPDIR:-$(ROOM_IN_MEMORY)} $(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-slow: .venv/dev.stamp  ## run the tests that take minutes
 	@sh tests/install_servers.sh

@@ -5,6 +5,7 @@ server fails them instead.
 """
 
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -91,6 +92,26 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{SHARED_ABSENT}{folder} is no folder; name it in LIFECYCLE_SHARED")
     return folder
+
+
+# Where a test makes whole nights, its time goes into them and hardly a line differs between the two servers.
+WHOLE_NIGHTS = ("tests/night/", "tests/custody/", "tests/inquiry/", "tests/audit/")
+SERVERS = ("postgresql", "mariadb")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test of whole nights that both servers are given, one of them is slow; its name says which.
+
+    So every such test runs on a server each time, each server has half of them, and `make test-slow` has the rest.
+    """
+    given: dict[str, dict[str, pytest.Item]] = {}
+    for item in items:
+        server = next((name for name in SERVERS if name in item.name), None)
+        if server and item.nodeid.startswith(WHOLE_NIGHTS) and not item.get_closest_marker("slow"):
+            given.setdefault(item.nodeid.replace(server, "*"), {})[server] = item
+    for name, both in given.items():
+        if len(both) == len(SERVERS):
+            both[SERVERS[zlib.crc32(name.encode()) % 2]].add_marker(pytest.mark.slow)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -30,7 +30,8 @@ SERVERS = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}
 RUN = Run("a-run", "a test")
 
 
-@pytest.mark.parametrize("kind", ["sqlite", *(pytest.param(name, marks=pytest.mark.slow) for name in SERVERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
 def test_exactly_the_calls_past_five_years_go_and_a_second_night_purges_nothing(
     kind: str,
     request: pytest.FixtureRequest,

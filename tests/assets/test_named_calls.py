@@ -71,7 +71,10 @@ def test_no_log_names_a_call_and_the_person_at_the_terminal_is_told(
     assert aside == [("bank", "id-bank-1", "refused")]
 
 
-@pytest.mark.parametrize("error", [RowRefused(WORDS), KeyError("id-bank-1")])
+SELDOM = pytest.param(KeyError("id-bank-1"), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("error", [RowRefused(WORDS), SELDOM])
 def test_a_failure_keeps_its_words_from_the_log(
     world: World, instance: dg.DagsterInstance, home: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from assets.partitions import industries, industry_night_key, industry_nights, n
 from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.crm.crm import Crm
 from lifecycle.errors import NightError, StoreError
+from tests.assets.conftest import empty_world
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
 from tests.night.parts import GOING
 
@@ -45,6 +47,20 @@ def messages(result: NightResult) -> str:
     return "\n".join(message for message, _ in result.failures)
 
 
+OneNight = tuple[World, dg.DagsterInstance, NightResult]
+
+
+@pytest.fixture(scope="module")
+def one_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNight]:
+    """A night that several tests look at, and none of them changes."""
+    with pytest.MonkeyPatch.context() as patch, dg.instance_for_test() as instance:
+        world = empty_world(tmp_path_factory.mktemp("night"), patch).furnish()
+        world.flush()
+        result = night(instance)
+        patch.undo()
+        yield world, instance, result
+
+
 def test_workspace_yaml_loads_without_an_install_step(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import assets.definitions as d; print(len(d.defs.jobs))"]
     found = subprocess.run(command, cwd=PROJECT, env={"PATH": "/usr/bin"}, capture_output=True, text=True, check=True)
@@ -52,18 +68,16 @@ def test_workspace_yaml_loads_without_an_install_step(tmp_path: Path) -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def test_a_night_purges_each_industry_and_says_so(world: World, instance: dg.DagsterInstance) -> None:
-    result = night(instance)
+def test_a_night_purges_each_industry_and_says_so(one_night: OneNight) -> None:
+    world, _, result = one_night
     assert (result.failures, [c["industry"] for c in result.done]) == ([], ["bank", "shop"])
     assert sum(c["purged"] for c in result.done) == len(DUE)
     assert DUE.isdisjoint(world.live())
     assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
 
 
-def test_a_night_of_the_command_line_is_shown_among_the_jobs_and_is_added_up(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    night(instance)
+def test_a_night_of_the_command_line_is_shown_among_the_jobs_and_is_added_up(one_night: OneNight) -> None:
+    _, instance, _ = one_night
     shown = instance.get_runs(dg.RunsFilter(tags={".dagster/repository": "__repository__@call_lifecycle"}))
     assert sorted(run.job_name for run in shown) == ["industry_night", "industry_night", "nightly", "totals"]
     assert {run.remote_job_origin.location_name for run in shown if run.remote_job_origin} == {"call_lifecycle"}
@@ -135,10 +149,8 @@ def test_a_second_night_purges_nothing(world: World, instance: dg.DagsterInstanc
     assert world.dump() == after
 
 
-def test_the_run_log_names_night_plan_schedule_manifests_and_shows_a_table(
-    world: World, instance: dg.DagsterInstance
-) -> None:
-    night(instance)
+def test_the_run_log_names_night_plan_schedule_manifests_and_shows_a_table(one_night: OneNight) -> None:
+    _, instance, _ = one_night
     found = {}
     for asset in ("archived_calls", "purged_calls"):
         event = instance.get_latest_materialization_event(dg.AssetKey(asset))
@@ -154,8 +166,8 @@ def test_the_run_log_names_night_plan_schedule_manifests_and_shows_a_table(
     assert found["night"].value == NIGHT.isoformat()
 
 
-def test_no_number_name_or_note_is_in_the_run_log(world: World, instance: dg.DagsterInstance) -> None:
-    night(instance)
+def test_no_number_name_or_note_is_in_the_run_log(one_night: OneNight) -> None:
+    _, instance, _ = one_night
     told = "\n".join(
         dg.serialize_value(record.event_log_entry)
         for run in instance.get_runs()
@@ -356,6 +368,7 @@ def _definitions() -> list[dg.AssetsDefinition]:
     return [d for d in defs.assets or [] if isinstance(d, dg.AssetsDefinition)]
 
 
+@pytest.mark.slow
 def test_wiping_dagster_loses_nothing_of_the_record(world: World) -> None:
     with dg.instance_for_test() as instance:
         night(instance)
@@ -387,6 +400,7 @@ def test_the_sensor_exports_finished_runs_once(world: World, instance: dg.Dagste
     assert [key.rpartition("/")[2] for key in store.list("runs/")] == [f"{done.run_id}.jsonl"]
 
 
+@pytest.mark.slow
 def test_the_asset_shows_the_ledger_and_an_anchor_that_fails_is_a_check_and_stops_nothing(
     world: World, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -409,6 +423,7 @@ def test_the_asset_shows_the_ledger_and_an_anchor_that_fails_is_a_check_and_stop
     assert [leaf["kind"] for leaf in world.leaves()].count("census") == 1
 
 
+@pytest.mark.slow
 def test_the_night_after_a_restored_backup_fails_a_check_once(world: World, instance: dg.DagsterInstance) -> None:
     world.flush()
     database = Path(world.url.removeprefix("sqlite:///"))
@@ -422,6 +437,7 @@ def test_the_night_after_a_restored_backup_fails_a_check_once(world: World, inst
     assert "database_is_not_older_than_ledger" not in night(instance).failed_checks
 
 
+@pytest.mark.slow
 def test_no_night_begins_and_none_goes_on_while_this_machine_is_behind_its_ledger(
     world: World, instance: dg.DagsterInstance
 ) -> None:
@@ -435,6 +451,7 @@ def test_no_night_begins_and_none_goes_on_while_this_machine_is_behind_its_ledge
     assert (night(instance).exit_code, world.live() & DUE) == (1, set())  # 1: calls that no schedule speaks of
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_named_by_a_check_and_the_others_go(world: World, instance: dg.DagsterInstance) -> None:
     asked = "INSERT INTO lifecycle_requests VALUES ('erase-a', 'id-new', 'soon', '2026-11-01', 'x', '', NULL, NULL)"
     world.execute(asked)

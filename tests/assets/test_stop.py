@@ -51,7 +51,9 @@ def until(condition, seconds: float = 300) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_the_night_soon_and_a_rerun_goes_on(world: World, tmp_path: Path, number, code) -> None:
     slow_down(world)
     whole = len(world.live())

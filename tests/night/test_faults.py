@@ -108,10 +108,8 @@ def test_an_object_that_fails_once_is_put_by_the_retry(new_world, s3_server, fau
     assert account_for(world, start) == DUE
 
 
-SELDOM = [pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:]]
-
-
-@pytest.mark.parametrize("kind", [KINDS[0], *SELDOM])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_object_that_cannot_be_put_stops_the_night_and_a_rerun_finishes_it(
     new_world, s3_server, fault_proxy, no_pauses, kind
 ):
@@ -139,7 +137,7 @@ def test_an_object_that_cannot_be_put_stops_the_night_and_a_rerun_finishes_it(
     assert failed == at - 1 or kind != "cut_request"
 
 
-@pytest.mark.parametrize("kind", ["cut_request", "swallow_answer"])
+@pytest.mark.parametrize("kind", [pytest.param("cut_request", marks=pytest.mark.slow), "swallow_answer"])
 @pytest.mark.parametrize("database", ["postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
 def test_a_commit_that_fails_either_way_leaves_a_night_that_a_rerun_finishes(
     request, new_world, fault_proxy, database, kind

@@ -73,7 +73,7 @@ def drop(request, world: World) -> None:
 
 
 WHERE = [
-    ("sqlite", "before"),
+    pytest.param("sqlite", "before", marks=pytest.mark.slow),
     pytest.param("postgresql", "before", marks=pytest.mark.slow),
     pytest.param("sqlite", "after", marks=pytest.mark.slow),
     pytest.param("postgresql", "after", marks=pytest.mark.slow),

@@ -26,10 +26,15 @@ from tests.builders import (
     without,
 )
 
-EVERYWHERE = [(database, store) for database in ("sqlite", "postgresql", "mariadb") for store in ("folder", "s3")]
+EVERYWHERE = [
+    *[pytest.param((database, "folder"), id=f"{database}-folder") for database in ("sqlite", "postgresql", "mariadb")],
+    pytest.param(("sqlite", "s3"), id="sqlite-s3"),
+    pytest.param(("postgresql", "s3"), id="postgresql-s3", marks=pytest.mark.slow),
+    pytest.param(("mariadb", "s3"), id="mariadb-s3", marks=pytest.mark.slow),
+]
 
 
-@pytest.fixture(scope="module", params=EVERYWHERE, ids="-".join)
+@pytest.fixture(scope="module", params=EVERYWHERE)
 def done(request, new_world):
     """A furnished world after its night, the dump before it, and what the steps said."""
     world = new_world(*request.param).furnish()

@@ -58,6 +58,7 @@ def test_a_night_outside_its_window_archives_and_deletes_nothing_and_says_how_mu
     assert (later.calls, account_for(sqlite_world, start)) == (len(DUE), DUE)
 
 
+@pytest.mark.slow
 def test_a_window_that_closes_during_a_night_leaves_the_rest_whole_whenever_it_closes(new_world, monkeypatch):
     monkeypatch.setattr(purge, "SLICE_CALLS", 1)
     seen = set()

@@ -120,7 +120,7 @@ def test_leaves_name_no_call(again):
     assert [key for key in FIRST | SECOND if key.encode() in everything] == []
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_a_sealing_killed_at_any_write_and_killed_again_ends_as_if_never_killed(again, when):
     whole = again()
     writes = night_killed(whole, 0, when, work=sealing)
@@ -151,7 +151,10 @@ def test_a_sealing_killed_at_any_write_and_at_any_write_of_its_recovery(again, w
                 assert logged(world) == FIRST | SECOND, (at, second, also)
 
 
-@pytest.mark.parametrize(("at", "when"), [(3, "after"), (6, "before"), (6, "after")])
+SELDOM = [pytest.param(*point, marks=pytest.mark.slow) for point in ((3, "after"), (6, "before"))]
+
+
+@pytest.mark.parametrize(("at", "when"), [(6, "after"), *SELDOM])
 def test_on_a_server_too_a_killed_sealing_is_finished_by_the_next(new_world, at, when):
     """After the places are given; with tiles there and no checkpoint; with the checkpoint there, and nobody told."""
     world = purged(new_world("postgresql"))

@@ -112,7 +112,7 @@ def whole(lifecycle: Lifecycle, run: Run) -> None:
     run_night(lifecycle, run, sealing=False)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.slow)])
 def test_killed_at_the_purge_there_is_one_row_or_none_and_one_in_the_end(new_world, when: str):
     at, ended = 8, None  # the last writes of the night
     while ended is None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -149,11 +150,11 @@ class Part:
 def _parts(children: tuple[Child, ...], above: tuple[Child, ...], taken: set[str]) -> Iterator[Part]:
     for child in children:
         plain = child.table.rpartition(".")[2] + ("-detached" if child.detach else "")
-        name = next(n for n in (plain, *(f"{plain}-{count}" for count in range(2, 1000))) if n not in taken)
+        name = next(n for n in chain((plain,), (f"{plain}-{at}" for at in count(2))) if n not in taken)
         taken.add(name)
-        chain = (*above, child)
-        yield Part(name, child.table, chain)
-        yield from _parts(child.children, chain, taken)
+        way = (*above, child)
+        yield Part(name, child.table, way)
+        yield from _parts(child.children, way, taken)
 
 
 def _doubtful(source: Source) -> Iterator[str]:
