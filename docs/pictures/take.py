@@ -144,7 +144,9 @@ def failed_run(folder: Path) -> str:
     environment = {**os.environ, "LIFECYCLE_POLICIES": str(folder / "policies")}
     subprocess.run([sys.executable, "-m", "lifecycle", "run"], cwd=TOP, env=environment, stdout=subprocess.DEVNULL)
     with dg.DagsterInstance.get() as instance:
-        return instance.get_runs(dg.RunsFilter(job_name="nightly", statuses=[dg.DagsterRunStatus.FAILURE]), 1)[0].run_id
+        return instance.get_runs(dg.RunsFilter(job_name="nightly", statuses=[dg.DagsterRunStatus.FAILURE]), limit=1)[
+            0
+        ].run_id
 
 
 def newest_night() -> str:

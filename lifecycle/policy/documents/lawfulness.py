@@ -23,7 +23,7 @@ from lifecycle.policy.documents.regime_compliance import (
     regime_breaches,
 )
 from lifecycle.policy.documents.schedule import Rule, Schedule
-from lifecycle.policy.documents.yaml_document import YamlDocument, check_model, scan_document
+from lifecycle.policy.documents.yaml_document import KeyPath, YamlDocument, check_model, scan_document
 
 _YEAR_END: TypeAdapter[FiscalYearEnd] = TypeAdapter(YearEnd)
 _MOST_LISTED = 5
@@ -45,7 +45,7 @@ def read_schedule(name: str, text: str, regimes: Mapping[str, Regime]) -> Schedu
     for index, rule in rules:
         complaints += [*_wrong(document, shown, index, rule), *_unlawful(document, shown, index, rule, regimes)]
         complaints += _left_in_the_call(document, shown, index, rule, regimes) if schedule else []
-    complaints += _unknown_regimes(document, regimes)
+    complaints += _unknown_regimes(document, regimes)  # of unsound rules; what is said already is said once
     if schedule is None or problems or complaints:
         raise PolicyError("\n".join(dict.fromkeys((*problems, *complaints))))
     return schedule.model_copy(update={"sha256": hashlib.sha256(text.encode()).hexdigest()})
@@ -72,8 +72,12 @@ def _unknown_regimes(document: YamlDocument, regimes: Mapping[str, Regime]) -> I
         named = content.get("regimes") if isinstance(content, dict) else None
         for number, name in enumerate(named if isinstance(named, list) else []):
             if isinstance(name, str) and name not in regimes:
-                said = f"{content.get('id')}: unknown regime {name!r}; {_suggested(name, regimes)}"
-                yield str(document.error(("rules", index, "regimes", number), said))
+                yield _unknown_regime(document, ("rules", index, "regimes", number), content.get("id"), regimes)
+
+
+def _unknown_regime(document: YamlDocument, where: KeyPath, rule: Any, regimes: Mapping[str, Regime]) -> str:
+    name = document.content["rules"][where[1]]["regimes"][where[3]]
+    return str(document.error(where, f"{rule}: unknown regime {name!r}; {_suggested(name, regimes)}"))
 
 
 def _sound_rules(document: YamlDocument) -> Iterator[tuple[int, Rule]]:
@@ -115,7 +119,8 @@ def _unlawful(
     for number, name in enumerate(rule.regimes):
         where = (*place, "regimes", number)
         if name not in regimes:
-            continue  # said already
+            yield _unknown_regime(document, where, rule.id, regimes)
+            continue
         regime = regimes[name]
         if regime.status == "disapplied":
             law = f"{name} ({regime.citation}) is not applied: {regime.evidence}"
