@@ -100,8 +100,8 @@ def _to_type(plan: Plan, waiting: Mapping[str, Sequence[str]]) -> str:
 
 def _industries(plans: Sequence[Plan]) -> dg.MetadataValue[Any]:
     """A row an industry; a column for each reason that keeps any call of the night, and for parts where any go."""
-    others = [name for name in plans[0].dispositions if name not in ("due", "retained")] if plans else []
-    kept = [name for name in others if any(plan.dispositions.get(name) for plan in plans)]
+    answers = dict.fromkeys(name for plan in plans for name, calls in plan.dispositions.items() if calls)
+    kept = [name for name in answers if name not in ("due", "retained")]
     parts = ["parts"] if any(plan.components for plan in plans) else []
     rows = [
         (

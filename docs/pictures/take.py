@@ -163,7 +163,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with webserver(folder / "webserver.log"), browser(folder / "chromium") as page:
-            page.picture("overview", "/overview/activity/timeline", 420, "industry_night", "1hr")
+            page.picture("overview", "/overview/activity/timeline", 420, "industry_night", "6hr")
             page.picture("plan", "/assets/disposition_plan?view=overview", 1250, "waits_for_a_person")
             page.picture("totals", "/assets/nightly_totals?view=overview", 1500, "calls_archived")
             page.picture("plots", "/assets/nightly_totals?view=overview", 1700, "calls_archived", "Plots")

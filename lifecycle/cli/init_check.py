@@ -10,9 +10,10 @@ import typer
 
 from lifecycle.cli.options import AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
-from lifecycle.deployment.first_settings import grants_as_sql, write_settings
+from lifecycle.deployment.first_settings import grants_as_sql, require_filled, write_settings
 from lifecycle.deployment.initialisation import import_bank_calls, initialise, is_warning
 from lifecycle.deployment.shipped_files import WORKSPACE, write_policies, write_workspace
+from lifecycle.errors import LifecycleError
 from lifecycle.inquiry.check import check_everything, check_policies, exit_code_of
 from lifecycle.settings import read_settings
 
@@ -71,10 +72,18 @@ def init(
         if not url:
             raise typer.BadParameter("--crm: expected --url too")
         yesterday = datetime.now(UTC).date() - timedelta(days=1)  # west of here it may be tonight still
-        write_settings(Path.cwd(), _named(crm), url, yesterday)
+        begun = not (Path.cwd() / ".env").exists()
+        written = write_settings(Path.cwd(), _named(crm), url, yesterday)
     copied = _copy_examples() if examples else []
-    with progress_bar(json_output) as draw:
-        done = initialise(open_lifecycle(draw))
+    try:
+        if crm:
+            require_filled(Path.cwd(), crm)
+        with progress_bar(json_output) as draw:
+            done = initialise(open_lifecycle(draw))
+    except LifecycleError:
+        if crm and begun:  # or the right URL would be refused for the sake of a wrong one
+            written.unlink()
+        raise
     done.made = [*copied, *done.made]
     if json_output:
         print_json({"made": done.made, "found": done.found, "problems": done.problems})
@@ -122,6 +131,8 @@ def check_all(no_crm: NoCrm = False, json_output: AsJson = False) -> None:
     if findings:
         rows = [(f"{one.severity}{'!' * (one.severity == 'error')}", one.subject, one.message) for one in findings]
         print_table("Findings", ("severity", "where", "what"), rows)
+    if any(one.severity == "warning" and one.subject in ("CRM", "mapping") for one in findings):
+        print_sentence(_KNOWN)
     counts = Counter(finding.severity for finding in findings)
     print_sentence(
         f"{counts['error']} errors, {counts['warning']} warnings"
@@ -129,6 +140,12 @@ def check_all(no_crm: NoCrm = False, json_output: AsJson = False) -> None:
         else f"Nothing found: policies{'' if no_crm else ', mapping, CRM and store'} fit."
     )
     raise typer.Exit(code)
+
+
+_KNOWN = (
+    "A warning about the CRM or its mapping that somebody looked into is left out where the mapping says so: "
+    "`known: [{finding: some of its words, because: why it is no trouble}]`."
+)
 
 
 def import_calls(file: BankFile, json_output: AsJson = False) -> None:

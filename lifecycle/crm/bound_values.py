@@ -21,14 +21,20 @@ def largest_statement(connection: sa.Connection) -> float:
     return float(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
 
 
-def column_in(dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+def column_in(
+    dialect: str, column: sa.ColumnElement[Any], values: Sequence[Any] | sa.BindParameter[Any]
+) -> sa.ColumnElement[bool]:
     """The rows whose column has one of the values, compared in the column's own type.
+
+    On PostgreSQL a parameter may stand for them, which is given an `array_literal` later: so a statement is made once.
 
     As one parameter, however many they are: a statement with a thousand placeholders takes the client longer to make
     than the database to run. PostgreSQL takes an array literal, PyMySQL writes a tuple out, SQLite reads JSON.
     """
+    if isinstance(values, sa.BindParameter):
+        return column == sa.func.any(values)
     if dialect == "postgresql":
-        return column == sa.func.any(plain_bind(_array_literal(values)))
+        return column == sa.func.any(plain_bind(array_literal(values)))
     if dialect in ("mysql", "mariadb") and values:
         return column.op("IN", is_comparison=True)(plain_bind(tuple(values)))
     if dialect == "sqlite" and (listed := _json_list(values)):
@@ -70,7 +76,8 @@ def column_named_in(dialect: str, column: sa.ColumnElement[Any], named: ValuesOr
     return column.in_(named) if isinstance(named, sa.Select) else column_in(dialect, column, named)
 
 
-def _array_literal(values: Sequence[Any]) -> str:
+def array_literal(values: Sequence[Any]) -> str:
+    """Values as PostgreSQL writes an array of them."""
     texts = [f"\\x{value.hex()}" if isinstance(value, bytes) else str(value) for value in values]
     together = "".join(texts)
     if "\\" in together or '"' in together:

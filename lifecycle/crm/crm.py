@@ -8,6 +8,8 @@ import pyarrow as pa
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.planted_code import require_no_planted_code
 from lifecycle.crm.control.request_table import Restriction
+from lifecycle.crm.control.snapshot_table import Snapshot
+from lifecycle.crm.control.table_owner import place_of_calls
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.foreign_keys import row_references, unmapped_references
 from lifecycle.crm.mapping.live_schema import read_schema, require_database
@@ -22,11 +24,13 @@ from lifecycle.crm.purging.purge_transaction import PurgeTransaction
 from lifecycle.crm.purging.read_schema import ReadSchema
 from lifecycle.crm.purging.row_ownership import named_twice
 from lifecycle.crm.purging.tombstone_rows import TombstoneRows
+from lifecycle.crm.purging.unchanged_rows import ArchivedCopy, UnchangedRows
 from lifecycle.crm.reading.comparable_parts import require_comparable_parts
 from lifecycle.crm.reading.fact_selection import FactKinds
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.file_columns import FileColumns, file_columns, paths_still_named
 from lifecycle.crm.reading.part_reader import UnreadableCalls
+from lifecycle.crm.reading.row_versions import take_snapshot, versions_tell
 from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.session.search_path import SearchPath, qualified_tables
 from lifecycle.errors import SourceError
@@ -40,7 +44,8 @@ class Crm:
 
     def __init__(self, database: Database, source: Source, kinds: FactKinds) -> None:
         self.database, self._mapping, self._kinds = database, source, kinds
-        self.control = ControlTables(database, source.source, source.control)
+        calls = place_of_calls(database.dialect, source)
+        self.control = ControlTables(database, source.source, source.control, calls)
         database.lease_scope = source.control
         tables = [part.table for part in source.parts()]
         database.look_in(SearchPath(source.schemas, qualified_tables(source.schemas, tables)))
@@ -116,19 +121,46 @@ class Crm:
         missing = self.tombstones.missing() if self.tombstones else ()
         return [f"tombstone: the column {name} asks for a value and gets none; no call would go" for name in missing]
 
-    def purger(self, component: str | None = None) -> PurgeTransaction:
-        """The one that deletes whole calls, or one component of them. Raises SourceError as `require_fit` does."""
+    def snapshot(self, component: str | None) -> Snapshot | None:
+        """The moment before whatever is read from now on. None: this database does not tell what was written since."""
+        if self.control.snapshots is None or not self.control.snapshots.there():
+            return None
+        with self.database.reading() as connection:
+            return take_snapshot(connection, self.rows_of(component), self.fingerprint)
+
+    def purger(self, component: str | None = None, copy: ArchivedCopy | None = None) -> PurgeTransaction:
+        """The one that deletes whole calls, or one component of them. Raises SourceError as `require_fit` does.
+
+        `copy`: what it deletes, as it was read; rows that were not written since are not read again.
+        """
         self.control.require()
         with self.database.reading() as connection:
             require_no_planted_code(connection, self.control.table.metadata)
         self.require_fit(component)
         as_is = [self.source.call.modified] if self.source.call.modified else []
-        schema = ReadSchema(self.source, self.fingerprint, lambda: self.refresh().purger(component))
+        schema = ReadSchema(self.source, self.fingerprint, lambda: self.refresh().purger(component, copy))
         by_rows = row_references(self.database, self.source, component)
         rows = self.rows_of(component)
         return PurgeTransaction(
-            self.database, rows, self.facts, self.control, schema, as_is, self.rows, by_rows, self.tombstones
+            self.database,
+            rows,
+            self.facts,
+            self.control,
+            schema,
+            as_is,
+            self.rows,
+            by_rows,
+            self.tombstones,
+            self._unchanged(rows, copy),
         )
+
+    def _unchanged(self, rows: Rows, copy: ArchivedCopy | None) -> UnchangedRows | None:
+        """What tells unchanged rows from others; None: their values do."""
+        if copy is None:
+            return None
+        with self.database.reading() as connection:
+            tells = versions_tell(connection, self.source, rows, self.fingerprint, copy.since)
+        return UnchangedRows(rows, copy) if tells else None
 
     def read_whole(
         self, keys: Sequence[Any], component: str | None, most: int

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.delete_triggers import delete_triggers
+from lifecycle.crm.mapping.foreign_keys import TREE, home_schema, place_of, tree_values
 from lifecycle.crm.mapping.live_schema import split_name
+from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.crm.mapping.unfit_tables import Doubt, unfit_tables
 from lifecycle.crm.reading.file_columns import file_columns
@@ -22,8 +24,9 @@ def mapping_doubts(database: Database, source: Source) -> list[Doubt]:
     with translated_errors():
         inspector = sa.inspect(database.engine)
         found = [*unfit_tables(database, source), *delete_triggers(database, source)]
-        found += [*_slow(inspector, source), *_strangers(inspector, source)]
-        return [*found, *_open_doors(inspector, source)] if database.dialect == "postgresql" else found
+        found += [*_slow(inspector, source), *_twice(source), *_strangers(database, inspector, source)]
+        found += _open_doors(inspector, source) if database.dialect == "postgresql" else []
+        return list(dict.fromkeys(found))
 
 
 def _slow(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
@@ -86,7 +89,26 @@ def _helps(index: list[str], match: Mapping[str, str], fixed: Collection[str]) -
     return False
 
 
-def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
+def _twice(source: Source) -> Iterator[Doubt]:
+    """Parts that find the same rows in the same way, for all that the mapping says."""
+    parts = source.parts()[1:]
+    for number, part in enumerate(parts):
+        child, above = part.chain[-1], part.chain[:-1]
+        for other in (one for one in parts[:number] if one.table == part.table and one.chain[:-1] == above):
+            twin = other.chain[-1]
+            alike = dict(child.match) == dict(twin.match) and bool(child.detach) == bool(twin.detach)
+            if alike and not _apart(child.where, twin.where):
+                way = ", ".join(child.match)
+                problem = f"it is mapped twice by {way}, and one row may be found by both: it goes once"
+                yield Doubt(part.table, f"{problem}, and is archived twice. Keep one, or tell them apart by a `where`")
+
+
+def _apart(one: Condition, other: Condition) -> bool:
+    """Whether no row can meet both conditions: some column has other values in each."""
+    return any(values.isdisjoint(other.listed.get(column, values)) for column, values in one.listed.items())
+
+
+def _strangers(database: Database, inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     """Columns that look as if they named a row that a purge deletes, in tables that neither the mapping nor we know."""
     mapped = {split_name(part.table) for part in source.parts()}
     # A column beside a type (`parent_type`, `parent_id`) has its name in every module: it says nothing.
@@ -94,11 +116,20 @@ def _strangers(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
     suspicious = {name.lower() for child in named for name in child.match} - {"id", "name"}
     ours = f"{source.control}_"
     suspicious.add(f"{_singular(split_name(source.call.table)[1])}_id")
+    pieces = _partitions(database, [part.table for part in source.parts()])
     for schema in {schema for schema, _ in mapped}:
         for (_, table), columns in inspector.get_multi_columns(schema=schema).items():
             for name in (str(column["name"]) for column in columns):
-                if name.lower() in suspicious and (schema, table) not in mapped and not table.startswith(ours):
-                    yield Doubt(table, f"{table}.{name} looks as if it named a call or a row of one, and is not mapped")
+                ours_or_known = table.startswith(ours) or (schema, table) in mapped | pieces
+                if name.lower() in suspicious and not ours_or_known:
+                    yield Doubt(table, f"{table}.{name} {_STRANGER.format(table=table, column=name)}")
+
+
+_STRANGER = (
+    "looks as if it named a call or a row of one, and is not mapped: it stays, and names nothing. If it does, "
+    "`children: [{{table: {table}, match: {{{column}: …}}}}]`; "
+    "else `known: [{{finding: {table}.{column}, because: …}}]`"
+)
 
 
 def _open_doors(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
@@ -107,8 +138,26 @@ def _open_doors(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:
         schema, table = split_name(part.table)
         keys = inspector.get_foreign_keys(table, schema=schema)
         if not any(set(key["constrained_columns"]) <= set(part.chain[-1].match) for key in keys):
-            problem = f"no foreign key on {', '.join(part.chain[-1].match)}: a row added to {_parent(source, part)}"
-            yield Doubt(part.table, f"{problem} while it is being purged would stay behind")
+            own, above = (", ".join(columns) for columns in zip(*part.chain[-1].match.items(), strict=True))
+            problem = f"no foreign key on {own}: a row added to {_parent(source, part)} while it is being purged would "
+            key = f"ALTER TABLE {part.table} ADD FOREIGN KEY ({own}) REFERENCES {_parent(source, part)} ({above})"
+            yield Doubt(part.table, f"{problem}stay behind. {key}; or `known`, where none is added so late")
+
+
+def _partitions(database: Database, names: Sequence[str]) -> set[tuple[str | None, str]]:
+    """The tables in which PostgreSQL keeps the rows of mapped ones, as the mapping would name them."""
+    if database.dialect != "postgresql":
+        return set()
+    with database.reading() as connection:
+        home = home_schema(connection, "postgresql")
+        places = [place_of(name, home, str) for name in names]
+        found = connection.execute(sa.text(_PIECES), tree_values(places)).all()
+    return {(None if schema == home else schema, table) for schema, table in found} | set(map(tuple, found))
+
+
+_PIECES = f"""{TREE}
+SELECT n.nspname::text, c.relname::text FROM below t JOIN pg_catalog.pg_class c ON c.oid = t.oid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relispartition"""
 
 
 def _parent(source: Source, part: Part) -> str:

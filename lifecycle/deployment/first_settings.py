@@ -17,10 +17,11 @@ _LACKING = "-- Some sites lack some of these tables: psql and `mariadb --force` 
 def write_settings(folder: Path, crm: str, url: str, first_night: date) -> Path:
     """Write `.env` with the CRM's mapping and URL, for its owner alone. Raises SettingsError where it says another.
 
-    A file that is there is left as it is, and need not name the first night.
+    A file that is there is left as it is, and need not name the first night. Where the shipped mapping cannot know all
+    of it, the settings name a mapping of the site's own, which is begun here.
     """
-    read_source(crm)
-    file, lines = folder / ".env", [f"LIFECYCLE_SOURCE={crm}", f"LIFECYCLE_CRM_URL='{url}'"]
+    named = _site_mapping(folder, crm).name if read_source(crm).site_must_say else crm
+    file, lines = folder / ".env", [f"LIFECYCLE_SOURCE={named}", f"LIFECYCLE_CRM_URL='{url}'"]
     try:
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -32,8 +33,31 @@ def write_settings(folder: Path, crm: str, url: str, first_night: date) -> Path:
             ) from None
         return file
     with os.fdopen(opened, "w", encoding="utf-8") as out:
-        out.write("".join(f"{line}\n" for line in [*lines, f"LIFECYCLE_FIRST_NIGHT={first_night}"]))
+        store = [] if crm == "demo" else [_TRIAL, f"LIFECYCLE_STORE={(folder / 'archive').absolute().as_uri()}"]
+        out.write("".join(f"{line}\n" for line in [*lines, f"LIFECYCLE_FIRST_NIGHT={first_night}", *store]))
     return file
+
+
+_TRIAL = "# A folder, to try things out; before the first real night name a bucket: s3://…"
+
+
+def _site_mapping(folder: Path, crm: str) -> Path:
+    """The mapping that extends a shipped one by what a site must say, with gaps to fill; made where there is none."""
+    file = folder / f"{crm}.yaml"
+    if not file.exists():
+        asked = "".join(f'# {why}\n{key}: ""\n' for key, why in read_source(crm).site_must_say.items())
+        head = f"# What only you know of this site; docs/crms/{crm}.md has more.\nextends: {crm}\n"
+        file.write_text(f"{head}{asked}", "utf-8")
+    return file
+
+
+def require_filled(folder: Path, crm: str) -> None:
+    """Raise SettingsError while the site's own mapping is as it was begun."""
+    file, asked = folder / f"{crm}.yaml", read_source(crm).site_must_say
+    empty = [key for key in asked if f'\n{key}: ""\n' in file.read_text("utf-8")] if asked else []
+    if empty:
+        known = ", ".join(empty)
+        raise SettingsError(f"{file}: nobody but you knows {known}. Fill it in, then run the same command again")
 
 
 def grants_as_sql(crm: str, url: str | None) -> str:

@@ -25,6 +25,7 @@ from lifecycle.policy.plan import ScheduleVersion
 
 _MOST_BYTES = 4 * MOST_CHARACTERS
 _FAILS_CLOSED = "A hold that cannot be read could hold anything: nothing is planned or purged"
+_EXAMPLES = "`lifecycle init --examples` copies the example policies there"
 _FOLDERS = ("regimes", "holds", "extensions")
 T = TypeVar("T", Regime, Hold, Extension)
 
@@ -76,7 +77,7 @@ class Policies:
 def read_policies(folder: Path) -> Policies:
     """Read every schedule, regime and hold below a folder. Raises PolicyError for a hold, or for a missing folder."""
     if not folder.is_dir():
-        raise PolicyError(f"{folder}:1: LIFECYCLE_POLICIES: expected a folder of schedules, found none")
+        raise PolicyError(f"{folder}:1: LIFECYCLE_POLICIES: expected a folder of schedules, found none. {_EXAMPLES}")
     regimes, broken = _each(folder / "regimes", read_regime)
     schedules: dict[str, Schedule] = {}
     for path in _schedule_files(folder):

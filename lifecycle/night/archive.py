@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from lifecycle.archive.batches import MANIFEST, batch_place, commit_manifest, put_batch, read_calls
 from lifecycle.archive.plans import read_planned_calls
 from lifecycle.crm.control.plan_register import RegisteredManifest
+from lifecycle.crm.control.snapshot_table import Snapshot
 from lifecycle.crm.reading.file_columns import hosts_named_by_rows
 from lifecycle.crm.reading.part_reader import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
@@ -37,6 +38,7 @@ from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
 from lifecycle.night.purged_before import PurgeHistory
+from lifecycle.night.read_moments import note_snapshot
 from lifecycle.night.recording_files import copy_recording_files
 from lifecycle.policy.canonical import sha256_hex
 
@@ -78,9 +80,10 @@ def archive_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> Archiv
         planned = _without_returned(lifecycle, planned, result.set_aside)
         for group in group_by_destroy_month(planned, work.plan.night):
             lifecycle.crm.refresh()
+            since = lifecycle.crm.snapshot(group.component)
             for found in fill_batches(read_planned(lifecycle, group, result)):
                 lifecycle.require_running()
-                written = _archive_batch(lifecycle, work, run, group, found, result)
+                written = _archive_batch(lifecycle, work, run, group, found, since, result)
                 if written:
                     _count(result, *written)
                 lifecycle.progress(f"archived {work.industry}", _done(result), total)
@@ -115,7 +118,13 @@ def _count(result: ArchiveResult, key: str, manifest: Manifest) -> None:
 
 
 def _archive_batch(
-    lifecycle: Lifecycle, work: IndustryNight, run: Run, group: DestroyGroup, found: Tables, result: ArchiveResult
+    lifecycle: Lifecycle,
+    work: IndustryNight,
+    run: Run,
+    group: DestroyGroup,
+    found: Tables,
+    since: Snapshot | None,
+    result: ArchiveResult,
 ) -> tuple[str, Manifest] | None:
     batch = f"{work.plan.night}-{uuid4().hex[:12]}"
     folder = batch_place(work.industry, work.plan.night, group.destroy_on, batch)
@@ -129,6 +138,7 @@ def _archive_batch(
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
     manifest = _manifest(lifecycle, work, run, batch, objects, files, group)
     key = f"{folder}{MANIFEST}"
+    note_snapshot(lifecycle, batch, since)
     ours = RegisteredManifest(key, sha256_hex(manifest.to_bytes()))
     lifecycle.crm.control.register.add_manifest(ours, work.plan, run.id, lifecycle.now())
     if elsewhere:  # before the batch is committed: a run that dies in between would leave one without its word

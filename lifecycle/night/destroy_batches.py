@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.archive.batches import NEVER
-from lifecycle.crm.reading.rows import joined_tables
+from lifecycle.crm.reading.row_tables import joined_tables
 
 BATCH_CALLS = 50_000
 BATCH_BYTES = 128 * 2**20

@@ -19,10 +19,8 @@ from lifecycle.crm.purging.row_ownership import calls_together
 from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged
 from lifecycle.crm.reading.file_columns import files_named_by_rows
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.evidence.archived_facts import FACTS
 from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls
 from lifecycle.evidence.deletion import (
-    DECIDING,
     PurgeDetails,
     PurgeRow,
     call_id_text,
@@ -39,6 +37,7 @@ from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
 from lifecycle.night.purged_before import PurgeHistory
+from lifecycle.night.read_moments import archived_copy, rows_alone
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
 from lifecycle.night.slice_pace import SlicePace
 from lifecycle.night.slice_statistics import (
@@ -91,7 +90,7 @@ def purge_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> PurgeRes
             elif len(recorded) < manifest.calls:
                 batch = verify_batch(lifecycle.store, key, lifecycle.now())
                 lock_batch(lifecycle, batch)
-                purger = lifecycle.crm.purger(manifest.component)
+                purger = lifecycle.crm.purger(manifest.component, archived_copy(lifecycle, batch))
                 purge_batch(lifecycle, purger, batch, recorded, history, run, work.plan.created_at, result)
             result.manifests.append(key)
         removed = remove_recording_files(lifecycle)
@@ -192,8 +191,7 @@ def _reasons_to_keep(
     known = set(answers["call_id"].to_pylist())
     unknown = {key: "unknown: the CRM gives no facts of it any more" for key in keys if key not in known}
     files = files_not_archived(lifecycle, batch.manifest.files, live, component)
-    noted = [name for name in (*DECIDING, FACTS) if name in archived["calls"].column_names]
-    archived["calls"] = archived["calls"].drop_columns(noted)
+    archived["calls"] = rows_alone(archived["calls"])
     links = [part.name for part in rows.parts if part.detach]
     archived, live = of_one_width(archived, live), of_one_width(live, archived)
     changed = {key: f"changed: {part}" for key, part in find_differences(archived, live, links, rows.cleared()).items()}

@@ -63,6 +63,42 @@ def test_the_first_settings_are_written_once_for_their_owner_alone(tmp_path: Pat
     assert "crm.db" in file.read_text()
 
 
+def test_a_mapping_that_a_site_must_complete_is_begun_for_it_and_the_same_command_goes_on(
+    lifecycle: Run_, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("init", "--crm", "asterisk", "--url", f"sqlite:///{place.folder / 'crm.db'}")
+    for _ in range(2):
+        said = lifecycle(*asked)
+        wanted = "nobody but you knows timezone, industry. Fill it in, then run the same command again"
+        assert (said.code, said.err.splitlines()[0]) == (2, f"error: {place.folder}/asterisk.yaml: {wanted}")
+        assert not (place.folder / ".env").exists()
+    mine = place.folder / "asterisk.yaml"
+    assert 'such as Europe/Berlin: its times carry none\ntimezone: ""\n' in mine.read_text()
+    mine.write_text("extends: asterisk\ntimezone: Europe/Berlin\nindustry: Retail\n")
+    monkeypatch.delenv("LIFECYCLE_SOURCE", raising=False)
+    monkeypatch.delenv("LIFECYCLE_CRM_URL", raising=False)
+    said = lifecycle(*asked)
+    assert "source asterisk is for mysql, postgresql; the CRM is sqlite" in said.err
+
+
+def test_settings_that_did_not_work_are_not_kept_and_those_that_were_there_are(
+    lifecycle: Run_, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LIFECYCLE_SOURCE", raising=False)
+    monkeypatch.delenv("LIFECYCLE_CRM_URL", raising=False)
+    wrong = ("init", "--crm", "demo", "--url", "sqlite:///nowhere/crm.db")
+    assert lifecycle(*wrong).code == 2
+    assert not (place.folder / ".env").exists()
+    write_settings(place.folder, "demo", "sqlite:///nowhere/crm.db", NIGHT)
+    assert lifecycle(*wrong).code == 2
+    assert (place.folder / ".env").exists()
+
+
+def test_the_first_store_of_a_real_crm_is_no_demo(tmp_path: Path) -> None:
+    file = write_settings(tmp_path, "suitecrm", "mysql+pymysql://u@h/d", NIGHT)
+    assert f"LIFECYCLE_STORE={(tmp_path / 'archive').as_uri()}\n" in file.read_text()
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_the_signing_key_is_an_ed25519_key_for_its_owner_only(lifecycle: Run_, place: Place, umask: int) -> None:
     before = os.umask(umask)

@@ -151,7 +151,9 @@ def test_a_file_that_is_no_utf8_is_broken(folder):
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(PolicyError, match=r":1: LIFECYCLE_POLICIES: expected a folder of schedules, found none$"):
+    with pytest.raises(
+        PolicyError, match=r":1: LIFECYCLE_POLICIES: expected a folder of schedules, found none\. `lifecycle i"
+    ):
         read_policies(tmp_path / "none")
 
 

@@ -66,7 +66,11 @@ def of_the_crm(world) -> set[tuple[str, str]]:
 
 def test_check_finds_nothing_to_grant(world):
     # PostgreSQL lists the columns of tables that nobody may read, MariaDB does not
-    seen = {"payroll: payroll.call_id looks as if it named a call or a row of one, and is not mapped"}
+    seen = {
+        "payroll: payroll.call_id looks as if it named a call or a row of one, and is not mapped: it stays, and names "
+        "nothing. If it does, `children: [{table: payroll, match: {call_id: …}}]`; else "
+        "`known: [{finding: payroll.call_id, because: …}]`"
+    }
     index = "calls: no index begins with ended_at: every night reads all calls. "
     index += "CREATE INDEX lifecycle_ended_at ON calls (ended_at)"
     known = {("warning", said) for said in ({index, *seen} if world.dialect == "postgresql" else {index})}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.crm.reading import rows
+from lifecycle.crm.reading import row_tables
 from lifecycle.night import destroy_batches
 from lifecycle.night.destroy_batches import group_by_destroy_month
 from lifecycle.night.verify import verify_batch
@@ -181,13 +181,13 @@ def test_one_call_larger_than_any_batch_is_a_batch_of_its_own(new_case, monkeypa
 def test_texts_that_32_bits_cannot_count_have_a_large_type_in_the_archive_and_equal_the_live_ones(
     new_case, monkeypatch, kind
 ):
-    monkeypatch.setattr(rows, "LARGE_BYTES", 2 * BIG)
+    monkeypatch.setattr(row_tables, "LARGE_BYTES", 2 * BIG)
     case = with_text(new_case(kind), 5)
     lifecycle = case.lifecycle()
     case.night(purge=False)
     ((_, tables),) = committed(lifecycle.store)
     assert tables["notes"].schema.field("body").type == pa.large_string()
-    monkeypatch.setattr(rows, "LARGE_BYTES", 2**30)  # the live rows are read with fewer bytes at once
+    monkeypatch.setattr(row_tables, "LARGE_BYTES", 2**30)  # the live rows are read with fewer bytes at once
     night = case.night()
     assert (night.calls, night.set_aside, case.ids("notes")) == (5, {}, [])
     (key,) = [key for purged in night.purged.values() for key in purged.manifests]

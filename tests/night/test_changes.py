@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from lifecycle.archive.batches import manifest_keys
+from lifecycle.crm.purging.unchanged_rows import UnchangedRows
 from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.sample import demo_schema
 from lifecycle.deployment.lifecycle import Run
@@ -484,17 +485,18 @@ def test_a_row_written_between_the_locked_read_and_the_delete_is_refused_or_keep
     crowd(world, ["a", "b"])
     archive(world)
     start = world.dump()
-    engine, lock, written = impatient(world), Rows.lock, []
+    engine, locks, written = impatient(world), {place: place.lock for place in (Rows, UnchangedRows)}, []
 
     def lock_then_write(self, connection, keys, skip=False):
-        tables = lock(self, connection, keys, skip)
+        tables = locks[type(self)](self, connection, keys, skip)
         if not written:
             written.append(False)
             with suppress(sa.exc.OperationalError), engine.begin() as other:
                 written[0] = bool(other.execute(sa.text(INSERTS[what])).rowcount)
         return tables
 
-    monkeypatch.setattr(Rows, "lock", lock_then_write)
+    for place in locks:
+        monkeypatch.setattr(place, "lock", lock_then_write)
     night = purge(world)
     monkeypatch.undo()
     assert len(written) == 1

@@ -21,6 +21,7 @@ from lifecycle.crm.control.lock_register import LockRegister
 from lifecycle.crm.control.plan_register import Register
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.control.restored_table import RestoredTable
+from lifecycle.crm.control.snapshot_table import SnapshotTable
 from lifecycle.crm.control.statistics_table import StatisticsTable
 from lifecycle.crm.control.stop_switch import StopSwitch
 from lifecycle.crm.control.table_owner import TableOwner
@@ -62,10 +63,13 @@ class ControlTables:
     `places` is the ledger's side of them, `register` says which plans and manifests are ours, `destructions` which
     copies went under which of `destroy_plans`, `holds` which holds were seen. `secret` goes into the names of leases,
     which any login could take otherwise, and under what our own askers say to Dagster. `name`: of the schema, or what
-    the tables begin with. They are one source's alone, for a ledger is: `source` is who asks, None where nobody does.
+    the tables begin with. They are one source's alone, for a ledger is: `source` is who asks, None where nobody does;
+    `calls` where its calls are.
     """
 
-    def __init__(self, database: Database, source: str | None = None, name: str = "lifecycle") -> None:
+    def __init__(
+        self, database: Database, source: str | None = None, name: str = "lifecycle", calls: str | None = None
+    ) -> None:
         self._database, self.name = database, name
         self._schema = name if database.dialect == "postgresql" else None
         self._prefix = "" if self._schema else f"{name}_"
@@ -82,8 +86,9 @@ class ControlTables:
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
         self.statistics = StatisticsTable(database, metadata, self._prefix)
+        self.snapshots = SnapshotTable(database, metadata, self._prefix) if self._schema else None
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
-        self.owner = TableOwner(metadata, self.table, self._prefix, name, source)
+        self.owner = TableOwner(metadata, self.table, self._prefix, name, source, calls)
         self.version = TableVersion(metadata, self._prefix)
 
     def create(self) -> None:
@@ -135,12 +140,14 @@ class ControlTables:
     def missing(self) -> list[str]:
         """What an installation of before lacks, and what it runs its nights without."""
         owner, version = self.owner.table.name, self.version.table.name
+        snapshots = {self.snapshots.table.name} if self.snapshots else ()
         without = {
             self.requests.table.name: "no table of erasure requests, so there are none",
             self.restored.table.name: "no table of restored calls, so none can be put back",
             self.stops.table.name: "no table of stops, so `lifecycle stop` cannot stop a run",
             owner: f"no table {owner}, so another source could share the control tables",
             version: f"no table {version}, so a newer release could change them unseen",
+            **dict.fromkeys(snapshots, "no table of snapshots, so a purge reads every row a second time"),
         }
         there = self._there()
         return [said for name, said in without.items() if name not in there]
@@ -148,7 +155,8 @@ class ControlTables:
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
         there = self._there()
-        younger = [one.table for one in (self.requests, self.restored, self.stops, self.owner, self.version)]
+        optional = (self.requests, self.restored, self.stops, self.owner, self.version, self.snapshots)
+        younger = [one.table for one in optional if one is not None]
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
         if missing:

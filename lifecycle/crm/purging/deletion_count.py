@@ -80,6 +80,9 @@ WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.mode
 """
 """Deletions by table, a partition's by its root; and the tables locked as only TRUNCATE, DROP and ALTER lock them."""
 
+_ROOTS = """SELECT COALESCE(pg_catalog.pg_partition_root(t.name::regclass), t.name::regclass)::text, t.name
+FROM pg_catalog.unnest(CAST(:tables AS text[])) AS t (name)"""
+
 
 def _meant(connection: sa.Connection, dialect: str, meant: MeantDeletions) -> Mapping[str, int]:
     if dialect == "sqlite":
@@ -87,12 +90,10 @@ def _meant(connection: sa.Connection, dialect: str, meant: MeantDeletions) -> Ma
     if dialect == "mysql":
         weights = {table: _weight(connection, table) for table, rows in meant.deleted.items() if rows}
         return {_ALL: sum(rows * weights.get(table, 1) for table, rows in meant.deleted.items())}
+    tables = {_quoted(table): rows for table, rows in meant.deleted.items()}
     found = Counter[str]()
-    root = (
-        "SELECT COALESCE(pg_catalog.pg_partition_root(t.oid), t.oid)::text FROM (SELECT CAST(:t AS regclass) AS oid) t"
-    )
-    for table, rows in meant.deleted.items():
-        found[str(connection.scalar(sa.text(root), {"t": _quoted(table)}))] += rows
+    for root, table in connection.execute(sa.text(_ROOTS), {"tables": list(tables)}):
+        found[root] += tables[table]
     return found
 
 

@@ -29,6 +29,7 @@ from lifecycle.crm.purging.row_failures import (
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged, _left, _with_their_groups
 from lifecycle.crm.purging.tombstone_rows import TombstoneRows
+from lifecycle.crm.purging.unchanged_rows import UnchangedRows
 from lifecycle.crm.reading.facts import Facts
 from lifecycle.crm.reading.rows import RowKey, Rows
 from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
@@ -53,6 +54,7 @@ class PurgeTransaction:
     Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
     columns of that row which a database may write by itself on any update. `whole`: the rows of whole calls.
     `references`: unmapped keys, none of which may name a row that goes. `tombstones`: where rows stay for calls.
+    `unchanged`: locks rows that were not written since they were archived, and reads the others alone.
     """
 
     def __init__(
@@ -66,10 +68,12 @@ class PurgeTransaction:
         whole: Rows | None = None,
         references: Sequence[RowReference] = (),
         tombstones: TombstoneRows | None = None,
+        unchanged: UnchangedRows | None = None,
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
         self._schema, self._kept_as_is, self._whole = schema, kept_as_is, whole or rows
         self._references, self._keyless, self._tombstones = references, KeylessRows(rows), tombstones
+        self._locking = unchanged or rows
 
     def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
         """Delete the named calls in one transaction, but those that `keep` names with a reason.
@@ -128,7 +132,7 @@ class PurgeTransaction:
         dialect, source = self._database.dialect, self._schema.source
         with self._database.writing(patience) as connection:
             lock_schema(connection, dialect, source)
-            locked = self._rows.lock(connection, keys, skip=patience < LOCK_SECONDS)
+            locked = self._locking.lock(connection, keys, skip=patience < LOCK_SECONDS)
             require_fingerprint(connection, dialect, source, self._schema.fingerprint)
             skipped = _with_their_groups(self._skipped(connection, keys, locked), groups)
             ours = [key for key in keys if key not in skipped]

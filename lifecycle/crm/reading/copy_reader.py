@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.reading.csv_rows import NotAsCsv, read_csv
 
+_NOTHING_YET = 0
+
 
 def read_by_copy(
     connection: sa.Connection, statement: sa.Select[Any], columns: Sequence[Column]
@@ -23,12 +25,33 @@ def read_by_copy(
     compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
     text = f"COPY ({compiled}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"
     with driver_errors(connection, text), driver.cursor() as cursor, cursor.copy(text, compiled.params) as rows:  # type: ignore[union-attr]
+        lines = _lines(connection, rows)
         try:
-            yield from read_csv(map(bytes, rows), columns)
+            yield from read_csv(lines, columns)
         except NotAsCsv:
-            for _ in rows:  # a COPY that is broken off breaks the transaction off
+            for _ in lines:  # a COPY that is broken off breaks the transaction off
                 pass
             raise
+
+
+def _lines(connection: sa.Connection, copy: Any) -> Iterator[bytes]:
+    """The rows of a COPY. What has arrived already is taken from libpq: the driver's own way waits for each row anew,
+    which takes longer than the server needs to write one."""
+    driver: Any = connection.connection.driver_connection
+    pgconn = driver.pgconn
+    while True:
+        size, row = pgconn.get_copy_data(1)
+        if size == _NOTHING_YET:
+            row = copy.read()
+            size = len(row)
+            if not row:
+                return
+        if size < 0:
+            break
+        yield bytes(row)
+    while (result := pgconn.get_result()) is not None:
+        if result.error_message:
+            raise connection.dialect.loaded_dbapi.errors.error_from_result(result)
 
 
 def copy_expression(column: Column, table: sa.FromClause) -> sa.ColumnElement[Any]:

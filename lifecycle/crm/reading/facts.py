@@ -1,6 +1,7 @@
 """The facts of calls as Arrow: the source's own SQL, narrowed in the database. No content of any call.
 
-Not here: what becomes of a row (`fact_tables`), of links (`links`), of erasure requests (`request_table`).
+Not here: what becomes of a row (`fact_tables`), of links (`links`), of erasure requests (`request_table`); which calls
+a scope may mean (`scoped_calls`), and which may be due (`due_search`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -16,7 +17,6 @@ from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.blank_industries import with_industries_of_others
-from lifecycle.crm.reading.day_bounds import may_touch_days
 from lifecycle.crm.reading.due_search import DueSearch
 from lifecycle.crm.reading.fact_columns import fact_columns
 from lifecycle.crm.reading.fact_rows import rows_are_distinct
@@ -24,8 +24,8 @@ from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds, Narrowing
 from lifecycle.crm.reading.fact_tables import FactTables
 from lifecycle.crm.reading.fact_values import clean_text
 from lifecycle.crm.reading.links import Links, embeddable_sql
-from lifecycle.crm.reading.scope_sql import may_be_one_of
-from lifecycle.crm.reading.time_forms import TimeForm, fact_form, time_form
+from lifecycle.crm.reading.scoped_calls import ScopedCalls
+from lifecycle.crm.reading.time_forms import TimeForm, fact_form
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
 
@@ -68,6 +68,7 @@ class Facts:
         self.blank_beside = set[Any]()
         """The calls that were met with a row without an industry beside others, under which it was judged."""
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
+        self._scoped = ScopedCalls(database.dialect, source, key, self.columns, self.forms, self.links)
         self._search = DueSearch(database, source, self._query, self.forms)
 
     @property
@@ -104,9 +105,7 @@ class Facts:
 
     def in_scopes(self, connection: sa.Connection, scopes: Sequence[Narrowing]) -> Iterator[pa.Table]:
         """Every fact of every call that may be in one of the scopes; whole calls, some BATCH_ROWS a table."""
-        inner = self._query.alias("g")
-        wanted = sa.or_(*(self._in_scope(inner, scope) for scope in scopes))
-        for table in self._stream(connection, [sa.select(inner.c.call_id).where(wanted)]):
+        for table in self._stream(connection, [self._scoped.keys(self._query.alias("g"), scopes)]):
             yield self._beside(table, None, ())
 
     def _beside(self, facts: pa.Table, links: Collection[str] | None, requests: Sequence[ErasureRequest]) -> pa.Table:
@@ -218,31 +217,13 @@ class Facts:
 
     def any_in(self, connection: sa.Connection, scope: Narrowing, unknown: bool = True) -> bool:
         """Whether any call may be in a scope. `unknown`: one of which nobody knows counts."""
-        wanted = self._in_scope(self._query, scope, unknown)
+        wanted = self._scoped.may_be_in(self._query, scope, unknown)
         statement = sa.select(self._query.c.call_id).where(wanted).limit(1)
         return connection.execute(statement).first() is not None
 
-    def _in_scope(self, query: Any, scope: Narrowing, unknown: bool = True) -> sa.ColumnElement[bool]:
-        asked = [self._has(query.c, name, texts, unknown) for name, texts in scope.wanted.items()]
-        return sa.and_(may_touch_days(self.call_times(query.c), scope.first, scope.last), *asked)
-
     def call_times(self, given: Any) -> list[tuple[sa.ColumnElement[Any], TimeForm]]:
         """When a call started and ended, and how that is written."""
-        zone = time_form(None, self._source.timezone)
-        return [
-            (given[name] if name in self.names else sa.null(), self.forms.get(name, zone))
-            for name in ("started_at", "ended_at")
-        ]
-
-    def _has(self, given: Any, name: str, wanted: Collection[str], unknown: bool) -> sa.ColumnElement[bool]:
-        column: sa.ColumnElement[Any] = given.call_id if name in self.links.names else given[name]
-        if name in self.links.names:
-            return column.in_(self.links.calls_with(name, wanted, unknown))
-        if name == "call_id":
-            return column_in(self._database.dialect, column, keys_of(self._key, sorted(wanted)))
-        if name == "industry":
-            return sa.func.trim(sa.cast(column, sa.String)).in_(list(wanted))
-        return may_be_one_of(self._database.dialect, column, self.columns[name], wanted, unknown)
+        return self._scoped.call_times(given)
 
     @property
     def query(self) -> Any:

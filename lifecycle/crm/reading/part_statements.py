@@ -38,14 +38,14 @@ class PartStatements:
     def rows_of(
         self,
         part: Part,
-        keys: Sequence[Any],
+        keys: Sequence[Any] | sa.BindParameter[Any],
         columns: Sequence[Column],
         written: Written = Column.expression,
         locks: bool = False,
     ) -> sa.Select[Any]:
         """The rows of a part that belong to the named calls, each with its call's key as CALL_ID.
 
-        `locks`: it is going to be `locking`.
+        `keys`: a parameter may stand for them as in `column_in`. `locks`: it is going to be `locking`.
         """
         calls, below, joined = self.joined(part, keys, locks)
         wanted = column_in(self.dialect, calls.c[self._call_key], keys)
@@ -161,7 +161,7 @@ class PartStatements:
         return [column for name, column in table.columns.items() if name in wanted]
 
     def joined(
-        self, part: Part, keys: Sequence[Any] | None = None, locks: bool = False
+        self, part: Part, keys: Sequence[Any] | sa.BindParameter[Any] | None = None, locks: bool = False
     ) -> tuple[sa.FromClause, sa.FromClause, sa.FromClause]:
         """The call's table, the part's, and both joined along the way from one to the other.
 
@@ -185,10 +185,10 @@ class PartStatements:
         first = part.chain[0] if part.chain else None
         return first is not None and self._legs == (first.table, dict(first.match)) and not first.detach
 
-    def _begins_with_keys(self, part: Part, keys: Sequence[Any] | None) -> bool:
+    def _begins_with_keys(self, part: Part, keys: Any) -> bool:
         return bool(self._legs and part.chain and keys is not None and not self._begins_with_legs(part))
 
-    def _keys_once(self, keys: Sequence[Any] | None, locks: bool) -> sa.FromClause:
+    def _keys_once(self, keys: Any, locks: bool) -> sa.FromClause:
         table = self._tables[self._call_table].table
         wanted = column_in(self.dialect, table.c[self._call_key], keys or ())
         once = sa.select(table.c[self._call_key]).where(wanted, *self._calls_are.expressions(table)).distinct()

@@ -10,16 +10,16 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.bound_values import plain_bind
-from lifecycle.crm.mapping.columns import Column, large_type
+from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import Child, Part, Source
 from lifecycle.crm.reading.part_reader import Lock, read_rows
 from lifecycle.crm.reading.part_statements import PartStatements, can_skip_locked
+from lifecycle.crm.reading.row_tables import in_order, joined_tables, once
 from lifecycle.evidence.comparison import CALL_ID
 
 KEYS_A_STATEMENT = 1000
-LARGE_BYTES = 2**30  # of a column: beyond it a large type, for 32 bits count 2 GiB
 
 RowKey = tuple[Any, ...]
 
@@ -41,6 +41,11 @@ class Rows:
     def key(self) -> Column:
         """The column that names a call."""
         return self.statements.key
+
+    @property
+    def one_row_a_call(self) -> bool:
+        """Whether a call is a row of the call table, and not several."""
+        return self._legs is None
 
     def read(self, connection: sa.Connection, keys: Sequence[Any], most: int | None = None) -> dict[str, pa.Table]:
         """All rows of the named calls, by part.
@@ -189,38 +194,22 @@ class Rows:
     def _read_part(
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], most: int | None = None, lock: Lock = "none"
     ) -> pa.Table:
-        columns = [Column(CALL_ID, self.key.type), *self.statements.columns(part)]
-        read = [pa.schema([(column.name, column.type) for column in columns]).empty_table()]
+        columns, read = self._columns(part), [self.empty(part)]
         for some in self.statements.chunks(keys):
             left = most - sum(table.nbytes for table in read) if most is not None else None
             read += read_rows(connection, self.statements, part, some, columns, left, lock)
-        order = self.row_key(part) or [column.name for column in columns[1:] if _sorts(column.type)]
-        found = joined_tables(read).sort_by([(name, "ascending") for name in (CALL_ID, *order)])
-        twice = self.row_key(part) and any(not self._tables[child.table].key for child in part.chain[:-1])
-        return _once(found, (CALL_ID, *order)) if twice else found
+        key = self.row_key(part)
+        twice = key and any(not self._tables[child.table].key for child in part.chain[:-1])
+        found = in_order(joined_tables(read), key)
+        return once(found, (CALL_ID, *key)) if twice else found
 
+    def empty(self, part: Part) -> pa.Table:
+        """No row of a part, with every column."""
+        return pa.schema([(column.name, column.type) for column in self._columns(part)]).empty_table()
 
-def joined_tables(tables: Sequence[pa.Table]) -> pa.Table:
-    """Tables of the same columns as one. A column of more bytes than 32 bits can count has a large type."""
-    found = pa.concat_tables(tables, promote_options="permissive")
-    wide = [field.name for field in found.schema if found[field.name].nbytes > LARGE_BYTES]
-    schema = pa.schema(
-        [field.with_type(large_type(field.type)) if field.name in wide else field for field in found.schema]
-    )
-    return found.cast(schema).combine_chunks()
-
-
-def _once(table: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Rows with these columns, each once: rows without a key above them may name one twice."""
-    numbered = table.append_column("_place", pa.array(range(table.num_rows), pa.int64()))
-    first = numbered.group_by(list(names), use_threads=False).aggregate([("_place", "min")])
-    return table.take(first["_place_min"].combine_chunks())
+    def _columns(self, part: Part) -> list[Column]:
+        return [Column(CALL_ID, self.key.type), *self.statements.columns(part)]
 
 
 def _same(chain: Sequence[Child], other: Sequence[Child]) -> bool:
     return all(one is two for one, two in zip(chain, other, strict=True))
-
-
-def _sorts(kind: pa.DataType) -> bool:
-    """Whether Arrow puts values of a type in order: rows without a key are told apart by what they hold."""
-    return not (pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_duration(kind))

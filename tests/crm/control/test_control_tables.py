@@ -97,6 +97,23 @@ def test_a_second_source_is_refused_the_control_tables_of_another(url):
     ControlTables(open_database(url), "one").require()
 
 
+def test_a_second_mapping_of_the_same_name_over_another_table_of_calls_is_refused_them_too(url):
+    ControlTables(open_database(url), "one", calls="calls").create()
+    second = ControlTables(open_database(url), "one", calls="archive.calls")
+    for refused in (second.create, second.require):
+        with pytest.raises(SourceError, match=r"source one, with its calls in calls; .*= 'archive.calls' WHERE"):
+            refused()
+    for again in (None, "calls"):
+        ControlTables(open_database(url), "one", calls=again).require()
+
+
+def test_where_the_calls_are_is_noted_by_the_next_init_of_an_installation_that_did_not(url):
+    ControlTables(open_database(url), "one").create()
+    ControlTables(open_database(url), "one", calls="calls").create()
+    with pytest.raises(SourceError, match="its calls in calls"):
+        ControlTables(open_database(url), "one", calls="others").require()
+
+
 def test_two_sources_with_names_of_their_own_share_a_database(url):
     first, second = ControlTables(open_database(url), "one"), ControlTables(open_database(url), "two", "lifecycle_two")
     for control, key in ((first, "c-1"), (second, "c-2")):
