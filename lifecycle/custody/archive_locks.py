@@ -50,7 +50,7 @@ def renew_locks(lifecycle: Lifecycle, as_of: date) -> LockReport:
         result.batches += 1
         try:
             with lifecycle.crm.control.lease(copy_lease(batch.location.batch)):
-                judged = judge_batch(lifecycle, batch.location, holds, as_of)
+                judged = judge_batch(lifecycle, batch.location, holds, as_of, batch.manifest)
                 _mirror_hold(lifecycle, judged, result)
                 _lengthen(lifecycle, judged, result)
         except (ProofError, ObjectMissing, LeaseTaken) as error:

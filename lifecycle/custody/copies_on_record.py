@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.archive.batches import read_batch
+from lifecycle.crm.control.purge_counts import files_wait
 from lifecycle.custody.registered_copies import row_origins
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import CompletenessError
@@ -83,7 +84,10 @@ def standing_reasons(
 
     A live call is restored, or was set aside and not purged yet: a purge may rely on the copy at this moment.
     """
-    if _files_wait(lifecycle, {name.record_batch for name in names.each}):
+    batches = sorted({name.record_batch for name in names.each})
+    with lifecycle.crm.database.reading() as connection:
+        waiting = files_wait(lifecycle.crm.control, connection, batches)
+    if waiting:
         yield from ((row, FILES_WAIT) for row in range(calls.num_rows))
         return
     texts = [call_id_text(key) for key in calls[CALL_ID].to_pylist()]
@@ -95,14 +99,6 @@ def standing_reasons(
             yield row, LIVE
         elif not names.recorded[row] and text not in elsewhere:
             yield row, NO_RECORD
-
-
-def _files_wait(lifecycle: Lifecycle, batches: Collection[str]) -> bool:
-    """Whether files of these batches' calls are to be removed still where they lay, which goes by the manifest."""
-    control = lifecycle.crm.control
-    with lifecycle.crm.database.reading() as connection:
-        waiting = control.by_ids(connection, control.files_waiting(connection))
-    return any(row.batch in batches for row in waiting)
 
 
 def _live(lifecycle: Lifecycle, manifest: Manifest, calls: pa.Table) -> set[str]:

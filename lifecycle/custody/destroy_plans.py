@@ -65,7 +65,7 @@ def survey_copies(lifecycle: Lifecycle, as_of: date, every_batch: bool = False) 
         if not (every_batch or batch.location.batch in asked or _day_has_come(batch, as_of)):
             continue
         try:
-            judged = judge_batch(lifecycle, batch.location, holds, as_of)
+            judged = judge_batch(lifecycle, batch.location, holds, as_of, batch.manifest)
         except (ProofError, ObjectMissing) as error:
             result.damaged[batch.location.manifest_key] = str(error).partition(" Nothing was purged")[0].rstrip(".")
             continue

@@ -52,9 +52,14 @@ class JudgedBatch:
         return max((day for day in left if day is not None), default=None) if None not in left else None
 
 
-def judge_batch(lifecycle: Lifecycle, at: BatchLocation, holds: Holds, as_of: date) -> JudgedBatch:
-    """Judge every call of a batch. Raises ProofError, ObjectMissing where its calls cannot be read."""
-    manifest = proved_manifest(lifecycle, at)
+def judge_batch(
+    lifecycle: Lifecycle, at: BatchLocation, holds: Holds, as_of: date, manifest: Manifest | None = None
+) -> JudgedBatch:
+    """Judge every call of a batch. Raises ProofError, ObjectMissing where its calls cannot be read.
+
+    `manifest`: the proved one, where the caller has it.
+    """
+    manifest = manifest or proved_manifest(lifecycle, at)
     calls = read_calls(lifecycle.store, manifest)
     facts = archived_facts(lifecycle, calls, holds)
     recorded = calls.select([CALL_ID, "_destroy_on"]).rename_columns(["call_id", "destroy_on"])

@@ -20,12 +20,12 @@ HELD = {"id-2", "id-4"}
 class Fault:
     """Fails the k-th write to store or database: before it, or after it was done."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, at: int, when: str) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, at: int, when: str, stores: Any = FolderStore) -> None:
         self.at, self.when, self.writes = at, when, 0
-        put, swap, delete, writing = FolderStore.put_once, FolderStore.swap, FolderStore.delete, Database.writing
-        patch.setattr(FolderStore, "put_once", lambda store, key, body: self._do(lambda: put(store, key, body)))
-        patch.setattr(FolderStore, "swap", lambda *given: self._do(lambda: swap(*given)))
-        patch.setattr(FolderStore, "delete", lambda *given: self._do(lambda: delete(*given)))
+        put, swap, delete, writing = stores.put_once, stores.swap, stores.delete, Database.writing
+        patch.setattr(stores, "put_once", lambda store, key, body: self._do(lambda: put(store, key, body)))
+        patch.setattr(stores, "swap", lambda *given: self._do(lambda: swap(*given)))
+        patch.setattr(stores, "delete", lambda *given: self._do(lambda: delete(*given)))
 
         @contextmanager
         def committing(database: Database, *patience: int) -> Iterator[sa.Connection]:

@@ -107,6 +107,20 @@ def test_a_plan_that_is_signed_later_goes_with_a_later_night_whatever_was_archiv
     assert destroy(world, days=3).released == []
 
 
+@pytest.mark.slow
+def test_a_batch_under_two_signed_plans_goes_once(world, keys):
+    approve(world, digest_of(world), keys["alice"])
+    later = digest_of(world, days=1)
+    with pytest.MonkeyPatch.context() as patch:  # the second plan is registered before anybody signed the first
+        patch.setattr("lifecycle.custody.destroy._released", lambda *_: [])
+        assert why(destroy(world, days=1)) == WAITS
+    approve(world, later, keys["carol"])
+    done = destroy(world, days=2)
+    assert ([plan.night for plan in done.released], done.done.copies) == ([DAY, DAY + timedelta(days=1)], 5)
+    assert (done.needs_person, copies(world)) == (False, {})
+    assert len([leaf for leaf in world.leaves() if leaf["kind"] == "destroyed"]) == 5
+
+
 def test_what_is_held_when_a_signed_plan_runs_stays_and_its_release_asks_for_another_signature(world, keys):
     approve(world, digest_of(world), keys["alice"])
     world.hold("[{call_ids: [id-2]}]")
