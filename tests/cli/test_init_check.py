@@ -215,10 +215,9 @@ def test_facts_that_a_mapping_does_not_give_are_found_without_a_crm_where_it_is_
     monkeypatch.setenv("LIFECYCLE_SOURCE", "demo")
     monkeypatch.setenv("LIFECYCLE_CRM_URL", "sqlite:///nowhere.db")
     said = lifecycle("check", "--no-crm", "--json")
-    assert (said.code, [found["message"] for found in said.json["findings"] if found["severity"] == "error"]) == (
-        2,
-        ["finance: FIN-CALL: keep_while asks for open_case, which source demo does not give: its calls stay"],
-    )
+    (found,) = [found["message"] for found in said.json["findings"] if found["severity"] == "error"]
+    assert said.code == 2
+    assert found.startswith("finance: FIN-CALL: keep_while asks for open_case, which source demo does not give: its ")
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SOURCES.glob("*.yaml")))
