@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.location import JOB_TAGS, of_this_crm
 from assets.provenance import actor_tags_if_possible, run_of
 from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.custody.drill import drill_archive
@@ -12,6 +13,7 @@ from lifecycle.settings import read_settings
 _OVERDUE = "P14D"
 
 
+@of_this_crm
 @dg.asset(group_name="custody", kinds={"sql"}, owners=["team:records"])
 def restored_trial(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Random batches, restored into a scratch database and compared row by row and file by file."""
@@ -42,6 +44,7 @@ def archive_was_restored_lately(lifecycle: LifecycleResource) -> dg.AssetCheckRe
 
 drill = dg.define_asset_job(
     "drill",
+    tags=JOB_TAGS,
     selection=[restored_trial],
     executor_def=dg.in_process_executor,
     description="Restore some batches, as a trial.",

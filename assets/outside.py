@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
+from assets.location import asset_key
 from lifecycle.settings import read_settings
 
 _SETTINGS = read_settings()
@@ -20,7 +21,7 @@ def commit_link(commit: str) -> Any:
 
 
 RECORDS_IN_CRM = dg.AssetSpec(
-    ["crm", "calls"],
+    asset_key("crm", "calls"),
     group_name="crm",
     kinds={CRM_KIND},
     owners=["team:crm"],
@@ -29,8 +30,8 @@ RECORDS_IN_CRM = dg.AssetSpec(
     metadata={"mapping": _SETTINGS.source},
 )
 ARCHIVE = dg.AssetSpec(
-    ["bucket", "archive"],
-    deps=["archived_calls"],
+    asset_key("bucket", "archive"),
+    deps=[asset_key("archived_calls")],
     group_name="bucket",
     kinds={STORE_KIND, "parquet"},
     owners=["team:records"],
@@ -38,8 +39,8 @@ ARCHIVE = dg.AssetSpec(
     metadata={"store": f"{_SETTINGS.store}/archive"},
 )
 LEDGER = dg.AssetSpec(
-    ["bucket", "ledger"],
-    deps=["deletion_record"],
+    asset_key("bucket", "ledger"),
+    deps=[asset_key("deletion_record")],
     group_name="bucket",
     kinds={STORE_KIND},
     owners=["team:records"],

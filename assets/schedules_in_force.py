@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.location import of_this_crm
 from assets.outside import commit_link
 from assets.report import NO_GIT, Metadata
 from assets.resources import LifecycleResource
@@ -49,6 +50,7 @@ _SPECS = [
 ]
 
 
+@of_this_crm
 @dg.multi_asset(specs=_SPECS, can_subset=True)
 def retention_schedules(
     context: dg.AssetExecutionContext, lifecycle: LifecycleResource

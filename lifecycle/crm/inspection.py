@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.delete_triggers import delete_triggers
 from lifecycle.crm.mapping.foreign_keys import TREE, home_schema, place_of, tree_values
-from lifecycle.crm.mapping.live_schema import split_name
+from lifecycle.crm.mapping.live_schema import MappedTable, split_name
 from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.crm.mapping.unfit_tables import Doubt, unfit_tables
@@ -27,6 +27,18 @@ def mapping_doubts(database: Database, source: Source) -> list[Doubt]:
         found += [*_slow(inspector, source), *_twice(source), *_strangers(database, inspector, source)]
         found += _open_doors(inspector, source) if database.dialect == "postgresql" else []
         return list(dict.fromkeys(found))
+
+
+def keyless_tables(source: Source, tables: Mapping[str, MappedTable]) -> list[str]:
+    """Mapped tables whose rows nothing names, each with what that costs a night. No trouble; a key would spare it."""
+    named = dict.fromkeys(part.table for part in source.parts() if not part.grouped)
+    return [f"{name}: {_KEYLESS}" for name in named if not tables[name].key]
+
+
+_KEYLESS = (
+    "it has no key, so the rows of a call are compared as a multiset and deleted by what finds them: all are read "
+    "whole and sorted twice, and one that is added meanwhile rolls the transaction back. A primary key would spare that"
+)
 
 
 def _slow(inspector: sa.Inspector, source: Source) -> Iterator[Doubt]:

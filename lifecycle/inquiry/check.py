@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.authority.ssh_signature import find_ssh_keygen, read_signer_files
-from lifecycle.crm.inspection import mapping_doubts
+from lifecycle.crm.inspection import keyless_tables, mapping_doubts
 from lifecycle.crm.mapping.foreign_keys import unmapped_references
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.mapping.table_rights import missing_rights
@@ -159,6 +159,8 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
             yield CheckFinding("error", "CRM", f"{doubt.table}: {doubt.problem}", SourceError.exit_code)
         elif not doubt.problem.startswith(named):
             yield CheckFinding("warning", "CRM", f"{doubt.table}: {doubt.problem}")
+    for said in keyless_tables(crm.source, crm.tables):
+        yield CheckFinding("warning", "mapping", said, exit_code=0)
     for subject, found in fact_findings(lifecycle):
         yield CheckFinding("warning", subject, found, exit_code=0 if subject == "facts" else _NEEDS_A_PERSON)
     try:

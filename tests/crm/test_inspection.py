@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.crm.inspection import mapping_doubts
+from lifecycle.crm.inspection import keyless_tables, mapping_doubts
 
 CALLS = "CREATE TABLE t (id INTEGER PRIMARY KEY, other INTEGER)"
 NOTES = "CREATE TABLE notes (id INTEGER PRIMARY KEY, t_id INTEGER, kind VARCHAR(9))"
@@ -39,6 +39,13 @@ def test_a_stranger_is_named_with_the_line_to_write_and_a_partition_of_a_mapped_
     (line,) = said(made.crm(children="[{table: events, match: {t_id: id}}]"), "looks as if")
     assert line.startswith("surveys: surveys.t_id looks as if it named a call or a row of one, and is not mapped: it")
     assert "`children: [{table: surveys, match: {t_id: …}}]`" in line
+
+
+def test_what_a_table_without_a_key_costs_is_said_of_it_alone(make):
+    made = make("sqlite").run(CALLS, NOTES, "CREATE TABLE lines (t_id INTEGER, txt TEXT)")
+    crm = made.crm(children="[{table: notes, match: {t_id: id}}, {table: lines, match: {t_id: id}}]")
+    (said,) = keyless_tables(crm.source, crm.tables)
+    assert said.startswith("lines: it has no key, so the rows of a call are compared as a multiset")
 
 
 UPDATED = {

@@ -1,5 +1,8 @@
 """A site's own words over a shipped mapping, and a mapping fitted to what a site has."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from lifecycle.crm.database import open_database
@@ -15,6 +18,22 @@ def own(tmp_path, text):
 
 def test_every_shipped_mapping_reads():
     assert [read_source(name).source for name in shipped_sources()] == shipped_sources()
+
+
+def test_the_table_of_the_documentation_says_of_each_how_many_tables_it_maps_and_by_what_a_hold_reaches_its_calls():
+    page = (Path(__file__).resolve().parents[3] / "docs/crms/README.md").read_text("utf-8")
+    told = {}
+    for line in page.split("## The first evening")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if named := re.match(r"\[\w+.*?\]\(([\w-]+)\.md\)|`(demo)`", cells[0]):
+            told[named[1] or named[2]] = (int(cells[1].split()[0]), {*cells[4].split(", ")})
+    mapped = {}
+    for name in shipped_sources():
+        source = read_source(name)
+        given = {fact for fact in ("account_id", "phone", "agent_id") if f"AS {fact}" in source.facts}
+        reached = {fact.removesuffix("_id") for fact in {*source.links, *given}}
+        mapped[name] = (len({part.table for part in source.parts()}), reached)
+    assert told == mapped
 
 
 def test_a_site_replaces_plain_values_and_adds_to_lists_and_maps(tmp_path):
