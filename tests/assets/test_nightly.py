@@ -347,7 +347,12 @@ def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: p
     }
     assert [target for sensor in running for target in sensor.targets] == []  # alerts ask for no run
     crons = {s.name: s.cron_schedule for s in repository.schedule_defs}
-    assert crons == {"nightly": "0 2 * * *", "destruction": "0 7 * * *", "weekly_drill": "0 5 * * 0"}
+    assert crons == {
+        "nightly": "0 2 * * *",
+        "destruction": "0 7 * * *",
+        "weekly_drill": "0 5 * * 0",
+        "drill_check": "0 6 * * *",
+    }
 
 
 def test_the_plan_says_when_it_is_stale() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from lifecycle.authority.approval import draft_approval, store_approval
 from lifecycle.authority.approval_subject import find_approval_subject
+from lifecycle.custody import destroy as destroy_module
 from lifecycle.custody.destroy import DestroyResult, destroy_copies, survey_destruction
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import ApprovalRefused, InputError, NightError, PolicyChanged
@@ -172,6 +173,21 @@ def test_an_approval_that_is_withdrawn_does_not_count(world, keys, how):
             file.unlink()
     assert why(destroy(world)).startswith(WAITS)
     assert why(destroy(world, days=1)).startswith(WAITS)
+
+
+def test_an_approval_that_is_withdrawn_while_the_plan_runs_stops_it_before_the_next_batch(world, keys, monkeypatch):
+    approve(world, digest_of(world), keys["alice"])
+    looked = destroy_module.plan_under_review
+
+    def revoking(*given: Any) -> Any:
+        revoke(world.policies, keys["alice"])
+        return looked(*given)
+
+    monkeypatch.setattr(destroy_module, "plan_under_review", revoking)
+    stopped = destroy(world)
+    (said,) = stopped.done.set_aside.values()
+    assert said.startswith(f"it waits again: {WAITS}; the approval …-")
+    assert (stopped.done.copies, copies(world)) == (0, dict.fromkeys(CALLS, 1))
 
 
 def test_who_asked_may_not_approve_nor_who_may_only_approve_purges(world, keys):
