@@ -1,5 +1,6 @@
 """Facts that rules and holds ask for and the mapping does not give: such calls are kept for ever, or no night runs."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 from lifecycle.crm.mapping.source import Source
@@ -17,6 +18,7 @@ def facts_that_rules_miss(lifecycle: Lifecycle) -> Iterator[str]:
     yield from _missed_by_rules(lifecycle.policies, lifecycle.crm.source, lifecycle.crm.facts.names)
 
 
+_OF_SITE = re.compile(r"\{[^{}]*\}")
 _ABSENT = (
     ". If no call of this CRM can have one, say so in a mapping of your own, `absent: {{{0}: why}}`; "
     "if it can, give the fact; else take it out of the rule"
@@ -31,11 +33,19 @@ def facts_that_holds_miss(lifecycle: Lifecycle) -> Iterator[str]:
 def facts_that_mapping_misses(policies: Policies, source: Source) -> Iterator[str]:
     """Both by the mapping's text alone, no database asked. Nothing where the text does not say every column."""
     try:
-        names = {*selected_names(source.facts), *source.absent}
+        names = stated_facts(source)
     except NotPlain:
         return
     yield from _missed_by_rules(policies, source, names)
     yield from _missed_by_holds(policies, source, names | source.links.keys())
+
+
+def stated_facts(source: Source) -> set[str]:
+    """The facts that a mapping gives by its text: what the query selects, what no call can have, and an industry.
+
+    Raises NotPlain. What stands in braces is written for each site, within one column.
+    """
+    return {*selected_names(_OF_SITE.sub("(…)", source.facts)), *source.absent, "industry"}
 
 
 def _missed_by_rules(policies: Policies, source: Source, given: Collection[str]) -> Iterator[str]:
