@@ -12,6 +12,7 @@ from typing import Any, Literal
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorType
 
+from assets.location import is_here
 from assets.partitions import NIGHT_TAG
 from assets.plan_events import newest_plan_event
 from assets.resources import LifecycleResource, dagster_failures
@@ -180,9 +181,10 @@ def _heartbeat(instance: dg.DagsterInstance, opened: Lifecycle) -> Heartbeat:
 
 
 def _schedule_on(instance: dg.DagsterInstance) -> bool:
-    """Whether a schedule of that name is turned on: it is off in code."""
+    """Whether this CRM's schedule is turned on: it is off in code."""
     states = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
-    return any(state.instigator_name == "nightly" and state.is_running for state in states)
+    named = [state for state in states if state.instigator_name == "nightly" and state.is_running]
+    return any(is_here(state.origin.repository_origin.code_location_origin.location_name) for state in named)
 
 
 def _late_alert(beat: Heartbeat) -> Alert:

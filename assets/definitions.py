@@ -12,7 +12,7 @@ from assets.checks import (
 )
 from assets.dead_runs import dead_runs
 from assets.destruction import destroyed_batches, destruction, destruction_schedule
-from assets.drill import archive_was_restored_lately, drill, drill_schedule, restored_trial
+from assets.drill import archive_was_restored_lately, drill, drill_check, drill_schedules, restored_trial
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.outside import ARCHIVE, LEDGER, RECORDS_IN_CRM
 from assets.resources import LifecycleResource
@@ -42,8 +42,8 @@ defs = dg.Definitions(
         nothing_names_a_purged_call,
         archive_was_restored_lately,
     ],
-    jobs=[nightly, industry_night, totals_job, destruction, drill],
-    schedules=[nightly_schedule(), destruction_schedule(), drill_schedule()],
+    jobs=[nightly, industry_night, totals_job, destruction, drill, drill_check],
+    schedules=[nightly_schedule(), destruction_schedule(), *drill_schedules()],
     sensors=[industry_nights_sensor, run_export, alert_failed_runs, alert_checks, heartbeat, dead_runs, night_totals],
     resources={"lifecycle": LifecycleResource()},
     executor=dg.in_process_executor,

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from assets.location import JOB_TAGS, of_this_crm, shared_name
 from assets.nightly import OWNERS, deletion_record
 from assets.provenance import actor_tags_if_possible, run_of
 from assets.resources import LifecycleResource, dagster_failures
@@ -31,13 +32,14 @@ class DestroyConfig(dg.Config):
     )
 
 
+@of_this_crm
 @dg.asset(
     deps=[deletion_record],
     check_specs=[dg.AssetCheckSpec(_CHECK, asset="destroyed_batches", description="No plan waits; nothing is left.")],
     group_name="custody",
     kinds={"s3"},
     owners=OWNERS,
-    pool="destruction",
+    pool=shared_name("destruction"),
 )
 def destroyed_batches(
     context: dg.AssetExecutionContext, config: DestroyConfig, lifecycle: LifecycleResource
@@ -94,6 +96,7 @@ def _metadata(lifecycle: Lifecycle, result: DestroyResult) -> dict[str, Any]:
 
 destruction = dg.define_asset_job(
     "destruction",
+    tags=JOB_TAGS,
     selection=[destroyed_batches],
     executor_def=dg.in_process_executor,
     description="Destroy archived copies whose day has come.",

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.location import is_of_this_crm
 from assets.partitions import NIGHT_TAG
 from lifecycle.archive.object_store import ObjectStore
 
@@ -31,12 +32,16 @@ def run_key(run: dg.DagsterRun, night: str) -> str:
 def export_run(instance: dg.DagsterInstance, store: ObjectStore, run_id: str) -> str | None:
     """Put the events of a finished run of ours; gives the key. None: the run is not finished, not ours, or gone."""
     record = instance.get_run_record_by_id(run_id)
-    if record is None or not record.dagster_run.is_finished or record.dagster_run.job_name not in _OURS:
+    if record is None or not record.dagster_run.is_finished or not _is_ours(record.dagster_run):
         return None
     run = record.dagster_run
     night = run.tags.get(NIGHT_TAG) or record.create_timestamp.date().isoformat()
     body = "".join(f"{line}\n" for line in _events(instance, run_id)).encode()
     return store.put_once(run_key(run, night), body).key
+
+
+def _is_ours(run: dg.DagsterRun) -> bool:
+    return run.job_name in _OURS and is_of_this_crm(run)
 
 
 def export_finished(instance: dg.DagsterInstance, store: ObjectStore) -> list[str]:

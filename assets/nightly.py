@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets import report
+from assets.location import of_this_crm, shared_name
 from assets.outside import CRM_KIND, RECORDS_IN_CRM, STORE_KIND
 from assets.partitions import industries, industry_night_of, industry_nights, one_night_a_run
 from assets.progress import pace_metadata
@@ -46,8 +47,6 @@ _PLAN_CHECKS = {
     "nothing_came_back": "No call that was purged is in the CRM again, but by a restore that is on record.",
     "nothing_overdue": "No call has been due for more than a week.",
 }
-
-
 _RECORD_CHECKS = {
     "anchored": "Every anchor that is set took the newest checkpoint.",
     "every_record_was_signed": "Each purge row that waited was what its purge committed, and went into the ledger.",
@@ -72,6 +71,7 @@ class NightConfig(dg.Config):
     )
 
 
+@of_this_crm
 @dg.asset(
     deps=[RECORDS_IN_CRM],
     group_name="decide",
@@ -160,6 +160,7 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
     )
 
 
+@of_this_crm
 @dg.asset(
     check_specs=[_ASIDE["archived_calls"]],
     deps=[disposition_plan, RECORDS_IN_CRM],
@@ -186,6 +187,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     )
 
 
+@of_this_crm
 @dg.asset(
     check_specs=[_ASIDE["purged_calls"]],
     deps=[archived_calls],
@@ -194,7 +196,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
     group_name="custody",
     kinds={CRM_KIND},
     owners=OWNERS,
-    pool="crm_delete",
+    pool=shared_name("crm_delete"),
 )
 def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Calls deleted from the CRM, each still due and equal to its archived copy at that moment. Never retried alone."""
@@ -214,6 +216,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     )
 
 
+@of_this_crm
 @dg.asset(
     check_specs=[
         dg.AssetCheckSpec(name, asset="deletion_record", partitions_def=industry_nights, description=said)
@@ -226,7 +229,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
     kinds={"json", STORE_KIND},
     owners=OWNERS,
     retry_policy=AGAIN,
-    pool="deletion_record",
+    pool=shared_name("deletion_record"),
 )
 def deletion_record(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One leaf of the ledger for each purged call: which, when, by which rule, by which run, archived where."""

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
+from assets.location import asset_key
 from lifecycle.settings import read_settings
 
 _SETTINGS = read_settings()
@@ -12,7 +13,7 @@ CRM_KIND = _KINDS.get(_SETTINGS.crm_url.get_secret_value().partition(":")[0].par
 STORE_KIND = "s3" if urlsplit(_SETTINGS.store).scheme == "s3" else "file"
 
 RECORDS_IN_CRM = dg.AssetSpec(
-    ["crm", "calls"],
+    asset_key("crm", "calls"),
     group_name="crm",
     kinds={CRM_KIND},
     owners=["team:crm"],
@@ -21,8 +22,8 @@ RECORDS_IN_CRM = dg.AssetSpec(
     metadata={"mapping": _SETTINGS.source},
 )
 ARCHIVE = dg.AssetSpec(
-    ["bucket", "archive"],
-    deps=["archived_calls"],
+    asset_key("bucket", "archive"),
+    deps=[asset_key("archived_calls")],
     group_name="bucket",
     kinds={STORE_KIND, "parquet"},
     owners=["team:records"],
@@ -30,8 +31,8 @@ ARCHIVE = dg.AssetSpec(
     metadata={"store": f"{_SETTINGS.store}/archive"},
 )
 LEDGER = dg.AssetSpec(
-    ["bucket", "ledger"],
-    deps=["deletion_record"],
+    asset_key("bucket", "ledger"),
+    deps=[asset_key("deletion_record")],
     group_name="bucket",
     kinds={STORE_KIND},
     owners=["team:records"],

@@ -4,11 +4,12 @@ from datetime import date, datetime, time
 
 import dagster as dg
 
+from assets.location import shared_name
 from lifecycle.settings import read_settings
 
 _SETTINGS = read_settings()  # definitions know the first night without a database; the zone is the nightly schedule's
 
-industries = dg.DynamicPartitionsDefinition(name="industry")
+industries = dg.DynamicPartitionsDefinition(name=shared_name("industry"))
 # The night that runs tonight is a partition before its day is over.
 nights = dg.DailyPartitionsDefinition(
     datetime.combine(_SETTINGS.first_night, time.min), timezone=_SETTINGS.nightly_timezone, end_offset=1

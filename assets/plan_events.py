@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.location import asset_key
 from assets.report import GOING_SEPARATOR
 from assets.tables import NOBODY
 
@@ -34,7 +35,7 @@ def plan_events_from(instance: dg.DagsterInstance, storage_id: int) -> Iterator[
 
 
 def _plan_events(instance: dg.DagsterInstance, after: int | None, ascending: bool) -> Iterator[PlanEvent]:
-    wanted = dg.AssetRecordsFilter(dg.AssetKey("disposition_plan"), after_storage_id=after)
+    wanted = dg.AssetRecordsFilter(asset_key("disposition_plan"), after_storage_id=after)
     cursor: str | None = None
     while True:
         found = instance.fetch_materializations(wanted, limit=_AT_ONCE, cursor=cursor, ascending=ascending)

@@ -10,7 +10,8 @@ from typing import Any
 import dagster as dg
 from pydantic import PrivateAttr
 
-from assets.dead_runs import PROCESS_TAG, this_process
+from assets.dead_runs import PROCESS_TAG, close_dead_runs, this_process
+from assets.location import require_own_location
 from assets.progress import Log, LoggedProgress
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
 from lifecycle.errors import LifecycleError, OutsideError, place_of
@@ -27,9 +28,15 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     _logged: Progress | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Note on the run, before its first step, which process it is: another can tell later that it died."""
+        """Note on the run, before its first step, which process it is: another can tell later that it died.
+
+        As this one tells of those of its machine, whose slots in pools it would wait for: on a machine of workers
+        alone no sensor does.
+        """
         if context.run is not None and context.instance is not None:
+            require_own_location(context.run)
             context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: this_process()})
+            close_dead_runs(context.instance)
 
     def open(self, log: Log | None = None) -> Lifecycle:
         """A lifecycle with the wall clock: the place where the product learns what time it is.

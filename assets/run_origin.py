@@ -6,7 +6,8 @@ A run in the caller's own process comes from no workspace, and the UI shows by w
 import dagster as dg
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-CODE_LOCATION = "call_lifecycle"  # as workspace.yaml and pyproject.toml name it
+from assets.location import CODE_LOCATION
+
 _REPOSITORY = "__repository__"
 LABEL = {".dagster/repository": f"{_REPOSITORY}@{CODE_LOCATION}"}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.location import of_this_crm
 from assets.report import NO_GIT, Metadata
 from assets.resources import LifecycleResource
 from assets.tables import table
@@ -39,6 +40,7 @@ _SPECS = [
 ]
 
 
+@of_this_crm
 @dg.multi_asset(specs=_SPECS, can_subset=True)
 def retention_schedules(
     context: dg.AssetExecutionContext, lifecycle: LifecycleResource

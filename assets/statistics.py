@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.location import of_this_crm, shared_name
 from assets.nightly import AGAIN, OWNERS, deletion_record
 from assets.partitions import industry_night_of, industry_nights, one_night_a_run
 from assets.resources import LifecycleResource, dagster_failures
@@ -17,6 +18,7 @@ from lifecycle.night.publish_statistics import publish_statistics
 _SHOWN = 24  # months
 
 
+@of_this_crm
 @dg.asset(
     deps=[deletion_record],
     partitions_def=industry_nights,
@@ -25,7 +27,7 @@ _SHOWN = 24  # months
     kinds={"parquet"},
     owners=OWNERS,
     retry_policy=AGAIN,
-    pool="deletion_record",
+    pool=shared_name("deletion_record"),
 )
 def call_statistics(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """How many calls there were, and how long they lasted: kept when the calls are gone, and naming none of them."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from assets.automation import industry_night
+from assets.automation import RUNS_UNDER_WAY, industry_night
+from assets.location import JOB_TAGS, asset_key, is_of_this_crm, of_this_crm
 from assets.nightly import deletion_record, disposition_plan
 from assets.partitions import NIGHT_TAG, nights, one_night_a_run
 from assets.plan_events import newest_plan_event
@@ -17,8 +18,6 @@ from assets.tables import table
 
 _STEPS = {"archive": "archived_calls", "purge": "purged_calls", "record": "deletion_record"}
 _PLAN = ("calls_live", "calls_due", "calls_waiting", "calls_held", "calls_overdue", "calls_unscheduled")
-_UNDER_WAY = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
-_UNDER_WAY += [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 Said = dict[str, Any]
 
 
@@ -35,6 +34,7 @@ class IndustryTotals:
         return found if isinstance(found, int | float) else 0
 
 
+@of_this_crm
 @dg.asset(
     partitions_def=nights,
     deps=[
@@ -55,7 +55,11 @@ def nightly_totals(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  
 
 
 totals_job = dg.define_asset_job(
-    "totals", selection=[nightly_totals], executor_def=dg.in_process_executor, description="Add a night up."
+    "totals",
+    tags=JOB_TAGS,
+    selection=[nightly_totals],
+    executor_def=dg.in_process_executor,
+    description="Add a night up.",
 )
 
 
@@ -67,7 +71,7 @@ def night_totals(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Skip
         return dg.SkipReason("no night was planned yet")
     night = planned.night.isoformat()
     runs = _runs_of(context.instance, night)
-    if any(run.status in _UNDER_WAY for run in runs):
+    if any(run.status in RUNS_UNDER_WAY for run in runs):
         return dg.SkipReason(f"runs of {night} are under way")
     newest = runs[0].run_id if runs else planned.run_id
     key = f"{night}:{newest}"
@@ -79,7 +83,7 @@ def night_totals(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Skip
 
 def _runs_of(instance: dg.DagsterInstance, night: str) -> list[dg.DagsterRun]:
     wanted = dg.RunsFilter(job_name=industry_night.name, tags={NIGHT_TAG: night})
-    return list(instance.get_runs(wanted))
+    return [run for run in instance.get_runs(wanted) if is_of_this_crm(run)]
 
 
 def _industries(instance: dg.DagsterInstance, night: str) -> Iterator[IndustryTotals]:
@@ -92,16 +96,16 @@ def _industries(instance: dg.DagsterInstance, night: str) -> Iterator[IndustryTo
 
 def _newest_by_partition(instance: dg.DagsterInstance, asset: str, night: str) -> Iterator[tuple[str, Said]]:
     """What each industry's step of a night said last."""
-    known = instance.get_materialized_partitions(dg.AssetKey(asset))
+    known = instance.get_materialized_partitions(asset_key(asset))
     for partition in sorted(key for key in known if key.rpartition("|")[2] == night):
-        wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[partition])
+        wanted = dg.AssetRecordsFilter(asset_key(asset), asset_partitions=[partition])
         for record in instance.fetch_materializations(wanted, limit=1).records:
             yield partition.rpartition("|")[0], _values(record)
 
 
 def _plan_of(instance: dg.DagsterInstance, night: str) -> Said:
     """What the newest plan run of a night said."""
-    recent = instance.fetch_materializations(dg.AssetKey("disposition_plan"), limit=50).records
+    recent = instance.fetch_materializations(asset_key("disposition_plan"), limit=50).records
     return next((said for said in map(_values, recent) if said.get("night") == night), {})
 
 

@@ -1,13 +1,19 @@
 """`lifecycle find` over a thousand batches: by id and by telephone, with the index and without it (as it was before).
 
+Beside it what looks calls up by the ledger's index: `record`, `prove`, `explain`, and `nothing_came_back` for as many
+live calls as were ever archived; with that index and without it.
+
 The archive is the one of `bench/verify.py`: one night of 20,000 calls in batches of 20, on SQLite with a folder. Given
 a number of calls a batch, the index alone is measured on made batches too: ten million calls are a thousand of 10,000.
 """
 
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +23,16 @@ from bench.verify import BATCHES, CALLS, build, opened
 from lifecycle.archive.batch_index import BATCH_INDEXES, put_batch_index, read_batch_indexes, remove_batch_index
 from lifecycle.archive.batches import manifest_keys
 from lifecycle.archive.folder_store import FolderStore
+from lifecycle.audit.proof import prove_call
 from lifecycle.custody.find import find_calls
+from lifecycle.custody.record_lookup import find_records
 from lifecycle.custody.search_question import SearchQuestion
+from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.leaf import EpochKey
 from lifecycle.evidence.search_terms import phone_keys, search_term
+from lifecycle.inquiry.explanation import explain_call
 from lifecycle.night.batch_indexing import index_batches, index_of_calls
+from lifecycle.night.purged_before import PurgeHistory
 
 
 class CountedStore:
@@ -37,20 +48,33 @@ class CountedStore:
         return found
 
 
-def timed(folder: Path, question: SearchQuestion) -> tuple[float, int, int]:
-    """Seconds, objects read, calls found."""
+def timed(folder: Path, ask: Callable[[Lifecycle], int]) -> tuple[float, int, int]:
+    """Seconds, objects read, and what was found: how many."""
     lifecycle = opened(folder)
     store = CountedStore(lifecycle.store)
     lifecycle.__dict__["store"] = store
     start = time.perf_counter()
-    found = find_calls(lifecycle, question, 0, 50)
-    return time.perf_counter() - start, store.reads, found.total
+    found = ask(lifecycle)
+    return time.perf_counter() - start, store.reads, found
+
+
+def asking(question: SearchQuestion) -> Callable[[Lifecycle], int]:
+    return lambda lifecycle: find_calls(lifecycle, question, 0, 50).total
+
+
+LIVE = [f"live-{number:07}" for number in range(BATCHES * CALLS)]
+LOOKUPS: dict[str, Callable[[Lifecycle], int]] = {
+    "record": lambda lifecycle: len(find_records(lifecycle, "id-0012345").records),
+    "prove": lambda lifecycle: len(prove_call(lifecycle, "id-0012345")),
+    "explain": lambda lifecycle: len(explain_call(lifecycle, "id-0012345", date(2026, 12, 1)).records),
+    f"nothing_came_back, {len(LIVE)} live calls": lambda lifecycle: len(PurgeHistory(lifecycle).of(LIVE)),
+}
 
 
 def show(what: str, run: Callable[[], tuple[float, int, int]]) -> None:
     runs = sorted(run() for _ in range(3))
     seconds, reads, calls = runs[1]
-    print(f"{what}: {seconds:.2f} s, {reads} objects read, {calls} calls")
+    print(f"{what}: {seconds:.2f} s, {reads} objects read, {calls} found", flush=True)
 
 
 def measure(folder: Path) -> None:
@@ -61,14 +85,19 @@ def measure(folder: Path) -> None:
         "phone of nobody": SearchQuestion(phones=frozenset(["+1 212 555 0000"])),
     }
     for name, question in questions.items():
-        show(f"with the index, {name}", lambda question=question: timed(folder, question))
+        show(f"with the index, {name}", partial(timed, folder, asking(question)))
+    for name, ask in LOOKUPS.items():
+        show(f"with the ledger's index, {name}", partial(timed, folder, ask))
     lifecycle = opened(folder)
     for key in list(manifest_keys(lifecycle.store)):
         remove_batch_index(lifecycle.store, key)
     for name, question in questions.items():
-        show(f"without it, {name}", lambda question=question: timed(folder, question))
+        show(f"without it, {name}", partial(timed, folder, asking(question)))
     start = time.perf_counter()
     print(f"index made anew: {index_batches(opened(folder))} batches in {time.perf_counter() - start:.1f} s")
+    shutil.rmtree(folder / "store" / "index" / "leaves")
+    for name, ask in LOOKUPS.items():
+        show(f"without the ledger's index, {name}", partial(timed, folder, ask))
 
 
 def measure_large(folder: Path, batches: int, calls: int) -> None:

@@ -1,8 +1,12 @@
 #!/bin/sh
-# Dagster takes its storage's URL from the environment only; a secret comes as a file. Reads one into the other.
+# Dagster and Celery take URLs with a password from the environment only; a secret comes as a file. Reads the one into
+# the other: NAME_FILE names the file of NAME.
 set -eu
-if [ -n "${DAGSTER_POSTGRES_URL_FILE:-}" ]; then
-    DAGSTER_POSTGRES_URL=$(cat "$DAGSTER_POSTGRES_URL_FILE")
-    export DAGSTER_POSTGRES_URL
-fi
+for name in DAGSTER_POSTGRES_URL CELERY_BROKER_URL CELERY_RESULT_BACKEND; do
+    eval "file=\${${name}_FILE:-}"
+    if [ -n "$file" ]; then
+        value=$(cat "$file")
+        export "$name=$value"
+    fi
+done
 exec "$@"

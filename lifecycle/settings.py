@@ -29,6 +29,12 @@ def _period(text: str | None) -> str | None:
     return text
 
 
+def _name(text: str | None) -> str | None:
+    if text is not None and re.fullmatch(r"[a-z][a-z0-9_]*", text) is None:
+        raise ValueError(f"expected a name of small letters, digits and _, found {text!r}")
+    return text
+
+
 def _window(text: str) -> str:
     found = re.fullmatch(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)", text)
     if found is None or found[1] == found[2]:
@@ -69,6 +75,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIFECYCLE_", env_file=".env", frozen=True, extra="ignore")
 
+    location: Annotated[str | None, AfterValidator(_name)] = None
     crm_url: SecretStr = _DEMO_CRM
     restore_url: SecretStr | None = None
     restored_for: Annotated[str, AfterValidator(_period)] = "P30D"

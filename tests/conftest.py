@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 from tests.faults import FaultProxy
-from tests.servers import S3, MariaDb, Postgres, Server, ServerUnavailable
+from tests.servers import S3, MariaDb, Postgres, Redis, Server, ServerUnavailable
 
 pytest_plugins = ["tests.worlds"]  # the worlds that the rooms' tests share
 os.environ.setdefault("LIFECYCLE_FIRST_NIGHT", "2026-01-01")  # a demo in the work tree would say another
@@ -61,6 +61,12 @@ def mariadb_server() -> Iterator[MariaDb]:
 def s3_server() -> Iterator[S3]:
     """An S3 store with one versioned bucket; take a `new_prefix()`. A test may stop it, as the others."""
     yield from served(S3)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """Redis, for what Celery runs."""
+    yield from served(Redis)
 
 
 @pytest.fixture(autouse=True)

@@ -390,6 +390,32 @@ class S3(Server):
         )
 
 
+class Redis(Server):
+    """Redis in memory, with a password in its file, as deploy/celery/compose.yaml starts it."""
+
+    name = "redis"
+    password = "hunter2"
+
+    def _prepare(self) -> None:
+        self._program = shutil.which("redis-server")
+        if not self._program:
+            raise ServerUnavailable("redis: no redis-server here (Debian's package redis-server)")
+        self._config = self.folder / "redis.conf"
+        self._config.write_text(f"requirepass {self.password}\nbind {HOST}\nport {self.port}\nsave ''\n")
+
+    def _command(self) -> list[str]:
+        return [str(self._program), str(self._config)]
+
+    def _answers(self) -> bool:
+        with socket.create_connection((HOST, self.port), timeout=5) as connection:
+            connection.sendall(f"AUTH {self.password}\r\n".encode())
+            return connection.recv(100).startswith(b"+OK")
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password}@{HOST}:{self.port}/0"
+
+
 def free_port() -> int:
     return free_ports(1, set())[0]
 

@@ -114,7 +114,7 @@ def test_an_empty_environment_has_a_demo_a_plan_a_run_and_a_code_location(
     for arguments in (lock, ["install", "--no-deps", "--no-index", str(built[0])], ["check"]):
         subprocess.run([*pip, *arguments], check=True, cwd=tmp_path)
     installed = Installed(environment, tmp_path / "here")
-    installed.run("lifecycle", "demo")
+    installed.run("lifecycle", "demo", "--nights", "2")
     assert json.loads(installed.run("lifecycle", "plan", "--json"))["industries"].keys() >= {"finance", "retail"}
     # 1: the sample has an industry that no schedule speaks of
     night = json.loads(installed.run("lifecycle", "run", "--json", "--industry", "retail", code=1))

@@ -4,6 +4,7 @@ What a plan says and which copies it names is not decided here; neither is what 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from lifecycle.archive.plans import put_destroy_plan
@@ -14,6 +15,14 @@ from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import FixityError
 from lifecycle.policy.approval import is_known_actor
 from lifecycle.policy.destroy_plan import DestroyPlan, RegisteredDestroyPlan
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReviews:
+    """Who approved, and counts; and what is waited for where nobody does."""
+
+    by: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 def register_destroy_plan(lifecycle: Lifecycle, plan: DestroyPlan, run: Run) -> RegisteredDestroyPlan:
@@ -62,18 +71,19 @@ def open_destroy_reasons(lifecycle: Lifecycle, plan: DestroyPlan) -> tuple[str, 
     if registered is None:
         return plan.waits_for
     brakes = plan.brakes if registered.accepted_by is None else ()
-    return (*brakes, *(_open_reviews(lifecycle, registered) if plan.reviews else ()))
+    return (*brakes, *(open_reviews(lifecycle, registered).reasons if plan.reviews else ()))
 
 
-def _open_reviews(lifecycle: Lifecycle, plan: RegisteredDestroyPlan) -> tuple[str, ...]:
+def open_reviews(lifecycle: Lifecycle, plan: RegisteredDestroyPlan) -> OpenReviews:
+    """Who approved a plan and counts at this moment; where nobody does, what it waits for."""
     unknown, found = unknown_requester(lifecycle, plan), check_approvals(lifecycle, plan)
-    return () if found.by else (*plan.plan.reviews, *([unknown] if unknown else ()), *found.refused)
+    reasons = () if found.by else (*plan.plan.reviews, *([unknown] if unknown else ()), *found.refused)
+    return OpenReviews(found.by, reasons)
 
 
-def approvers_of(lifecycle: Lifecycle, plan: DestroyPlan) -> list[str]:
-    """Who approved a plan, and counts at this moment."""
-    registered = registered_destroy_plan(lifecycle, plan.sha256) if plan.reviews else None
-    return list(check_approvals(lifecycle, registered).by) if registered is not None else []
+def plan_under_review(lifecycle: Lifecycle, plan: DestroyPlan) -> RegisteredDestroyPlan | None:
+    """A plan as it was registered, for `open_reviews`, where its rules ask for a review. None: they do not."""
+    return registered_destroy_plan(lifecycle, plan.sha256) if plan.reviews else None
 
 
 def destroy_plans_of_nights_before(lifecycle: Lifecycle, night: date) -> list[RegisteredDestroyPlan]:
@@ -87,9 +97,13 @@ def destroy_plans_of_nights_before(lifecycle: Lifecycle, night: date) -> list[Re
             plan = registered_destroy_plan(lifecycle, sha256)
         except FixityError:
             continue  # whoever looks at that night again is told
-        if plan is not None and plan.plan.waits_for and lifecycle.policies.still(plan.plan.schedule):
+        if plan is not None and since <= plan.night < night and _may_count(lifecycle, plan.plan):
             found.append(plan)
     return found
+
+
+def _may_count(lifecycle: Lifecycle, plan: DestroyPlan) -> bool:
+    return bool(plan.waits_for) and lifecycle.policies.still(plan.schedule)
 
 
 def destroy_plans_of_last_night(lifecycle: Lifecycle) -> list[DestroyPlan]:

@@ -195,14 +195,15 @@ def _tell(found: Findings, skip: int) -> None:
         for row, one in zip(rows, found.calls, strict=True):
             row[1] = f"{one.state}{'!' if one.state in _ODD else ''}"
             row[-1] = ", ".join(f"{copy.manifest.batch} row {copy.row}" for copy in one.copies) or None
-        print_table("Found", _COLUMNS, rows)
+        print_table("Found", _COLUMNS, rows, unbroken=_COLUMNS[:1])
         for one in found.calls if len(found.calls) <= _TOLD else ():
             for place in _places(one):
                 print_sentence(f"{one.call_id}: {place}")
     for state in dict.fromkeys(one.state for one in found.calls):
         print_sentence(f"{state}: {STATES[state]}.")
     shown = f"calls {skip + 1} to {skip + len(found.calls)} of " if len(found.calls) < found.total else ""
-    print_sentence(f"Found: {shown}{found.total}." if found.total else "No call answers, live or archived.")
+    known = found.total - sum(one.state is CallState.NEVER_SEEN for one in found.calls)
+    print_sentence(f"Found: {shown}{known}." if known else "No call answers, live or archived.")
     search = found.search
     if search.batches:
         print_sentence(f"Of {search.batches} batches {search.indexed} are indexed; {search.read} were read.")

@@ -4,13 +4,13 @@ What is said is each command's. A value that came from outside is shown so that 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -41,13 +41,19 @@ def print_sentence(text: str = "", style: str = "") -> None:
     console.print(Text(to_text(text), style=style), soft_wrap=True)
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table under its title; numbers to the right. A cell that ends with `!` calls for attention."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], unbroken: Collection[str] = ()
+) -> None:
+    """A table under its title; numbers to the right. A cell that ends with `!` calls for attention.
+
+    `unbroken`: columns whose cells people copy; however narrow the terminal, the others are folded first.
+    """
     made = Table(title=Text(to_text(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
     cells = [[_cell(value) for value in row] for row in rows]
     for place, name in enumerate(columns):
         numbers = bool(cells) and all(_is_number(row[place].plain) for row in cells)
-        made.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+        side: JustifyMethod = "right" if numbers else "left"
+        made.add_column(Text(name), justify=side, overflow="fold", no_wrap=name in unbroken)
     for row in cells:
         made.add_row(*row)
     wide = console if console.is_terminal else Console(file=console.file, width=_WIDE)

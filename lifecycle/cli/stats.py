@@ -67,7 +67,8 @@ def stats(
     if as_csv:
         _print_csv(report)
     elif json_output:
-        print_json({"rows": report.rows, "withheld": report.withheld, "uncounted_objects": report.uncounted})
+        counts = {"withheld": report.withheld, "waiting": report.waiting}
+        print_json({"rows": report.rows, **counts, "uncounted_objects": report.uncounted})
     else:
         _tell(report)
     raise typer.Exit(1 if report.uncounted else 0)
@@ -91,13 +92,18 @@ def _print_csv(report: StatisticsReport) -> None:
 
 def _tell(report: StatisticsReport) -> None:
     if not report.rows:
-        print_sentence("Nothing is counted yet.")
+        print_sentence("No group of calls is published yet." if report.waiting else "Nothing is counted yet.")
     else:
         most = max(int(str(row["calls"])) for row in report.rows)
         columns = (*report.columns, "calls", "", "hours", "half up to", "90 % up to", "95 % up to")
         print_table("What calls were for", columns, [_row(report, row, most) for row in report.rows])
     if report.withheld:
         print_sentence(f"{report.withheld} calls are in no row: too few to be a group.")
+    if report.waiting:
+        print_sentence(
+            f"{report.waiting} calls are counted, and in no row until their groups are large enough, or their month is "
+            "over. With --live they are."
+        )
     for key in report.uncounted:
         print_sentence(f"{key}: no publication on record in this CRM made it; it is not counted", "bold red")
 

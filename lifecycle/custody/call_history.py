@@ -6,10 +6,9 @@ from itertools import chain
 from typing import Any
 
 from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE
-from lifecycle.custody.record_lookup import logged_leaves
+from lifecycle.custody.record_lookup import has_control_tables, logged_leaves, unsealed_records
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import SourceError
-from lifecycle.evidence.deletion import CallNames, read_records
+from lifecycle.evidence.deletion import CallNames
 from lifecycle.evidence.leaf import read_leaf, read_leaves
 from lifecycle.ledger.legacy_records import all_entries
 
@@ -74,14 +73,10 @@ def leaves_beside_the_ledger(lifecycle: Lifecycle) -> Iterator[dict[str, Any]]:
 
 def _waiting(lifecycle: Lifecycle) -> Iterator[dict[str, Any]]:
     control = lifecycle.crm.control
-    try:
-        control.require()
-    except SourceError:
-        return  # without control tables nothing was ever purged from this CRM
+    if not has_control_tables(lifecycle):
+        return
+    yield from unsealed_records(lifecycle)
     with lifecycle.crm.database.reading() as connection:
-        for row_id in control.unsealed(connection):
-            for row in control.by_ids(connection, [row_id]):
-                yield from read_records(row.entries)
         waiting = control.places.waiting(connection)
         ids = [name for _, kind, name in waiting if kind == NOTE]
         for start in range(0, len(ids), 100):

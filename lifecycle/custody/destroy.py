@@ -10,9 +10,10 @@ from typing import Any
 
 from lifecycle.authority.destroy_approval import (
     accept_destroy_plan,
-    approvers_of,
     destroy_plans_of_nights_before,
     open_destroy_reasons,
+    open_reviews,
+    plan_under_review,
     register_destroy_plan,
 )
 from lifecycle.custody.batch_destruction import Destroyed, destroy_batch, resume_destruction
@@ -125,10 +126,16 @@ def _released(lifecycle: Lifecycle, as_of: date) -> list[DestroyPlan]:
 
 def _carry_out(lifecycle: Lifecycle, plan: DestroyPlan, run: Run, result: Destroyed) -> None:
     """Destroy what may still go of a plan's batches, once: what stays now is another plan's."""
-    approved_by = approvers_of(lifecycle, plan)
+    reviewed, approved_by = plan_under_review(lifecycle, plan), tuple[str, ...]()
     going = lifecycle.crm.control.destructions.states()
     for number, planned in enumerate(plan.batches):
         lifecycle.require_running()
+        if reviewed is not None:  # asked before each batch, as the holds are
+            found = open_reviews(lifecycle, reviewed)
+            if found.reasons:
+                result.set_aside[f"plan {plan.sha256}"] = f"it waits again: {'; '.join(found.reasons)}"
+                return
+            approved_by = found.by
         if planned.batch not in going:
             destroy_batch(lifecycle, plan, planned, run, result)
         lifecycle.progress(f"destroyed {plan.industry}", number + 1, len(plan.batches))

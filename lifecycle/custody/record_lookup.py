@@ -57,8 +57,7 @@ def find_records(lifecycle: Lifecycle, call: str) -> RecordLookup:
 def _records(lifecycle: Lifecycle, name: str) -> Iterator[DeletionOnRecord]:
     """Unsealed first: a record that is sealed meanwhile is found twice, and then as the sealed one."""
     names = CallNames(lifecycle.crm.source.source, [name], lifecycle.keys.epochs())
-    for body in _unsealed(lifecycle):
-        yield from (DeletionOnRecord(record, None, name) for record in read_records(body) if names.of(record))
+    yield from (DeletionOnRecord(record, None, name) for record in unsealed_records(lifecycle) if names.of(record))
     for key, records in all_entries(lifecycle.store):
         yield from (DeletionOnRecord(record, key, name) for record in records if names.of(record))
     yield from _logged(lifecycle, names)
@@ -78,15 +77,24 @@ def logged_leaves(lifecycle: Lifecycle, names: CallNames) -> Iterator[tuple[int,
         yield index, body, require_leaf(f"leaf {index}", leaf)
 
 
-def _unsealed(lifecycle: Lifecycle) -> Iterator[bytes]:
+def unsealed_records(lifecycle: Lifecycle) -> Iterator[dict[str, Any]]:
+    """The records of purges that are committed and not in the ledger yet."""
     control = lifecycle.crm.control
-    try:
-        control.require()
-    except SourceError:
-        return  # without control tables nothing was ever purged from this CRM
+    if not has_control_tables(lifecycle):
+        return
     with lifecycle.crm.database.reading() as connection:
         for row_id in control.unsealed(connection):
-            yield from (row.entries for row in control.by_ids(connection, [row_id]))
+            for row in control.by_ids(connection, [row_id]):
+                yield from read_records(row.entries)
+
+
+def has_control_tables(lifecycle: Lifecycle) -> bool:
+    """Whether the CRM has them; without, nothing was ever purged from it."""
+    try:
+        lifecycle.crm.control.require()
+    except SourceError:
+        return False
+    return True
 
 
 def _identity(one: DeletionOnRecord) -> tuple[Any, ...]:

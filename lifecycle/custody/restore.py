@@ -27,12 +27,13 @@ from lifecycle.custody.restore_sources import CallCopies, CopiedRows, choose_cop
 from lifecycle.custody.restore_target import RestoreTarget
 from lifecycle.custody.restored_files import file_conflict, files_of_calls, put_files_that_wait
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import ObjectMissing, ProofError
+from lifecycle.errors import LeaseTaken, ObjectMissing, ProofError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import ArchivedFile
 
 AT_ONCE = 20_000  # calls a transaction
+_IN_USE = "another run is at work on its copy at this moment: restored, moved or destroyed. Run it again afterwards"
 
 
 @dataclass
@@ -115,12 +116,13 @@ def _restore_batch(
     """Put back the calls of one batch, while nobody destroys it. A damaged one is named with its calls."""
     batches = {batch_name(place.manifest_key) for one in group for place in (one.copy, *one.parts)}
     with ExitStack() as leases:
-        for batch in sorted(batches) if not order.dry_run else ():
-            leases.enter_context(lifecycle.crm.control.lease(copy_lease(batch)))
         try:
+            for batch in sorted(batches) if not order.dry_run else ():
+                leases.enter_context(lifecycle.crm.control.lease(copy_lease(batch)))
             copied = read_copies(lifecycle.store, group)
-        except (ProofError, ObjectMissing) as error:
-            result.refused |= {one.call_id: [f"its copy cannot be read: {error}"] for one in group}
+        except (ProofError, ObjectMissing, LeaseTaken) as error:
+            why = _IN_USE if isinstance(error, LeaseTaken) else f"its copy cannot be read: {error}"
+            result.refused |= {one.call_id: [why] for one in group}
             return
         _write(lifecycle, target, order, {one.call_id: one for one in group}, copied, result)
 

@@ -196,7 +196,8 @@ def _how_to_verify(key: Verifier) -> list[str]:
     return [
         "Get the ledger's public key from a person, not from this page. Its fingerprint must be "
         f"{key_fingerprint(key)}.",
-        "For each leaf below ask for its proof: `lifecycle prove CALL` writes it, with the leaf and what opens it.",
+        "For each leaf below ask for its proof: `lifecycle prove CALL` writes it, with the leaf and what opens it. Or "
+        "take leaf and proof out of a copy of the bucket with `docs/prove.sh`, as docs/verify-without-us.md says.",
         "`docs/verify.sh KEY PROOF LEAF OPENING` checks them with bash and openssl; docs/verify-without-us.md says how "
         "to do it by hand. Both need nothing of this software.",
         "Hold the checkpoint above against one that an anchor kept: the ledger must go on from it.",

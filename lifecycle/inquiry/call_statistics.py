@@ -51,13 +51,14 @@ class StatisticsQuestion:
 class StatisticsReport:
     """A row a group: its period and values, `calls`, `timed` (how many have a known duration), `seconds`, percentiles.
 
-    `withheld`: how many calls are in no row, for their group is too small. `uncounted`: objects in the store that no
-    publication on record made.
+    `withheld`: how many calls are in no row, for their group is too small. `waiting`: how many are counted, and in no
+    row because they are not published yet. `uncounted`: objects in the store that no publication on record made.
     """
 
     columns: tuple[str, ...]
     rows: list[dict[str, object]]
     withheld: int
+    waiting: int
     uncounted: list[str]
 
     @property
@@ -82,7 +83,8 @@ def statistics_report(lifecycle: Lifecycle, question: StatisticsQuestion) -> Sta
     here = {part.id for part in lifecycle.control.statistics.published()}
     strangers = [key for key in statistics_keys(lifecycle.store) if key not in set(map(statistics_key, here))]
     rows = list(_rows(shown, (PERIOD, *question.by)))
-    return StatisticsReport((PERIOD, *question.by), rows, pc.sum(rest[CALLS]).as_py() or 0, strangers)
+    waiting = 0 if question.live else sum(sum(part[CALLS].to_pylist()) for part in _waiting(lifecycle))
+    return StatisticsReport((PERIOD, *question.by), rows, pc.sum(rest[CALLS]).as_py() or 0, waiting, strangers)
 
 
 def published_statistics(lifecycle: Lifecycle) -> Iterator[pa.Table]:
@@ -94,8 +96,12 @@ def published_statistics(lifecycle: Lifecycle) -> Iterator[pa.Table]:
 def _counted(lifecycle: Lifecycle, live: bool) -> Iterator[pa.Table]:
     yield from published_statistics(lifecycle)
     if live:
-        yield from map(statistics_of, lifecycle.control.statistics.waiting())
+        yield from _waiting(lifecycle)
         yield from live_statistics(lifecycle)
+
+
+def _waiting(lifecycle: Lifecycle) -> Iterator[pa.Table]:
+    return map(statistics_of, lifecycle.control.statistics.waiting())
 
 
 def live_statistics(lifecycle: Lifecycle) -> Iterator[pa.Table]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from lifecycle.custody.archived_copy import ArchivedCopy, read_archived_copy
+from lifecycle.custody.archived_copy import ArchivedCopy, read_archived_copies
 from lifecycle.custody.record_lookup import DeletionOnRecord, find_records
 from lifecycle.deployment.lifecycle import Lifecycle, fact_kinds
 from lifecycle.errors import InputError
@@ -136,7 +136,7 @@ def _gone(lifecycle: Lifecycle, told: CallExplanation) -> CallExplanation:
         raise InputError(f"call {call!r}: it is in the CRM, and the facts query of the source does not give it: kept")
     if not known.records:
         raise InputError(f"call {call!r}: expected a call of the CRM or of the record, found it in neither")
-    copies = tuple(read_archived_copy(lifecycle.store, one) for one in known.records)
+    copies = read_archived_copies(lifecycle, known)
     return replace(told, call_id=known.call_id, records=known.records, copies=copies)
 
 

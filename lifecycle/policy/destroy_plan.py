@@ -7,6 +7,7 @@ meets the same digest, as long as nothing changed.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 from pydantic import Field
 
@@ -71,9 +72,9 @@ class DestroyPlan(StrictModel):
         """Canonical JSON."""
         return canonical_json(self.model_dump(mode="json"))
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """The plan's name."""
+        """The plan's name. Worked out once: it is asked for at each of its batches."""
         return sha256_hex(self.to_bytes())
 
 

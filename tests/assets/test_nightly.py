@@ -19,6 +19,7 @@ from assets.night import NightResult, run_night
 from assets.partitions import industries, industry_night_key, industry_nights, nights
 from assets.resources import LifecycleResource
 from lifecycle.crm.crm import Crm
+from lifecycle.errors import DatabaseError
 from tests.assets.conftest import empty_world
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
 from tests.night.parts import GOING
@@ -186,6 +187,29 @@ def test_the_sensor_asks_for_one_run_an_industry_once(world: World, instance: dg
     assert (second.run_requests, second.cursor) == ([], first.cursor)
 
 
+def test_where_records_wait_the_sensor_asks_for_the_record_alone(
+    world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise DatabaseError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("assets.nightly.seal_ledger", lost)
+        patch.setattr("assets.night.seal_ledger", lost)
+        assert night(instance).waiting > 0
+    cursor = tick(instance).cursor  # the industries of that night
+    found = tick(instance, cursor)
+    (request,) = found.run_requests or []
+    assert (str(request.partition_key), request.asset_selection) == (PARTITIONS[0], [dg.AssetKey("deletion_record")])
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        sealed = defs.resolve_job_def("industry_night").execute_in_process(
+            instance=instance, partition_key=PARTITIONS[0], tags=request.tags, asset_selection=request.asset_selection
+        )
+    assert [event.node_name for event in sealed.get_asset_materialization_events()] == ["deletion_record"]
+    assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
+    assert tick(instance, found.cursor).run_requests == []
+
+
 def test_many_industries_are_asked_for_a_hundred_a_tick(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,7 +348,12 @@ def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: p
     }
     assert [target for sensor in running for target in sensor.targets] == []  # alerts ask for no run
     crons = {s.name: s.cron_schedule for s in repository.schedule_defs}
-    assert crons == {"nightly": "0 2 * * *", "destruction": "0 7 * * *", "weekly_drill": "0 5 * * 0"}
+    assert crons == {
+        "nightly": "0 2 * * *",
+        "destruction": "0 7 * * *",
+        "weekly_drill": "0 5 * * 0",
+        "drill_check": "0 6 * * *",
+    }
 
 
 def test_the_plan_says_when_it_is_stale() -> None:

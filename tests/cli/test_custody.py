@@ -17,7 +17,8 @@ def test_find_says_where_a_call_is(lifecycle: Run_, purged: Place) -> None:
     told = lifecycle("find", call)
     assert (told.code, found["copies"][0]["object"] in told.out) == (0, True)
     nowhere = lifecycle("find", "nowhere")
-    assert (nowhere.code, "never seen" in nowhere.out) == (1, True)
+    assert (nowhere.code, "never seen" in nowhere.out, "Found:" in nowhere.out) == (1, True, False)
+    assert "Found: 1." in lifecycle("find", call, "nowhere").out
 
 
 def test_find_by_phone_gives_csv_that_no_spreadsheet_calculates(lifecycle: Run_, purged: Place) -> None:

@@ -31,6 +31,14 @@ def test_a_table_does_not_read_markup_and_loses_nothing(capsys: pytest.CaptureFi
     assert said.count("y") == 300
 
 
+def test_what_people_copy_is_in_one_piece_however_narrow_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, key = io.StringIO(), "0b6ff7a2-8a3c-4a3e-9d0c-6a5f1f6f2a55"
+    monkeypatch.setattr(output, "console", Console(file=out, force_terminal=True, width=60))
+    output.print_table("Found", ["call", "state", "where"], [(key, "archived", "x" * 200)], unbroken=["call"])
+    assert key in out.getvalue()
+    assert out.getvalue().count("x") == 200
+
+
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1400, "1.4 kB"), (2_500_000_000_000_000, "2500.0 TB")]
 )

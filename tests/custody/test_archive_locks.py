@@ -5,6 +5,7 @@ from time import sleep
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from botocore.exceptions import ClientError
 
 from lifecycle.archive.s3_store import S3Store
@@ -162,3 +163,21 @@ def test_check_finds_what_the_bucket_does_by_itself(locked, new_world, s3_server
     ]
     (problem,) = lock_problems(new_world("sqlite", "s3").lifecycle(**GOVERNED))
     assert problem.startswith(f"bucket {s3_server.bucket} has no Object Lock")
+
+
+def test_a_lost_row_shortens_no_lock_and_a_hold_that_nobody_knows_is_named_and_left(locked):
+    world, client, bucket = locked
+    night(world)
+    world.hold("[{call_ids: [id-1]}]")
+    renew_locks(opened(world), date(2026, 11, 20))
+    item = client.list_object_versions(Bucket=bucket, Prefix="store/archive/")["Versions"][0]
+    where = {"Bucket": bucket, "Key": item["Key"], "VersionId": item["VersionId"]}
+    longer = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime(2031, 1, 1, tzinfo=UTC)}
+    client.put_object_retention(**where, Retention=longer)
+    world.execute(sa.text("DELETE FROM lifecycle_locks"))
+    world.release()
+    found = renew_locks(opened(world), date(2026, 11, 20))
+    assert found.lifted == []
+    (why,) = found.problems.values()
+    assert why.startswith("is under a legal hold of the store that is not on our register")
+    assert locks(client, bucket) == {("GOVERNANCE", "2028-03-02", "ON"), ("GOVERNANCE", "2031-01-01", "ON")}

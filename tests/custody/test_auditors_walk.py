@@ -61,7 +61,7 @@ def walk(handed_over: Path, to: Path, which: str, change: Callable[[Path], objec
     return subprocess.run(["bash", "-c", commands()], cwd=to, env=shell, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("which", "calls"), [("batch", 5), ("call", 1)])
+@pytest.mark.parametrize(("which", "calls"), [("batch", 5), pytest.param("call", 1, marks=pytest.mark.slow)])
 def test_the_walk_holds(handed_over, tmp_path, which, calls):
     done = walk(handed_over, tmp_path / "here", which)
     assert (done.returncode, done.stderr) == (0, "")

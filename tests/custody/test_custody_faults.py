@@ -18,13 +18,15 @@ from lifecycle.archive.batches import manifest_keys
 from lifecycle.crm.database import Database
 from lifecycle.custody.drill import drill_archive
 from lifecycle.custody.export import ExportOrder, export_calls
-from lifecycle.custody.restore import restore_calls
+from lifecycle.custody.restore import RestoreResult, restore_calls
 from lifecycle.custody.restore_record import RestoreOrder
 from lifecycle.custody.restore_target import crm_target
+from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import DatabaseError, StoreError
 from lifecycle.night.drill_gate import newest_drill
 from lifecycle.night.seal import seal_ledger
 from tests.builders import BANK_DAY, World, account_for, run_night
+from tests.custody.test_restore import world_restore_url
 
 ORDER = RestoreOrder("clerk", "trial")
 CALLS = ("id-a", "id-b", "id-c")
@@ -48,22 +50,43 @@ class FaultyStore:
         return self._store.put_once(key, body)
 
 
+def three_purged(world: World) -> tuple[World, dict, dict]:
+    bank = world.account("Banking")
+    for key in CALLS:
+        world.call(key, bank, BANK_DAY)
+        world.note(key, file=b"x")
+        world.recorded(key, f"2021/{key}.wav", key.encode())
+    start, files = world.dump(), world.on_disk()
+    run_night(world.lifecycle())
+    assert (world.live(), world.on_disk()) == (set(), {})
+    return world, start, files
+
+
 @pytest.fixture
 def purged(sqlite_world) -> tuple[World, dict, dict]:
-    bank = sqlite_world.account("Banking")
-    for key in CALLS:
-        sqlite_world.call(key, bank, BANK_DAY)
-        sqlite_world.note(key, file=b"x")
-        sqlite_world.recorded(key, f"2021/{key}.wav", key.encode())
-    start, files = sqlite_world.dump(), sqlite_world.on_disk()
-    run_night(sqlite_world.lifecycle())
-    assert (sqlite_world.live(), sqlite_world.on_disk()) == (set(), {})
-    return sqlite_world, start, files
+    return three_purged(sqlite_world)
 
 
-def restored(world: World, lifecycle: Any = None) -> Any:
-    opened = lifecycle or world.lifecycle()
-    return restore_calls(opened, CALLS, crm_target(opened), ORDER)
+@pytest.fixture(
+    params=[
+        ("sqlite", "folder"),
+        pytest.param(("postgresql", "s3"), marks=pytest.mark.slow),
+        pytest.param(("mariadb", "s3"), marks=pytest.mark.slow),
+    ],
+    ids=lambda given: "-".join(given),
+)
+def purged_anywhere(request, new_world) -> tuple[World, dict, dict]:
+    """On each server too, with a store that is a bucket: restored under the role that people are told to make."""
+    return three_purged(new_world(*request.param))
+
+
+def opened(world: World) -> Lifecycle:
+    return world.lifecycle(restore_url=world_restore_url(world))
+
+
+def restored(world: World, lifecycle: Lifecycle | None = None) -> RestoreResult:
+    lifecycle = lifecycle or opened(world)
+    return restore_calls(lifecycle, CALLS, crm_target(lifecycle), ORDER)
 
 
 def whole_again(world: World, start: dict, files: dict) -> None:
@@ -71,7 +94,8 @@ def whole_again(world: World, start: dict, files: dict) -> None:
     again = restored(world)
     assert (again.refused, again.files_left, world.dump(), world.on_disk()) == ({}, {}, start, files)
     with world.engine.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT call_id FROM lifecycle_restored ORDER BY 1").scalars().all()
+        table = "lifecycle.restored" if world.dialect == "postgresql" else "lifecycle_restored"
+        rows = connection.exec_driver_sql(f"SELECT call_id FROM {table} ORDER BY 1").scalars().all()
     assert tuple(rows) == CALLS
     seal_ledger(world.lifecycle())
     assert [leaf["kind"] for leaf in world.leaves()].count("restored") == len(CALLS)
@@ -79,8 +103,9 @@ def whole_again(world: World, start: dict, files: dict) -> None:
 
 @pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("number", range(1, 6))
-def test_a_commit_that_was_not_done_or_whose_answer_was_lost(purged, monkeypatch, done, number):
-    world, start, files = purged
+def test_a_commit_that_was_not_done_or_whose_answer_was_lost(purged_anywhere, monkeypatch, done, number):
+    world, start, files = purged_anywhere
+    lifecycle = opened(world)
     plain, count = Database.writing, iter(range(1, 1000))
 
     @contextmanager
@@ -95,7 +120,7 @@ def test_a_commit_that_was_not_done_or_whose_answer_was_lost(purged, monkeypatch
 
     monkeypatch.setattr(Database, "writing", writing)
     try:
-        restored(world)
+        restored(world, lifecycle)
     except DatabaseError:
         assert next(count) > number
     else:
@@ -106,9 +131,9 @@ def test_a_commit_that_was_not_done_or_whose_answer_was_lost(purged, monkeypatch
 
 @pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("which", CALLS)
-def test_a_file_that_was_not_put_or_whose_answer_was_lost(purged, done, which):
-    world, start, files = purged
-    lifecycle = world.lifecycle()
+def test_a_file_that_was_not_put_or_whose_answer_was_lost(purged_anywhere, done, which):
+    world, start, files = purged_anywhere
+    lifecycle = opened(world)
     lifecycle.__dict__["recordings"] = FaultyStore(lifecycle.recordings, f"2021/{which}", done)
     with pytest.raises(StoreError):
         restored(world, lifecycle)

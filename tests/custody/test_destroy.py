@@ -10,6 +10,7 @@ from lifecycle.custody.destroy import destroy_copies
 from lifecycle.custody.destroy_plans import going_now
 from lifecycle.custody.judged_batch import judge_batch
 from lifecycle.errors import NightError, SettingsError
+from lifecycle.inquiry.explanation import explain_call
 from tests.builders import RUN, World
 from tests.custody.copies import CALLS, DAY, archived, below_archive, copies, destroy, destroyed
 from tests.policy.build import NO_HOLDS
@@ -51,6 +52,17 @@ def test_copies_under_a_hold_are_moved_and_go_once_it_is_released(bank):
     assert destroy(bank).done.copies == 2
     assert (below_archive(bank), destroyed(bank)) == (set(), dict.fromkeys(CALLS, 1))
     assert len(before) == len(CALLS)
+
+
+def test_explain_reads_a_copy_where_it_was_moved_and_says_when_it_was_destroyed(bank):
+    bank.hold("[{call_ids: [id-2]}]")
+    destroy(bank)
+    kept, gone = (explain_call(bank.lifecycle(), call, DAY) for call in ("id-2", "id-1"))
+    ((copy,), (record,)) = kept.copies, kept.records
+    assert (copy.problem, copy.deciding["_rule_id"]) == ("", record.record["rule_id"])
+    assert copy.object_key in {f"archive/{path}" for path in below_archive(bank)}
+    assert copy.object_key != record.record["object"]["key"]
+    assert gone.copies[0].problem.startswith("the archived copy was destroyed at ")
 
 
 def test_a_hold_by_a_fact_that_only_the_live_call_had_keeps_its_copy(bank):

@@ -82,7 +82,7 @@ def test_a_call_that_is_restored_between_plan_and_removal_keeps_its_copy(bank, m
     assert (done.done.copies, copies(bank), bank.live()) == (5, {"id-3": 1}, {"id-3"})
 
 
-@pytest.mark.parametrize("how", ["missing", "rotten"])
+@pytest.mark.parametrize("how", ["missing", pytest.param("rotten", marks=pytest.mark.slow)])
 def test_an_object_that_is_missing_or_rotten_keeps_its_own_batch_where_that_is_rewritten(bank, how):
     """Nothing can be moved out of it: the held copy would be without its notes."""
     bank.hold("[{call_ids: [id-1]}]")
@@ -122,7 +122,9 @@ def point_at_the_ledger(world: World) -> None:
     )
 
 
-@pytest.mark.parametrize("edit", [edit_manifest, point_elsewhere, point_at_the_ledger])
+@pytest.mark.parametrize(
+    "edit", [pytest.param(edit_manifest, marks=pytest.mark.slow), point_elsewhere, point_at_the_ledger]
+)
 def test_a_batch_whose_manifest_or_row_was_edited_stays_and_is_named_and_the_other_goes(bank, edit):
     edit(bank)
     ledger = {path for path in (store(bank) / "ledger").rglob("*") if path.is_file()}
@@ -149,6 +151,7 @@ def test_a_hold_by_a_fact_binds_a_copy_that_was_moved_as_well(bank):
     assert copies(bank) == {"id-4": 1}
 
 
+@pytest.mark.slow
 def test_a_list_of_copies_elsewhere_that_cannot_be_read_stops_it_before_anything_goes(bank):
     (bank.policies / "copies.yaml").write_text("copies: [{id: x}]\n")
     with pytest.raises(PolicyError, match=r"copies\.yaml"):
@@ -156,6 +159,7 @@ def test_a_list_of_copies_elsewhere_that_cannot_be_read_stops_it_before_anything
     assert len(copies(bank)) == 6
 
 
+@pytest.mark.slow
 def test_no_night_to_come_is_destroyed_for_and_the_first_hour_of_a_day_is_that_of_the_latest_zone(bank):
     lifecycle = bank.lifecycle()
     tonight = resolve_night(lifecycle, None)
@@ -164,6 +168,7 @@ def test_no_night_to_come_is_destroyed_for_and_the_first_hour_of_a_day_is_that_o
     assert survey_copies(lifecycle, DAY - timedelta(days=1)).plans == {}
 
 
+@pytest.mark.slow
 def test_a_copy_destroyed_is_on_the_ledger_once_however_often_it_is_asked_for(bank):
     destroy(bank)
     destroy(bank, DAY + timedelta(days=400))

@@ -40,7 +40,7 @@ def kinds(world: World) -> list[str]:
     return [leaf["kind"] for leaf in world.leaves() if leaf["kind"] in ("destroyed", "moved")]
 
 
-@pytest.mark.parametrize("how", ["an older backup", "a lost row"])
+@pytest.mark.parametrize("how", ["an older backup", pytest.param("a lost row", marks=pytest.mark.slow)])
 def test_what_is_gone_by_the_ledger_is_not_missing_and_what_was_moved_goes_on(bank, tmp_path, how):
     shutil.copy(database(bank), tmp_path / "backup.db")
     assert destroy(bank).done.copies == 3
@@ -80,6 +80,7 @@ def test_a_database_that_saw_the_beginning_alone_does_not_write_the_end_a_second
     assert destroyed(bank) == dict.fromkeys(CALLS - HELD, 1)
 
 
+@pytest.mark.slow
 def test_small_batches_that_were_merged_are_found_where_they_were_moved_to(new_world):
     world = new_world("sqlite")
     one = world.account("Banking")
@@ -100,6 +101,7 @@ def test_small_batches_that_were_merged_are_found_where_they_were_moved_to(new_w
     assert copies(world) == {}
 
 
+@pytest.mark.slow
 def test_what_is_gone_and_on_no_leaf_is_missing_all_the_same(bank):
     store = Path(bank.store_url.removeprefix("file://"))
     (manifest,) = store.rglob("manifest.json")

@@ -9,6 +9,7 @@ import pytest
 
 from lifecycle.authority.approval import draft_approval, store_approval
 from lifecycle.authority.approval_subject import find_approval_subject
+from lifecycle.custody import destroy as destroy_module
 from lifecycle.custody.destroy import DestroyResult, destroy_copies, survey_destruction
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import ApprovalRefused, InputError, NightError, PolicyChanged
@@ -121,6 +122,7 @@ def test_a_batch_under_two_signed_plans_goes_once(world, keys):
     assert len([leaf for leaf in world.leaves() if leaf["kind"] == "destroyed"]) == 5
 
 
+@pytest.mark.slow
 def test_what_is_held_when_a_signed_plan_runs_stays_and_its_release_asks_for_another_signature(world, keys):
     approve(world, digest_of(world), keys["alice"])
     world.hold("[{call_ids: [id-2]}]")
@@ -131,6 +133,7 @@ def test_what_is_held_when_a_signed_plan_runs_stays_and_its_release_asks_for_ano
     assert (again.waiting, copies(world)) == ({"bank": (WAITS.replace("5", "1"),)}, {"id-2": 1})
 
 
+@pytest.mark.slow
 def test_a_plan_of_the_same_night_made_again_since_is_another_one(world, keys):
     """As of the nights of the purge the newest alone counts, on later nights too."""
     first = digest_of(world)
@@ -145,6 +148,7 @@ def test_a_plan_of_the_same_night_made_again_since_is_another_one(world, keys):
     assert why(destroy(world, days=1)) == WAITS.replace("5", "4")
 
 
+@pytest.mark.slow
 def test_a_schedule_that_changed_since_makes_the_signature_worthless(world, keys):
     digest = digest_of(world)
     approve(world, digest, keys["alice"])
@@ -171,6 +175,21 @@ def test_an_approval_that_is_withdrawn_does_not_count(world, keys, how):
     assert why(destroy(world, days=1)).startswith(WAITS)
 
 
+def test_an_approval_that_is_withdrawn_while_the_plan_runs_stops_it_before_the_next_batch(world, keys, monkeypatch):
+    approve(world, digest_of(world), keys["alice"])
+    looked = destroy_module.plan_under_review
+
+    def revoking(*given: Any) -> Any:
+        revoke(world.policies, keys["alice"])
+        return looked(*given)
+
+    monkeypatch.setattr(destroy_module, "plan_under_review", revoking)
+    stopped = destroy(world)
+    (said,) = stopped.done.set_aside.values()
+    assert said.startswith(f"it waits again: {WAITS}; the approval …-")
+    assert (stopped.done.copies, copies(world)) == (0, dict.fromkeys(CALLS, 1))
+
+
 def test_who_asked_may_not_approve_nor_who_may_only_approve_purges(world, keys):
     with pytest.raises(ApprovalRefused, match=r"bob@example\.com asked for it"):
         approve(world, digest_of(world), keys["bob"])
@@ -182,6 +201,7 @@ def test_who_asked_may_not_approve_nor_who_may_only_approve_purges(world, keys):
     assert copies(world) == dict.fromkeys(CALLS, 1)
 
 
+@pytest.mark.slow
 def test_nobody_approves_what_nobody_known_asked_for_and_somebody_known_mends_that(world, keys):
     nobody = Run("run-2", UNKNOWN_REQUESTER)
     assert "nobody knows who asked for the destruction" in why(destroy(world, days=1, run=nobody))
@@ -213,6 +233,7 @@ def test_a_row_of_a_plan_that_somebody_edited_lets_nothing_go(world, keys, edit)
     assert copies(world) == dict.fromkeys(CALLS, 1)
 
 
+@pytest.mark.slow
 def test_a_plan_whose_epochs_key_is_gone_lets_nothing_go(world, keys):
     made = FileKeys(world.given()["signing_key"]).make_epoch(2028)
     destroy(world, days=1)
@@ -222,6 +243,7 @@ def test_a_plan_whose_epochs_key_is_gone_lets_nothing_go(world, keys):
     assert why(destroy(world, days=2)) == WAITS
 
 
+@pytest.mark.slow
 def test_a_plan_with_a_brake_and_a_review_needs_both_in_any_order(world, keys):
     world.schedule(REVIEWED.replace("max_share: 100%", "max_share: 50%"))
     brake = "brake: 5 of 5 copies go, 100.00%; max_share is 50%"
@@ -234,6 +256,7 @@ def test_a_plan_with_a_brake_and_a_review_needs_both_in_any_order(world, keys):
     assert destroy(world, days=1).done.copies == 5
 
 
+@pytest.mark.slow
 def test_an_earlier_nights_brake_can_be_let_go_later(world):
     world.schedule(BANK.replace("max_share: 100%", "max_share: 50%"))
     destroy(world)

@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import shutil
+import subprocess
 from datetime import datetime
 
 import openpyxl
@@ -69,6 +71,27 @@ def test_xlsx_has_text_cells_alone(purged, tmp_path):
     assert list(frame["subject"]) == ODD
     assert set(frame["phone"]) == {"+442079460001"}
     assert "note_files" in pd.ExcelFile(tmp_path / "out.xlsx").sheet_names
+
+
+@pytest.mark.slow
+def test_libreoffice_reads_every_text_as_it_was_and_calculates_nothing(purged, tmp_path):
+    office = shutil.which("soffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed (Debian: libreoffice-calc): its reading was not tried")
+    exported(purged, tmp_path / "out.xlsx", "xlsx")
+    exported(purged, tmp_path / "out")
+    every_sheet = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true,false,false,-1"
+    profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
+    for kind, name in ((every_sheet, "out.xlsx"), ("xlsx", "out/calls.csv")):
+        command = [office, profile, "--headless", "--convert-to", kind, "--outdir", str(tmp_path / "read")]
+        subprocess.run([*command, str(tmp_path / name)], check=True, capture_output=True, timeout=300)
+    with (tmp_path / "read/out-calls.csv").open(encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["id"])
+    assert [row["subject"] for row in rows] == ODD
+    assert {row["phone"] for row in rows} == {"+442079460001"}
+    sheet = openpyxl.load_workbook(tmp_path / "read/calls.xlsx").active
+    assert [cell.value for row in sheet.iter_rows() for cell in row if cell.data_type == "f"] == []
+    assert sheet.max_row == len(ODD) + 1
 
 
 def test_parquet_is_the_archives_rows_with_their_types(purged, tmp_path):

@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 import pytest
 
+from lifecycle.audit.proof import certify_deletions
 from lifecycle.audit.whole_audit import audit_archive_and_ledger
 from lifecycle.custody.find import find_calls
 from lifecycle.custody.merge_batches import merge_small_batches
@@ -60,6 +61,17 @@ def test_three_small_batches_become_one_and_every_copy_is_found_and_on_record(co
     assert destroy(copy, date(2028, 3, 20)).done.copies == 0  # the latest of their days is the batch's
     assert (destroy(copy, date(2028, 3, 21)).done.copies, copies(copy)) == (len(CALLS), {})
     assert audit_archive_and_ledger(copy.lifecycle()).sound
+
+
+def test_a_certificate_counts_what_went_wherever_the_copies_are(copy):
+    seal_ledger(copy.lifecycle())
+    batch = next(leaf["batch"] for leaf in copy.leaves() if leaf["kind"] == "purged")
+    before = certify_deletions(copy.lifecycle(), batch)["records"]["rows_deleted_by_table"]
+    merging(copy.lifecycle(), RUN)
+    assert batches(copy) == 1
+    assert certify_deletions(copy.lifecycle(), batch)["records"]["rows_deleted_by_table"] == before
+    destroy(copy, date(2028, 3, 21))
+    assert "destroyed" in str(certify_deletions(copy.lifecycle(), batch)["records"]["rows_deleted_by_table"])
 
 
 def test_a_batch_whose_calls_may_not_wait_for_the_others_stays_apart(copy):

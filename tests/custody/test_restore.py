@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import zlib
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lifecycle.custody.search_question import SearchQuestion
 from lifecycle.errors import SettingsError
 from lifecycle.night.seal import seal_ledger
 from tests.builders import BANK_DAY, CLOCK, DUE, DUE_BANK, DUE_SHOP, NIGHT, World, around, run_night
+from tests.night.test_statistics import everything
 from tests.roles import restore_url
 
 ORDER = RestoreOrder("clerk", "asked for by the court")
@@ -103,6 +105,26 @@ def test_a_restore_is_a_leaf_that_says_who_and_why(purged_sqlite):
     assert states(world, DUE_BANK[2], DUE_BANK[3]) == {DUE_BANK[2]: "restored", DUE_BANK[3]: "archived"}
 
 
+def test_many_restores_share_a_note_and_each_has_its_leaf(purged_sqlite):
+    world, _ = purged_sqlite
+    restored(world, *sorted(DUE))
+    asked = "SELECT id, body FROM lifecycle_leaves WHERE id LIKE 'restored:%'"
+    with world.engine.connect() as connection:
+        notes = {note: zlib.decompress(body).splitlines() for note, body in connection.exec_driver_sql(asked)}
+    assert sum(map(len, notes.values())) == len(DUE) > len(notes)  # one for each batch, each a transaction
+    note, lines = max(notes.items(), key=lambda one: len(one[1]))
+    assert set(states(world, *DUE).values()) == {"restored"}
+    seal_ledger(world.lifecycle())
+    noted = [json.loads(line) for lines in notes.values() for line in lines]
+    logged = [leaf for leaf in world.leaves() if leaf["kind"] == "restored"]
+    assert sorted(logged, key=repr) == sorted(noted, key=repr)
+    assert audit_archive_and_ledger(world.lifecycle()).damaged == {}
+    for cut in (zlib.compress(b"\n".join(lines[1:])), b"\x78 no such bytes"):
+        world.execute(sa.text("UPDATE lifecycle_leaves SET body = :cut WHERE id = :note"), cut=cut, note=note)
+        (why,) = audit_archive_and_ledger(world.lifecycle()).damaged.values()
+        assert why == f"the note {note} in the CRM has other bytes, or another place"
+
+
 def test_running_it_again_puts_nothing_back_twice(purged):
     world, _ = purged
     restored(world, DUE_BANK[2])
@@ -154,6 +176,14 @@ def test_a_copy_restored_and_purged_anew_explains_no_later_return(purged_sqlite)
     assert night.calls == 1
     world.call(DUE_BANK[2], None, BANK_DAY)
     assert find_restored_calls(world.lifecycle()).returned == [DUE_BANK[2]]
+
+
+def test_a_call_that_goes_again_is_counted_once(purged_sqlite):
+    world, _ = purged_sqlite
+    counted = everything(world.lifecycle())
+    restored(world, DUE_BANK[2], order=RestoreOrder("clerk", "trial", until=NIGHT))
+    assert run_night(world.lifecycle(), night=NIGHT + timedelta(days=1)).calls == 1
+    assert everything(world.lifecycle()) == counted != {}
 
 
 def test_what_stands_against_it_is_named_before_anything_is_written(purged):
