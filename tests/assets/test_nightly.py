@@ -501,7 +501,7 @@ def test_a_failed_run_says_in_its_first_line_what_failed_and_brings_no_stack(
     assert error is not None
     assert told is not None
     first, *more = error.message.splitlines()
-    assert first == "PolicyError: holds/broken.yaml:1: this is not YAML: a bracket is never closed with ]"
+    assert first == "PolicyError: holds/broken.yaml:1: this is not YAML: a value is missing here"
     assert more[-1].startswith("Nothing is lost: ")
     assert (error.stack, error.cause, error.context) == ([], None, None)
     assert (told.description or "").splitlines()[0] == first
