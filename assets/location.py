@@ -12,7 +12,8 @@ from lifecycle.settings import read_settings
 _NAME = read_settings().location
 _PREFIX = (_NAME,) if _NAME else ()
 CODE_LOCATION = _NAME or "call_lifecycle"  # without, as workspace.yaml and pyproject.toml name it
-JOB_TAGS = {"dagster-celery/queue": _NAME} if _NAME else {}  # the workers that have this CRM's settings
+# Of every run of our jobs: whose it is, for the queue's limits; and the Celery workers that have this CRM's settings.
+JOB_TAGS = {"lifecycle/crm": CODE_LOCATION, **({"dagster-celery/queue": _NAME} if _NAME else {})}
 INDUSTRY_TAG = "lifecycle/industry"  # of a run: one industry of one CRM, for the queue's limits
 
 

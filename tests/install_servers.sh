@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes PostgreSQL, MariaDB, git, ssh-keygen and Go with golang.org/x/mod available to the tests. Installs Debian's
+# Makes PostgreSQL, MariaDB, Redis, git, ssh-keygen and Go with golang.org/x/mod available to the tests. Installs Debian's
 # packages where they are missing and we are root; starts no service and leaves no configuration of ours behind. Never
 # fails: a test that misses what it needs says so, and fails where CI=true.
 
@@ -7,6 +7,7 @@ GUARD=/usr/sbin/policy-rc.d
 
 have_postgres() { command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
 have_mariadb() { PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null; }
+have_redis() { command -v redis-server >/dev/null; }
 have_git() { command -v git >/dev/null; }
 have_ssh_keygen() { command -v ssh-keygen >/dev/null; }
 have_go() { command -v go >/dev/null; }
@@ -15,6 +16,7 @@ have_go_packages() { [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ]; }
 missing() {
     have_postgres || echo postgresql
     have_mariadb || echo mariadb-server
+    have_redis || echo redis-server
     have_git || echo git
     have_ssh_keygen || echo openssh-client
     have_go || echo golang-go

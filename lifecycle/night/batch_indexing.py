@@ -1,7 +1,11 @@
 """Index: for every batch in the store that has none, which values its calls have, as keyed digests.
 
-Derived, and safe to repeat. Made from the proved rows of the archive alone, so that what is lost is made again.
+Derived, and safe to repeat. Made from the proved rows of the archive alone, so that what is lost is made again. A night
+looks after the batches of the last days; once a week the whole archive is listed, for what was lost, or merged.
 """
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,18 +23,20 @@ from lifecycle.policy.canonical import sha256_hex
 from lifecycle.policy.evaluation.spelling import trimmed, without_zeros
 
 PHONE, CALL = "phone", "call_id"
+RECENT = timedelta(days=8)
+_SUNDAY = 6
 
 
 def index_batches(lifecycle: Lifecycle) -> int:
-    """Index every committed batch that no epoch's index covers. Gives how many; a damaged batch is left out."""
-    epochs = lifecycle.keys.epochs()
+    """Index the committed batches of the last days that no epoch's index covers; on Sundays those of all days.
+
+    Gives how many; a damaged batch is left out.
+    """
+    epochs = [epoch.id for epoch in lifecycle.keys.epochs()]
     if not epochs:
         return 0  # a search reads the batches
-    there, made = indexed_batches(lifecycle.store, [epoch.id for epoch in epochs]), 0
-    for key in manifest_keys(lifecycle.store):
-        names = {(epoch.id, batch_index_key(epoch.id, key).rpartition("/")[2]) for epoch in epochs}
-        if names & there:
-            continue
+    made = 0
+    for key in _unindexed(lifecycle, epochs):
         try:
             manifest, body = read_manifest(lifecycle.store, key)
             calls = read_calls(lifecycle.store, manifest)
@@ -39,6 +45,20 @@ def index_batches(lifecycle: Lifecycle) -> int:
         put_batch_index(lifecycle.store, index_of_calls(lifecycle.keys.epoch(), key, sha256_hex(body), calls))
         made += 1
     return made
+
+
+def _unindexed(lifecycle: Lifecycle, epochs: Sequence[str]) -> Iterator[str]:
+    """The manifests of batches without an index; of some that are registered there may be none."""
+    store, now = lifecycle.store, lifecycle.now()
+    if now.weekday() == _SUNDAY:
+        there = indexed_batches(store, epochs)
+        for key in manifest_keys(store):
+            if there.isdisjoint((epoch, batch_index_key(epoch, key).rpartition("/")[2]) for epoch in epochs):
+                yield key
+        return
+    for registered in lifecycle.crm.control.register.manifests_since(now - RECENT):
+        if not any(any(True for _ in store.list(batch_index_key(epoch, registered.key))) for epoch in epochs):
+            yield registered.key
 
 
 def index_of_calls(epoch: EpochKey, manifest_key: str, manifest_sha256: str, calls: pa.Table) -> BatchIndex:

@@ -1,7 +1,7 @@
 """Find: one answer to where a call is, on each database, live and archived alike, by whatever people know of it."""
 
 import json
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -9,6 +9,7 @@ from lifecycle.archive.batch_index import BATCH_INDEXES, indexed_batches, remove
 from lifecycle.archive.batches import manifest_keys
 from lifecycle.custody.find import CallState, find_calls
 from lifecycle.custody.search_question import SearchQuestion
+from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night.seal import seal_ledger
 from tests.builders import BANK_DAY, DUE, DUE_BANK, DUE_BOTH, SHOP_DAY, World, committed, run_night
 
@@ -118,6 +119,25 @@ def test_an_index_spells_nothing_out_and_without_it_all_is_found_as_well(purged)
     assert states(purged, calls=["id-nowhere"]) == {"id-nowhere": "never seen"}
     seal_ledger(purged.lifecycle())
     assert len(indexed_batches(lifecycle.store, [one.id for one in lifecycle.keys.epochs()])) == len(keys)
+
+
+def test_a_night_lists_no_archive_and_a_sunday_finds_what_was_lost_long_ago(purged, monkeypatch):
+    lifecycle = purged.lifecycle()
+    keys, listed = list(manifest_keys(lifecycle.store)), list[str]()
+    remove_batch_index(lifecycle.store, keys[0])
+    real = type(lifecycle.store).list
+    monkeypatch.setattr(type(lifecycle.store), "list", lambda store, at: listed.append(at) or real(store, at))
+
+    def sealed_on(day: datetime) -> int:
+        listed.clear()
+        seal_ledger(Lifecycle(lifecycle.settings, lambda: day))
+        return len(set(real(lifecycle.store, BATCH_INDEXES)))
+
+    saturday = lifecycle.now() + timedelta(days=21 - (lifecycle.now().weekday() - 5) % 7)
+    assert sealed_on(saturday) == len(keys) - 1
+    assert [prefix for prefix in listed if prefix.startswith(("archive/", BATCH_INDEXES))] == []
+    assert sealed_on(saturday + timedelta(days=1)) == len(keys)
+    assert "archive/" in listed
 
 
 def test_an_index_narrows_what_is_read(purged):

@@ -151,7 +151,7 @@ class Production:
                     return found
             except Exception as raised:
                 error = raised
-            time.sleep(0.2)
+            time.sleep(1)  # asking costs the processes that are waited for their time
         logs = {file.name: file.read_text(errors="replace")[-3000:] for file in self.folder.glob("*.log")}
         raise AssertionError(f"{problem} within {seconds} s; {error!r}; {logs}")
 

@@ -37,7 +37,7 @@ def test_a_crm_does_not_wait_for_another_that_stands_still(new_world: Callable[.
         for location in ("sales", "support"):
             runs = made.runs("industry_night", location)
             assert [run.status.value for run in runs] == ["SUCCESS", "SUCCESS"]
-            assert {run.tags[".dagster/repository"] for run in runs} == {f"__repository__@{location}"}
+            assert {run.tags["lifecycle/crm"] for run in runs} == {location}
             assert {run.tags["lifecycle/industry"] for run in runs} == {f"{location}/bank", f"{location}/shop"}
         with dg.DagsterInstance.from_config(str(made.home)) as instance:
             known = {key.to_user_string() for key in instance.all_asset_keys()}

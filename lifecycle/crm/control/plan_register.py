@@ -149,6 +149,10 @@ class Register:
         """The manifests put for any plan of a night, by key."""
         return self._manifests(self.manifests.c.night == night.isoformat())
 
+    def manifests_since(self, at: datetime) -> list[RegisteredManifest]:
+        """The manifests put since a moment, by key."""
+        return self._manifests(self.manifests.c.registered_at >= at.isoformat())
+
     def _manifests(self, wanted: sa.ColumnElement[bool]) -> list[RegisteredManifest]:
         columns = self.manifests.c
         statement = sa.select(columns.manifest_key, columns.manifest_sha256).where(wanted)
