@@ -68,6 +68,15 @@ def _with_said_facts(dialect: str, source: Source) -> Source:
     return source.model_copy(update={"facts": text, "industry": None, "absent": {}})
 
 
+_SAID = re.compile(r"SELECT i\.\*, [^\n]* FROM \(\n((?:(?!\n\)).)*)\n\) i", re.DOTALL)  # one pair of parentheses
+
+
+def facts_as_written(source: Source) -> str:
+    """The facts query without what the mapping itself says beside it: that adds columns, and never a row."""
+    said = _SAID.fullmatch(source.facts)
+    return said[1] if said else source.facts
+
+
 def _industry(dialect: str, said: str | Industries) -> str:
     if isinstance(said, str):
         return _quoted(dialect, said)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from lifecycle.crm.mapping.source import Part
@@ -130,5 +131,7 @@ def without_rows(table: pa.Table, names: Sequence[str], gone: Collection[RowKey]
 
 def named_twice(calls: pa.Table) -> dict[Any, str]:
     """Calls whose key names several rows of the call table: nobody can say which of them is the call."""
+    if pc.count_distinct(calls[CALL_ID]).as_py() == calls.num_rows:
+        return {}
     counts = {entry["values"]: entry["counts"] for entry in calls[CALL_ID].value_counts().to_pylist()}
     return {key: f"ambiguous: its key names {n} rows of the call table" for key, n in counts.items() if n > 1}

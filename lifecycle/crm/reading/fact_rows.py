@@ -2,8 +2,8 @@
 
 It follows from the query's text and the database's own keys. The text begins at the call table, and whatever it joins
 is found by a unique key, compared column with column of one type, so each join finds one row at most. The industry's
-table may be found by all of its key but the industry. Where that is not sure the database counts distinct calls, which
-takes many times as long where there are millions.
+table may be found by all of its key but the industry; an industry that the mapping says adds no row. Where that is not
+sure the database counts distinct calls, which takes many times as long where there are millions.
 """
 
 import re
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SQLAlchemyError
 
+from lifecycle.crm.mapping.site_fit import facts_as_written
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.query_joins import Join, NotPlain, parse_query
 
@@ -34,7 +35,7 @@ _MYSQL_TYPES = sa.text(
 def rows_are_distinct(connection: sa.Connection, source: Source) -> bool:
     """Whether a row of a source's facts query is a call and its industry, for sure."""
     try:
-        query = parse_query(source.facts)
+        query = parse_query(facts_as_written(source))
         if _may_multiply(connection, source.facts, [join.table for join in query.joins]):
             return False
         inspector, (calls, *joins) = sa.inspect(connection), query.joins

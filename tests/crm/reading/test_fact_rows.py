@@ -65,6 +65,16 @@ def test_rows_are_counted_where_none_can_come_twice(made):
         assert (sure, found) == (True, counted), facts
 
 
+@pytest.mark.parametrize(("join", "sure"), [("a ON a.id = c.a_id", True), ("ai a ON a.a_id = c.a_id", False)])
+def test_an_industry_that_the_mapping_says_adds_no_row(made, join, sure):
+    made.run(*TABLES)
+    said = 'industry: {by: account_id, values: {1: "Retail", 2: " FROM (x) i"}}\nabsent: {open_deal: no}'
+    crm = made.crm(facts=f"SELECT c.id AS call_id, c.a_id AS account_id FROM t c LEFT JOIN {join}", more=said)
+    with crm.database.reading() as connection:
+        assert rows_are_distinct(connection, crm.source) is sure
+        assert sorted(crm.facts.census(connection), key=repr) == [("FROM (x) i", 1), ("Retail", 2), (None, 1)]
+
+
 def test_distinct_calls_are_counted_where_that_is_not_sure(made):
     made.run(*TABLES)
     for why, facts in NOT_SURE.items():
