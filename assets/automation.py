@@ -89,7 +89,7 @@ def industry_nights_sensor(context: dg.SensorEvaluationContext, lifecycle: Lifec
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=added, cursor=cursor)
 
 
-@dg.sensor(name="run_export", minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.sensor(name="run_export", minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
 def run_export(context: dg.SensorEvaluationContext, lifecycle: LifecycleResource) -> dg.SkipReason:
     """Put the events of finished runs beside the ledger. Asks for no run; what it missed it finds the next time."""
     with dagster_failures():

@@ -45,7 +45,7 @@ def destroyed_batches(
     context: dg.AssetExecutionContext, config: DestroyConfig, lifecycle: LifecycleResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Archived copies whose day has come: judged again, removed by version, shown to be gone, recorded."""
-    with dagster_failures():
+    with dagster_failures(context):
         opened = lifecycle.open()
         opened.require_running()
         night = resolve_night(opened, date.fromisoformat(config.as_of) if config.as_of else None)

@@ -19,7 +19,7 @@ _OVERDUE = "P14D"
 @dg.asset(group_name="custody", kinds={"sql"}, owners=["team:records"])
 def restored_trial(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Random batches, restored into a scratch database and compared row by row and file by file."""
-    with dagster_failures():
+    with dagster_failures(context):
         opened = lifecycle.open()
         result = drill_archive(opened, by=run_of(context, opened).actor)
     return dg.MaterializeResult(
@@ -39,7 +39,9 @@ def archive_was_restored_lately(lifecycle: LifecycleResource) -> dg.AssetCheckRe
     with dagster_failures():
         opened = lifecycle.open()
         problem = drill_problem(opened, RetentionPeriod.parse(opened.settings.purge_needs_drill or _OVERDUE))
-    return dg.AssetCheckResult(passed=problem is None, description=problem)
+    return dg.AssetCheckResult(
+        passed=problem is None, description=problem, metadata={"count": int(problem is not None)}
+    )
 
 
 drill_check = dg.define_asset_job(

@@ -85,11 +85,11 @@ def disposition_plan(
     context: dg.AssetExecutionContext, config: NightConfig, lifecycle: LifecycleResource
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:  # type: ignore[type-arg]
     """What may go tonight, industry by industry: every call's disposition, the plan, and whether its brake tripped."""
-    with dagster_failures():
+    with dagster_failures(context):
         opened = lifecycle.open(context.log)
         run, odd = run_of(context, opened), odd_clocks(opened)
     yield _check("clocks_agree", ("clock", "is"), odd, dg.AssetCheckSeverity.ERROR)
-    with dagster_failures():
+    with dagster_failures(context):
         if odd:
             raise ClockError(clock_message(odd))
         night = resolve_night(opened, _day(config.as_of) if config.as_of else None)
@@ -174,7 +174,7 @@ def _aside(calls: Mapping[Any, str]) -> dg.AssetCheckResult:
 def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The due calls of a night, copied to Parquet with every row that belongs to them, each object read back."""
     started = time.monotonic()
-    with dagster_failures():
+    with dagster_failures(context):
         opened = lifecycle.open(context.log)
         work = open_industry_night(opened, *industry_night_of(context))
         result = archive_night(opened, work, run_of(context, opened))
@@ -201,7 +201,7 @@ def archived_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResour
 def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Calls deleted from the CRM, each still due and equal to its archived copy at that moment. Never retried alone."""
     started = time.monotonic()
-    with dagster_failures():
+    with dagster_failures(context):
         opened = lifecycle.open(context.log)
         require_agreeing_clocks(opened)
         work = open_industry_night(opened, *industry_night_of(context))
@@ -234,7 +234,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
 def deletion_record(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One leaf of the ledger for each purged call: which, when, by which rule, by which run, archived where."""
     started = time.monotonic()
-    with dagster_failures():
+    with dagster_failures(context):
         opened = lifecycle.open(context.log)
         sealed, anchors = seal_ledger(opened), anchor_checkpoint(opened)
     pace, error = pace_metadata(sealed.records, time.monotonic() - started), dg.AssetCheckSeverity.ERROR

@@ -1,5 +1,6 @@
 """What lies outside Dagster and is drawn on its map: the CRM's tables of calls upstream, the bucket downstream."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -11,6 +12,13 @@ _SETTINGS = read_settings()
 _KINDS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite"}
 CRM_KIND = _KINDS.get(_SETTINGS.crm_url.get_secret_value().partition(":")[0].partition("+")[0], "sql")
 STORE_KIND = "s3" if urlsplit(_SETTINGS.store).scheme == "s3" else "file"
+
+
+def commit_link(commit: str) -> Any:
+    """A commit of the policies: a link where LIFECYCLE_POLICIES_LINK says where commits are shown, else its name."""
+    link = _SETTINGS.policies_link
+    return dg.MetadataValue.url(link.replace("{commit}", commit)) if link and commit.isalnum() else commit
+
 
 RECORDS_IN_CRM = dg.AssetSpec(
     asset_key("crm", "calls"),

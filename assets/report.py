@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.outside import commit_link
 from assets.tables import NOBODY, table
 from lifecycle.archive.batches import read_manifest
 from lifecycle.archive.object_store import ObjectStore
@@ -49,10 +50,7 @@ def plan_metadata(
             [(p.industry, "; ".join(waiting[p.industry]), _to_type(p, waiting)) for p in held],
         ),
         "going": GOING_SEPARATOR.join(going) or NOBODY,
-        "industries": table(
-            ("industry", "due", "parts", "live", "oldest due", "kept for other reasons"),
-            [_plan_row(p) for p in (*held, *(p for p in plans.values() if p not in held))],
-        ),
+        "industries": _industries([*held, *(p for p in plans.values() if p not in held)]),
         "plans_used_again": table(("industry", "planned at, with the numbers of then"), again),
         **plan_numbers(survey, plans, waiting),
         "unscheduled_industries": table(("industry in the CRM", "calls"), survey.unscheduled.items()),
@@ -60,7 +58,9 @@ def plan_metadata(
         "left_out": table(("what", "how many"), kinds_left_out(survey.left_out).items()),
         "broken_files": table(("file", "reason"), sorted(survey.broken.items())),
         "cannot_be_purged": table(("part", "reason"), sorted(survey.unfit.items())),
-        "policies_commit": ", ".join(sorted({p.schedule.git_commit or NO_GIT for p in plans.values()})) or "-",
+        "policies_commit": commit_link(
+            ", ".join(sorted({p.schedule.git_commit or NO_GIT for p in plans.values()})) or "-"
+        ),
         "policies_committed": not any(p.schedule.git_dirty for p in plans.values()),
     }
 
@@ -98,10 +98,24 @@ def _to_type(plan: Plan, waiting: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(commands).replace(f"--accept-plan {plan.sha256}", f"--accept-plan {plan.sha256[:12]}")
 
 
-def _plan_row(plan: Plan) -> tuple[Any, ...]:
-    kept = {name: n for name, n in plan.dispositions.items() if n and name not in ("due", "retained")}
-    oldest = plan.oldest_trigger.isoformat() if plan.oldest_trigger else None
-    return plan.industry, plan.due, sum(plan.components.values()), plan.live, oldest, _counts(kept)
+def _industries(plans: Sequence[Plan]) -> dg.MetadataValue[Any]:
+    """A row an industry; a column for each reason that keeps any call of the night, and for parts where any go."""
+    answers = dict.fromkeys(name for plan in plans for name, calls in plan.dispositions.items() if calls)
+    kept = [name for name in answers if name not in ("due", "retained")]
+    parts = ["parts"] if any(plan.components for plan in plans) else []
+    rows = [
+        (
+            plan.industry,
+            plan.due,
+            *([sum(plan.components.values())] if parts else []),
+            plan.live,
+            plan.oldest_trigger,
+            *(plan.dispositions.get(name, 0) for name in kept),
+        )
+        for plan in plans
+    ]
+    columns = ("industry", "due", *parts, "live", "oldest due", *(name.replace("_", " ") for name in kept))
+    return table(columns, rows)
 
 
 def archive_metadata(work: IndustryNight, result: ArchiveResult, store: str) -> Metadata:
@@ -211,7 +225,7 @@ def _industry_night(work: IndustryNight) -> Metadata:
         "plan": plan.sha256[:12],
         "plan_run": dg.MetadataValue.dagster_run(plan.run_id),
         "schedule": plan.schedule.sha256[:12],
-        "policies_commit": plan.schedule.git_commit or NO_GIT,
+        "policies_commit": commit_link(plan.schedule.git_commit or NO_GIT),
         "policies_committed": not plan.schedule.git_dirty,
     }
 
@@ -229,7 +243,3 @@ def counted_by_night(returned: Mapping[str, PurgedBefore]) -> dict[str, int]:
 def kinds_left_out(found: Mapping[str, str]) -> dict[str, int]:
     """What was left out, counted by what it is: a call, a request. `lifecycle plan` names them."""
     return dict(Counter(what.partition(" ")[0] for what in found))
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -1,5 +1,7 @@
 """What Dagster hands to an asset: the lifecycle, opened in the run from the environment; and for which night."""
 
+import logging
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from assets.dead_runs import PROCESS_TAG, close_dead_runs, this_process
+from assets.failures import stated_failure
 from assets.location import require_own_location
 from assets.progress import Log, LoggedProgress
 from lifecycle.deployment.lifecycle import Lifecycle, Progress
@@ -60,7 +63,7 @@ class LifecycleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Lifecycle(read_settings(), now, progress, stop_requested=watcher.stop_requested)
 
 
-_MENDED = "What was committed stays and is on record; launching the run again goes on with the rest."
+_LOG = logging.getLogger(__name__)
 StopRequested = Callable[[], str | None]
 
 
@@ -101,9 +104,10 @@ def _somebody_watches() -> bool:
 
 
 @contextmanager
-def dagster_failures() -> Iterator[None]:
+def dagster_failures(step: dg.AssetExecutionContext | None = None) -> Iterator[None]:
     """Turn our errors into Dagster failures with their own words; only what lies outside is worth a retry.
 
+    `step`: which asset asks; it is tried again where that has a retry policy, and nothing else is.
     A person at a terminal is told at once instead, and runs again. Dagster keeps what it is given for years: a driver's
     error quotes rows, so no cause goes with a failure, and of what is unexpected only the place.
     """
@@ -112,15 +116,16 @@ def dagster_failures() -> Iterator[None]:
     except LifecycleError as error:
         logged = f"{type(error).__name__}: {error.without_values}"
         _tell_watcher(logged, error)
-        retry = isinstance(error, OutsideError) and not _somebody_watches()
-        beside: dict[str, Any] = {"exit_code": error.exit_code, "nothing_is_lost": _MENDED}
-        raise dg.Failure(logged, metadata=beside, allow_retries=retry) from None
+        _LOG.debug("%s\n%s", logged, "".join(traceback.format_tb(error.__traceback__)))
+        again = step if isinstance(error, OutsideError) and not _somebody_watches() else None
+        failure = stated_failure(logged, error.exit_code, again)
+        raise failure from failure.__cause__  # and never from ours, whose words may name a call
     except Exception as error:
         if isinstance(error, (dg.DagsterError, dg.Failure)):
             raise
         said = f"a bug of lifecycle ({type(error).__name__} at {place_of(error)}); `lifecycle run` shows its words"
         _tell_watcher(said, error)
-        raise dg.Failure(said, metadata={"exit_code": 3}, allow_retries=False) from None
+        raise stated_failure(said, 3) from None
 
 
 def _tell_watcher(logged: str, error: Exception) -> None:

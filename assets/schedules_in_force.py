@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from assets.location import of_this_crm
+from assets.outside import commit_link
 from assets.report import NO_GIT, Metadata
 from assets.resources import LifecycleResource
 from assets.tables import table
@@ -14,29 +16,37 @@ from lifecycle.deployment.policy_folder import Policies
 from lifecycle.deployment.policy_revision import changed_by_last_commit
 from lifecycle.errors import LifecycleError
 from lifecycle.evidence.policy_words import period_words
+from lifecycle.policy.documents.other_copies import COPIES
 from lifecycle.policy.documents.regime import Regime
 from lifecycle.policy.documents.schedule import Rule, Schedule
 from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
 from lifecycle.settings import read_settings
 
 
-def _names() -> list[str]:
-    """The industries by the names of their files: one that is added later needs a reload of the code location."""
+def _files() -> list[Path]:
+    """The schedules, one an industry of that name: one that is added later needs a reload of the code location."""
     folder = Path(read_settings().policies)
-    return sorted(path.stem for path in folder.glob("*.y*ml"))
+    return sorted(path.absolute() for path in folder.glob("*.y*ml") if path.name != COPIES)
+
+
+def _source(path: Path) -> dict[str, Any]:
+    """Where the file lies, for the page's link to it."""
+    here = dg.LocalFileCodeReference(file_path=str(path), line_number=1)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[here])}
 
 
 _SPECS = [
     dg.AssetSpec(
-        ["retention_schedules", name],
+        ["retention_schedules", path.stem],
         group_name="decide",
         kinds={"yaml"},
         owners=["team:records"],
         skippable=True,
-        description=f"The rules that decide about calls of {name}, the laws they are held against, and what the last "
-        "commit changed.",
+        description=f"The rules that decide about calls of {path.stem}, the laws they are held against, and what the "
+        "last commit changed.",
+        metadata=_source(path),
     )
-    for name in _names()
+    for path in _files()
 ]
 
 
@@ -72,7 +82,7 @@ def _page(opened: Lifecycle, policies: Policies | LifecycleError, name: str) -> 
         "rules": len(schedule.rules),
         "owner": schedule.owner,
         "days_begin_in": str(schedule.timezone),
-        "commit": policies.git_commit or NO_GIT,
+        "commit": commit_link(policies.git_commit or NO_GIT),
         "committed": not policies.git_dirty,
         "sha256": schedule.sha256[:12],
     }

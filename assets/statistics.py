@@ -32,7 +32,7 @@ _SHOWN = 24  # months
 def call_statistics(context: dg.AssetExecutionContext, lifecycle: LifecycleResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """How many calls there were, and how long they lasted: kept when the calls are gone, and naming none of them."""
     industry, _ = industry_night_of(context)
-    with dagster_failures():
+    with dagster_failures(context):
         opened = lifecycle.open()
         published = publish_statistics(opened)
         report = statistics_report(opened, StatisticsQuestion(industry=industry))

@@ -18,20 +18,41 @@ from assets.tables import table
 
 _STEPS = {"archive": "archived_calls", "purge": "purged_calls", "record": "deletion_record"}
 _PLAN = ("calls_live", "calls_due", "calls_waiting", "calls_held", "calls_overdue", "calls_unscheduled")
+_RUNS_A_NIGHT = 100  # of one industry that are added up
 Said = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class IndustryTotals:
-    """What the runs of one industry's night said last, by step."""
+    """What the runs of one industry's night said, by step, the newest run first: a night may take several."""
 
     industry: str
-    said: dict[str, Said]
+    said: dict[str, list[Said]]
 
-    def number(self, step: str, name: str) -> int | float:
-        """One of a step's numbers; 0 where it did not run."""
-        found = self.said[step].get(name, 0)
-        return found if isinstance(found, int | float) else 0
+    def sum(self, step: str, name: str) -> int | float:
+        """What all runs did together: purged, recorded, seconds."""
+        return sum(_number(said, name) for said in self.said[step])
+
+    def newest(self, step: str, name: str) -> int | float:
+        """What the newest run said, of what is so at the night's end; 0 where none ran."""
+        return _number(self.said[step][0], name) if self.said[step] else 0
+
+    def of_plans(self, step: str, name: str) -> int | float:
+        """What the newest run of each plan said, of what a run counts for its plan as a whole."""
+        newest = {said.get("plan"): said for said in reversed(self.said[step])}
+        return sum(_number(said, name) for said in newest.values())
+
+    @property
+    def purged(self) -> int | float:
+        """Every purged call: what a run that died had purged, the next one of its plan found gone before."""
+        said = self.sum("purge", "calls") + self.sum("purge", "parts")
+        found = sum(self.of_plans("purge", name) for name in ("calls", "parts", "calls_purged_before"))
+        return self.sum("purge", "calls") + max(0, found - said)
+
+    @property
+    def set_aside(self) -> int | float:
+        """The calls that stayed in the end."""
+        return self.newest("archive", "calls_set_aside") + self.newest("purge", "calls_set_aside")
 
 
 @of_this_crm
@@ -87,20 +108,20 @@ def _runs_of(instance: dg.DagsterInstance, night: str) -> list[dg.DagsterRun]:
 
 
 def _industries(instance: dg.DagsterInstance, night: str) -> Iterator[IndustryTotals]:
-    found: dict[str, dict[str, Said]] = {}
+    found: dict[str, dict[str, list[Said]]] = {}
     for step, asset in _STEPS.items():
-        for key, said in _newest_by_partition(instance, asset, night):
-            found.setdefault(key, {name: {} for name in _STEPS})[step] = said
+        for key, said in _by_partition(instance, asset, night):
+            found.setdefault(key, {name: [] for name in _STEPS})[step] = said
     yield from (IndustryTotals(industry, said) for industry, said in sorted(found.items()))
 
 
-def _newest_by_partition(instance: dg.DagsterInstance, asset: str, night: str) -> Iterator[tuple[str, Said]]:
-    """What each industry's step of a night said last."""
+def _by_partition(instance: dg.DagsterInstance, asset: str, night: str) -> Iterator[tuple[str, list[Said]]]:
+    """What each industry's step of a night said, run by run, the newest first."""
     known = instance.get_materialized_partitions(asset_key(asset))
     for partition in sorted(key for key in known if key.rpartition("|")[2] == night):
         wanted = dg.AssetRecordsFilter(asset_key(asset), asset_partitions=[partition])
-        for record in instance.fetch_materializations(wanted, limit=1).records:
-            yield partition.rpartition("|")[0], _values(record)
+        records = instance.fetch_materializations(wanted, limit=_RUNS_A_NIGHT).records
+        yield partition.rpartition("|")[0], list(map(_values, records))
 
 
 def _plan_of(instance: dg.DagsterInstance, night: str) -> Said:
@@ -114,22 +135,24 @@ def _values(record: dg.EventLogRecord) -> Said:
     return {name: getattr(value, "value", None) for name, value in event.metadata.items()} if event else {}
 
 
-def _totals(done: list[IndustryTotals], plan: Said) -> Said:
-    def total(step: str, name: str) -> int | float:
-        return sum(each.number(step, name) for each in done)
+def _number(said: Said, name: str) -> int | float:
+    found = said.get(name, 0)
+    return found if isinstance(found, int | float) else 0
 
-    purging = total("purge", "seconds")
-    purged = total("purge", "calls")
+
+def _totals(done: list[IndustryTotals], plan: Said) -> Said:
+    purged = sum(each.purged for each in done)
+    seconds = {step: round(sum(each.sum(step, "seconds") for each in done), 2) for step in _STEPS}
     return {
-        "calls_archived": total("archive", "calls"),
-        "bytes_archived": total("archive", "bytes"),
+        "calls_archived": sum(each.of_plans("archive", "calls") for each in done),
+        "bytes_archived": sum(each.of_plans("archive", "bytes") for each in done),
         "calls_purged": purged,
-        "parts_purged": total("purge", "parts"),
-        "calls_recorded": total("record", "records"),
-        "calls_set_aside": total("archive", "calls_set_aside") + total("purge", "calls_set_aside"),
+        "parts_purged": sum(each.sum("purge", "parts") for each in done),
+        "calls_recorded": sum(each.sum("record", "records") for each in done),
+        "calls_set_aside": sum(each.set_aside for each in done),
         **{name: plan[name] for name in _PLAN if isinstance(plan.get(name), int)},
-        **{f"seconds_{step}": round(total(step, "seconds"), 2) for step in _STEPS},
-        "calls_a_second": round(purged / purging, 1) if purging else 0.0,
+        **{f"seconds_{step}": taken for step, taken in seconds.items()},
+        "calls_a_second": round(purged / seconds["purge"], 1) if seconds["purge"] else 0.0,
     }
 
 
@@ -138,15 +161,15 @@ def _each(done: list[IndustryTotals]) -> Said:
     rows = [
         (
             each.industry,
-            each.number("archive", "calls"),
-            each.number("archive", "bytes"),
-            each.number("purge", "calls"),
-            each.number("record", "records"),
-            each.number("archive", "calls_set_aside") + each.number("purge", "calls_set_aside"),
-            str(round(sum(each.number(step, "seconds") for step in _STEPS), 1)),
+            each.of_plans("archive", "calls"),
+            each.of_plans("archive", "bytes"),
+            each.purged,
+            each.sum("record", "records"),
+            each.set_aside,
+            str(round(sum(each.sum(step, "seconds") for step in _STEPS), 1)),
         )
         for each in done
     ]
     columns = ("industry", "archived", "bytes", "purged", "recorded", "set aside", "seconds")
-    numbers = {f"purged_{each.industry.replace('-', '_')}": each.number("purge", "calls") for each in done}
+    numbers = {f"purged_{each.industry.replace('-', '_')}": each.purged for each in done}
     return {"industries": table(columns, rows), **numbers}

@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     alert_mail_to: str | None = None
     alert_command: str | None = None
     alert_link: str | None = None
+    policies_link: str | None = None
     heartbeat: Path | None = None
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
     window: Annotated[str | None, AfterValidator(lambda text: text and _window(text))] = None

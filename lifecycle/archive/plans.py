@@ -30,6 +30,7 @@ _PLAN_KEY = re.compile(
     rf"(?P<folder>{PLANS}\d{{4}}-\d\d-\d\d/[^/]+/)plan-(?P<revision>\d{{1,6}})-(?P<sha256>[0-9a-f]{{64}})\.json"
 )
 _DESTROY = "destroy-"
+_NAMED = re.compile(rf"/(plan-\d{{1,6}}-|{_DESTROY})(?P<sha256>[0-9a-f]{{64}})[-.]")
 _LARGEST_PLAN, _MOST_COPIES = 16 << 20, 100
 _FLUSH_ROWS = 20_000
 
@@ -99,6 +100,11 @@ def put_plan(store: ObjectStore, plan: Plan) -> None:
 def plan_key(plan: Plan) -> str:
     """Where the copy of a plan lies."""
     return f"{plan_folder(plan.night, plan.industry)}plan-{plan.revision}-{plan.sha256}.json"
+
+
+def stored_digests(store: ObjectStore, night: date) -> list[str]:
+    """The digests of the copies of a night's plans, those of destruction too, as their names have them."""
+    return [found["sha256"] for key in store.list(f"{PLANS}{night}/") if (found := _NAMED.search(key))]
 
 
 def stored_plans(store: ObjectStore, night: date, digest: str) -> list[Plan]:

@@ -20,7 +20,11 @@ from lifecycle.policy.plan import Plan
 
 Digest = Annotated[
     str,
-    typer.Argument(metavar="DIGEST", help="The sha256 of a plan that waits, or of a schedule.", show_default=False),
+    typer.Argument(
+        metavar="DIGEST",
+        help="The sha256 of a plan that waits, or of a schedule; its first eight letters or more will do.",
+        show_default=False,
+    ),
 ]
 Key = Annotated[
     Path | None,

@@ -65,7 +65,7 @@ def _demo_night(crm: Database, tonight: date, back: int, json_output: bool) -> "
     waiting = [plan["sha256"] for plan in result.planned.get("plans_by_industry", {}).values() if plan["waits"]]
     if back == _BRAKE and waiting:  # looked at the day after, and let go
         accepted = run_one_night({"as_of": night, "accept_plan": waiting}, json_output)
-        result.done += accepted.done
+        result.done = accepted.done  # what went the night before it counts as gone before
         result.failures += accepted.failures
     return result
 
@@ -110,7 +110,7 @@ def _tell_nights_before(nights: list["NightResult"]) -> None:
         (
             night.night,
             sum(done["archived"] for done in night.done),
-            sum(done["purged"] for done in night.done),
+            sum(done["purged"] + done["purged_before"] for done in night.done),
             sum(done["calls_set_aside"] for done in night.done),
             ", ".join(name for name, plan in night.planned["plans_by_industry"].items() if plan["waits"]) or "-",
         )

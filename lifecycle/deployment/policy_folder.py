@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ from lifecycle.policy.documents.other_copies import COPIES, OtherCopy, read_othe
 from lifecycle.policy.documents.regime import Regime, read_regime
 from lifecycle.policy.documents.regime_compliance import extensions_without_effect
 from lifecycle.policy.documents.schedule import Schedule, Schedules, collect_schedules
-from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document
+from lifecycle.policy.documents.yaml_document import YamlDocument, read_yaml_document, scan_document
 from lifecycle.policy.documents.yaml_grammar import MOST_CHARACTERS
 from lifecycle.policy.evaluation.distinct_cases import regimes_of_schedule
 from lifecycle.policy.plan import ScheduleVersion
@@ -91,33 +91,41 @@ def read_policies(folder: Path) -> Policies:
     )
     files = [path for path in _yaml_files(folder / "regimes") if path.stem in regimes]
     digests = {path.stem: sha256_hex(path.read_bytes()) for path in files}
-    return Policies(found, read_holds_for(folder, found), regimes, commit, dirty, digests)
+    try:
+        holds = read_holds_for(folder, found)
+    except PolicyError as error:  # what else is wrong is said with it: one error does not hide the next
+        raise PolicyError("\n".join([str(error), *found.broken.values()])) from error
+    return Policies(found, holds, regimes, commit, dirty, digests)
 
 
 def read_holds_for(folder: Path, schedules: Schedules) -> Holds:
     """`read_holds`, and each extension must lengthen something under the schedules there are. Raises PolicyError."""
     holds = read_holds(folder)
-    for problem in extensions_without_effect(schedules, holds.extensions):
-        raise PolicyError(f"{problem}\n{_FAILS_CLOSED}")
+    _require_none(extensions_without_effect(schedules, holds.extensions))
     return holds
 
 
 def read_holds(folder: Path) -> Holds:
-    """Read the holds and extensions of a policies folder. Raises PolicyError for the first bad one."""
+    """Read the holds and extensions of a policies folder. Raises PolicyError that names each bad one."""
     for name in ("holds", "extensions"):
         _require_folder(folder, name)
     holds, broken = _each(folder / "holds", read_hold)
     extensions, broken_too = _each(folder / "extensions", read_extension)
     strange = _not_yaml(folder / "holds") + _not_yaml(folder / "extensions")
     broken |= broken_too | {name: f"{name}:1: expected a file *.yaml, or README; move it away" for name in strange}
-    for problem in broken.values():
-        raise PolicyError(f"{problem}\n{_FAILS_CLOSED}")
+    _require_none(broken.values())
     digest = hashlib.sha256()
     named = {path.name: path for path in _yaml_files(folder / "holds")}
     named |= {f"extensions/{path.name}": path for path in _yaml_files(folder / "extensions")}
     for name, path in named.items():
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return Holds(holds, digest.hexdigest(), extensions)
+
+
+def _require_none(problems: Iterable[str]) -> None:
+    found = list(problems)
+    if found:
+        raise PolicyError("\n".join([*found, _FAILS_CLOSED]))
 
 
 def _require_folder(folder: Path, name: str) -> None:
@@ -138,7 +146,7 @@ def _each(folder: Path, read: Callable[[YamlDocument], T]) -> tuple[dict[str, T]
     for path in _yaml_files(folder):
         name = f"{folder.name}/{path.name}"
         try:
-            document = read_yaml_document(name, _text(path))
+            document = scan_document(name, _text(path))
             item = read(document)
             if item.id != path.stem:
                 raise document.error(("id",), f"expected id {path.stem!r} after the file's name, found {item.id!r}")

@@ -11,6 +11,7 @@ from typing import Literal
 from lifecycle.authority.ssh_signature import find_ssh_keygen, read_signer_files
 from lifecycle.crm.inspection import keyless_tables, mapping_doubts
 from lifecycle.crm.mapping.foreign_keys import unmapped_references
+from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.mapping.table_rights import missing_rights
 from lifecycle.deployment.initialisation import is_warning, recordings_problems
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -24,7 +25,7 @@ from lifecycle.errors import (
     ToolMissing,
 )
 from lifecycle.inquiry.fact_findings import fact_findings
-from lifecycle.inquiry.facts_asked_for import facts_that_holds_miss, facts_that_rules_miss
+from lifecycle.inquiry.facts_asked_for import facts_that_holds_miss, facts_that_mapping_misses, facts_that_rules_miss
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.lock_problems import lock_problems
 from lifecycle.inquiry.transport import unencrypted_transports
@@ -69,7 +70,8 @@ def check_everything(lifecycle: Lifecycle) -> list[CheckFinding]:
 
 def check_policies(lifecycle: Lifecycle) -> list[CheckFinding]:
     """The findings about the policies alone; no CRM and no store is asked. Errors first."""
-    found = dict.fromkeys(_asked(lifecycle, "policies", _policies))
+    asked = (("policies", _policies), ("mapping", _facts_of_mapping))
+    found = dict.fromkeys(finding for what, question in asked for finding in _asked(lifecycle, what, question))
     return sorted(found, key=lambda finding: finding.severity)
 
 
@@ -171,6 +173,13 @@ def _crm_findings(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
         return
     for missing in crm.control.missing():
         yield CheckFinding("warning", "CRM", f"{missing}. Run `lifecycle init` once")
+
+
+def _facts_of_mapping(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
+    """Facts asked for in vain, by the mapping's text, where one is set: a repository of policies alone has none."""
+    if "source" in lifecycle.settings.model_fields_set:
+        for message in facts_that_mapping_misses(lifecycle.policies, read_source(lifecycle.settings.source)):
+            yield CheckFinding("error", "policies", message, PolicyError.exit_code)
 
 
 def _components(lifecycle: Lifecycle) -> Iterator[CheckFinding]:

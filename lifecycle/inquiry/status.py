@@ -109,6 +109,8 @@ def _nights(lifecycle: Lifecycle, status: Status) -> Iterator[StatusLine]:
         said = f"{tonight} is not planned yet; the last was {newest}"
         yield StatusLine("tonight", said, _LOOK if late else 0, "lifecycle plan")
     of_newest = [one for one in status.nights.nights if one.night == newest]
+    if newest and not any(one.planned for one in of_newest):
+        yield StatusLine("tonight" if newest == tonight else "the last night", f"{newest} was planned: nothing is due")
     aside, overdue = sum(one.set_aside for one in of_newest), sum(one.overdue for one in of_newest)
     if aside:
         yield StatusLine(

@@ -139,7 +139,7 @@ def accept_plans(lifecycle: Lifecycle, plans: Mapping[str, Plan], digests: Seque
     for digest in digests:
         if digest not in by_digest:
             reviewed = any(plan.sha256 == digest and plan.reviews for plan in plans.values())
-            found = ", ".join(by_digest) or "none"
+            found = ", ".join(f"{sha256} ({plan.industry})" for sha256, plan in by_digest.items()) or "none"
             raise NightError(
                 f"--accept-plan {digest}: "
                 + (

@@ -17,9 +17,9 @@ from assets.automation import industry_nights_sensor, run_export
 from assets.definitions import defs
 from assets.night import NightResult, run_night
 from assets.partitions import industries, industry_night_key, industry_nights, nights
-from assets.resources import LifecycleResource
+from assets.resources import LifecycleResource, dagster_failures
 from lifecycle.crm.crm import Crm
-from lifecycle.errors import DatabaseError
+from lifecycle.errors import DatabaseError, NightError, StoreError
 from tests.assets.conftest import empty_world
 from tests.builders import DUE, DUE_BANK, DUE_SHOP, NIGHT, World
 from tests.night.parts import GOING
@@ -343,7 +343,6 @@ def test_schedule_and_sensor_are_off_until_somebody_turns_them_on(monkeypatch: p
     running = [s for s in repository.sensor_defs if s.default_status is not dg.DefaultSensorStatus.STOPPED]
     assert {s.name for s in repository.sensor_defs} - {s.name for s in running} == {
         "industry_nights",
-        "run_export",
         "night_totals",
     }
     assert [target for sensor in running for target in sensor.targets] == []  # alerts ask for no run
@@ -488,3 +487,72 @@ def test_what_is_left_out_is_named_by_a_check_and_the_others_go(world: World, in
     assert "nothing_left_out" in result.failed_checks
     assert list(result.planned["left_out"]) == ["request erase-a for call id-new"]
     assert DUE.isdisjoint(world.live())
+
+
+def test_a_failed_run_says_in_its_first_line_what_failed_and_brings_no_stack(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    (world.policies / "holds" / "broken.yaml").write_text("id: [")
+    night(instance)
+    (run,) = instance.get_runs(dg.RunsFilter(job_name="nightly"))
+    events = [record.event_log_entry.dagster_event for record in instance.get_records_for_run(run.run_id).records]
+    failed = next(event for event in events if event and event.is_step_failure)
+    error, told = failed.step_failure_data.error, failed.step_failure_data.user_failure_data
+    assert error is not None
+    assert told is not None
+    first, *more = error.message.splitlines()
+    assert first == "PolicyError: holds/broken.yaml:1: this is not YAML: a value is missing here"
+    assert more[-1].startswith("Nothing is lost: ")
+    assert (error.stack, error.cause, error.context) == ([], None, None)
+    assert (told.description or "").splitlines()[0] == first
+    assert told.metadata["exit_code"].value == 2
+    ended = next(event for event in events if event and event.is_failure and not event.is_step_event)
+    assert "Traceback" not in str(ended.event_specific_data)
+    assert "execute_plan" not in str(ended.event_specific_data)
+
+
+def test_what_lies_outside_is_tried_again_and_then_said_without_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=2, delay=0))
+    def outside(context: dg.AssetExecutionContext) -> None:
+        with dagster_failures(context):
+            tried.append(context.retry_number)
+            raise StoreError("the store is down")
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=2, delay=0))
+    def wrong(context: dg.AssetExecutionContext) -> None:
+        with dagster_failures(context):
+            tried.append(-1)
+            raise NightError("no such night")
+
+    result = dg.materialize([outside, wrong], raise_on_error=False)
+    assert sorted(tried) == [-1, 0, 1, 2]
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        data = event.step_failure_data
+        assert data.user_failure_data is not None
+        said = "StoreError: the store is down" if event.step_key == "outside" else "NightError: no such night"
+        assert data.user_failure_data.description == said
+        assert data.error is not None
+        assert data.error.stack == []
+        assert data.error.cause is None
+
+
+def test_every_check_has_a_number_that_can_be_drawn(world: World, instance: dg.DagsterInstance) -> None:
+    night(instance)
+    for job in ("drill", "destruction"):
+        assert defs.resolve_job_def(job).execute_in_process(instance=instance).success
+    wanted = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    events = [log.dagster_event for run in instance.get_runs() for log in instance.all_logs(run.run_id, of_type=wanted)]
+    found = [event.event_specific_data for event in events if event]
+    assert {check.asset_check_key for check in found} == defs.resolve_asset_graph().asset_check_keys
+    assert [
+        check.check_name for check in found if not isinstance(check.metadata.get("count"), dg.IntMetadataValue)
+    ] == []
+
+
+def test_the_code_location_loads_without_a_warning_of_dagster() -> None:
+    code = "import warnings; warnings.simplefilter('default'); import assets.definitions"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "BetaWarning" not in done.stderr
+    assert "PreviewWarning" not in done.stderr

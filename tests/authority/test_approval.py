@@ -402,6 +402,15 @@ def test_a_digest_that_names_nothing_approves_nothing(world, keys, digest):
         approve(world, digest, keys["alice"])
 
 
+def test_the_first_letters_of_a_digest_name_a_plan_and_a_schedule(world, keys):
+    plan, schedule = newest(world), world.lifecycle().policies.schedules.by_industry["bank"]
+    assert find_approval_subject(world.lifecycle(), plan.sha256[:8]) == plan
+    assert find_approval_subject(world.lifecycle(), schedule.sha256[:9]).sha256 == schedule.sha256
+    with pytest.raises(InputError) as refused:
+        find_approval_subject(world.lifecycle(), plan.sha256[:7])
+    assert plan.sha256 in str(refused.value).partition("The newest night has the plans")[2]
+
+
 class PutFails:
     """A store that does not do, or does and does not answer, its n-th put."""
 

@@ -7,12 +7,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from lifecycle.crm.mapping.source import read_source
+from lifecycle.crm.reading.query_joins import NotPlain
 from lifecycle.deployment.first_settings import write_settings
 from lifecycle.errors import SettingsError
+from lifecycle.inquiry.facts_asked_for import stated_facts
 from tests.builders import NIGHT
 from tests.cli.conftest import Place, Run_
 from tests.roles import as_administrator, product_url
 from tests.servers import MariaDb, Postgres, free_port
+
+SOURCES = Path(__file__).resolve().parents[2] / "lifecycle" / "crm" / "mapping" / "sources"
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -201,6 +206,29 @@ def test_a_wrong_policy_is_exit_2_with_its_place(
     said = lifecycle("check")
     assert said.code == 2
     assert expected in said.out
+
+
+def test_facts_that_a_mapping_does_not_give_are_found_without_a_crm_where_it_is_set(
+    lifecycle: Run_, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(place.policies / "finance.yaml", "keep_while: [open_deal", "keep_while: [open_case")
+    assert lifecycle("check", "--no-crm").code == 0, "a repository of policies alone has no mapping"
+    monkeypatch.setenv("LIFECYCLE_SOURCE", "demo")
+    monkeypatch.setenv("LIFECYCLE_CRM_URL", "sqlite:///nowhere.db")
+    said = lifecycle("check", "--no-crm", "--json")
+    (found,) = [found["message"] for found in said.json["findings"] if found["severity"] == "error"]
+    assert said.code == 2
+    assert found.startswith("finance: FIN-CALL: keep_while asks for open_case, which source demo does not give: its ")
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in SOURCES.glob("*.yaml")} - {"chatwoot"}))
+def test_every_shipped_mapping_says_its_facts_plainly_enough_to_be_held_against_rules(name: str) -> None:
+    assert {"call_id", "ended_at", "industry"} <= stated_facts(read_source(name))
+
+
+def test_of_a_query_with_a_pattern_in_it_nothing_is_said_without_a_crm() -> None:
+    with pytest.raises(NotPlain):
+        stated_facts(read_source("chatwoot"))
 
 
 def test_a_failing_example_names_its_line(lifecycle: Run_, place: Place) -> None:

@@ -160,8 +160,8 @@ def test_a_missing_folder_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("acme.yaml", "id: acme\nid: acme\n",
-         "holds/acme.yaml:2: the key 'id' is repeated; the first stands in line 1"),
+        ("acme.yaml", HOLD.format("acme").replace("{id: acme,", "{id: acme, id: acme,"),
+         "holds/acme.yaml:1: the key 'id' is repeated; the first stands in line 1"),
         ("acme.yaml", HOLD.format("acme").replace("[1]", "[]"),
          "holds/acme.yaml:1: scope: expected at least one key with a value, found an empty scope"),
         ("acme.yaml", HOLD.format("bolt"), "holds/acme.yaml:1: expected id 'acme' after the file's name, found 'bolt'"),
@@ -199,3 +199,13 @@ def test_two_files_of_one_hold_stop_everything(folder):
         write(folder, f"holds/{name}", HOLD.format("acme"))
     with pytest.raises(PolicyError, match=r"^holds/acme\.yml:1: the id 'acme' is another file's too\n"):
         read_holds(folder)
+
+
+def test_what_is_wrong_in_several_files_is_said_at_once(folder):
+    write(folder, "holds/a.yaml", HOLD.format("b"))
+    write(folder, "holds/c.yaml", HOLD.format("c").replace("phones", "fones").replace("2025-01-01", "2025-13-01"))
+    write(folder, "retail.yml", SCHEDULE.format("retail").replace("purge_after", "purge_afer"))
+    with pytest.raises(PolicyError) as error:
+        read_policies(folder)
+    said = [line.partition(" ")[0] for line in str(error.value).splitlines()]
+    assert said == ["holds/a.yaml:1:", "holds/c.yaml:1:", "holds/c.yaml:1:", "A", "retail.yml:7:", "retail.yml:7:"]

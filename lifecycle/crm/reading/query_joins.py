@@ -67,6 +67,20 @@ def parse_query(text: str) -> PlainQuery:
     return PlainQuery(selected, tuple(_joins(tokens[start + 1 : end])))
 
 
+def selected_names(text: str) -> list[str]:
+    """The names of the columns that a query gives, of several SELECTs the first one's. Raises NotPlain where its text
+    does not say each of them."""
+    tokens = list(_flat(_tokens(text)))
+    names = [token.name for token in tokens]
+    if not tokens or names[0] != "select":
+        raise NotPlain
+    end = names.index("from") if "from" in names else len(tokens)
+    given = [item[-1].name if item else None for item in _split(tokens[1:end], ",")]
+    if None in given:
+        raise NotPlain
+    return list(filter(None, given))
+
+
 def _tokens(text: str) -> Iterator[Token]:
     for found in _TOKEN.finditer(text):
         string, double, back, word, number, sign = found.groups()

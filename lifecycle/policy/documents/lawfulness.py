@@ -23,7 +23,7 @@ from lifecycle.policy.documents.regime_compliance import (
     regime_breaches,
 )
 from lifecycle.policy.documents.schedule import Rule, Schedule
-from lifecycle.policy.documents.yaml_document import YamlDocument, check_model, scan_document
+from lifecycle.policy.documents.yaml_document import KeyPath, YamlDocument, check_model, scan_document
 
 _YEAR_END: TypeAdapter[FiscalYearEnd] = TypeAdapter(YearEnd)
 _MOST_LISTED = 5
@@ -45,6 +45,7 @@ def read_schedule(name: str, text: str, regimes: Mapping[str, Regime]) -> Schedu
     for index, rule in rules:
         complaints += [*_wrong(document, shown, index, rule), *_unlawful(document, shown, index, rule, regimes)]
         complaints += _left_in_the_call(document, shown, index, rule, regimes) if schedule else []
+    complaints += _unknown_regimes(document, regimes)  # of unsound rules; what is said already is said once
     if schedule is None or problems or complaints:
         raise PolicyError("\n".join(dict.fromkeys((*problems, *complaints))))
     return schedule.model_copy(update={"sha256": hashlib.sha256(text.encode()).hexdigest()})
@@ -60,10 +61,28 @@ def claim_line(name: str, text: str, industry: str) -> int:
     return document.line(("industry",))
 
 
+def _written_rules(document: YamlDocument) -> list[Any]:
+    rules = document.content.get("rules") if isinstance(document.content, dict) else None
+    return rules if isinstance(rules, list) else []
+
+
+def _unknown_regimes(document: YamlDocument, regimes: Mapping[str, Regime]) -> Iterator[str]:
+    """The regimes that any rule names and nobody knows, whatever else is wrong with it."""
+    for index, content in enumerate(_written_rules(document)):
+        named = content.get("regimes") if isinstance(content, dict) else None
+        for number, name in enumerate(named if isinstance(named, list) else []):
+            if isinstance(name, str) and name not in regimes:
+                yield _unknown_regime(document, ("rules", index, "regimes", number), content.get("id"), regimes)
+
+
+def _unknown_regime(document: YamlDocument, where: KeyPath, rule: Any, regimes: Mapping[str, Regime]) -> str:
+    name = document.content["rules"][where[1]]["regimes"][where[3]]
+    return str(document.error(where, f"{rule}: unknown regime {name!r}; {_suggested(name, regimes)}"))
+
+
 def _sound_rules(document: YamlDocument) -> Iterator[tuple[int, Rule]]:
     """The rules of a schedule that can be read, with their places: other things may be wrong with them."""
-    rules = document.content.get("rules") if isinstance(document.content, dict) else None
-    for index, content in enumerate(rules if isinstance(rules, list) else []):
+    for index, content in enumerate(_written_rules(document)):
         with suppress(ValidationError):
             yield index, Rule.model_validate(content)
 
@@ -100,7 +119,7 @@ def _unlawful(
     for number, name in enumerate(rule.regimes):
         where = (*place, "regimes", number)
         if name not in regimes:
-            yield str(document.error(where, f"{rule.id}: unknown regime {name!r}; {_suggested(name, regimes)}"))
+            yield _unknown_regime(document, where, rule.id, regimes)
             continue
         regime = regimes[name]
         if regime.status == "disapplied":

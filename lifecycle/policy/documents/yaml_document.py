@@ -4,8 +4,9 @@ Only the plain scalars of YAML 1.2's core schema are understood, and dates: `no`
 12:30 is a text. A repeated key is an error, and every value remembers its line. What a value means is not decided here.
 """
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
@@ -33,13 +34,15 @@ M = TypeVar("M", bound=BaseModel)
 class YamlDocument:
     """One parsed file: its name, its content as plain Python values, and the line of every value.
 
-    `problems`: what is wrong with single values, each beginning with file and line; such a value is None.
+    `problems`: what is wrong with single values, each beginning with file and line; such a value is None, and its place
+    among `unread`.
     """
 
     name: str
     content: Any
     lines: Mapping[KeyPath, int]
     problems: tuple[str, ...] = ()
+    unread: frozenset[KeyPath] = frozenset()
 
     def line(self, path: KeyPath) -> int:
         """The line of the value at `path`, or of the closest value around it."""
@@ -70,32 +73,55 @@ def scan_document(name: str, text: str) -> YamlDocument:
         raise PolicyError(f"{name}:1: the file is empty")
     reader = _Reader(name)
     content = reader.value(root, (), frozenset())
-    return YamlDocument(name, content, reader.lines, tuple(reader.problems))
+    return YamlDocument(name, content, reader.lines, tuple(reader.problems), frozenset(reader.unread))
 
 
 def parse_model(model: type[M], document: YamlDocument) -> M:
     """Check a document against a strict model. Raises PolicyError at the first wrong value's line, naming each."""
     found, complaints = check_model(model, document)
-    if found is None:
-        raise PolicyError("\n".join(complaints))
+    if found is None or document.problems:
+        raise PolicyError("\n".join((*document.problems, *complaints)))
     return found
 
 
 def check_model(model: type[M], document: YamlDocument) -> tuple[M | None, list[str]]:
-    """A document as a strict model, or what is wrong with it: a line each, beginning with file and line."""
+    """A document as a strict model, or what is wrong with it: a line each, beginning with file and line.
+
+    Of a value that could not be read that is said once, as its problem: what the model says of its absence is left out.
+    """
     try:
         return model.model_validate(document.content), []
     except ValidationError as error:
-        return None, [_complaint(document, dict(detail)) for detail in error.errors()]
+        wrong = [dict(detail) for detail in error.errors()]
+        known = _keys_of(model) if any(detail["type"] == "extra_forbidden" for detail in wrong) else frozenset()
+        told = [
+            _complaint(document, detail, known)
+            for detail in wrong
+            if _place_of(document, detail) not in document.unread
+        ]
+        return None, told
 
 
-def _complaint(document: YamlDocument, detail: dict[str, Any]) -> str:
+def _place_of(document: YamlDocument, detail: Mapping[str, Any]) -> KeyPath:
     path: KeyPath = ()
     for part in detail["loc"]:  # pydantic also names union members, which are no place in the file
         path = (*path, part) if (*path, part) in document.lines else path
+    return path
+
+
+def _keys_of(model: type[BaseModel]) -> frozenset[str]:
+    """Every key that a model and those within it know."""
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return frozenset(key for part in parts for key in part.get("properties", ()))
+
+
+def _complaint(document: YamlDocument, detail: dict[str, Any], known: Collection[str]) -> str:
+    path = _place_of(document, detail)
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        message = "unknown key"
+        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        message = f"unknown key; did you mean {near[0]}?" if near else "unknown key"
     elif detail["type"] == "missing":
         message = f"the key {detail['loc'][-1]!r} is missing"
     elif "found" not in message:
@@ -127,6 +153,7 @@ class _Reader:
     name: str
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    unread: set[KeyPath] = field(default_factory=set)
     count: int = 0
 
     def value(self, node: yaml.Node, path: KeyPath, inside: frozenset[int]) -> Any:
@@ -140,7 +167,10 @@ class _Reader:
             what = f"{MOST_VALUES:,} values" if self.count > MOST_VALUES else f"{MOST_DEPTH} lists or mappings deep"
             raise PolicyError(f"{self.name}:{line}: expected at most {what}, its aliases make more")
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
+            before = len(self.problems)
+            found = self._scalar(node)
+            self.unread |= {path} if len(self.problems) > before else set()
+            return found
         inside |= {id(node)}
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index), inside) for index, item in enumerate(node.value)]

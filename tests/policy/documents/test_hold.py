@@ -68,7 +68,7 @@ EMPTY = "expected at least one key with a value, found an empty scope"
         (SCOPE, "{account_ids: 4711}", "5: scope.account_ids: expected a list of values, found 4711"),
         (SCOPE, "{account_ids: ['']}", "5: scope.account_ids: expected a value, found a blank text"),
         (SCOPE, "{account_ids: [true]}", "5: scope.account_ids: expected a text or a whole number, found True"),
-        (SCOPE, "\n  account_id: [4711]\n  phones: [1]", "6: scope.account_id: unknown key"),
+        (SCOPE, "\n  account_id: [4711]\n  phones: [1]", "6: scope.account_id: unknown key; did you mean account_ids?"),
         (SCOPE, "\n  from: 2021-01-01\n  from: 2020-01-01",
          "7: the key 'from' is repeated; the first stands in line 6"),
         (SCOPE, "\n  from: 2022-01-01\n  to: 2021-12-31",
@@ -78,7 +78,7 @@ EMPTY = "expected at least one key with a value, found an empty scope"
         ("released_at: 2027-09-01\n", "", "1: expected released_at and released_by together, found one of them"),
         ("2027-09-01", "2024-12-31", "1: expected a release on or after 2025-01-01, found 2024-12-31"),
         ("2027-09-01", "2027-09-31", "6: 2027-09-31 is no date of the calendar"),
-        ("released_at", "realeased_at", ["6: realeased_at: unknown key"]),
+        ("released_at", "realeased_at", ["6: realeased_at: unknown key; did you mean released_at?"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_at_its_line(old, new, said):

@@ -326,7 +326,7 @@ def test_all_that_is_wrong_with_a_schedule_is_said_at_once():
         "11: the key 'owner' is repeated; the first stands in line 3",
         "4: timezone: expected a time zone of the IANA database such as Europe/Berlin, found 'Europe/Berlim'",
         "7: A: purge_after: expected an ISO 8601 period such as P5Y, P6M or P90D, found '5y'",
-        "9: B: keepwhile: unknown key",
+        "9: B: keepwhile: unknown key; did you mean keep_while?",
         "8: B: destroy_after P4Y ends before purge_after P5Y",
         "8: B: unknown regime 'Five'; did you mean five?",
         "8: B: unknown regime 'nowhere-at-all'; known: five",

@@ -76,7 +76,7 @@ def test_a_regime_is_read_whole():
         ("P5Y", "5y", "10: minimum: expected an ISO 8601 period such as P5Y, P6M or P90D, found '5y'"),
         ("P7Y", "never", "11: maximum: expected an ISO 8601 period such as P5Y, P6M or P90D, found 'never'"),
         ("maximum: P7Y", "minimum: P7Y", "11: the key 'minimum' is repeated; the first stands in line 10"),
-        ("maximum: P7Y", "minimun: P7Y", "11: minimun: unknown key"),
+        ("maximum: P7Y", "minimun: P7Y", "11: minimun: unknown key; did you mean minimum?"),
         ("minimum: P5Y\nmaximum: P7Y\n", "", "1: expected a minimum, a maximum or both, found neither"),
     ],
 )  # fmt: skip

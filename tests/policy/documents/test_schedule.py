@@ -123,7 +123,8 @@ NAME = "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$', found"
     [
         ("industry: finance", "industry: ' '", f"1: industry: {NAME} ' '"),
         ("industry: finance\n", "", "1: the key 'industry' is missing"),
-        ("industry: finance", "industri: finance", ["1: the key 'industry' is missing", "1: industri: unknown key"]),
+        ("industry: finance", "industri: finance",
+         ["1: the key 'industry' is missing", "1: industri: unknown key; did you mean industry?"]),
         ("[Banking, Financial Services, 金融]", "[]", "2: matches: expected at least one value, found an empty list"),
         ("[Banking, Financial Services, 金融]", "[Banking, '']", "2: matches: expected a value, found a blank text"),
         ("Financial Services", "true", "2: matches: expected a text or a whole number, found True"),
@@ -163,7 +164,7 @@ NAME = "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$', found"
         ("    purge_after: P5Y\n", "", "7: FIN-ORDER: the key 'purge_after' is missing"),
         ("    destroy_after: P7Y\n", "", "7: FIN-ORDER: the key 'destroy_after' is missing"),
         ("    purge_after: P5Y\n", "    purge_afer: P5Y\n    purge_after: P5Y\n",
-         "11: FIN-ORDER: purge_afer: unknown key"),
+         "11: FIN-ORDER: purge_afer: unknown key; did you mean purge_after?"),
         (
             "    purge_after: P5Y\n",
             "    purge_after: P5Y\n    purge_after: P1Y\n",

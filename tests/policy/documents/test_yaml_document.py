@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lifecycle.errors import PolicyError
 from lifecycle.policy.documents.model_types import StrictModel, Text
-from lifecycle.policy.documents.yaml_document import parse_model, read_yaml_document
+from lifecycle.policy.documents.yaml_document import parse_model, read_yaml_document, scan_document
 
 
 def content(text: str):
@@ -173,7 +173,7 @@ class Tree(StrictModel):
     ("text", "complaint"),
     [
         ("leaf: {name: a}\nroot: 1\n", ["2: root: unknown key"]),
-        ("leaf:\n  name: a\n  nane: b\n", ["3: leaf.nane: unknown key"]),
+        ("leaf:\n  name: a\n  nane: b\n", ["3: leaf.nane: unknown key; did you mean name?"]),
         ("leaf: {name: a}\nleaves:\n  - name: a\n  - name: b\n    no: 1\n", ["5: leaves 2: no: unknown key"]),
         ("leaf:\n  count: 1\n", ["1: leaf: the key 'name' is missing"]),
         ("\nleaves: []\n", ["2: the key 'leaf' is missing"]),
@@ -183,7 +183,7 @@ class Tree(StrictModel):
         ("leaf:\n  name: a\n  count: '1'\n", ["3: leaf.count: input should be a valid integer, found '1'"]),
         ("leaf:\n  name: a\n  count: true\n", ["3: leaf.count: input should be a valid integer, found True"]),
         ("leaf:\n  name: a\n  count: 1.0\n", ["3: leaf.count: input should be a valid integer, found '1.0'"]),
-        ("leaf:\n  nane: a\n", ["1: leaf: the key 'name' is missing", "2: leaf.nane: unknown key"]),
+        ("leaf:\n  nane: a\n", ["1: leaf: the key 'name' is missing", "2: leaf.nane: unknown key; did you mean name?"]),
     ],
 )
 def test_what_a_model_refuses_is_named_at_its_line(text, complaint):
@@ -204,3 +204,11 @@ def test_every_repeated_key_is_found_wherever_it_stands(keys, blanks):
     assert refusal(text).splitlines() == [
         f"f.yaml:{line}: the key {key!r} is repeated; the first stands in line {first}" for line, key, first in said
     ]
+
+
+def test_a_value_that_cannot_be_read_is_said_once_and_hides_nothing_else():
+    text = "leaf:\n  name: \u201ca\u201d\n  count: x\nroot: 1\n"
+    with pytest.raises(PolicyError) as error:
+        parse_model(Tree, scan_document("f.yaml", text))
+    assert [line.partition(" ")[0] for line in str(error.value).splitlines()] == ["f.yaml:2:", "f.yaml:3:", "f.yaml:4:"]
+    assert "curly quotes" in str(error.value).splitlines()[0]
