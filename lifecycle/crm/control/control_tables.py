@@ -19,6 +19,7 @@ from lifecycle.crm.control.inflation import inflate
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.lock_register import LockRegister
 from lifecycle.crm.control.plan_register import Register
+from lifecycle.crm.control.purge_columns import PURGE_COLUMNS
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.control.restored_table import RestoredTable
 from lifecycle.crm.control.snapshot_table import SnapshotTable
@@ -33,24 +34,6 @@ from lifecycle.policy.canonical import sha256_hex
 
 _ESCAPED = 2  # a driver that writes bytes into its statement doubles some; one of three quarters was refused
 _FAST = 1  # zlib: records are a tenth of their size at any level, and 1 takes a third of the time
-_LARGEST_ENTRIES = 2**24 - 1  # of a MySQL MEDIUMBLOB
-_PURGES = (
-    sa.Column("id", sa.String(160), primary_key=True),
-    sa.Column("batch", sa.String(120), nullable=False, index=True),
-    sa.Column("industry", sa.String(80), nullable=False),
-    sa.Column("night", sa.String(10), nullable=False),
-    sa.Column("run_id", sa.String(80), nullable=False),
-    sa.Column("manifest_key", sa.String(400), nullable=False),
-    sa.Column("manifest_sha256", sa.String(64), nullable=False),
-    sa.Column("purged_at", sa.String(40), nullable=False),
-    sa.Column("calls", sa.Integer, nullable=False),
-    sa.Column("entries_sha256", sa.String(64), nullable=False),
-    sa.Column("entries", sa.LargeBinary(_LARGEST_ENTRIES), nullable=False),
-    sa.Column("sealed_key", sa.String(400), nullable=True),
-    sa.Column("sealed_at", sa.String(40), nullable=True),
-    sa.Column("files", sa.Integer, nullable=False),
-    sa.Column("files_removed_at", sa.String(40), nullable=True),
-)
 
 
 def _one() -> sa.Column[int]:
@@ -73,7 +56,7 @@ class ControlTables:
         self._database, self.name = database, name
         self._schema = name if database.dialect == "postgresql" else None
         self._prefix = "" if self._schema else f"{name}_"
-        columns, metadata = [column._copy() for column in _PURGES], sa.MetaData(schema=self._schema)
+        columns, metadata = [column._copy() for column in PURGE_COLUMNS], sa.MetaData(schema=self._schema)
         of: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
         self.table = sa.Table(f"{self._prefix}purges", metadata, *columns, **of)
         self.requests = RequestTable(database, metadata, self._prefix)
