@@ -112,7 +112,7 @@ def _industries(plans: Sequence[Plan]) -> dg.MetadataValue[Any]:
         )
         for plan in plans
     ]
-    return table(("industry", "due", *parts, "live", "oldest due", "kept for other reasons"), rows)
+    return table(("industry", "due", *parts, "live", "oldest due", "kept, why"), rows)
 
 
 def _kept(plan: Plan) -> str:

@@ -180,8 +180,8 @@ def _tell_shortening(found: ShorteningReport) -> None:
     )
     if found.proposals:
         print_sentence(
-            "Freed is the CRM's storage alone. Each call is archived first, and its copy stays until destroy_after is over, "
-            "as now: the archive grows by what the CRM loses, compressed."
+            "Freed is the CRM's storage alone. Each call is archived first, and its copy stays until destroy_after is "
+            "over, as now: the archive grows by what the CRM loses, compressed."
         )
     for name, reason in found.kept.items():
         print_sentence(f"{name} cannot be shortened: {reason}")
