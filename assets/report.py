@@ -99,9 +99,7 @@ def _to_type(plan: Plan, waiting: Mapping[str, Sequence[str]]) -> str:
 
 
 def _industries(plans: Sequence[Plan]) -> dg.MetadataValue[Any]:
-    """A row an industry; a column for each reason that keeps any call of the night, and for parts where any go."""
-    answers = dict.fromkeys(name for plan in plans for name, calls in plan.dispositions.items() if calls)
-    kept = [name for name in answers if name not in ("due", "retained")]
+    """A row an industry. Reasons share one cell, which wraps: a column for each is cut off at the edge of the page."""
     parts = ["parts"] if any(plan.components for plan in plans) else []
     rows = [
         (
@@ -110,12 +108,16 @@ def _industries(plans: Sequence[Plan]) -> dg.MetadataValue[Any]:
             *([sum(plan.components.values())] if parts else []),
             plan.live,
             plan.oldest_trigger,
-            *(plan.dispositions.get(name, 0) for name in kept),
+            _kept(plan),
         )
         for plan in plans
     ]
-    columns = ("industry", "due", *parts, "live", "oldest due", *(name.replace("_", " ") for name in kept))
-    return table(columns, rows)
+    return table(("industry", "due", *parts, "live", "oldest due", "kept, why"), rows)
+
+
+def _kept(plan: Plan) -> str:
+    kept = {name: calls for name, calls in plan.dispositions.items() if calls and name not in ("due", "retained")}
+    return ", ".join(f"{calls} {name.replace('_', ' ')}" for name, calls in kept.items())
 
 
 def archive_metadata(work: IndustryNight, result: ArchiveResult, store: str) -> Metadata:

@@ -166,11 +166,11 @@ def _plain(found: PolicyDiff) -> dict[str, Any]:
 
 
 def _tell_shortening(found: ShorteningReport) -> None:
-    columns = ("industry", "rule", "now", "proposed", "floor", "calls", "frees about", "in all", "note")
+    columns = ("industry", "rule", "now", "proposed", "floor", "calls", "frees about", "in all", "copy goes", "note")
     rows = [
         (
             *(one.industry, one.rule_id, one.now, one.proposed, one.floor, one.calls),
-            *(format_bytes(one.bytes), format_bytes(one.so_far)),
+            *(format_bytes(one.bytes), format_bytes(one.so_far), one.copy),
             "asks for a review!" if one.review else None if one.calls else "only with those below",
         )
         for one in found.proposals
@@ -178,6 +178,11 @@ def _tell_shortening(found: ShorteningReport) -> None:
     print_table(
         f"To free {format_bytes(found.wanted)}, as of {found.as_of}: proposals, nothing was done", columns, rows
     )
+    if found.proposals:
+        print_sentence(
+            "Freed is the CRM's storage alone. Each call is archived first, and its copy stays until destroy_after is "
+            "over, as now: the archive grows by what the CRM loses, compressed."
+        )
     for name, reason in found.kept.items():
         print_sentence(f"{name} cannot be shortened: {reason}")
     if found.missing:

@@ -26,7 +26,7 @@ class ShorteningProposal:
     """One rule's stay in the CRM, shortened: which calls that frees beyond the proposals before it.
 
     None, where other rules keep them all too: they go with a proposal after it. `floor` says what bounds it. `so_far`:
-    the sum of bytes up to here. Bytes are estimated from samples.
+    the sum of bytes up to here. Bytes are estimated from samples. `copy`: after what the archived copy is destroyed.
     """
 
     industry: str
@@ -38,6 +38,7 @@ class ShorteningProposal:
     bytes: int
     so_far: int
     review: bool
+    copy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,4 +199,5 @@ def _proposal(
         size,
         so_far,
         rule.review == "required",
+        str(rule.destroy_after or "never"),
     )

@@ -165,6 +165,8 @@ def test_shorten_proposes_the_rules_that_free_most_and_never_below_a_floor(lifec
     assert [one["industry"] for one in found["proposals"] if one["review"]] == ["insurance"]
     assert list(found["kept"]) == ["company-default: DEFAULT-CALL", "finance: FIN-CALL"]  # six months, and a statute
     assert found["missing"] == 20 * 10**9 - sum(sizes)
+    assert {one["industry"]: one["copy"] for one in found["proposals"]}["retail"] == "P1Y"
+    assert "its copy stays until destroy_after is over" in lifecycle("shorten", "--free", "20GB", *AS_OF).out
 
 
 def test_a_shortening_that_is_proposed_is_one_that_a_diff_confirms(lifecycle: Run_, committed: Place) -> None:
