@@ -57,6 +57,34 @@ def test_checks_that_do_not_pass_are_told_once_a_run_and_name_no_call(
     assert len(hook.posted) == before
 
 
+@pytest.mark.slow
+def test_whatever_a_person_must_know_reaches_the_place_and_names_no_call(
+    world: World, instance: dg.DagsterInstance, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A brake, calls set aside, overdue ones, an anchor that failed, a drill that nobody ran."""
+    cursor = tick(alert_checks, instance, None)[1]
+    (world.policies / "bank.yaml").write_text((world.policies / "bank.yaml").read_text().replace("100%", "1%"))
+    world.execute(
+        "CREATE TRIGGER refuses BEFORE DELETE ON calls WHEN OLD.id LIKE 'id-shop%' "
+        "BEGIN SELECT RAISE(ABORT, 'no, says id-shop-1'); END"
+    )
+    monkeypatch.setenv("LIFECYCLE_ANCHOR_WITNESS", "http://127.0.0.1:9")
+    night(instance)
+    defs.resolve_job_def("drill_check").execute_in_process(instance=instance)
+    assert tick(alert_checks, instance, cursor)[0].endswith("alerts sent")
+    told = [line for alert in hook.posted for line in alert["lines"]]
+    for check in (
+        "brake_not_tripped on disposition_plan: 1",
+        "nothing_overdue on disposition_plan: 2",
+        f"nothing_set_aside on purged_calls: {sum(call.startswith('id-shop') for call in DUE)}",
+        "anchored on deletion_record: 1",
+        "archive_was_restored_lately on restored_trial: 1",
+    ):
+        assert check in told
+    body = json.dumps(hook.posted)
+    assert not [call for call in DUE if call in body]
+
+
 def test_a_failed_run_is_told_by_what_it_means_and_again_until_it_was_taken(
     world: World, instance: dg.DagsterInstance, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

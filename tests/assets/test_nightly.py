@@ -267,6 +267,11 @@ def test_a_tripped_brake_stops_the_industry_until_its_digest_is_accepted(
     assert set(DUE_BANK) <= world.live()
     assert night(instance, accept_plan=[digest]).failures == []
     assert world.live().isdisjoint(DUE_BANK)
+    # A night of two runs is added up from both.
+    (total, _) = instance.fetch_materializations(dg.AssetKey("nightly_totals"), limit=2).records
+    assert total.asset_materialization is not None
+    said = {name: value.value for name, value in total.asset_materialization.metadata.items()}
+    assert [said[name] for name in ("calls_archived", "calls_purged", "calls_recorded")] == [len(DUE)] * 3
 
 
 def test_an_industry_launched_by_hand_walks_past_no_brake(world: World, instance: dg.DagsterInstance) -> None:
