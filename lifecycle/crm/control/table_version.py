@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from lifecycle.errors import SourceError
 
-VERSION = 1
+VERSION = 2
 Step = Callable[[sa.Connection, sa.MetaData], None]
 
 
@@ -75,4 +75,14 @@ def add_missing_columns(connection: sa.Connection, metadata: sa.MetaData) -> Non
                 connection.exec_driver_sql(f"ALTER TABLE {name} {kind}{default}")
 
 
-STEPS: tuple[Step, ...] = (add_missing_columns,)
+def drop_what_leaves_say(connection: sa.Connection, metadata: sa.MetaData) -> None:
+    """Step 2: rows of restored calls no longer say what the leaf of each says, and was asked for in every new row."""
+    inspector, quote = sa.inspect(connection), connection.dialect.identifier_preparer
+    for table in (table for table in metadata.sorted_tables if table.name.endswith("restored")):
+        present = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
+        for name in ("manifest_key", "row", "restored_by"):
+            if name in present:
+                connection.exec_driver_sql(f"ALTER TABLE {quote.format_table(table)} DROP COLUMN {quote.quote(name)}")
+
+
+STEPS: tuple[Step, ...] = (add_missing_columns, drop_what_leaves_say)

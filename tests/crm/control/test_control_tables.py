@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from lifecycle.crm.control.control_tables import ControlTables
 from lifecycle.crm.control.ledger_queue import PURGE, LedgerPlace
+from lifecycle.crm.control.restored_table import RESTORED_COLUMNS
 from lifecycle.crm.control.table_version import VERSION
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
@@ -182,6 +183,29 @@ def test_an_older_installation_gets_its_columns_keeps_its_rows_and_is_not_worked
     with control._database.reading() as connection:
         (row,) = control.by_ids(connection, ["row-c-1"])
     assert (row, administrator.scalar(sa.select(control.version.table.c.version))) == (purge_row(["c-1"]), VERSION)
+
+
+def test_restored_calls_of_an_older_installation_stay_known_and_new_ones_are_taken(control, administrator):
+    control.create()
+    restored = administrator.dialect.identifier_preparer.format_table(control.restored.table)
+    row = administrator.dialect.identifier_preparer.quote("row")
+    for column in ("manifest_key VARCHAR(400)", f"{row} INTEGER", "restored_by VARCHAR(80)"):
+        default = "0" if "INTEGER" in column else "''"
+        administrator.exec_driver_sql(f"ALTER TABLE {restored} ADD COLUMN {column} DEFAULT {default} NOT NULL")
+    known = {"batch": "b", "restored_at": "2026-01-01T00:00:00+00:00", "restored_until": "2026-02-01"}
+    administrator.execute(control.restored.table.insert().values(id="1", call_id="c-1", **known))
+    administrator.execute(control.version.table.update().values(version=1))
+    administrator.commit()
+    if administrator.dialect.name == "mysql":
+        with pytest.raises(DatabaseError, match="ALTER"):
+            control.create()
+        administrator.exec_driver_sql(f"GRANT ALTER ON {restored} TO {ROLE}")
+    for _ in range(2):
+        control.create()
+    columns = sa.inspect(administrator).get_columns(control.restored.table.name, schema=control.restored.table.schema)
+    assert {column["name"] for column in columns} == set(RESTORED_COLUMNS)
+    administrator.execute(control.restored.table.insert().values(id="2", call_id="c-2", **known))
+    assert sorted(administrator.scalars(sa.select(control.restored.table.c.call_id))) == ["c-1", "c-2"]
 
 
 def test_an_installation_without_a_version_runs_on_and_says_what_it_lacks(control, administrator):
