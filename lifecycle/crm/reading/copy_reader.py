@@ -49,9 +49,10 @@ def _lines(connection: sa.Connection, copy: Any) -> Iterator[bytes]:
         if size < 0:
             break
         yield bytes(row)
-    while (result := pgconn.get_result()) is not None:
-        if result.error_message:
-            raise connection.dialect.loaded_dbapi.errors.error_from_result(result)
+    results = list(iter(pgconn.get_result, None))  # to the last: until then the connection takes no other statement
+    failed = next((result for result in results if result.error_message), None)
+    if failed is not None:
+        raise connection.dialect.loaded_dbapi.errors.error_from_result(failed)
 
 
 def copy_expression(column: Column, table: sa.FromClause) -> sa.ColumnElement[Any]:
