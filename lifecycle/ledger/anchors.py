@@ -127,7 +127,8 @@ class GitAnchor:
         try:
             done = subprocess.run(command, capture_output=True, check=True, timeout=_GIT_SECONDS)
         except subprocess.CalledProcessError as error:
-            said = (error.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
+            lines = error.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
+            said = next((line for line in lines if line.startswith("fatal:")), lines[-1])
             raise OutsideError(f"git {arguments[0]} in {self._folder}: {said}. {_ASKED_AGAIN}") from error
         except (OSError, subprocess.TimeoutExpired) as error:
             raise OutsideError(f"git {arguments[0]} in {self._folder}: {error}. {_ASKED_AGAIN}") from error

@@ -83,6 +83,7 @@ def test_other_databases_end_a_search_in_time_too(small, monkeypatch, kind):
 
 def test_a_number_is_sought_in_columns_that_look_like_keys_and_proves_little(small):
     world = small("sqlite", *(statement.replace(f"'{KEY}'", "7").replace("id VARCHAR(40) PRIMARY", "id INTEGER PRIMARY")
+                              .replace("call_id VARCHAR(40)", "call_id INTEGER")
                               .replace(f"'{NOTE}'", "9") for statement in TABLES),
                   "CREATE TABLE more (id INTEGER PRIMARY KEY, call_ref INTEGER, amount INTEGER)",
                   "INSERT INTO more VALUES (7, 7, 7)", more=CHILD)  # fmt: skip
