@@ -22,7 +22,7 @@ from lifecycle.cli.find import (
     Until,
     question,
 )
-from lifecycle.cli.options import AsJson, open_lifecycle
+from lifecycle.cli.options import REASON, AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, progress_bar
 from lifecycle.cli.restore import FromFind, calls_meant
 from lifecycle.custody.export import ExportOrder, export_calls
@@ -40,9 +40,7 @@ def export(
         Path,
         typer.Option("--to", metavar="FILE|FOLDER", show_default=False, help="A free name."),
     ],
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", show_default=False, help="Why. No names: it stays on record.")
-    ],
+    reason: Annotated[str, REASON],
     calls: Calls = None,
     phone: Phones = None,
     account: Accounts = None,

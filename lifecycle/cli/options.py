@@ -48,6 +48,7 @@ AcceptedPlans = Annotated[
         "letters or more. May be repeated.",
     ),
 ]
+REASON = typer.Option("--reason", metavar="TEXT", show_default=False, help="Why. No names: it stays on record.")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
 Url = Annotated[str, typer.Option("--url", metavar="URL", show_default=False, help="The URL of the CRM's database.")]
 CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's key in the CRM.", show_default=False)]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lifecycle.cli.find import Batches, Calls
-from lifecycle.cli.options import AsJson, open_lifecycle, parse_day
+from lifecycle.cli.options import REASON, AsJson, open_lifecycle, parse_day
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
 from lifecycle.custody.find import find_calls
 from lifecycle.custody.restore import RestoreResult, restore_calls
@@ -41,10 +41,7 @@ def restore(
         str | None,
         typer.Option("--to", metavar="URL", show_default=False, help="Another database than the CRM's."),
     ] = None,
-    reason: Annotated[
-        str | None,
-        typer.Option("--reason", metavar="TEXT", show_default=False, help="Why. No names: it stays on record."),
-    ] = None,
+    reason: Annotated[str | None, REASON] = None,
     until: Annotated[
         date | None,
         typer.Option(

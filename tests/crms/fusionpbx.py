@@ -32,7 +32,7 @@ SHAPE = Shape(
     server="postgres_server",
     tables=TABLES,
     # a path that leads elsewhere is no recording that we may read: its call is set aside
-    due=f"""SELECT xml_cdr_uuid::text FROM v_xml_cdr c WHERE end_stamp > '1971-01-01' AND coalesce(record_path, '') NOT LIKE '/tmp%' AND coalesce(record_name, '') <> 'greeting.wav'
+    due=f"""SELECT xml_cdr_uuid::text FROM v_xml_cdr c WHERE end_stamp > '1971-01-01' AND coalesce(record_path, '') NOT LIKE '/srv/elsewhere%' AND coalesce(record_name, '') <> 'greeting.wav'
         AND ((domain_uuid IN ('{SHOPS[0]}', '{SHOPS[1]}') AND end_stamp < '2025-11-01') OR (domain_uuid = '{BANK}' AND end_stamp < '2021-11-01'))""",
     goes={"v_xml_cdr": "xml_cdr_uuid IN ({due})", **{f"v_xml_cdr_{name}": where for name, where in _CHILDREN.items()}},
     gone_files=f"SELECT {_PATH} FROM v_xml_cdr c WHERE xml_cdr_uuid IN ({{due}}) AND record_name <> '' AND NOT EXISTS "
@@ -84,7 +84,7 @@ def _uuid(made: Filling) -> str:
 def _recording(made: Filling, tenant: int, call: str, number: int) -> tuple[str | None, str | None]:
     """Where the recording of a call lies: its own, that of another leg, none, or somewhere else."""
     if number % 41 == 3:
-        return "/tmp/elsewhere", "x.wav"
+        return "/srv/elsewhere", "x.wav"
     if number % 41 == 7:  # what callers hear, and no recording of theirs
         made.files["t0.example.com/greeting.wav"] = b"RIFF"
         return "/var/lib/freeswitch/recordings/t0.example.com", "greeting.wav"

@@ -53,6 +53,20 @@ class Fault:
         return return_value
 
 
+def is_made_good(world: World, at: int, when: str, stores: Any = FolderStore) -> bool:
+    """Destroy with a write that fails, and again; what must be so after each. Whether there was no such write."""
+    with pytest.MonkeyPatch.context() as patch:
+        fault = Fault(patch, at, when, stores)
+        with suppress(LifecycleError):
+            destroy(world)
+    assert committed_copies(world).keys() >= HELD, f"{when} write {at}"
+    done = destroy(world)
+    assert not done.needs_person, f"{when} write {at}: {done.done}"
+    assert committed_copies(world) == dict.fromkeys(HELD, 1), f"{when} write {at}"
+    assert destroyed(world) == dict.fromkeys(CALLS - HELD, 1), f"{when} write {at}"
+    return fault.writes < at
+
+
 @pytest.fixture(scope="module")
 def held(new_world) -> World:
     world = archived(new_world("sqlite"))
@@ -73,16 +87,8 @@ def test_a_write_that_fails_is_made_good_by_the_next_run(held, tmp_path_factory,
     at, ended = first, False
     while not ended:
         world = copy_of(held, tmp_path_factory.mktemp("copy"))
-        with pytest.MonkeyPatch.context() as patch:
-            fault = Fault(patch, at, when)
-            with suppress(LifecycleError):
-                destroy(world)
-            ended = fault.writes < at
-        assert committed_copies(world).keys() >= HELD, f"{when} write {at}"
-        done = destroy(world)
-        assert not done.needs_person, f"{when} write {at}: {done.done}"
-        assert committed_copies(world) == copies(world) == dict.fromkeys(HELD, 1), f"{when} write {at}"
-        assert destroyed(world) == dict.fromkeys(CALLS - HELD, 1), f"{when} write {at}"
+        ended = is_made_good(world, at, when)
+        assert copies(world) == dict.fromkeys(HELD, 1), f"{when} write {at}"
         at += step
 
 

@@ -1,16 +1,14 @@
 """Every write of a destruction failing, in a bucket with versions and on a server: not done, and the answer lost."""
 
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from lifecycle.archive.s3_store import S3Store
 from lifecycle.crm.database import Database
-from lifecycle.errors import LifecycleError
 from tests.builders import CLOCK, World
-from tests.custody.copies import CALLS, archived, committed_copies, destroy, destroyed
-from tests.custody.test_destroy_faults import HELD, Fault
+from tests.custody.copies import archived
+from tests.custody.test_destroy_faults import is_made_good
 from tests.custody.test_destroy_s3 import below
 
 STEP = 6  # every write is tried in a folder; here the kinds of them
@@ -27,16 +25,7 @@ def test_a_write_that_fails_is_made_good_by_the_next_run(
     while not ended:
         world: World = archived(new_world(database, "s3"))
         world.hold("[{call_ids: [id-2, id-4]}]")
-        with pytest.MonkeyPatch.context() as patch:
-            fault = Fault(patch, at, when, S3Store)
-            with suppress(LifecycleError):
-                destroy(world)
-            ended = fault.writes < at
-        assert committed_copies(world).keys() >= HELD, f"{when} write {at}"
-        done = destroy(world)
-        assert not done.needs_person, f"{when} write {at}: {done.done}"
-        assert committed_copies(world) == dict.fromkeys(HELD, 1), f"{when} write {at}"
-        assert destroyed(world) == dict.fromkeys(CALLS - HELD, 1), f"{when} write {at}"
+        ended = is_made_good(world, at, when, S3Store)
         assert len({key.rpartition("/")[0] for key, _ in below(s3_server, world) if "/files/" not in key}) == 1
         at += STEP
     assert at > 20

@@ -20,12 +20,7 @@ from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.deletion_count import MeantDeletions, deletions_counted
 from lifecycle.crm.purging.keyless_rows import KeylessRows
 from lifecycle.crm.purging.read_schema import ReadSchema, _keys
-from lifecycle.crm.purging.row_failures import (
-    ROW_FAILURES,
-    InterferingWrite,
-    OtherSpelling,
-    RecordsTooLarge,
-)
+from lifecycle.crm.purging.row_failures import ROW_FAILURES, InterferingWrite, OtherSpelling, RecordsTooLarge
 from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
 from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged, _left, _with_their_groups
 from lifecycle.crm.purging.tombstone_rows import TombstoneRows
