@@ -1,7 +1,7 @@
 """MariaDB's and MySQL's rows, each written by the server as one line of CSV, which Arrow reads.
 
-PyMySQL makes every value of every row in Python; of one value a row it makes one. Texts are quoted, bytes in hex,
-so that a line reads one way only; a row too large for `max_allowed_packet` comes as NULL, and is not taken.
+PyMySQL makes every value of every row in Python, so the lines of a statement come as one value. Texts are quoted, bytes
+in hex, so that a line reads one way only; a row too large for `max_allowed_packet` comes as NULL, and is not taken.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -24,7 +24,28 @@ def read_encoded(
     chosen = list(statement.selected_columns)
     cells = [_cell(column, given) for column, given in zip(columns, chosen, strict=True)]
     line = sa.cast(sa.func.concat_ws(",", *cells), sa.LargeBinary)
-    yield from read_csv(_lines(connection.scalars(statement.with_only_columns(line))), columns)
+    yield from _together(connection, statement, line, columns) or read_csv(
+        _lines(connection.scalars(statement.with_only_columns(line))), columns
+    )
+
+
+def _together(
+    connection: sa.Connection, statement: sa.Select[Any], line: sa.ColumnElement[Any], columns: Sequence[Column]
+) -> list[pa.Table]:
+    """All lines as one value; nothing where they are too many bytes for one, or each is asked for once or in order.
+
+    What locks needs no order: `IN` on the key finds rows in the key's.
+    """
+    locks = statement._for_update_arg is not None
+    if statement._distinct or (statement._order_by_clauses and not locks):
+        return []
+    body = sa.func.group_concat(line.op("SEPARATOR")(sa.literal_column(r"'\n'")))
+    asked = statement.with_only_columns(body, sa.func.count(), sa.literal_column("@@group_concat_max_len"))
+    lines, count, most = connection.execute(asked.order_by(None)).one()
+    if lines is None or len(lines) >= int(most):  # no row; or cut off there
+        return []
+    found = list(read_csv([lines, b"\n"], columns))
+    return found if sum(table.num_rows for table in found) == count else []
 
 
 def _lines(found: sa.ScalarResult[Any]) -> Iterator[bytes]:

@@ -1,14 +1,35 @@
-"""How MariaDB and MySQL are made to plan a statement that locks: from the calls to their rows, each step by an index.
+"""How statements that lock are planned: from the calls to their rows, each step by an index.
 
-Left to themselves they scan the whole index of a column that is NULL everywhere, and lock every row of it.
+Left to themselves MariaDB and MySQL scan the whole index of a column that is NULL everywhere, and lock every row of it;
+PostgreSQL reads a whole table of children for a thousand keys, again for every slice.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 Indexes = Mapping[str, Sequence[str]]
+
+
+@contextmanager
+def plans_for_few_keys(connection: sa.Connection) -> Iterator[None]:
+    """PostgreSQL plans every statement of this transaction once, as for ten keys, however many there are: along the
+    indexes, where there are some. Results are the same. Elsewhere nothing happens.
+
+    `plan_cache_mode` is about prepared statements, so each is one from its first use.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    before, driver.prepare_threshold = driver.prepare_threshold, 0
+    try:
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        yield
+    finally:
+        driver.prepare_threshold = before
 
 
 def join_in_order(statement: sa.Select[Any], steps: Iterable[tuple[sa.FromClause, str | None]]) -> sa.Select[Any]:

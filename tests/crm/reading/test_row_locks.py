@@ -1,10 +1,12 @@
-"""How many rows a slice locks on MariaDB: its own, not an index of everybody's."""
+"""How a slice finds its rows: on MariaDB it locks its own, not an index of everybody's; PostgreSQL reads no table."""
 
 import time
 
 import pytest
+import sqlalchemy as sa
 
-from tests.crm.conftest import Made, purge
+from lifecycle.crm.purging.unchanged_rows import ArchivedCopy
+from tests.crm.conftest import Made, purge, purge_row, read
 
 CALLS, SLICE = 20_000, 200
 
@@ -34,3 +36,33 @@ def test_a_slice_locks_its_own_rows_where_a_link_is_null_everywhere(crowded):
     done = purge(crm, [f"id-{n}" for n in range(1, SLICE + 1)], keep)
     assert len(done.deleted) == SLICE
     assert seen[0] < 6 * SLICE  # the row, its place in the index of the link, the gaps beside both
+
+
+def test_a_slice_on_postgresql_finds_its_rows_by_the_indexes_however_many_keys_it_has(make):
+    made = make("postgresql").run(
+        "CREATE TABLE t (id varchar(36) PRIMARY KEY, up varchar(36) REFERENCES t)",
+        "CREATE TABLE c (id int PRIMARY KEY, t_id varchar(36) REFERENCES t)",
+        f"INSERT INTO t SELECT 'id-' || n FROM generate_series(1, {CALLS}) n",
+        f"INSERT INTO c SELECT n, 'id-' || (n + 1) / 2 FROM generate_series(1, {2 * CALLS}) n",
+        "CREATE INDEX ON t (up)",
+        "CREATE INDEX ON c (t_id)",
+    )
+    made.run("ANALYZE t, c")
+    crm = made.crm(children="[{table: c, match: {t_id: id}}, {table: t, match: {up: id}, detach: [up]}]")
+    crm.control.create()
+    keys, seen = [f"id-{n}" for n in range(1, 1001)], []
+    since = crm.snapshot(None)
+    assert since is not None
+    copy = ArchivedCopy(read(crm, keys), since)
+
+    def note_scans(connection):
+        asked = "SELECT sum(seq_scan), sum(n_tup_del) FROM pg_stat_xact_user_tables WHERE relname IN ('t', 'c')"
+        seen.append(tuple(connection.exec_driver_sql(asked).one()))
+
+    sa.event.listen(crm.database.engine, "commit", note_scans)
+    done = crm.purger(None, copy).purge(keys, lambda *_: {}, purge_row)
+    assert len(done.deleted) == 1000
+    assert [scans for scans, deleted in seen if deleted] == [0]
+    with crm.database.engine.connect() as connection:
+        assert connection.connection.driver_connection.prepare_threshold == 5  # psycopg's own
+        assert connection.exec_driver_sql("SHOW plan_cache_mode").scalar_one() == "auto"
