@@ -8,14 +8,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.policy.canonical import canonical_json
 
-Texts = Sequence[str | None] | pa.LargeStringArray
+Texts: TypeAlias = Sequence[str | None] | pa.LargeStringArray
 _quoted = json.encoder.encode_basestring  # what ensure_ascii=False calls, in C
 _ESCAPED = r'["\\\x00-\x1f]'  # what it escapes
 _BYTES_AT_ONCE = 2**24
@@ -37,10 +37,12 @@ def records_as_json(common: Mapping[str, Any], own: Mapping[str, Texts], count: 
         return [canonical_json(dict(common))] * count
     pieces: list[str | pa.LargeStringArray] = []
     for name in sorted({*common, *own}):
-        field: list[str | pa.LargeStringArray] = [f",{_quoted(name)}:"]
-        field.append(pa.array(own[name], pa.large_string()) if name in own else json_text(common[name]))
-        lacking = name in own and field[1].null_count
-        pieces += [pc.fill_null(_joined(field), "")] if lacking else field
+        key = f",{_quoted(name)}:"
+        if name not in own:
+            pieces.append(key + json_text(common[name]))
+            continue
+        texts = pa.array(own[name], pa.large_string())
+        pieces += [pc.fill_null(_joined([key, texts]), "")] if texts.null_count else [key, texts]
     # The first field has a comma before it, whichever that is in a record: the brace takes its place.
     bodies = pc.binary_replace_slice(_joined([*pieces, "}"]), 0, 1, "{")
     bodies = bodies if common else pc.if_else(pc.equal(bodies, "{"), "{}", bodies)
