@@ -100,7 +100,7 @@ def test_no_key_of_a_number_is_lost_by_not_parsing_it(text):
 
 def keys_by_the_library(text: str) -> frozenset[str]:
     """The keys of a number that says its country, with every step left to the library."""
-    plain = f"+{text.strip().removeprefix('+').removeprefix('00')}"
+    plain = text if text.strip().startswith("+") else f"+{text.strip().removeprefix('00')}"
     digits = "".join(c for c in plain if c.isdecimal()).lstrip("0")
     try:
         national = str(phonenumbers.parse(plain, None).national_number)
