@@ -56,7 +56,8 @@ def fill(database: str, url: str, calls: int) -> None:
                 demo_schema.account_industries: [{"account_id": n, "industry": "Banking"} for n in range(1, 201)],
             },
         )
-        connection.exec_driver_sql(_INSERT.format(key=_KEY[database], numbers=numbers).replace("%", "%%"))
+        insert = _INSERT.format(key=_KEY[database], numbers=numbers)
+        connection.exec_driver_sql(insert if database == "sqlite" else insert.replace("%", "%%"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         analyze = {"postgresql": "VACUUM ANALYZE", "mariadb": "ANALYZE TABLE calls", "sqlite": "ANALYZE"}
         connection.exec_driver_sql(analyze[database])

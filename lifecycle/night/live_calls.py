@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil
-
-import sqlalchemy as sa
+from typing import Any
 
 from lifecycle.archive.batches import batch_name
 from lifecycle.crm.control.census_table import CountedCalls
@@ -53,7 +52,7 @@ class LiveCalls:
 
 
 def live_calls(
-    lifecycle: Lifecycle, connection: sa.Connection, met: Set[str | None], due: Sequence[Due], kept: bool
+    lifecycle: Lifecycle, connection: Any, met: Set[str | None], due: Sequence[Due], kept: bool
 ) -> LiveCalls:
     """The live calls of every industry: those of the last count, or counted now.
 
@@ -84,7 +83,7 @@ def _says_much(last: CountedCalls) -> bool:
     return sum(last.calls.values()) >= MANY_CALLS and last.milliseconds >= LONG_MILLISECONDS
 
 
-def _still_means(lifecycle: Lifecycle, connection: sa.Connection, last: CountedCalls, known: LiveCalls) -> bool:
+def _still_means(lifecycle: Lifecycle, connection: Any, last: CountedCalls, known: LiveCalls) -> bool:
     """Whether a count is of this mapping and schema, of the last days, and of a table that is as large as it leaves it.
 
     A database that was restored, or calls that others loaded or deleted, are what the last one is about.
@@ -97,7 +96,7 @@ def _still_means(lifecycle: Lifecycle, connection: sa.Connection, last: CountedC
 
 def _explains(
     lifecycle: Lifecycle,
-    connection: sa.Connection,
+    connection: Any,
     known: LiveCalls,
     met: Set[str | None],
     due: Sequence[Due],
@@ -108,7 +107,7 @@ def _explains(
     return all(_has_room(lifecycle, connection, known, one) for one in due)
 
 
-def _has_room(lifecycle: Lifecycle, connection: sa.Connection, known: LiveCalls, due: Due) -> bool:
+def _has_room(lifecycle: Lifecycle, connection: Any, known: LiveCalls, due: Due) -> bool:
     """Whether so many calls are live that what is due is no more than the share of them that the schedule allows."""
     industry, share = due.schedule.industry, due.schedule.max_share
     needed = ceil(Fraction(due.most) / Fraction(share)) if share else due.most * MANY_CALLS
