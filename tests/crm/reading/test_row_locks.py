@@ -38,6 +38,26 @@ def test_a_slice_locks_its_own_rows_where_a_link_is_null_everywhere(crowded):
     assert seen[0] < 6 * SLICE  # the row, its place in the index of the link, the gaps beside both
 
 
+@pytest.mark.parametrize("kind", ["mariadb", "sqlite"])
+def test_a_child_that_writes_its_call_otherwise_is_locked_compared_and_deleted(make, kind):
+    spelled = "COLLATE NOCASE" if kind == "sqlite" else "COLLATE utf8mb4_general_ci"
+    made = make(kind).run(
+        f"CREATE TABLE t (id varchar(36) {spelled} PRIMARY KEY, v int)",
+        f"CREATE TABLE c (id int PRIMARY KEY, t_id varchar(36) {spelled}, FOREIGN KEY (t_id) REFERENCES t (id))",
+        "INSERT INTO t VALUES ('one', 1), ('two', 2)",
+        "INSERT INTO c VALUES (1, 'one'), (2, 'ONE'), (3, 'Two')",
+    )
+    crm, seen = made.crm(children="[{table: c, match: {t_id: id}}]"), []
+
+    def keep(_keys, live, _facts):
+        seen.extend(sorted(live["c"].select(["_call_id", "id", "t_id"]).to_pylist(), key=lambda row: row["id"]))
+        return {"two": "kept"}
+
+    assert purge(crm, ["one", "two"], keep).deleted == ("one",)
+    assert [tuple(row.values()) for row in seen] == [("one", 1, "one"), ("one", 2, "ONE"), ("two", 3, "Two")]
+    assert made.rows("SELECT id FROM c") == [(3,)]
+
+
 def test_a_slice_on_postgresql_finds_its_rows_by_the_indexes_however_many_keys_it_has(make):
     made = make("postgresql").run(
         "CREATE TABLE t (id varchar(36) PRIMARY KEY, up varchar(36) REFERENCES t)",
