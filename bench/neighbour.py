@@ -115,11 +115,9 @@ def _p99(seconds: list[float]) -> float:
 
 def _said(found: dict[str, Any]) -> str:
     quiet, busy, problems = 1000 * found["quiet"], 1000 * found["busy"], found["problems"]
-    return (
-        f"p99 alone {quiet:.1f} ms, beside the purge {busy:.1f} ms = {busy / quiet:.2f} times ({found['writes']} writes, "
-        f"{found['purged']} purged in {found['seconds']:.1f} s, {found['set_aside']} set aside); {len(problems)} failed "
-        f"{problems[:2]}"
-    )
+    ratio = f"p99 alone {quiet:.1f} ms, beside the purge {busy:.1f} ms = {busy / quiet:.2f} times"
+    work = f"{found['writes']} writes, {found['purged']} purged in {found['seconds']:.1f} s"
+    return f"{ratio} ({work}, {found['set_aside']} set aside); {len(problems)} failed {problems[:2]}"
 
 
 def main() -> None:
