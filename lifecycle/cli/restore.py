@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lifecycle.cli.find import Batches, Calls
 from lifecycle.cli.options import REASON, AsJson, open_lifecycle, parse_day
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
+from lifecycle.cli.search_options import Batches, Calls
 from lifecycle.custody.find import find_calls
 from lifecycle.custody.restore import RestoreResult, restore_calls
 from lifecycle.custody.restore_record import RestoreOrder

@@ -226,7 +226,7 @@ restore_calls(lifecycle, sys.argv[3:], crm_target(lifecycle), RestoreOrder("cler
 POINTS = [
     ("lifecycle.custody.restore", "read_copies", False),
     ("lifecycle.crm.restoring.restore_transaction", "insert_rows", True),
-    ("lifecycle.custody.restore", "note_restores", True),
+    ("lifecycle.custody.restore_record", "insert_rows", True),
     ("lifecycle.custody.restore", "put_files_that_wait", False),
     ("lifecycle.custody.restored_files", "_put", True),
 ]
