@@ -5,7 +5,6 @@ nothing back twice, and finishes what was left.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,6 +24,7 @@ from lifecycle.custody.restore_record import (
     restore_notes,
     restored_until,
 )
+from lifecycle.custody.restore_slices import restore_slices
 from lifecycle.custody.restore_sources import CallCopies, CopiedRows, choose_copies, read_copies
 from lifecycle.custody.restore_target import RestoreTarget
 from lifecycle.custody.restored_files import file_conflict, files_of_calls, put_files_that_wait
@@ -34,7 +34,6 @@ from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import ArchivedFile
 
-AT_ONCE = 20_000  # calls a transaction
 _IN_USE = "another run is at work on its copy at this moment: restored, moved or destroyed. Run it again afterwards"
 
 
@@ -153,21 +152,11 @@ def _write(
         return restore_notes(lifecycle, order, [copies[by_key[key]] for key in going], files)
 
     writer = target.transaction(component)
-    with ThreadPoolExecutor(1) as beside:
-        for start in range(0, len(keys), AT_ONCE):
-            lifecycle.require_running()
-            some = keys[start : start + AT_ONCE]
-            made = beside.submit(notes, some) if target.is_crm else None  # while the database inserts
-
-            def note(connection: Any, going: Sequence[Any], made: Any = made, some: Sequence[Any] = some) -> None:
-                if made is not None:
-                    (made.result() if going == some else notes(going)).insert(lifecycle, connection)
-
-            done = writer.restore(some, copied.tables, note)
-            result.restored |= {by_key[key]: until[by_key[key]] for key in done.restored}
-            result.refused |= {by_key[key]: [why] for key, why in done.refused.items()}
-            result.links_left += done.links_left
-            lifecycle.progress("restored", len(result.restored), len(keys))
+    for done in restore_slices(lifecycle, writer, copied, keys, notes if target.is_crm else None):
+        result.restored |= {by_key[key]: until[by_key[key]] for key in done.restored}
+        result.refused |= {by_key[key]: [why] for key, why in done.refused.items()}
+        result.links_left += done.links_left
+        lifecycle.progress("restored", len(result.restored), len(keys))
 
 
 def _conflicts(

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.sql import quoted_name
 
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.crm.mapping.live_schema import split_name
+from lifecycle.evidence.comparison import CALL_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +56,36 @@ def own_parents(references: Sequence[Reference]) -> dict[str, Mapping[str, str]]
         if one.named_table == one.table and len(one.columns) == 1:
             found.setdefault(one.table, {})[one.columns[0]] = one.named_columns[0]
     return dict(found)
+
+
+def ties_calls(references: Sequence[Reference], rows: Mapping[str, Sequence[pa.Table]]) -> bool:
+    """Whether a row of one call may name, by a foreign key, a row of another call that is among these.
+
+    `rows`: by table, those of some calls, part by part. What values alone do not tell is taken for a tie.
+    """
+    return any(
+        _may_tie(one, some, rows[one.named_table])
+        for one in references
+        if one.named_table in rows
+        for some in rows.get(one.table, ())
+        if set(one.columns) <= set(some.column_names)
+    )
+
+
+def _may_tie(one: Reference, some: pa.Table, named: Sequence[pa.Table]) -> bool:
+    if len(one.columns) != 1 or len(named) != 1 or one.named_columns[0] not in named[0].column_names:
+        return True
+    asked, there = _folded(some[one.columns[0]]), _folded(named[0][one.named_columns[0]])
+    if asked is None or there is None or asked.type != there.type:
+        return True
+    owner = named[0][CALL_ID].combine_chunks().take(pc.index_in(asked, there, skip_nulls=True))
+    return bool(pc.any(pc.not_equal(owner, some[CALL_ID].combine_chunks())).as_py())
+
+
+def _folded(column: pa.ChunkedArray) -> pa.Array | None:
+    """Values that are alike where a database may take them for the same; None: nobody knows."""
+    values = column.combine_chunks()
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return values
+    plain = pc.all(pc.string_is_ascii(values), min_count=0).as_py()
+    return pc.utf8_lower(pc.utf8_rtrim_whitespace(values)) if plain else None

@@ -17,7 +17,7 @@ from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.row_failures import ROW_FAILURES, reason_to_set_aside
 from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.restoring.planner_beliefs import join_by_sets
-from lifecycle.crm.restoring.references import Reference, own_parents
+from lifecycle.crm.restoring.references import Reference, own_parents, ties_calls
 from lifecycle.crm.restoring.restored_rows import (
     are_distinct,
     as_live,
@@ -61,7 +61,18 @@ class RestoreTransaction:
         component: str | None = None,
     ) -> None:
         self._database, self._rows, self._tables, self._component = database, rows, tables, component
-        self._own_parents = own_parents(references)
+        self._own_parents, self._references = own_parents(references), references
+
+    def may_be_two(self, archived: Mapping[str, pa.Table]) -> bool:
+        """Whether calls with these rows may be put back in two transactions at a time: none of the two waits for a row
+        of the other, or misses it. SQLite takes one writer."""
+        parts = [part for part in self._rows.parts if part.name in archived and archived[part.name].num_rows]
+        if self._database.dialect == "sqlite" or any(part.shared or part.detach for part in parts):
+            return False
+        rows: dict[str, list[pa.Table]] = {}
+        for part in parts:
+            rows.setdefault(part.table, []).append(archived[part.name])
+        return not ties_calls(self._references, rows)
 
     def restore(self, keys: Sequence[Any], archived: Mapping[str, pa.Table], note: Note) -> RestoredSlice:
         """Put the named calls back. Where one makes the transaction fail, the others are tried without it.
