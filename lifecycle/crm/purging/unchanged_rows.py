@@ -73,7 +73,8 @@ class UnchangedRows:
         found = self._rows.statements.locking(part, rows, skip).subquery("found")
         calls = sa.func.array_agg(found.c[CALL_ID].distinct()).filter(found.c[_NEWER])
         named = sa.literal(part.name, sa.Text()).label("part")
-        return sa.select(named, sa.func.count().label("rows"), calls.label("written")).select_from(found)
+        chosen: list[Any] = [named, sa.func.count().label("rows"), calls.label("written")]
+        return sa.select(*chosen).select_from(found)
 
     def _counted_otherwise(
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], archived: Mapping[str, pa.Table]
