@@ -7,9 +7,11 @@ server fails them instead.
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -21,8 +23,9 @@ os.environ.setdefault("LIFECYCLE_FIRST_NIGHT", "2026-01-01")  # a demo in the wo
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 # A server starting beside a test on a busy machine is no reason to fail it. What lands must not hang on luck: new
 # examples are looked for where people work, and CI tries the same ones every time.
-settings.register_profile("house", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("house", deadline=None, max_examples=40)
+settings.register_profile("ci", deadline=None, max_examples=40, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=400)  # make test-slow
 settings.load_profile("ci" if IN_CI else "house")
 
 NOT_STARTED = "SERVER NOT STARTED: "
@@ -67,6 +70,14 @@ def s3_server() -> Iterator[S3]:
 def redis_server() -> Iterator[Redis]:
     """Redis, for what Celery runs."""
     yield from served(Redis)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _service_descriptions_are_read_once() -> Iterator[None]:
+    """boto3 reads what it knows of S3 for each client anew, 0.1 s, and tests open hundreds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture(autouse=True)
