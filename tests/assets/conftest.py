@@ -55,7 +55,9 @@ def _engines_are_kept() -> Iterator[None]:
 
     @cache
     def engine(url: str, **how: Any) -> sa.Engine:
-        return sa.create_engine(url, **{**how, "connect_args": {"timeout": sqlite_event_log.SQLITE_BUSY_TIMEOUT_SECONDS}})
+        return sa.create_engine(
+            url, **{**how, "connect_args": {"timeout": sqlite_event_log.SQLITE_BUSY_TIMEOUT_SECONDS}}
+        )
 
     def create_engine(url: str, poolclass: type[sa.Pool], connect_args: Any = None) -> sa.Engine:
         return engine(url, poolclass=poolclass)
