@@ -106,7 +106,7 @@ TRIGGER = "CREATE TRIGGER planted AFTER INSERT ON lifecycle.purges FOR EACH ROW 
 
 @pytest.mark.parametrize("looked_for", [True, False])
 def test_control_tables_that_somebody_made_before_us_with_a_trigger_are_refused(planter, monkeypatch, looked_for):
-    """It acts with our rights while the record is written; where nobody looks for it, the deletions counted give it away."""
+    """It acts with our rights while the record is written. Where nobody looks for it, the count of deletions tells."""
     planter.run(f'GRANT CREATE ON DATABASE "{sa.make_url(planter.url).database}" TO planter')
     returns = DELETES.format(schema="lifecycle", name="planted()", returns="trigger", value="NULL")
     plant(planter, "CREATE SCHEMA lifecycle", TABLE, returns, TRIGGER)
