@@ -1,4 +1,4 @@
-"""Every statement of a process and every write to its store, counted where the drivers send them; it may die at one.
+"""Every statement of a process and every write to its store, counted where the drivers send them; one may be struck.
 
 Counted below SQLAlchemy, for some statements go past it: a statement that somebody adds is counted by itself. On SQLite
 by SQLite's own trace, which is told before a statement runs and not after it.
@@ -23,11 +23,17 @@ STORE_WRITES = ("put_once", "swap", "delete")
 _OF_THE_POOL = ("SELECT 1", "ROLLBACK", "SET SESSION TRANSACTION", "--")
 
 
-class Counted:
-    """Counts what goes outside, from the moment it begins; kills this process before or after the n-th of it."""
+def die() -> None:
+    """The end of this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self, at: int, when: str) -> None:
-        self.at, self.when, self.said, self.counting, self.lock = at, when, list[str](), False, Lock()
+
+class Counted:
+    """Counts what goes outside, from the moment it begins; strikes before or after the n-th of it."""
+
+    def __init__(self, at: int, when: str, strike: Callable[[], None] = die) -> None:
+        self.at, self.when, self.strike = at, when, strike
+        self.said, self.counting, self.lock = list[str](), False, Lock()
 
     def _begins(self, what: str) -> bool:
         if not self.counting or what.strip().startswith(_OF_THE_POOL) or not what.strip(" ;\0"):
@@ -36,7 +42,7 @@ class Counted:
             self.said.append(what)
             mine = len(self.said) == self.at
         if mine and self.when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.strike()
         return mine
 
     def _wrap(self, owner: type, name: str, what: Callable[..., str]) -> None:
@@ -46,8 +52,8 @@ class Counted:
         def counted(this: Any, *given: Any, **named: Any) -> Any:
             mine = self._begins(what(*given, **named))
             result = real(this, *given, **named)
-            if mine:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if mine and self.when == "after":
+                self.strike()
             return result
 
         setattr(owner, name, counted)
