@@ -88,7 +88,7 @@ def test_terminate_in_the_ui_ends_a_run_and_a_queued_one_and_the_next_launch_goe
         told = time.monotonic()
         dagster.terminate(running)
         assert dagster.finished(running) == "CANCELED"
-        assert time.monotonic() - told < 20
+        assert time.monotonic() - told < 60  # its statement of some seconds ends first; the daemon looks now and then
         until(lambda: not storage.get_concurrency_info("crm_delete").active_run_ids)
         world.execute("DROP TRIGGER slow")
         runs = [launched(dagster, industry) for industry in ("bank", "bank", "shop")]
