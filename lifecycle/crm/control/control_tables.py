@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.bound_values import largest_statement
+from lifecycle.crm.control.census_table import CensusTable
 from lifecycle.crm.control.destroy_plan_register import DestroyPlanRegister
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
@@ -69,6 +70,7 @@ class ControlTables:
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
         self.statistics = StatisticsTable(database, metadata, self._prefix)
+        self.census = CensusTable(database, metadata, self._prefix)
         self.snapshots = SnapshotTable(database, metadata, self._prefix) if self._schema else None
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
         self.owner = TableOwner(metadata, self.table, self._prefix, name, source, calls)
@@ -128,6 +130,7 @@ class ControlTables:
             self.requests.table.name: "no table of erasure requests, so there are none",
             self.restored.table.name: "no table of restored calls, so none can be put back",
             self.stops.table.name: "no table of stops, so `lifecycle stop` cannot stop a run",
+            self.census.table.name: "no table of counted calls, so every night counts all of them",
             owner: f"no table {owner}, so another source could share the control tables",
             version: f"no table {version}, so a newer release could change them unseen",
             **dict.fromkeys(snapshots, "no table of snapshots, so a purge reads every row a second time"),
@@ -138,7 +141,7 @@ class ControlTables:
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
         there = self._there()
-        optional = (self.requests, self.restored, self.stops, self.owner, self.version, self.snapshots)
+        optional = (self.requests, self.restored, self.stops, self.owner, self.version, self.snapshots, self.census)
         younger = [one.table for one in optional if one is not None]
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]
@@ -165,17 +168,19 @@ class ControlTables:
     def _ours(self, names: set[str]) -> set[str]:
         return names & {table.name for table in self.table.metadata.tables.values()}
 
-    def insert(self, connection: sa.Connection, row: PurgeRow) -> bool:
-        """Write a purge row and what it adds to the statistics, with the deletions. False: a statement holds less."""
+    def insert(self, connection: sa.Connection, row: PurgeRow, packed: bytes | None = None) -> int:
+        """Write a purge row and what it adds to the statistics, with the deletions. How many rows that is; 0: none, for
+        a statement holds less. `packed`: its `packed_entries`, where they were made before."""
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
-        entries = zlib.compress(row.entries, _FAST)
+        entries = packed or packed_entries(row)
         if len(entries) * _ESCAPED > largest_statement(connection):
-            return False
+            return 0
         connection.execute(self.table.insert().values(entries=entries, **kept))
         if row.statistics:
             self.statistics.add(connection, row.id, row.purged_at, row.statistics)
-        return True
+            return 2
+        return 1
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
         """The committed slices of a batch."""
@@ -223,6 +228,11 @@ class ControlTables:
     def _rows(self, connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[PurgeRow]:
         found = connection.execute(self.table.select().where(wanted).order_by(self.table.c.id)).mappings()
         return [_purge_row(row) for row in found]
+
+
+def packed_entries(row: PurgeRow) -> bytes:
+    """The records of a purge row as the table keeps them."""
+    return zlib.compress(row.entries, _FAST)
 
 
 def _purge_row(row: sa.RowMapping) -> PurgeRow:
