@@ -19,7 +19,8 @@ LONGEST = 2.0  # seconds between two looks; Dagster's grow to 15
 
 def mend_pool_waits() -> None:
     """Have every run of this process wait so."""
-    InstanceConcurrencyContext.interval_to_next_pending_claim_check = _seconds_to_next_look  # type: ignore[method-assign]
+    kind = InstanceConcurrencyContext
+    kind.interval_to_next_pending_claim_check = _seconds_to_next_look  # type: ignore[assignment, method-assign]
 
 
 def _seconds_to_next_look(context: Any) -> float:
