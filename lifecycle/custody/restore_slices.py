@@ -30,14 +30,16 @@ def restore_slices(
 
     Raises NightStopped between transactions, DatabaseError; what was committed stays.
     """
-    two = len(keys) >= _WORTH_TWO and writer.may_be_two(copied.tables)
+    tied = writer.tied_calls(copied.tables) if len(keys) >= _WORTH_TWO else None
+    first = keys if tied is None else [key for key in keys if key in tied]
+    rest = [] if tied is None else [key for key in keys if key not in tied]
     waiting = deque[Future[RestoredSlice]]()
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as making, ThreadPoolExecutor(_SIDE_BY_SIDE) as writing:
-        for some in _cut(keys, _SIDE_BY_SIDE if two else 1):
+        for some in _cut(first, 1):
             lifecycle.require_running()
-            if not two:
-                yield _restore(lifecycle, writer, copied, some, notes, making)
-                continue
+            yield _restore(lifecycle, writer, copied, some, notes, making)
+        for some in _cut(rest, _SIDE_BY_SIDE):
+            lifecycle.require_running()
             waiting.append(writing.submit(_restore, lifecycle, writer, copied, some, notes, making))
             if len(waiting) == _SIDE_BY_SIDE:
                 yield waiting.popleft().result()

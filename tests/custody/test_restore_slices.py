@@ -1,6 +1,7 @@
 """Calls of one batch put back in two transactions at a time: whole all the same, also where one of the two fails."""
 
 import threading
+from datetime import datetime
 
 import pytest
 
@@ -10,7 +11,7 @@ from lifecycle.errors import DatabaseError
 from tests.builders import BANK_DAY, World, around, run_night
 from tests.custody.test_restore import restored
 
-CALLS = [f"id-{n}" for n in range(6)]
+CALLS, YOUNG = [f"id-{n}" for n in range(6)], datetime(2026, 10, 1, 9)  # noqa: DTZ001
 
 
 @pytest.fixture
@@ -68,3 +69,25 @@ def test_one_that_fails_leaves_the_calls_of_the_other_whole_and_the_next_run_end
     again = restored(world, *CALLS)
     assert (set(again.before), set(again.restored)) == (back, set(CALLS) - back)
     assert world.dump() == start
+
+
+def test_calls_that_repeat_others_come_first_in_one_transaction(world, monkeypatch):
+    bank = world.account("Banking")
+    for key in CALLS:
+        world.call(key, bank, BANK_DAY, repeat_parent_id={CALLS[4]: CALLS[5], CALLS[0]: "id-young"}.get(key))
+    world.call("id-young", bank, YOUNG)
+    start = world.dump()
+    run_night(world.lifecycle())
+    assert world.live() == {"id-young"}
+    monkeypatch.setattr(restore_slices, "_WORTH_TWO", 2)
+    plain, taken = RestoreTransaction._transaction, list[set[str]]()
+
+    def transaction(self, keys, archived, note):
+        taken.append(set(keys))
+        return plain(self, keys, archived, note)
+
+    monkeypatch.setattr(RestoreTransaction, "_transaction", transaction)
+    assert restored(world, *CALLS).refused == {}
+    assert world.dump() == start
+    assert taken[0] == (set(CALLS[4:]) if world.dialect != "sqlite" else set(CALLS))
+    assert set().union(*taken) == set(CALLS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,28 +59,31 @@ def own_parents(references: Sequence[Reference]) -> dict[str, Mapping[str, str]]
     return dict(found)
 
 
-def ties_calls(references: Sequence[Reference], rows: Mapping[str, Sequence[pa.Table]]) -> bool:
-    """Whether a row of one call may name, by a foreign key, a row of another call that is among these.
+def tied_calls(references: Sequence[Reference], rows: Mapping[str, Sequence[pa.Table]]) -> set[Any] | None:
+    """The calls of which a row names, by a foreign key, a row of another call that is among these, and those others.
 
-    `rows`: by table, those of some calls, part by part. What values alone do not tell is taken for a tie.
+    `rows`: by table, those of some calls, part by part. None: values alone do not tell.
     """
-    return any(
-        _may_tie(one, some, rows[one.named_table])
-        for one in references
-        if one.named_table in rows
-        for some in rows.get(one.table, ())
-        if set(one.columns) <= set(some.column_names)
-    )
+    tied = set[Any]()
+    for one in (one for one in references if one.named_table in rows):
+        for some in (some for some in rows.get(one.table, ()) if set(one.columns) <= set(some.column_names)):
+            found = _tied(one, some, rows[one.named_table])
+            if found is None:
+                return None
+            tied |= found
+    return tied
 
 
-def _may_tie(one: Reference, some: pa.Table, named: Sequence[pa.Table]) -> bool:
+def _tied(one: Reference, some: pa.Table, named: Sequence[pa.Table]) -> set[Any] | None:
     if len(one.columns) != 1 or len(named) != 1 or one.named_columns[0] not in named[0].column_names:
-        return True
+        return None
     asked, there = _folded(some[one.columns[0]]), _folded(named[0][one.named_columns[0]])
-    if asked is None or there is None or asked.type != there.type:
-        return True
-    owner = named[0][CALL_ID].combine_chunks().take(pc.index_in(asked, there, skip_nulls=True))
-    return bool(pc.any(pc.not_equal(owner, some[CALL_ID].combine_chunks())).as_py())
+    if asked is None or there is None or asked.type != there.type or pc.count_distinct(there).as_py() != len(there):
+        return None
+    mine, owner = (table[CALL_ID].combine_chunks() for table in (some, named[0]))
+    owner = owner.take(pc.index_in(asked, there, skip_nulls=True))
+    other = pc.fill_null(pc.not_equal(owner, mine), False)
+    return {*owner.filter(other).to_pylist(), *mine.filter(other).to_pylist()}
 
 
 def _folded(column: pa.ChunkedArray) -> pa.Array | None:
