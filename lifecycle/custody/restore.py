@@ -5,6 +5,7 @@ nothing back twice, and finishes what was left.
 """
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -73,7 +74,9 @@ def _choose(
     lifecycle: Lifecycle, calls: Collection[str], target: RestoreTarget, result: RestoreResult
 ) -> list[CallCopies]:
     """From which copies each call comes back; what cannot goes into the result."""
-    once, live, today = purged_once(lifecycle, calls), _live(target, calls), lifecycle.now().date()
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(_live, target, calls)  # of the database, while the ledger is read
+        once, live, today = purged_once(lifecycle, calls), asked.result(), lifecycle.now().date()
     late = {call for call, copy in once.items() if copy.destroy_on is not None and copy.destroy_on <= today}
     plain = once.keys() - live - late
     chosen = [CallCopies(call, once[call]) for call in dict.fromkeys(calls) if call in plain]
