@@ -206,6 +206,17 @@ class ControlTables:
         """Purge rows by id."""
         return self._rows(connection, self.table.c.id.in_(ids))
 
+    def each_by_id(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, PurgeRow | FixityError]:
+        """Purge rows by id; of one that is not as it was inserted, why it says nothing."""
+        found = connection.execute(self.table.select().where(self.table.c.id.in_(ids))).mappings()
+        return {row["id"]: _row_or_error(row) for row in found}
+
+    def calls_of(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
+        """How many calls purge rows say they have, by id."""
+        columns = self.table.c
+        found = connection.execute(sa.select(columns.id, columns.calls).where(columns.id.in_(ids)))
+        return {row.id: row.calls for row in found}
+
     def mark_sealed(self, row_id: str, key: str, at: datetime) -> None:
         """Note where records from before the ledger lie in the store."""
         with self._database.writing() as connection:
@@ -226,6 +237,13 @@ class ControlTables:
     def _rows(self, connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[PurgeRow]:
         found = connection.execute(self.table.select().where(wanted).order_by(self.table.c.id)).mappings()
         return [_purge_row(row) for row in found]
+
+
+def _row_or_error(row: sa.RowMapping) -> PurgeRow | FixityError:
+    try:
+        return _purge_row(row)
+    except FixityError as error:
+        return error
 
 
 def _purge_row(row: sa.RowMapping) -> PurgeRow:
