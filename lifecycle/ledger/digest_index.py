@@ -172,7 +172,7 @@ class DigestIndex:
 
 
 def packed_range(start: int, entries: Iterable[Entry]) -> bytes:
-    """The object of a range of 1,024 numbers from `start` on: sorted digests, cut, each with its number in the range."""
+    """The object of a range of 1,024 numbers from `start` on: sorted digests, cut, each with its number in it."""
     return b"".join(sorted(digest[:_DIGEST] + (number - start).to_bytes(_NUMBER, "big") for digest, number in entries))
 
 

@@ -114,7 +114,7 @@ class LeafIndex:
 
     def _entries(self, start: int, end: int) -> Iterator[Entry]:
         """The terms of some leaves."""
-        terms = _RunOfTerms()
+        terms = RunOfTerms()
         for index, body in enumerate(self._log.leaves(start, end, self._size), start):
             yield from ((term, index) for term in terms.of(body))
 
@@ -127,12 +127,12 @@ class LoggedTerms:
 
     def __init__(self) -> None:
         self.packed = dict[int, bytes]()
-        self._first, self._entries, self._terms = -1, list[Entry](), _RunOfTerms()
+        self._first, self._entries, self._terms = -1, list[Entry](), RunOfTerms()
 
     def add(self, index: int, body: bytes) -> None:
         """Note the terms of the leaf with this number, which is behind the one before."""
         if index % RANGE == 0:
-            self._first, self._entries, self._terms = index, [], _RunOfTerms()
+            self._first, self._entries, self._terms = index, [], RunOfTerms()
         if self._first < 0:
             return  # the range began before: it is read
         self._entries += [(term, index) for term in self._terms.of(body)]
@@ -140,7 +140,7 @@ class LoggedTerms:
             self.packed[index // RANGE] = packed_range(self._first, self._entries)
 
 
-class _RunOfTerms:
+class RunOfTerms:
     """The terms of leaves that follow each other."""
 
     def __init__(self) -> None:
