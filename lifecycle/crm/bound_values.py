@@ -57,8 +57,15 @@ def _json_list(values: Sequence[Any]) -> str | None:
     if {*map(type, values)} not in ({int}, {str}):
         return None
     text = json.dumps(values, ensure_ascii=False)
-    plain = "\\u0000" not in text and not any("\udc80" <= letter <= "\udcff" for letter in text)
-    return text if plain else None
+    return text if "\\u0000" not in text and is_utf8(text) else None
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written: one with bytes in it that are no UTF-8 cannot."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def exact_text(dialect: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
