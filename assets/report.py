@@ -5,7 +5,7 @@ whoever runs a night at a terminal, and by `lifecycle set-aside`.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -53,6 +53,7 @@ def plan_metadata(
         "industries": _industries([*held, *(p for p in plans.values() if p not in held)]),
         "plans_used_again": table(("industry", "planned at, with the numbers of then"), again),
         **plan_numbers(survey, plans, waiting),
+        "live_calls_counted": _counted(plans.values()),
         "unscheduled_industries": table(("industry in the CRM", "calls"), survey.unscheduled.items()),
         "calls_judged_under_other_industries": len(survey.blank_beside),
         "left_out": table(("what", "how many"), kinds_left_out(survey.left_out).items()),
@@ -96,6 +97,12 @@ def _to_type(plan: Plan, waiting: Mapping[str, Sequence[str]]) -> str:
     """What lets it go. A brake takes the digest's first letters: all of them are cut off at the edge of a screen."""
     commands = [said.partition(": ")[2] for said in release_commands(plan, waiting[plan.industry])]
     return "; ".join(commands).replace(f"--accept-plan {plan.sha256}", f"--accept-plan {plan.sha256[:12]}")
+
+
+def _counted(plans: Iterable[Plan]) -> str:
+    """When live calls were counted, where that was before the night: a large CRM's are counted once a week."""
+    earlier = [plan.counted_at for plan in plans if plan.counted_at]
+    return f"{min(earlier):%Y-%m-%d %H:%M}Z, less what was purged since" if earlier else "this night"
 
 
 def _industries(plans: Sequence[Plan]) -> dg.MetadataValue[Any]:

@@ -97,13 +97,17 @@ class Template:
 
     def cpu(self) -> float:
         """Seconds of CPU that the server has used, ended sessions included. 0 for SQLite, which has no server."""
-        mine = self.server._process.pid if self.server and self.server._process else None
-        return sum(_cpu(int(place.name), mine) for place in Path("/proc").glob("[0-9]*")) if mine else 0.0
+        return server_cpu(self.server._process.pid if self.server and self.server._process else None)
 
     def close(self) -> None:
         """Stop the server."""
         if self.server:
             self.server.remove()
+
+
+def server_cpu(server: int | None) -> float:
+    """Seconds of CPU that a server's process has used, with its children. 0 for none."""
+    return sum(_cpu(int(place.name), server) for place in Path("/proc").glob("[0-9]*")) if server else 0.0
 
 
 def _cpu(pid: int, server: int) -> float:

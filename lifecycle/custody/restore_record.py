@@ -70,7 +70,7 @@ def note_restores(
 
 def _leaves(
     lifecycle: Lifecycle, order: RestoreOrder, calls: Sequence[CallCopies], days: Sequence[str]
-) -> Iterator[bytes]:
+) -> Iterable[bytes]:
     source, epoch = lifecycle.crm.source.source, lifecycle.keys.epoch()
     said = {"by": order.by[:LONGEST_REASON], "reason": order.reason[:LONGEST_REASON]}
     common = {**said, "source": source, "epoch": epoch.id, "noted_at": lifecycle.now().isoformat()}

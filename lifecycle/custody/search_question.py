@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifecycle.evidence.leaf import EpochKey
-from lifecycle.evidence.search_terms import phone_keys, same_phone, search_term
+from lifecycle.evidence.search_terms import phone_keys, same_phone, search_terms
 from lifecycle.policy.documents.model_types import fold_name
 from lifecycle.policy.evaluation.condition_matching import local_dates
 from lifecycle.policy.evaluation.spelling import spellings, trimmed, without_zeros
@@ -53,7 +53,7 @@ class SearchQuestion:
             exact[CALL] = set(self.calls)
         if self.phones:
             exact[PHONE] = set[str]().union(*map(phone_keys, self.phones))
-        return {kind: [search_term(epoch, kind, value) for value in values] for kind, values in exact.items()}
+        return {kind: search_terms(epoch, kind, values) for kind, values in exact.items()}
 
 
 def answering_rows(facts: pa.Table, question: SearchQuestion, zone: ZoneInfo) -> pa.Array:

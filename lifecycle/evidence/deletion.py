@@ -15,12 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from lifecycle.errors import FixityError
-from lifecycle.evidence.canonical_columns import json_text, rows_as_json, values_as_json
-from lifecycle.evidence.leaf import EpochKey, commitment, many_leaves
+from lifecycle.evidence.canonical_columns import Texts, json_text, rows_as_json, values_as_json
+from lifecycle.evidence.leaf import EpochKey, commitments, many_leaves
 from lifecycle.evidence.manifest import ArchivedFile, Manifest
 from lifecycle.policy.canonical import sha256_hex
 
-_NO_COPIES: Mapping[str, Any] = {"files": []}
 FILES_NAMED = 100  # a leaf of 65,535 bytes holds some 250
 _ROW_ID, _ROW_ID_DIGITS = b"\x00purge row\x00", 24  # no source name begins so: no salt is such a digest
 NO_REQUESTS: Mapping[str, Mapping[str, str]] = {}
@@ -120,10 +119,11 @@ def deletion_records(
         "component": manifest.component,
         "archived_at": manifest.created_at.isoformat(),
         "object": {"key": archived.key, "version_id": archived.version_id, "sha256": archived.sha256},
+        "files": [],
         **{name: _plain(value) for name, value in asdict(purge).items()},
     }
-    own = _own(manifest.source, calls, regimes, epoch, files, requests, restored)
-    return b"".join(body + b"\n" for body in many_leaves("purged", common, own, calls.num_rows))
+    own = _own(manifest.source, calls, regimes, epoch, requests, restored) | (_copies(calls, files) if files else {})
+    return b"\n".join([*many_leaves("purged", common, own, calls.num_rows), b""])
 
 
 def _own(
@@ -131,34 +131,44 @@ def _own(
     calls: pa.Table,
     regimes: Mapping[str, tuple[str, ...]],
     epoch: EpochKey,
-    files: Mapping[Any, Sequence[ArchivedFile]],
     requests: Mapping[str, Mapping[str, str]],
     restored: Mapping[str, str],
-) -> dict[str, list[str | None]]:
+) -> dict[str, Texts]:
     """What each record has of its own, as JSON, a column at a time."""
-    keys = calls["_call_id"].to_pylist()
-    ids = [call_id_text(key) for key in keys]
-    salts = [epoch.salt(source, one) for one in ids]
-    rows = zip(salts, rows_as_json(calls), strict=True)
-    copies = [_copies(files.get(key, ())) if files else _NO_COPIES for key in keys]
+    ids = call_id_texts(calls["_call_id"])
+    salts = epoch.salts(source, ids)
+    digests = [hashlib.sha256(salt + row).hexdigest() for salt, row in zip(salts, rows_as_json(calls), strict=True)]
     reasons = {rule: json_text(list(regimes.get(rule, ()))) for rule in calls["_rule_id"].unique().to_pylist()}
-    return {
-        "call": [f'"{commitment(source, one, salt)}"' for one, salt in zip(ids, salts, strict=True)],
-        "row": list(values_as_json(calls["_row"])),
-        "row_sha256": [f'"{hashlib.sha256(salt + body).hexdigest()}"' for salt, body in rows],
-        **{name.removeprefix("_"): list(values_as_json(calls[name])) for name in DECIDING},
+    own: dict[str, Texts] = {
+        "call": values_as_json(pa.array(commitments(source, ids, salts), pa.string())),
+        "row": values_as_json(calls["_row"]),
+        "row_sha256": values_as_json(pa.array(digests, pa.string())),
+        **{name.removeprefix("_"): values_as_json(calls[name]) for name in DECIDING},
         "regimes": [reasons[rule] for rule in calls["_rule_id"].to_pylist()],
-        "files": [json_text(each["files"]) if each["files"] else "[]" for each in copies],
-        "files_in_all": [json_text(each["files_in_all"]) if "files_in_all" in each else None for each in copies],
-        "restored_at": [json_text(restored[one]) if one in restored else None for one in ids],
-        "request": [json_text(dict(requests[one])) if one in requests else None for one in ids],
+    }
+    if restored:
+        own["restored_at"] = [json_text(restored[one]) if one in restored else None for one in ids]
+    if requests:
+        own["request"] = [json_text(dict(requests[one])) if one in requests else None for one in ids]
+    return own
+
+
+def _copies(calls: pa.Table, files: Mapping[Any, Sequence[ArchivedFile]]) -> dict[str, Texts]:
+    """The first files that went with each call, and how many: a leaf has its length, the manifest has all."""
+    mine = [files.get(key, ()) for key in calls["_call_id"].to_pylist()]
+    return {
+        "files": [_named_files(some[:FILES_NAMED]) for some in mine],
+        "files_in_all": [str(len(some)) if len(some) > FILES_NAMED else None for some in mine],
     }
 
 
-def _copies(files: Sequence[ArchivedFile]) -> dict[str, Any]:
-    """The first files that went with a call, and how many there were: a leaf has its length, the manifest has all."""
-    named = [{name: getattr(file, name) for name in ("key", "version_id", "sha256")} for file in files[:FILES_NAMED]]
-    return {"files": named, **({"files_in_all": len(files)} if len(files) > FILES_NAMED else {})}
+def _named_files(files: Sequence[ArchivedFile]) -> str:
+    return json_text([{name: getattr(file, name) for name in ("key", "version_id", "sha256")} for file in files])
+
+
+def call_id_texts(keys: pa.ChunkedArray) -> list[str]:
+    """The calls' keys as records name them."""
+    return [call_id_text(key) for key in keys.to_pylist()]
 
 
 def call_id_text(key: Any) -> str:

@@ -7,12 +7,13 @@ What a purge puts into its leaves is `deletion`'s.
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.errors import FixityError, LedgerError
-from lifecycle.evidence.canonical_columns import plain_value, records_as_json
+from lifecycle.evidence.canonical_columns import Texts, plain_value, records_as_json
+from lifecycle.evidence.keyed_digests import keyed_digests
 from lifecycle.evidence.tiles import LONGEST_LEAF
 from lifecycle.policy.canonical import canonical_json
 
@@ -48,13 +49,12 @@ def make_leaf(kind: str, fields: Mapping[str, Any]) -> bytes:
     return _fitting(kind, canonical_json({**fields, "v": VERSION, "kind": kind}))
 
 
-def many_leaves(
-    kind: str, common: Mapping[str, Any], own: Mapping[str, Sequence[str | None]], count: int
-) -> Iterator[bytes]:
+def many_leaves(kind: str, common: Mapping[str, Any], own: Mapping[str, Texts], count: int) -> list[bytes]:
     """Many leaves of one kind: fields in common, and fields of their own as JSON texts; None: without the field."""
     _require_kind(kind)
-    for body in records_as_json({**common, "v": VERSION, "kind": kind}, own, count):
-        yield _fitting(kind, body)
+    leaves = records_as_json({**common, "v": VERSION, "kind": kind}, own, count)
+    _fitting(kind, max(leaves, key=len, default=b""))
+    return leaves
 
 
 def _require_kind(kind: str) -> None:
@@ -108,6 +108,10 @@ class EpochKey:
         """The 32 bytes that open one call: HMAC-SHA-256(epoch key, source LF id)."""
         return hmac.digest(self.key, _named(source, call_id), "sha256")
 
+    def salts(self, source: str, call_ids: Iterable[str]) -> list[bytes]:
+        """The same of many calls."""
+        return keyed_digests(self.key, _named(source, ""), (one.encode() for one in call_ids))
+
     def commitment(self, source: str, call_id: str) -> str:
         """How leaves of this epoch name a call."""
         return commitment(source, call_id, self.salt(source, call_id))
@@ -116,6 +120,12 @@ class EpochKey:
 def commitment(source: str, call_id: str, salt: bytes) -> str:
     """SHA-256(source LF id LF salt), in hex. `source` has no line feed and `salt` 32 bytes: it reads one way only."""
     return hashlib.sha256(_named(source, call_id) + b"\n" + salt).hexdigest()
+
+
+def commitments(source: str, call_ids: Sequence[str], salts: Sequence[bytes]) -> list[str]:
+    """The same of many calls."""
+    sha256, begin = hashlib.sha256, _named(source, "")
+    return [sha256(begin + one.encode() + b"\n" + salt).hexdigest() for one, salt in zip(call_ids, salts, strict=True)]
 
 
 def row_digest(row: Mapping[str, Any], salt: bytes) -> str:

@@ -59,6 +59,13 @@ def purge_row_contradictions(
     """
     if row.calls != len(records):
         yield f"it says {row.calls} calls, and holds {len(records)} records"
+    yield from column_contradictions(row, records, epochs)
+
+
+def column_contradictions(
+    row: PurgeRow, records: Sequence[Mapping[str, Any]], epochs: Mapping[str, EpochKey]
+) -> Iterator[str]:
+    """The same of what all records of a row have in common; how many there are is not counted."""
     for name in _IN_COLUMNS:
         said = sorted({str(record.get(name)) for record in records})
         if said != [getattr(row, name)]:

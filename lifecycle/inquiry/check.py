@@ -213,7 +213,7 @@ def _holds(lifecycle: Lifecycle) -> Iterator[CheckFinding]:
     """Active holds that no call of the CRM is in: perhaps a slip of the pen."""
     crm = lifecycle.crm
     with crm.database.reading() as connection:
-        spellings = [raw for raw, _ in crm.facts.census(connection) if raw is not None]
+        spellings = crm.facts.counts.industries(connection)
         for hold in lifecycle.policies.holds.active(lifecycle.now().date()):
             if not facts_of_scopes(hold.scope) <= crm.facts.given:
                 continue

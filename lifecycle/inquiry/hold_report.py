@@ -66,7 +66,7 @@ def report_holds(lifecycle: Lifecycle, holds: Iterable[Hold], as_of: date) -> li
     spellings: list[str] = []
     if any(scope.industries for matter in every for scope in matter.hold.scope):
         with lifecycle.crm.database.reading() as connection:
-            spellings = [raw for raw, _ in lifecycle.crm.facts.census(connection) if raw is not None]
+            spellings = lifecycle.crm.facts.counts.industries(connection)
     for matter in every:
         wanted = [narrow_to_scope(scope, spellings, lifecycle.policies.schedules) for scope in matter.hold.scope]
         with lifecycle.crm.database.reading() as connection:

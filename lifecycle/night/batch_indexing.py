@@ -18,7 +18,7 @@ from lifecycle.evidence.archived_facts import facts_of
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.leaf import EpochKey
-from lifecycle.evidence.search_terms import phone_keys, search_term
+from lifecycle.evidence.search_terms import phone_keys, search_terms
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.policy.evaluation.spelling import trimmed, without_zeros
 
@@ -65,12 +65,12 @@ def index_of_calls(epoch: EpochKey, manifest_key: str, manifest_sha256: str, cal
     """The index of a batch, given its calls with their facts."""
     facts = facts_of(calls)
     names = {call_id_text(key) for key in calls[CALL_ID].to_pylist()}
-    terms = {CALL: packed_terms([search_term(epoch, CALL, name) for name in names])}
+    terms = {CALL: packed_terms(search_terms(epoch, CALL, names))}
     every = set(facts["call_id"].to_pylist()) == set(calls[CALL_ID].to_pylist())
     for name in facts.column_names if every else ():
         if name != "call_id" and (values := _texts(facts[name])) is not None:
             keys = set().union(*map(phone_keys, values)) if name == PHONE else values
-            terms[name] = packed_terms([search_term(epoch, name, value) for value in keys])
+            terms[name] = packed_terms(search_terms(epoch, name, keys))
     first, last = _days(facts) if every else ("", "")
     return BatchIndex(manifest_key, manifest_sha256, epoch.id, calls.num_rows, first, last, terms)
 

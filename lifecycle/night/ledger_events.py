@@ -80,9 +80,11 @@ def take_census(lifecycle: Lifecycle, night: date, only: str | None = None) -> N
     outcome, unproved = _outcome(lifecycle, last) if last else (Reconciliation(), 0)
     epoch, source = lifecycle.keys.epoch(), lifecycle.crm.source.source
     vanished = [epoch.commitment(source, call) for call in outcome.vanished]
+    earlier = [plan.counted_at for plan, _ in plans if plan.counted_at]
     fields = {
         "night": night.isoformat(),
         "live": sum(plan.live for plan, _ in plans),
+        **({"live_counted_at": min(earlier).isoformat()} if earlier else {}),
         "due": sum(plan.due for plan, _ in plans),
         "due_left": sum(left for _, left in plans),
         "last_night": last.isoformat() if last else None,

@@ -37,7 +37,7 @@ def plan_night(lifecycle: Lifecycle, as_of: date, run: Run, only: str | None = N
     recover_register(lifecycle)
     earlier, backgrounds, unreadable = _before(lifecycle, as_of, wanted)
     wanted = [s for s in wanted if s.industry not in unreadable]
-    result, due = survey_calls(lifecycle, as_of, PurgeHistory(lifecycle))
+    result, due = survey_calls(lifecycle, as_of, PurgeHistory(lifecycle), kept=True)
     lifecycle.crm.control.holds.remember(lifecycle.policies.holds.by_id.values(), lifecycle.now())
     result = replace(result, broken={**result.broken, **unreadable, **holds_without_file(lifecycle)})
     if WHOLE_CALLS in result.unfit:
@@ -143,6 +143,7 @@ def _plan(
     against: NightBaseline,
 ) -> Plan:
     count = result.industries[schedule.industry]
+    counted_before = {"counted_at": count.counted_at} if count.counted_at else {}
     return Plan(
         night=result.as_of,
         industry=schedule.industry,
@@ -165,6 +166,7 @@ def _plan(
         actor=run.actor,
         schedule_authors=against.authors,
         change_approved=against.change_approved,
+        **counted_before,
     )
 
 

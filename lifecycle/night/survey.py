@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import PolicyError
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.night.destroy_batches import same
+from lifecycle.night.live_calls import Due, LiveCalls, live_calls, live_of
 from lifecycle.night.purged_before import PurgedBefore, PurgeHistory
 from lifecycle.policy.documents.schedule import Schedules
 from lifecycle.policy.evaluation.component_order import retain_for_components
@@ -30,10 +31,11 @@ class IndustryCount:
     """One industry's calls of a night, counted while the facts stream by.
 
     `dispositions`, `due` and `samples` are of whole calls, `components` the calls of which one component is due;
-    `rules`, `oldest` and `overdue` are of both.
+    `rules`, `oldest` and `overdue` are of both. `counted_at`: when `live` was counted, where that was on a day before.
     """
 
     live: int = 0
+    counted_at: datetime | None = None
     due: int = 0
     components: Counter[str] = field(default_factory=Counter)
     dispositions: Counter[str] = field(default_factory=Counter)
@@ -92,36 +94,32 @@ class Survey:
 
 
 def survey_calls(
-    lifecycle: Lifecycle, as_of: date, history: PurgeHistory | None = None
+    lifecycle: Lifecycle, as_of: date, history: PurgeHistory | None = None, kept: bool = False
 ) -> tuple[Survey, Iterator[tuple[str, pa.Table]]]:
     """Start a look at the whole CRM: the counts, complete once the returned stream of due calls has run dry.
 
-    `history`: where it is given, calls that came back are named.
+    `history`: where it is given, calls that came back are named. `kept`: whether live calls may be as they were
+    counted some days ago (`live_calls`); a count made now is remembered then.
     """
     schedules = lifecycle.policies.schedules
     require_hold_facts(lifecycle)
     found = {industry: IndustryCount() for industry in schedules.by_industry}
     unscheduled: dict[str, int] = {}
     result = Survey(as_of, found, unscheduled, lifecycle.policies.broken, _unfit(lifecycle))
-    return result, _stream(lifecycle, result, unscheduled, history)
+    return result, _stream(lifecycle, result, unscheduled, history, kept)
 
 
 def _stream(
-    lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int], history: PurgeHistory | None
+    lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int], history: PurgeHistory | None, kept: bool
 ) -> Iterator[tuple[str, pa.Table]]:
     policies, facts = lifecycle.policies, lifecycle.crm.facts
     with lifecycle.crm.database.reading() as connection:
-        for raw, calls in facts.census(connection):
-            schedule = policies.schedules.of(raw)
-            if schedule is None:
-                unscheduled[(raw or "").strip() or "(no industry)"] = calls
-            else:
-                result.industries[schedule.industry].live += calls
-        done, latest = 0, night_cutoffs(policies.schedules, result.as_of)
+        done, latest, met = 0, night_cutoffs(policies.schedules, result.as_of), set[str | None]()
         for table in facts.candidates(connection, latest, lifecycle.holds.facts()):
             if history is not None:
                 before = history.of(set(map(call_id_text, table["call_id"].to_pylist())))
                 result.returned.update({call: one for call, one in before.items() if not one.restored})
+            met.update(table["industry"].unique().to_pylist())
             disposed = dispose_with_bounds(table, policies.schedules, lifecycle.holds, result.as_of)
             reached = _components(lifecycle, table, result)
             disposed = retain_for_components(disposed, reached)
@@ -133,7 +131,27 @@ def _stream(
             lifecycle.progress("candidates judged", done, 0)
         result.left_out.update(left_out(lifecycle, connection))
         result.blank_beside.update(facts.blank_beside)
-    for count in result.industries.values():
+        live = live_calls(lifecycle, connection, met, _found(lifecycle, result), kept)
+    _add_live(lifecycle, result, unscheduled, live)
+    if kept and live.counted is not None:
+        lifecycle.crm.control.census.remember(live.counted)
+
+
+def _found(lifecycle: Lifecycle, result: Survey) -> list[Due]:
+    """What there is of each industry, for the question how many of its calls are live."""
+    schedules = lifecycle.policies.schedules.by_industry
+    return [
+        Due(schedules[name], count.dispositions.total(), max(count.taken.values()))
+        for name, count in result.industries.items()
+    ]
+
+
+def _add_live(lifecycle: Lifecycle, result: Survey, unscheduled: dict[str, int], live: LiveCalls) -> None:
+    for raw, calls in live.calls.items():
+        if lifecycle.policies.schedules.of(raw) is None:
+            unscheduled[(raw or "").strip() or "(no industry)"] = calls
+    for name, count in result.industries.items():
+        count.live, count.counted_at = live_of(lifecycle, live, name), live.counted_at
         count.complete()
 
 

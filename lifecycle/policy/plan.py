@@ -52,8 +52,9 @@ class Plan(StrictModel):
     """One industry's plan of one night. Calls may drop out before they go, none may join.
 
     `dispositions` counts the industry's calls by answer, `due` are those that may go whole, `components` those that
-    stay and lose one, `rules` what is due of either kind. `live` is what the brake is a share of. `waits_for` says why
-    a person must look first; empty: it may run.
+    stay and lose one, `rules` what is due of either kind. `live` is what the brake is a share of. `counted_at`: when
+    it was counted, where that was on a day before; what was purged since is taken off, and as many calls as the brake
+    asks for were seen. `waits_for` says why a person must look first; empty: it may run.
     `actor` asked for the plan, `schedule_authors` (e-mail addresses; null: nobody knows) wrote the schedule since its
     last approved version: none of them may approve it.
     `change_approved`: an approved change of the schedule explains an unusual number. A key that an older plan lacks
@@ -81,6 +82,7 @@ class Plan(StrictModel):
     actor: str | None = None
     schedule_authors: tuple[str, ...] | None = Field(default=None, strict=False)
     change_approved: bool = False
+    counted_at: datetime | None = None
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

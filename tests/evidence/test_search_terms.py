@@ -1,12 +1,15 @@
 """Telephone numbers in every notation, and the keyed digests that calls are looked for by."""
 
+import random
+from collections.abc import Iterator
+
 import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.evidence.leaf import EpochKey
-from lifecycle.evidence.search_terms import phone_keys, same_phone, search_term
+from lifecycle.evidence.search_terms import phone_keys, same_phone, search_terms
 
 LONDON = (
     "+44 20 7946 0001",
@@ -63,13 +66,12 @@ def test_a_number_is_the_same_as_itself_with_blanks(text):
 def test_a_term_hangs_on_key_kind_and_value():
     key, other = EpochKey.of_key(2026, b"k" * 32), EpochKey.of_key(2026, b"l" * 32)
     terms = {
-        search_term(key, "phone", "1"),
-        search_term(other, "phone", "1"),
-        search_term(key, "call_id", "1"),
-        search_term(key, "phone", "2"),
+        *search_terms(key, "phone", ["1", "2"]),
+        *search_terms(other, "phone", ["1"]),
+        *search_terms(key, "call_id", ["1"]),
     }
     assert len(terms) == 4
-    assert search_term(key, "phone", "1") == bytes.fromhex("e750753c")
+    assert search_terms(key, "phone", ["1"]) == [bytes.fromhex("e750753c")]
 
 
 def both_keys(text: str) -> frozenset[str]:
@@ -94,3 +96,50 @@ def test_no_key_of_a_number_is_lost_by_not_parsing_it(text):
         assert both_keys(text) <= phone_keys(text)
     except phonenumbers.NumberParseException:
         assert phone_keys(text)
+
+
+def keys_by_the_library(text: str) -> frozenset[str]:
+    """The keys of a number that says its country, with every step left to the library."""
+    plain = text if text.strip().startswith("+") else f"+{text.strip().removeprefix('00')}"
+    digits = "".join(c for c in plain if c.isdecimal()).lstrip("0")
+    try:
+        national = str(phonenumbers.parse(plain, None).national_number)
+    except phonenumbers.NumberParseException:
+        national = digits
+    return frozenset(key[-7:] for key in (digits, national) if key)
+
+
+def numbers_of_the_world() -> Iterator[str]:
+    """Of every country: numbers with what is dialled before it, with zeros that could hide it, short and long."""
+    chance = random.Random(7)
+    for country in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        for _ in range(25):
+            prefix = chance.choice(("", "", "0", "1", "8", "9", "15", "(0)", "06", "0 15", "00"))
+            zeros = "0" * chance.choice((0, 0, 3, 5, 7, 8))
+            rest = str(chance.randrange(10 ** chance.randrange(1, 14)))
+            yield f"{chance.choice(('+', '00', ' +'))}{country} {prefix}{chance.choice(('', '3', '30'))}{zeros}{rest}"
+
+
+def test_a_number_has_the_keys_that_parsing_it_gives_in_every_country():
+    found = {text: phone_keys(text) for text in numbers_of_the_world()}
+    assert found == {text: keys_by_the_library(text) for text in found}
+    assert sum(len(keys) == 2 for keys in found.values()) > 100
+
+
+@given(st.from_regex(r"(\+|00)[0-9 ()./-]{8,24}", fullmatch=True))
+def test_a_number_in_any_notation_has_the_keys_that_parsing_it_gives(text):
+    assert phone_keys(text) == keys_by_the_library(text)
+
+
+@given(st.from_regex(r"[0-9 ()./-]{0,24}", fullmatch=True))
+def test_a_number_without_a_country_has_the_key_of_its_digits(text):
+    digits = "".join(c for c in text if c.isdecimal()).lstrip("0")
+    if not text.lstrip().startswith("00"):
+        assert phone_keys(text) == (frozenset((digits[-7:],)) if digits else frozenset())
+
+
+@pytest.mark.parametrize("text", ["+49 30 00000001", "+49 30 00012345", "+44 20 0000 0000", "+1 202 000 0000"])
+def test_a_number_with_seven_zeros_need_not_be_parsed(text, monkeypatch):
+    expected = keys_by_the_library(text)
+    monkeypatch.setattr(phonenumbers, "parse", None)
+    assert phone_keys(text) == expected

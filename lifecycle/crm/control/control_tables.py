@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from lifecycle.crm.bound_values import largest_statement
+from lifecycle.crm.control.census_table import CensusTable
 from lifecycle.crm.control.destroy_plan_register import DestroyPlanRegister
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
@@ -69,6 +70,7 @@ class ControlTables:
         self.register = Register(database, metadata, self._prefix)
         self.holds = SeenHolds(database, metadata, self._prefix, self.places)
         self.statistics = StatisticsTable(database, metadata, self._prefix)
+        self.census = CensusTable(database, metadata, self._prefix)
         self.snapshots = SnapshotTable(database, metadata, self._prefix) if self._schema else None
         self.secret = sa.Table(f"{self._prefix}secret", metadata, _one(), sa.Column("value", sa.String(64)), **of)
         self.owner = TableOwner(metadata, self.table, self._prefix, name, source, calls)
@@ -128,6 +130,7 @@ class ControlTables:
             self.requests.table.name: "no table of erasure requests, so there are none",
             self.restored.table.name: "no table of restored calls, so none can be put back",
             self.stops.table.name: "no table of stops, so `lifecycle stop` cannot stop a run",
+            self.census.table.name: "no table of counted calls, so every night counts all of them",
             owner: f"no table {owner}, so another source could share the control tables",
             version: f"no table {version}, so a newer release could change them unseen",
             **dict.fromkeys(snapshots, "no table of snapshots, so a purge reads every row a second time"),
@@ -138,7 +141,7 @@ class ControlTables:
     def require(self) -> None:
         """Raise SourceError where `lifecycle init` has not been run."""
         there = self._there()
-        optional = (self.requests, self.restored, self.stops, self.owner, self.version, self.snapshots)
+        optional = (self.requests, self.restored, self.stops, self.owner, self.version, self.snapshots, self.census)
         younger = [one.table for one in optional if one is not None]
         asked = [table for table in self.table.metadata.sorted_tables if table not in younger]
         missing = [table.name for table in asked if table.name not in there]

@@ -3,6 +3,7 @@
 What the store has under the same names is a copy for the auditor. What a plan means is decided elsewhere.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -148,6 +149,15 @@ class Register:
     def manifests_of_night(self, night: date) -> list[RegisteredManifest]:
         """The manifests put for any plan of a night, by key."""
         return self._manifests(self.manifests.c.night == night.isoformat())
+
+    def manifests_by_plan(self, since: date) -> dict[str, list[str]]:
+        """The keys of the manifests put for the plans of a night and later ones, by the plan's digest."""
+        columns, found = self.manifests.c, defaultdict[str, list[str]](list)
+        chosen = sa.select(columns.plan_sha256, columns.manifest_key).where(columns.night >= since.isoformat())
+        with self._database.reading() as connection:
+            for digest, key in connection.execute(chosen):
+                found[digest].append(key)
+        return dict(found)
 
     def manifests_since(self, at: datetime) -> list[RegisteredManifest]:
         """The manifests put since a moment, by key."""

@@ -1,6 +1,7 @@
 """How much purge rows say is gone, and whether files of theirs wait, in numbers alone: their records are not read."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,11 +18,14 @@ class PurgeCount:
     waiting: int = 0
 
 
-def count_purged(control: ControlTables, connection: sa.Connection, batches: list[str]) -> PurgeCount:
-    """Count what was purged of some batches, by the index on them."""
+def count_purged(
+    control: ControlTables, connection: sa.Connection, batches: list[str], since: datetime | None = None
+) -> PurgeCount:
+    """Count what was purged of some batches, by the index on them; `since` a moment, or ever."""
     of, dialect, purged, waiting = control.table.c, connection.dialect.name, 0, 0
     for some in value_chunks(dialect, batches):
         mine = column_in(dialect, of.batch, some)
+        mine = mine if since is None else sa.and_(mine, of.purged_at >= since.isoformat())
         open_rows = sa.case((of.sealed_at.is_(None), of.calls), else_=0)
         row: Any = connection.execute(sa.select(sa.func.sum(of.calls), sa.func.sum(open_rows)).where(mine)).one()
         purged, waiting = purged + int(row[0] or 0), waiting + int(row[1] or 0)

@@ -11,20 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from lifecycle.crm.bound_values import ValuesOrSelect, column_named_in, exact_text
+from lifecycle.crm.bound_values import ValuesOrSelect, column_named_in
 from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, keys_of, with_requests
 from lifecycle.crm.control.restored_table import RestoredTable, with_restores
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.blank_industries import with_industries_of_others
+from lifecycle.crm.reading.call_counts import CallCounts
 from lifecycle.crm.reading.due_search import DueSearch
 from lifecycle.crm.reading.fact_columns import fact_columns
 from lifecycle.crm.reading.fact_reader import FactReader
-from lifecycle.crm.reading.fact_rows import rows_are_distinct
 from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds, Narrowing
 from lifecycle.crm.reading.fact_tables import FactTables
-from lifecycle.crm.reading.fact_values import clean_text
 from lifecycle.crm.reading.links import Links, embeddable_sql
 from lifecycle.crm.reading.scoped_calls import ScopedCalls
 from lifecycle.crm.reading.time_forms import TimeForm, fact_form
@@ -73,20 +72,13 @@ class Facts:
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
         self.reader = FactReader(database.dialect, self._query, self.tables)
         self._scoped = ScopedCalls(database.dialect, source, key, self.columns, self.forms, self.links)
+        self.counts = CallCounts(database.dialect, source, self._query)
         self._search = DueSearch(database, source, self._query, self.forms)
 
     @property
     def given(self) -> frozenset[str]:
         """Every fact that the source gives, the links included."""
         return self.links.names | set(self.names)
-
-    def census(self, connection: sa.Connection) -> list[tuple[str | None, int]]:
-        """How many calls there are, by the industry the CRM writes."""
-        industry = exact_text(self._database.dialect, self._query.c.industry)
-        once = rows_are_distinct(connection, self._source)
-        calls = sa.func.count() if once else sa.func.count(sa.distinct(self._query.c.call_id))
-        found = connection.execute(sa.select(industry, calls).group_by(industry))
-        return [(None if written is None else clean_text(written), number) for written, number in found]
 
     def candidates(
         self, connection: sa.Connection, cutoffs: Cutoffs, links: Collection[str] | None = None

@@ -53,7 +53,7 @@ def both_counts(made, facts: str):
     """Whether it is sure, what the census counts, and what the database counts with DISTINCT."""
     crm = made.crm(facts=facts)
     with crm.database.reading() as connection:
-        sure, found = rows_are_distinct(connection, crm.source), crm.facts.census(connection)
+        sure, found = rows_are_distinct(connection, crm.source), crm.facts.counts.by_industry(connection)
     counted = made.rows(f"SELECT industry, COUNT(DISTINCT call_id) FROM ({facts}\n) f GROUP BY industry")
     return sure, sorted(found, key=repr), sorted(counted, key=repr)
 
@@ -72,7 +72,11 @@ def test_an_industry_that_the_mapping_says_adds_no_row(made, join, sure):
     crm = made.crm(facts=f"SELECT c.id AS call_id, c.a_id AS account_id FROM t c LEFT JOIN {join}", more=said)
     with crm.database.reading() as connection:
         assert rows_are_distinct(connection, crm.source) is sure
-        assert sorted(crm.facts.census(connection), key=repr) == [("FROM (x) i", 1), ("Retail", 2), (None, 1)]
+        assert sorted(crm.facts.counts.by_industry(connection), key=repr) == [
+            ("FROM (x) i", 1),
+            ("Retail", 2),
+            (None, 1),
+        ]
 
 
 def test_distinct_calls_are_counted_where_that_is_not_sure(made):

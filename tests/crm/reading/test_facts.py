@@ -263,7 +263,7 @@ def test_a_facts_query_may_hold_percents_colons_and_a_semicolon(made):
     crm = made.crm(facts=facts)
     with crm.database.reading() as connection:
         assert crm.facts.of(connection, [1]).to_pylist() == [{"call_id": 1, "industry": "x:y"}]
-        assert crm.facts.census(connection) == [("x:y", 1)]
+        assert crm.facts.counts.by_industry(connection) == [("x:y", 1)]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
@@ -274,7 +274,7 @@ def test_industries_that_a_collation_puts_together_are_counted_apart(make, kind)
     )
     crm = made.crm(facts="SELECT id AS call_id, industry FROM t")
     with crm.database.reading() as connection:
-        found = dict(crm.facts.census(connection))
+        found = dict(crm.facts.counts.by_industry(connection))
     assert found == {"Banking": 2, "Bànking": 1, "BANKING": 1, None: 1}
 
 
