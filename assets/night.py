@@ -192,6 +192,7 @@ def _done(result: dg.ExecuteInProcessResult, industry: str, watcher: Watcher) ->
         "files_elsewhere": dict(table_rows(archived["files_elsewhere"])),
         "purged_before": purged["calls_purged_before"],
         "left": archived["calls_left"] + purged["calls_left"],
+        "waited": dict(table_rows(purged["seconds_waited"])),
         "records": records,
         "calls_set_aside": aside,
         "set_aside": {call_id_text(key): reason for key, reason in list(named.items())[:_SHOWN]},

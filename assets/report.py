@@ -168,6 +168,7 @@ def purge_metadata(work: IndustryNight, result: PurgeResult) -> Metadata:
         "files_left": table(("the archived copy", "why it is there still"), list(result.files_left.items())[:_SHOWN]),
         "calls_purged_before": result.before,
         "calls_left": result.left,
+        "seconds_waited": table(("for", "seconds"), [(what, round(s, 1)) for what, s in result.waited.items()]),
         **_set_aside(result.set_aside),
         **_industry_night(work),
     }

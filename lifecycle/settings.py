@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     policies_link: str | None = None
     heartbeat: Path | None = None
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
+    replicas: SecretStr | None = None
+    replica_lag: Annotated[float, Field(gt=0)] = 10.0
     window: Annotated[str | None, AfterValidator(lambda text: text and _window(text))] = None
     statistics_group: Annotated[int, Field(ge=1)] = 10
     statistics_erased: bool = False

@@ -210,6 +210,22 @@ class Postgres(SqlServer):
             connection.execute(statement)
 
 
+class PostgresReplica(Postgres):
+    """A streaming replica of a running PostgreSQL."""
+
+    name = "postgres-replica"
+
+    def __init__(self, primary: Postgres) -> None:
+        self._primary = primary
+        super().__init__()
+
+    def _prepare(self) -> None:
+        self._bin = self._find()
+        self.data_dir.chmod(0o700)
+        where = ("-h", HOST, "-p", str(self._primary.port), "-U", "postgres", "-D", str(self.data_dir))
+        self._run("pg_basebackup", *where, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync")
+
+
 class MariaDb(SqlServer):
     """MariaDB with small buffers. Superuser `root`, no password."""
 
@@ -265,6 +281,29 @@ class MariaDb(SqlServer):
         connection = pymysql.connect(host=HOST, port=self.port, user=self.user_name, autocommit=True)
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)
+
+
+class MariaDbPrimary(MariaDb):
+    """MariaDB with a log that replicas read."""
+
+    def _command(self) -> list[str]:
+        given = [option for option in super()._command() if option != "--skip-log-bin"]
+        return [*given, f"--log-bin={self.data_dir / 'bin'}", "--server-id=1"]
+
+
+class MariaDbReplica(MariaDb):
+    """A replica of a MariaDbPrimary from its first statement on."""
+
+    name = "mariadb-replica"
+
+    def __init__(self, primary: MariaDbPrimary) -> None:
+        super().__init__()
+        where = f"MASTER_HOST = '{HOST}', MASTER_PORT = {primary.port}, MASTER_USER = 'root'"
+        self.execute(f"CHANGE MASTER TO {where}, MASTER_USE_GTID = slave_pos")
+        self.execute("START SLAVE")
+
+    def _command(self) -> list[str]:
+        return [*super()._command(), "--server-id=2"]
 
 
 class S3(Server):

@@ -79,9 +79,12 @@ def tell_night(night: NightResult) -> None:
     for done in night.done:
         if done["left"]:
             output.print_sentence(
-                f"{done['industry']}: {done['left']} calls are left for a later night; LIFECYCLE_WINDOW closed",
+                f"{done['industry']}: {done['left']} calls are left for a later night; LIFECYCLE_WINDOW closed, or "
+                "others were waited for half an hour",
                 "yellow",
             )
+        for what, seconds in done["waited"].items():
+            output.print_sentence(f"{done['industry']}: waited {seconds} s for {what}", "yellow")
         for host, count in done["files_elsewhere"].items():
             said = f"{done['industry']}: {count} URLs at {host} were archived with their rows; what lies there stays"
             output.print_sentence(said, "yellow")

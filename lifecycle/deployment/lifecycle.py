@@ -13,6 +13,7 @@ from lifecycle.crm.crm import Crm
 from lifecycle.crm.database import open_database
 from lifecycle.crm.mapping.source import read_source
 from lifecycle.crm.reading.fact_selection import FactKinds
+from lifecycle.crm.replicas import Replicas, open_replicas
 from lifecycle.deployment.policy_folder import Policies, read_holds_for, read_policies
 from lifecycle.errors import NightError, NightStopped, SettingsError
 from lifecycle.evidence.notes import require_key_name
@@ -92,6 +93,12 @@ class Lifecycle:
         """The control tables alone: the CRM's own tables are not looked at."""
         source = read_source(self.settings.source)
         return ControlTables(open_database(self.settings.crm_url.get_secret_value()), source.source, source.control)
+
+    @cached_property
+    def replicas(self) -> Replicas:
+        """The replicas of the CRM's database that a purge waits for."""
+        urls = self.settings.replicas.get_secret_value() if self.settings.replicas else ""
+        return open_replicas(self.crm.database, [url.strip() for url in urls.split(",") if url.strip()])
 
     @cached_property
     def store(self) -> ObjectStore:

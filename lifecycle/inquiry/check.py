@@ -28,6 +28,7 @@ from lifecycle.inquiry.fact_findings import fact_findings
 from lifecycle.inquiry.facts_asked_for import facts_that_holds_miss, facts_that_mapping_misses, facts_that_rules_miss
 from lifecycle.inquiry.hold_report import scopes_without_calls
 from lifecycle.inquiry.lock_problems import lock_problems
+from lifecycle.inquiry.replica_lag import unseen_lag
 from lifecycle.inquiry.transport import unencrypted_transports
 from lifecycle.inquiry.worked_examples import failing_worked_examples
 from lifecycle.ledger.anchors import NOBODY_REMEMBERS
@@ -62,6 +63,7 @@ def check_everything(lifecycle: Lifecycle) -> list[CheckFinding]:
         ("approval", _approval),
         ("CRM", _crm),
         ("store", _store),
+        ("replicas", lambda it: (CheckFinding("warning", "replicas", said, exit_code=0) for said in unseen_lag(it))),
         ("transport", lambda it: (CheckFinding("warning", "transport", said) for said in unencrypted_transports(it))),
     ]
     found = [finding for subject, question in asked for finding in _asked(lifecycle, subject, question)]

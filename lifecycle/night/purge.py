@@ -36,6 +36,7 @@ from lifecycle.night.drill_gate import require_recent_drill
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
+from lifecycle.night.pauses import Pauses
 from lifecycle.night.purged_before import PurgeHistory
 from lifecycle.night.read_moments import archived_copy, rows_alone
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files
@@ -59,7 +60,7 @@ class PurgeResult:
     """What went of what was planned: whole calls, calls by component, rows by part, files; what was set aside, and why.
 
     `before` counts what was gone and on record before, whole calls and components alike; `left` what was archived and
-    not reached before the night's window closed.
+    not reached before the night's window closed, or others were waited for too long. `waited`: seconds, by for what.
     """
 
     planned: int = 0
@@ -70,6 +71,7 @@ class PurgeResult:
     rows: dict[str, int] = field(default_factory=dict)
     before: int = 0
     left: int = 0
+    waited: dict[str, float] = field(default_factory=dict)
     set_aside: dict[Any, str] = field(default_factory=dict)
     manifests: list[str] = field(default_factory=list)
     sample: list[str] = field(default_factory=list)
@@ -130,7 +132,7 @@ def purge_batch(
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, judged)
     locked: dict[Any, str] = {}
     waiting, pace = deque(groups), SlicePace(lifecycle.settings.duty)
-    while waiting and is_window_open(lifecycle):
+    while waiting and Pauses(lifecycle, result.waited).may_go_on():
         lifecycle.require_running()
         some = next_slice(waiting, min(pace.calls, SLICE_CALLS))
         with pace.slice(sum(map(len, some))):

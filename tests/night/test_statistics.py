@@ -210,8 +210,8 @@ def test_a_purge_that_rolls_back_counts_nothing(sqlite_world: World, monkeypatch
     world.flush()
     insert = ControlTables.insert
 
-    def broken(control, connection, row):
-        insert(control, connection, row)
+    def broken(control, *given):
+        insert(control, *given)
         raise DatabaseError("lost before COMMIT")
 
     monkeypatch.setattr(ControlTables, "insert", broken)

@@ -168,17 +168,19 @@ class ControlTables:
     def _ours(self, names: set[str]) -> set[str]:
         return names & {table.name for table in self.table.metadata.tables.values()}
 
-    def insert(self, connection: sa.Connection, row: PurgeRow) -> bool:
-        """Write a purge row and what it adds to the statistics, with the deletions. False: a statement holds less."""
+    def insert(self, connection: sa.Connection, row: PurgeRow, packed: bytes | None = None) -> int:
+        """Write a purge row and what it adds to the statistics, with the deletions. How many rows that is; 0: none, for
+        a statement holds less. `packed`: its `packed_entries`, where they were made before."""
         names = {column.name for column in self.table.columns} - {"entries", "sealed_at", "files_removed_at"}
         kept = {name: getattr(row, name) for name in names}
-        entries = zlib.compress(row.entries, _FAST)
+        entries = packed or packed_entries(row)
         if len(entries) * _ESCAPED > largest_statement(connection):
-            return False
+            return 0
         connection.execute(self.table.insert().values(entries=entries, **kept))
         if row.statistics:
             self.statistics.add(connection, row.id, row.purged_at, row.statistics)
-        return True
+            return 2
+        return 1
 
     def of_batch(self, connection: sa.Connection, batch: str) -> list[PurgeRow]:
         """The committed slices of a batch."""
@@ -226,6 +228,11 @@ class ControlTables:
     def _rows(self, connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[PurgeRow]:
         found = connection.execute(self.table.select().where(wanted).order_by(self.table.c.id)).mappings()
         return [_purge_row(row) for row in found]
+
+
+def packed_entries(row: PurgeRow) -> bytes:
+    """The records of a purge row as the table keeps them."""
+    return zlib.compress(row.entries, _FAST)
 
 
 def _purge_row(row: sa.RowMapping) -> PurgeRow:

@@ -62,14 +62,15 @@ UNION SELECT 'rule', r.oid::text, r.rulename::text, r.xmin::text FROM tree t
 UNION SELECT 'policy', p.oid::text, p.polname::text, p.xmin::text FROM tree t
   JOIN pg_catalog.pg_policy p ON p.polrelid = t.oid
 ORDER BY 1, 2, 3, 4"""
+_NAMES = ("schema", "table")
 _SQLITE = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name NOT GLOB :ours ORDER BY 1, 2"
-_MYSQL_TABLE = """SELECT ENGINE, TABLE_TYPE, CREATE_OPTIONS, TABLE_COLLATION FROM information_schema.TABLES
-WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :table"""
-_MYSQL_COLUMNS = """SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, COLUMN_DEFAULT, CHARACTER_SET_NAME,
-COLLATION_NAME, COLUMN_KEY FROM information_schema.COLUMNS
-WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :table ORDER BY ORDINAL_POSITION"""
-_MYSQL_TRIGGERS = """SELECT TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, ACTION_STATEMENT
-FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = :schema AND EVENT_OBJECT_TABLE = :table ORDER BY 1"""
+_MYSQL_TABLE = """SELECT {place} AS place, ENGINE, TABLE_TYPE, CREATE_OPTIONS, TABLE_COLLATION
+FROM information_schema.TABLES WHERE TABLE_SCHEMA = :schema{place} AND TABLE_NAME = :table{place}"""
+_MYSQL_COLUMNS = """SELECT {place} AS place, ORDINAL_POSITION, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA,
+COLUMN_DEFAULT, CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_KEY
+FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = :schema{place} AND TABLE_NAME = :table{place}"""
+_MYSQL_TRIGGERS = """SELECT {place} AS place, TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, ACTION_STATEMENT
+FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = :schema{place} AND EVENT_OBJECT_TABLE = :table{place}"""
 
 
 def _rows_of_postgresql(connection: sa.Connection, source: Source) -> Sequence[Any]:
@@ -85,10 +86,12 @@ def _rows_of_sqlite(connection: sa.Connection, source: Source) -> Sequence[Any]:
 def _rows_of_mysql(connection: sa.Connection, source: Source) -> Sequence[Any]:
     home, fold = home_schema(connection, "mysql"), table_folding(connection, "mysql")
     places = dict.fromkeys(place_of(part.table, home, fold) for part in source.parts())
+    named = {f"{what}{n}": name for n, each in enumerate(places) for what, name in zip(_NAMES, each, strict=True)}
     found: list[Any] = []
-    for schema, table in places:
-        for statement in (_MYSQL_TABLE, _MYSQL_COLUMNS, _MYSQL_TRIGGERS):
-            found += connection.execute(sa.text(statement), {"schema": schema, "table": table}).fetchall()
+    for statement in (_MYSQL_TABLE, _MYSQL_COLUMNS, _MYSQL_TRIGGERS):
+        # A table each: for a list of names the server opens every table it has.
+        every = " UNION ALL ".join(statement.format(place=n) for n in range(len(places)))
+        found += connection.execute(sa.text(f"{every} ORDER BY 1, 2"), named).fetchall()
     return [*found, *sorted(map(repr, _innodb_rows(connection, places)))]
 
 

@@ -3,30 +3,28 @@
 Which calls may go is not decided here: the caller judges the facts read under lock and says what each verified row is.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from lifecycle.crm.bound_values import column_in
-from lifecycle.crm.control.control_tables import ControlTables
+from lifecycle.crm.control.control_tables import ControlTables, packed_entries
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.row_references import RowReference
 from lifecycle.crm.mapping.schema_fingerprint import SchemaChanged, lock_schema, require_fingerprint
-from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.deletion_count import MeantDeletions, deletions_counted
-from lifecycle.crm.purging.keyless_rows import KeylessRows
-from lifecycle.crm.purging.read_schema import ReadSchema, _keys
-from lifecycle.crm.purging.row_failures import ROW_FAILURES, InterferingWrite, OtherSpelling, RecordsTooLarge
-from lifecycle.crm.purging.row_ownership import named_twice, ownership, without_rows
+from lifecycle.crm.purging.read_schema import ReadSchema
+from lifecycle.crm.purging.row_deletion import RowDeletion
+from lifecycle.crm.purging.row_failures import ROW_FAILURES, OtherSpelling, RecordsTooLarge
+from lifecycle.crm.purging.row_ownership import named_twice, ownership
 from lifecycle.crm.purging.slice_purged import Group, KeptCalls, SlicePurged, _left, _with_their_groups
 from lifecycle.crm.purging.tombstone_rows import TombstoneRows
 from lifecycle.crm.purging.unchanged_rows import UnchangedRows
 from lifecycle.crm.reading.facts import Facts
-from lifecycle.crm.reading.rows import RowKey, Rows
+from lifecycle.crm.reading.locking_plans import plans_for_few_keys
+from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.session.pinned_settings import LOCK_SECONDS
 from lifecycle.evidence.comparison import CALL_ID, rows_of_calls
 from lifecycle.evidence.deletion import PurgeRow
@@ -46,10 +44,8 @@ def _every_link() -> None:
 class PurgeTransaction:
     """Deletes calls of one CRM, or one component of calls, some a transaction.
 
-    Of a component the tables' rows go and the columns of the call's own row are set to NULL; `kept_as_is` are the
-    columns of that row which a database may write by itself on any update. `whole`: the rows of whole calls.
-    `references`: unmapped keys, none of which may name a row that goes. `tombstones`: where rows stay for calls.
-    `unchanged`: locks rows that were not written since they were archived, and reads the others alone.
+    `whole`: the rows of whole calls. `kept_as_is`, `references`: see RowDeletion. `tombstones`: where rows stay for
+    calls. `unchanged`: locks rows that were not written since they were archived, and reads the others alone.
     """
 
     def __init__(
@@ -66,8 +62,8 @@ class PurgeTransaction:
         unchanged: UnchangedRows | None = None,
     ) -> None:
         self._database, self._rows, self._facts, self._control = database, rows, facts, control
-        self._schema, self._kept_as_is, self._whole = schema, kept_as_is, whole or rows
-        self._references, self._keyless, self._tombstones = references, KeylessRows(rows), tombstones
+        self._schema, self._whole, self._tombstones = schema, whole or rows, tombstones
+        self._deletion = RowDeletion(database.dialect, rows, kept_as_is, references)
         self._locking = unchanged or rows
 
     def purge(self, keys: Sequence[Any], keep: ReasonsToKeep, note: Note) -> SlicePurged:
@@ -125,7 +121,7 @@ class PurgeTransaction:
     ) -> SlicePurged:
         keys = [key for group in groups for key in group]
         dialect, source = self._database.dialect, self._schema.source
-        with self._database.writing(patience) as connection:
+        with self._database.writing(patience) as connection, plans_for_few_keys(connection):
             lock_schema(connection, dialect, source)
             locked = self._locking.lock(connection, keys, skip=patience < LOCK_SECONDS)
             require_fingerprint(connection, dialect, source, self._schema.fingerprint)
@@ -140,13 +136,12 @@ class PurgeTransaction:
             going = [key for key in going if key not in reasons]
             if not going:
                 return SlicePurged((), {}, reasons, skipped)
-            row = note(going)
-            if len(row.entries) > MOST_RECORD_BYTES or not self._control.insert(connection, row):
-                raise RecordsTooLarge
-            with deletions_counted(connection, dialect) as meant:
-                rows = self._delete(connection, locked, going, belonging.kept, meant)
-                if self._tombstones is not None:
-                    self._tombstones.insert(connection, row.tombstones, meant)
+            # The records are made while the database deletes; one transaction commits both, or neither.
+            with ThreadPoolExecutor(1) as beside, deletions_counted(connection, dialect) as meant:
+                noted = beside.submit(self._noted, note, going)
+                rows = self._deletion.delete(connection, locked, going, belonging.kept, meant)
+                row, packed = noted.result()
+                self._insert(connection, row, packed, meant)
         return SlicePurged(tuple(going), rows, reasons, skipped)
 
     def _skipped(self, connection: sa.Connection, keys: Sequence[Any], locked: Mapping[str, pa.Table]) -> KeptCalls:
@@ -158,89 +153,17 @@ class PurgeTransaction:
         there = self._whole.live_as_named(connection, missing) if missing else ()
         return dict.fromkeys(there, "its own row")
 
-    def _delete(
-        self,
-        connection: sa.Connection,
-        locked: Mapping[str, pa.Table],
-        going: Sequence[Any],
-        kept: Mapping[str, Collection[RowKey]],
-        meant: MeantDeletions,
-    ) -> dict[str, int]:
-        """Each row once, by its own key: only what was compared is deleted, and all of it. What names others first.
+    def _noted(self, note: Note, going: Sequence[Any]) -> tuple[PurgeRow, bytes]:
+        row = note(going)
+        if len(row.entries) > MOST_RECORD_BYTES:
+            raise RecordsTooLarge
+        return row, packed_entries(row)
 
-        Before the rows go by which others are found, nothing may have been added to those.
-        """
-        chosen = pa.array(going, self._rows.key.type)
-        mine = {name: table.filter(pc.is_in(table[CALL_ID], chosen)) for name, table in locked.items()}
-        links = [part for part in self._rows.parts if part.detach]
-        counts = {part.name: self._clear(connection, part, mine[part.name], meant) for part in links}
-        gone, unchecked = defaultdict[str, set[RowKey]](set), [part for part in self._rows.parts if part.chain]
-        nameless = defaultdict[str, Counter[str]](Counter)
-        histories = [part for part in unchecked if part.chain[-1].written_by_deletion]
-        unchecked = [part for part in unchecked if part not in histories]
-        for table in self._rows.deletion_order():
-            for part in [part for part in unchecked if table in self._rows.tables_above(part)]:
-                unchecked.remove(part)
-                if not self._rows.row_key(part) and part.name not in counts:
-                    continue  # they are counted when they go
-                waiting = _keys(mine[part.name], self._rows.row_key(part)) - gone[part.table] if not part.detach else ()
-                self._nothing_is_added(connection, part, going, waiting)
-            mine_of = (p for p in self._rows.parts if p.table == table and not (p.detach or p.grouped))
-            for part in (p for p in mine_of if p not in histories):
-                if part.columns is not None:
-                    counts[f"{part.name}-cleared"] = self._clear(connection, part, mine[part.name], meant)
-                    continue
-                if not (names := self._rows.row_key(part)):
-                    counts[part.name] = self._keyless.remove(connection, part, mine, nameless[table])
-                    meant.delete(table, counts[part.name])
-                    continue
-                rows = without_rows(mine[part.name], names, gone[table] | set(kept.get(table, ())))
-                rows = without_rows(rows, names, self._rows.named_still(connection, part, rows))
-                counts[part.name] = self._remove(connection, part, rows)
-                meant.delete(table, counts[part.name])
-                gone[table] |= _keys(rows, names)
-        for part in histories:
-            counts[part.name] = self._keyless.remove_history(connection, part, mine)
-            meant.delete(part.table, counts[part.name])
-        return counts
-
-    def _clear(self, connection: sa.Connection, part: Part, rows: pa.Table, meant: MeantDeletions) -> int:
-        """Set columns to NULL, and leave every other as it was."""
-        table = self._rows.mapped(part)
-        gone: dict[str, Any] = {name: None for name in part.cleared}
-        as_it_was = {name: table.c[name] for name in self._rows.self_updating(part)}
-        if part.columns is not None:
-            as_it_was |= {name: table.c[name] for name in self._kept_as_is}  # or MySQL writes the moment into it
-        rows = without_rows(rows, self._rows.row_key(part), ())
-        done = self._execute(connection, part, table.update().values(as_it_was | gone), rows) if gone else 0
-        meant.clear(part.table, done)
-        return done
-
-    def _remove(self, connection: sa.Connection, part: Part, rows: pa.Table) -> int:
-        for one in (one for one in self._references if one.named == part.table and rows.num_rows):
-            column, values = one.table.c[one.column], rows[one.named_column].unique().to_pylist()
-            asked = sa.select(column).where(column_in(self._database.dialect, column, values)).limit(1)
-            locks = self._database.dialect == "mysql"  # its snapshot may be older than the locks
-            if connection.execute(asked.with_for_update(read=True) if locks else asked).first() is not None:
-                raise InterferingWrite(str(one))
-        return self._execute(connection, part, self._rows.mapped(part).delete(), rows)
-
-    def _execute(self, connection: sa.Connection, part: Part, statement: sa.Update | sa.Delete, rows: pa.Table) -> int:
-        conditions = self._rows.statements.named_rows(self._rows.mapped(part), part, rows)
-        done = sum(connection.execute(statement.where(wanted)).rowcount for wanted in conditions)
-        if done != rows.num_rows:
-            raise InterferingWrite(
-                f"{part.table}: expected to delete {rows.num_rows} rows, the database deleted {done}"
-            )
-        return done
-
-    def _nothing_is_added(
-        self, connection: sa.Connection, part: Part, going: Sequence[Any], known: Collection[RowKey]
-    ) -> None:
-        """Raise InterferingWrite where a row was added; where the row above goes, and a foreign key refuses that then,
-        the database itself looks."""
-        above_goes = len(part.chain) > 1 or self._rows.parts[0].columns is None
-        if above_goes and not part.shared and self._rows.statements.refused_by_key(part):
-            return
-        if self._rows.left(connection, part, going, known) is not None:
-            raise InterferingWrite(f"{part.table}: a row was added while the call was being deleted")
+    def _insert(self, connection: sa.Connection, row: PurgeRow, packed: bytes, meant: MeantDeletions) -> None:
+        """Insert the purge row, and what else stays of the calls. `meant`: SQLite counts the rows as written."""
+        written = self._control.insert(connection, row, packed)
+        if not written:
+            raise RecordsTooLarge
+        meant.clear(self._control.table.name, written)
+        if self._tombstones is not None:
+            self._tombstones.insert(connection, row.tombstones, meant)

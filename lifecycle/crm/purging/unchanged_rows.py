@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from lifecycle.crm.bound_values import array_literal
 from lifecycle.crm.control.snapshot_table import Snapshot
 from lifecycle.crm.mapping.source import Part
-from lifecycle.crm.reading.part_statements import can_skip_locked
+from lifecycle.crm.reading.locking_plans import can_skip_locked
 from lifecycle.crm.reading.row_tables import in_order, joined_tables
 from lifecycle.crm.reading.row_versions import is_newer
 from lifecycle.crm.reading.rows import Rows

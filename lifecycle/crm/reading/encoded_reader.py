@@ -1,10 +1,10 @@
 """MariaDB's and MySQL's rows, each written by the server as one line of CSV, which Arrow reads.
 
-PyMySQL makes every value of every row in Python; of one value a row it makes one. Texts are quoted, bytes in hex,
-so that a line reads one way only; a row too large for `max_allowed_packet` comes as NULL, and is not taken.
+PyMySQL makes every value of every row in Python, so the lines of a statement come as one value. Texts are quoted, bytes
+in hex, so that a line reads one way only; a row too large for `max_allowed_packet` comes as NULL, and is not taken.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +24,31 @@ def read_encoded(
     chosen = list(statement.selected_columns)
     cells = [_cell(column, given) for column, given in zip(columns, chosen, strict=True)]
     line = sa.cast(sa.func.concat_ws(",", *cells), sa.LargeBinary)
-    yield from read_csv(_lines(connection.scalars(statement.with_only_columns(line))), columns)
+    found = _together(connection, statement, line, columns)
+    if found is None:
+        found = read_csv(_lines(connection.scalars(statement.with_only_columns(line))), columns)
+    yield from found
+
+
+def _together(
+    connection: sa.Connection, statement: sa.Select[Any], line: sa.ColumnElement[Any], columns: Sequence[Column]
+) -> Iterable[pa.Table] | None:
+    """All lines as one value; None where they are too many bytes for one, or each is asked for once or in order.
+
+    What locks needs no order: `IN` on the key finds rows in the key's.
+    """
+    locks = statement._for_update_arg is not None
+    if statement._distinct or (statement._order_by_clauses and not locks):
+        return None
+    body = sa.func.group_concat(line.op("SEPARATOR")(sa.literal_column(r"'\n'")))
+    asked = statement.with_only_columns(body, sa.func.count(), sa.literal_column("@@group_concat_max_len"))
+    lines, count, most = connection.execute(asked.order_by(None)).one()
+    if count == 0:
+        return ()
+    if lines is None or len(lines) >= int(most):  # cut off there
+        return None
+    found = list(read_csv([lines, b"\n"], columns))
+    return found if sum(table.num_rows for table in found) == count else None
 
 
 def _lines(found: sa.ScalarResult[Any]) -> Iterator[bytes]:

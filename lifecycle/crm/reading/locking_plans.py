@@ -1,14 +1,35 @@
-"""How MariaDB and MySQL are made to plan a statement that locks: from the calls to their rows, each step by an index.
+"""How statements that lock are planned: from the calls to their rows, each step by an index.
 
-Left to themselves they scan the whole index of a column that is NULL everywhere, and lock every row of it.
+Left to themselves MariaDB and MySQL scan the whole index of a column that is NULL everywhere, and lock every row of it;
+PostgreSQL reads a whole table of children for a thousand keys, again for every slice.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 Indexes = Mapping[str, Sequence[str]]
+
+
+@contextmanager
+def plans_for_few_keys(connection: sa.Connection) -> Iterator[None]:
+    """PostgreSQL plans every statement of this transaction once, as for ten keys, however many there are: along the
+    indexes, where there are some. Results are the same. Elsewhere nothing happens.
+
+    `plan_cache_mode` is about prepared statements, so each is one from its first use.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    before, driver.prepare_threshold = driver.prepare_threshold, 0
+    try:
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        yield
+    finally:
+        driver.prepare_threshold = before
 
 
 def join_in_order(statement: sa.Select[Any], steps: Iterable[tuple[sa.FromClause, str | None]]) -> sa.Select[Any]:
@@ -32,3 +53,12 @@ def index_for(indexes: Indexes, match: Collection[str], given: Collection[str]) 
 def _useful(columns: Sequence[str], match: Collection[str], given: Collection[str]) -> int:
     known = next((n for n, column in enumerate(columns) if column not in {*match, *given}), len(columns))
     return known if set(columns[:known]) & set(match) else 0
+
+
+def can_skip_locked(connection: sa.Connection) -> bool:
+    """Whether the server knows SKIP LOCKED: MariaDB since 10.6, MySQL since 8.0.1. SQLite locks no rows."""
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        return False
+    since = {"mariadb": (10, 6), "mysql": (10, 6) if getattr(dialect, "is_mariadb", False) else (8, 0, 1)}
+    return tuple(dialect.server_version_info or ()) >= since.get(dialect.name, ())

@@ -43,7 +43,7 @@ MYSQL = {
     "sql_safe_updates": 0,
     "foreign_key_checks": 1,
     "unique_checks": 1,
-    "group_concat_max_len": 1048576,
+    "group_concat_max_len": 16 * 2**20,  # lines of rows come as one value (`reading.encoded_reader`)
     "div_precision_increment": 4,
     "default_week_format": 0,
     "lc_time_names": "en_US",

@@ -105,3 +105,16 @@ def test_what_the_driver_cannot_read_the_fast_way_refuses(make, kind):
         made.run(f"INSERT INTO t (id, c) VALUES (1, {literal})")
         with pytest.raises(NotAsCsv):
             fast(made)
+
+
+@pytest.mark.parametrize("most", [4, 20, 21, 30, 59, 60, 61, 1000])
+def test_lines_that_are_too_long_for_one_value_are_read_all_the_same(make, most):
+    made = make("mariadb").run("CREATE TABLE t (id INTEGER PRIMARY KEY, c TEXT, d INTEGER)")
+    made.run("INSERT INTO t SELECT seq, concat('a\n', seq), 10 * seq FROM seq_1_to_6")
+    crm = made.crm()
+    columns = list(crm.tables["t"].columns.values())
+    chosen = sa.select(*(column.expression(crm.tables["t"].table) for column in columns))
+    with crm.database.reading() as connection:
+        connection.exec_driver_sql(f"SET SESSION group_concat_max_len = {most}")
+        found = pa.concat_tables(read_encoded(connection, chosen, columns)).sort_by("id")
+    assert found.to_pylist() == [{"id": n, "c": f"a\n{n}", "d": 10 * n} for n in range(1, 7)]
