@@ -35,7 +35,7 @@ test: .venv/dev.stamp  ## run the tests against real servers
 
 test-slow: .venv/dev.stamp  ## run the tests that take minutes
 	@sh tests/install_servers.sh
-	$(BIN)/pytest -m slow $(PYTEST_ARGS) || [ $$? = 5 ]  # 5: there is no slow test
+	$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile thorough $(PYTEST_ARGS) || [ $$? = 5 ]  # 5: there is no slow test
 
 package: .venv/dev.stamp  ## build wheel and sdist into dist/, and try the wheel in an empty environment
 	rm -rf dist && $(BIN)/python -m hatchling build -d dist

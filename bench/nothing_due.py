@@ -36,10 +36,15 @@ _KEY = {
     "mariadb": "CONCAT(LPAD(LOWER(HEX(n)), 8, '0'), '-0000-4000-8000-000000000000')",
     "sqlite": "printf('%08x-0000-4000-8000-000000000000', n)",
 }
+_DAY = {
+    "postgresql": "timestamp '2026-10-01 09:00:00' - n % 900 * interval '1 day' - n % 36000 * interval '1 second'",
+    "mariadb": "TIMESTAMP '2026-10-01 09:00:00' - INTERVAL n % 900 DAY - INTERVAL n % 36000 SECOND",
+    "sqlite": "datetime('2026-10-01 09:00:00', (-(n % 900)) || ' days', (-(n % 36000)) || ' seconds')",
+}
 _INSERT = """INSERT INTO calls (id, account_id, agent_id, direction, phone, record_class, subject, started_at, ended_at,
 duration_seconds, cost, deleted, updated_at)
 SELECT {key}, 1 + n % 200, n % 50, 'in', '+49 30 1234567', 'talk', 'A call about an order, a question or a complaint',
-'2026-03-01 09:00:00', '2026-03-01 09:00:00', 1, 1.25, 0, '2026-03-01 09:00:00' FROM ({numbers}) s"""
+{day}, {day}, 1, 1.25, 0, {day} FROM ({numbers}) s"""
 
 
 def fill(database: str, url: str, calls: int) -> None:
@@ -56,7 +61,7 @@ def fill(database: str, url: str, calls: int) -> None:
                 demo_schema.account_industries: [{"account_id": n, "industry": "Banking"} for n in range(1, 201)],
             },
         )
-        insert = _INSERT.format(key=_KEY[database], numbers=numbers)
+        insert = _INSERT.format(key=_KEY[database], day=_DAY[database], numbers=numbers)
         connection.exec_driver_sql(insert if database == "sqlite" else insert.replace("%", "%%"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         analyze = {"postgresql": "VACUUM ANALYZE", "mariadb": "ANALYZE TABLE calls", "sqlite": "ANALYZE"}

@@ -4,12 +4,15 @@ What cannot be had skips its tests with the reason and is listed once more at th
 server fails them instead.
 """
 
+import gc
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -18,11 +21,13 @@ from tests.servers import S3, MariaDb, Postgres, Redis, Server, ServerUnavailabl
 
 pytest_plugins = ["tests.worlds"]  # the worlds that the rooms' tests share
 os.environ.setdefault("LIFECYCLE_FIRST_NIGHT", "2026-01-01")  # a demo in the work tree would say another
+gc.set_threshold(100_000, 50, 100)  # the tests make and drop millions of small things: a tenth of their time
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 # A server starting beside a test on a busy machine is no reason to fail it. What lands must not hang on luck: new
 # examples are looked for where people work, and CI tries the same ones every time.
-settings.register_profile("house", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("house", deadline=None, max_examples=40)
+settings.register_profile("ci", deadline=None, max_examples=40, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=400)  # make test-slow
 settings.load_profile("ci" if IN_CI else "house")
 
 NOT_STARTED = "SERVER NOT STARTED: "
@@ -69,6 +74,14 @@ def redis_server() -> Iterator[Redis]:
     yield from served(Redis)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _service_descriptions_are_read_once() -> Iterator[None]:
+    """boto3 reads what it knows of S3 for each client anew, 0.1 s, and tests open hundreds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _servers_are_up() -> None:
     """A test that failed while it had a server down does not fail those after it."""
@@ -103,21 +116,47 @@ def shared() -> Path:
 # Where a test makes whole nights, its time goes into them and hardly a line differs between the two servers.
 WHOLE_NIGHTS = ("tests/night/", "tests/custody/", "tests/inquiry/", "tests/audit/")
 SERVERS = ("postgresql", "mariadb")
+MANY_CASES = 8
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test of whole nights that both servers are given, one of them is slow; its name says which.
+    """What of the tests of whole nights `make test` leaves to `make test-slow`: by their names, so always the same.
 
-    So every such test runs on a server each time, each server has half of them, and `make test-slow` has the rest.
+    Of a test that both servers are given one is slow, so that each has half of them; where SQLite is given it as well,
+    half of those left are. Of a test with more than eight cases on one database every other case is slow.
     """
-    given: dict[str, dict[str, pytest.Item]] = {}
-    for item in items:
-        server = next((name for name in SERVERS if name in item.name), None)
-        if server and item.nodeid.startswith(WHOLE_NIGHTS) and not item.get_closest_marker("slow"):
-            given.setdefault(item.nodeid.replace(server, "*"), {})[server] = item
-    for name, both in given.items():
-        if len(both) == len(SERVERS):
-            both[SERVERS[zlib.crc32(name.encode()) % 2]].add_marker(pytest.mark.slow)
+    nights = [item for item in items if item.nodeid.startswith(WHOLE_NIGHTS) and not item.get_closest_marker("slow")]
+    tests = {_without_server(item): {} for item in nights}
+    for item in nights:
+        tests[_without_server(item)][_server(item)] = item
+    for name, of in tests.items():
+        number = zlib.crc32(name.encode())
+        if all(server in of for server in SERVERS):
+            _leave(of.pop(SERVERS[number % 2]))
+        if number // 2 % 2 and any(name.replace("*", "sqlite") in tests for _ in of) and set(of) & set(SERVERS):
+            _leave(of.pop(next(server for server in SERVERS if server in of)))
+    _thin_out([item for item in nights if not item.get_closest_marker("slow")])
+
+
+def _thin_out(nights: list[pytest.Item]) -> None:
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in nights:
+        cases.setdefault(f"{item.nodeid.partition('[')[0]} {_server(item)}", []).append(item)
+    for several in cases.values():
+        for item in several[1::2] if len(several) > MANY_CASES else ():
+            _leave(item)
+
+
+def _server(item: pytest.Item) -> str | None:
+    return next((name for name in SERVERS if name in item.name), None)
+
+
+def _without_server(item: pytest.Item) -> str:
+    return item.nodeid.replace(_server(item) or "*", "*")
+
+
+def _leave(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.slow)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -66,6 +66,7 @@ print(read_source("suitecrm").source, sorted(read_policies(here / "policies").sc
 """
 
 
+@pytest.mark.slow
 def test_the_wheel_alone_brings_policies_and_mappings_and_replaces_none(
     built: tuple[Path, Path], tmp_path: Path
 ) -> None:

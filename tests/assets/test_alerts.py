@@ -119,6 +119,7 @@ def test_without_a_place_nobody_is_told_and_the_tick_says_so(world: World, insta
     assert "nobody is told" in tick(alert_failed_runs, instance, None)[0]
 
 
+@pytest.mark.slow
 def test_the_heartbeat_says_what_is_alive_and_a_late_night_is_told_once_a_day(
     world: World, instance: dg.DagsterInstance, hook: Webhook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_cursor_of_an_earlier_release_or_of_a_wiped_plan_run_loses_no_industry
     assert (asked(tick(instance, f"{int(event) + 1}:")), asked(tick(instance, first.cursor))) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_newer_plan_run_comes_first_and_the_one_before_it_is_finished_before_that(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

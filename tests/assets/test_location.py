@@ -44,6 +44,7 @@ def names(**more: str) -> dict[str, list[str] | str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_name_that_the_instance_shares_begins_with_the_crms_and_steps_keep_theirs() -> None:
     alone, named = names(), names(LIFECYCLE_LOCATION="support")
     assert alone["industries"] == "industry"

@@ -95,6 +95,7 @@ def test_a_failure_keeps_its_words_from_the_log(
     assert named_in(world, home, {*calls, "+49 30 1234"}) == {}
 
 
+@pytest.mark.slow
 def test_who_has_no_key_any_more_learns_no_name(world: World, instance: dg.DagsterInstance) -> None:
     world.execute(REFUSES)
     night(instance)

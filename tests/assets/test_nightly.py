@@ -543,6 +543,7 @@ def test_what_lies_outside_is_tried_again_and_then_said_without_a_stack(monkeypa
         assert data.error.cause is None
 
 
+@pytest.mark.slow
 def test_every_check_has_a_number_that_can_be_drawn(world: World, instance: dg.DagsterInstance) -> None:
     night(instance)
     for job in ("drill", "destruction"):

@@ -1,6 +1,7 @@
 """How far a step is: said now and then, with the rate since it began, and as numbers at its end."""
 
 import dagster as dg
+import pytest
 
 from assets.progress import LoggedProgress, pace_metadata, progress_line
 from tests.assets.test_nightly import night
@@ -46,6 +47,7 @@ def test_a_quick_step_says_nothing_and_one_without_an_end_says_no_time() -> None
     assert pace_metadata(10, 4.0) == {"seconds": 4.0, "calls_a_second": 2.5}
 
 
+@pytest.mark.slow
 def test_each_step_of_a_night_says_how_long_it_took_and_logs_as_itself(
     world: World, instance: dg.DagsterInstance, monkeypatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The asset of the statistics: published after the record, plotted, and a night ends well with it."""
 
 import dagster as dg
+import pytest
 
 from assets.definitions import defs
 from assets.night import run_night
@@ -8,6 +9,7 @@ from lifecycle.night.publish_statistics import publish_statistics
 from tests.builders import DUE, NIGHT, World
 
 
+@pytest.mark.slow
 def test_a_night_publishes_and_plots_what_its_calls_were_for(world: World, instance, monkeypatch):
     monkeypatch.setenv("LIFECYCLE_STATISTICS_GROUP", "1")
     night = run_night(instance, {"as_of": NIGHT.isoformat()}, "tester", lambda *_: None)

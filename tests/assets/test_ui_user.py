@@ -43,6 +43,7 @@ def test_whoever_reaches_the_webserver_lets_a_brake_go_and_is_on_record_as_a_ui_
     assert accepted["actor"] == "said by a UI user: the boss"
 
 
+@pytest.mark.slow
 def test_a_run_deleted_in_the_ui_takes_nothing_of_the_record_along(world: World, instance: dg.DagsterInstance) -> None:
     run_night(instance, {"as_of": NIGHT.isoformat()}, "a test", lambda *_: None)
     export_finished(instance, world.lifecycle().store)
@@ -56,6 +57,7 @@ def test_a_run_deleted_in_the_ui_takes_nothing_of_the_record_along(world: World,
     assert kept == {f"{run.run_id}.jsonl" for run in runs}
 
 
+@pytest.mark.slow
 def test_no_lease_of_a_night_has_a_name_that_can_be_worked_out(
     world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,6 +207,7 @@ def environment(place: Place, **more: str) -> dict[str, str]:
     return {**kept, **who, "PATH": path, "PYTHONPATH": str(ROOT), **more}
 
 
+@pytest.mark.slow
 def test_the_hook_stops_a_commit_that_a_person_must_look_at(committed: Place) -> None:
     (offered,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert (offered["id"], offered["pass_filenames"], offered["files"]) == ("policy-review", False, "^policies/")

@@ -113,6 +113,7 @@ def test_a_lock_is_lengthened_where_the_day_moves_later_and_never_shortened(lock
     assert locks(client, bucket) == {("GOVERNANCE", "2030-03-02", "OFF")}
 
 
+@pytest.mark.slow
 def test_copies_that_stay_are_locked_and_held_where_they_were_moved_to(locked):
     world, client, bucket = locked
     archived(world)  # no lock was set then
@@ -165,6 +166,7 @@ def test_check_finds_what_the_bucket_does_by_itself(locked, new_world, s3_server
     assert problem.startswith(f"bucket {s3_server.bucket} has no Object Lock")
 
 
+@pytest.mark.slow
 def test_a_lost_row_shortens_no_lock_and_a_hold_that_nobody_knows_is_named_and_left(locked):
     world, client, bucket = locked
     night(world)

@@ -32,6 +32,7 @@ def held(new_world) -> World:
 
 
 @pytest.mark.parametrize(("when", "step"), WHERE)
+@pytest.mark.slow
 def test_a_destruction_killed_at_any_write_keeps_what_stays_and_is_finished_by_the_next(
     held, tmp_path_factory, when, step
 ):

@@ -91,6 +91,7 @@ def backups(new_world: Callable[..., World], postgres_server: Postgres, tmp_path
     return made
 
 
+@pytest.mark.slow
 def test_all_is_lost_and_restored_in_the_pages_order(backups: Backups) -> None:
     world = backups.world
     backups.lose_everything()
@@ -121,6 +122,7 @@ def test_without_the_control_tables_the_ledger_tells_what_the_database_forgot(ba
     assert "restored from a backup" in damage
 
 
+@pytest.mark.slow
 def test_a_bucket_older_than_the_database_is_refused_and_nothing_is_signed(backups: Backups) -> None:
     shutil.rmtree(backups.store)
     backups.store.mkdir()

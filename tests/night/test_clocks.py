@@ -17,6 +17,7 @@ def shifted(world, by: timedelta = timedelta(0)):
 
 
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"])
+@pytest.mark.slow
 def test_this_machine_is_held_against_the_database_and_the_store(new_world, database):
     world = new_world(database, "s3")
     assert [one.whose for one in read_clocks(shifted(world))] == [DATABASE, STORE]

@@ -98,6 +98,7 @@ def test_a_night_killed_at_any_write_loses_nothing_and_is_finished_by_running_it
 
 
 @pytest.mark.parametrize("at", [9, 12])
+@pytest.mark.slow
 def test_a_rerun_killed_as_well_is_finished_by_the_next(copies, at):
     copy, start = copies("sqlite")
     for again in (1, 2, 3):

@@ -1,11 +1,12 @@
 """Live calls are counted once a week; the brake never lets more go for it, and whatever the count cannot explain is
 counted anew."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from lifecycle.crm.reading.call_counts import CallCounts
+from lifecycle.crm.reading.fact_selection import Cutoffs
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.night import live_calls
 from lifecycle.night.plan import plan_night
@@ -192,3 +193,17 @@ def test_calls_are_seen_however_many_rows_of_facts_each_has(counted_anywhere):
         with crm.database.reading() as connection:
             seen = [crm.facts.counts.are_at_least(connection, number, ["Retail"]) for number in (1, 290, 291, 300)]
         assert seen == [True, True, False, False]
+
+
+def test_sqlite_finds_what_is_due_by_its_index(counted):
+    """In one statement it would read every call: it knows no distribution, and takes four ranges for most of them."""
+    crm = counted[0].lifecycle().crm
+    asked = crm.facts._search.may_go(Cutoffs(NIGHT, {"ended_at": date(2025, 11, 30)}))
+    with crm.database.reading() as connection:
+        for statement in asked:
+            compiled = statement.compile(crm.database.engine)
+            values = tuple(compiled.params[name] for name in compiled.positiontup)
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values)]
+            assert plan, statement
+            assert all("USING INDEX by_end" in line for line in plan), plan
+    assert len(asked) == 4

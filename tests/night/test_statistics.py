@@ -194,6 +194,7 @@ class _failing_transaction:
         raise DatabaseError("the answer is lost")
 
 
+@pytest.mark.slow
 def test_two_that_publish_at_once_publish_once(served_world: World):
     world = busy(served_world)
     run_night(world.lifecycle())

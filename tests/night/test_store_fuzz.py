@@ -69,6 +69,7 @@ IN_THEIR_PLACE = (st.integers(0, 2**32), st.integers(0, 2**32), _HOSTILE | st.bi
 
 @settings(_PATIENT, max_examples=EXAMPLES)
 @given(*IN_THEIR_PLACE)
+@pytest.mark.slow
 def test_a_small_object_takes_no_more_than_its_own_industry_down(archived, which, seed, value):
     put_in_its_place(archived, which, seed, value)
 

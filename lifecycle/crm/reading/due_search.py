@@ -4,11 +4,12 @@ A fact that the facts query computes has no index. Where the mapping names a col
 later (`found_by`), calls are found by that one, and the rest of the night sees the fact itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import operators
 
 from lifecycle.crm.database import Database
 from lifecycle.crm.mapping.live_schema import split_name
@@ -23,7 +24,7 @@ class DueSearch:
     """Statements over one facts query and the call table beside it."""
 
     def __init__(self, database: Database, source: Source, query: Any, forms: Mapping[str, TimeForm]) -> None:
-        self._source, self._query, self._forms = source, query, forms
+        self._dialect, self._source, self._query, self._forms = database.dialect, source, query, forms
         self._calls = _call_table(source)
         self._by = _forms_of_columns(database, source) if source.found_by else {}
 
@@ -37,14 +38,14 @@ class DueSearch:
     def _by_column(self, cutoffs: Cutoffs) -> Iterator[sa.Select[Any]]:
         """Of whole calls, by the columns that stand for facts."""
         latest = {name: day for name, day in cutoffs.latest.items() if name in self._by}
-        if wanted := list(may_be_due(self._columns(), self._by, latest, cutoffs.as_of)):
-            yield self._keys_of_table(sa.or_(*wanted))
+        wanted = list(may_be_due(self._columns(), self._by, latest, cutoffs.as_of))
+        yield from map(self._keys_of_table, self._asked_apart(wanted))
 
     def _by_fact(self, latest: Mapping[str, date | None], as_of: date) -> Iterator[sa.Select[Any]]:
         inner = self._query.alias("g")
         others = {name: day for name, day in latest.items() if name not in self._by}
-        if wanted := list(may_be_due(inner.c, self._forms, others, as_of)):
-            yield sa.select(inner.c.call_id).where(sa.or_(*wanted))
+        for wanted in self._asked_apart(list(may_be_due(inner.c, self._forms, others, as_of))):
+            yield sa.select(inner.c.call_id).where(wanted)
 
     def _of_component(self, presence: str, latest: Mapping[str, date | None], as_of: date) -> Iterator[sa.Select[Any]]:
         inner = self._query.alias("g")
@@ -57,6 +58,12 @@ class DueSearch:
                     found = found.where(inner.c.call_id.in_(self._keys_of_table(early)))
                 yield found
 
+    def _asked_apart(self, wanted: Sequence[sa.ColumnElement[bool]]) -> Sequence[sa.ColumnElement[bool]]:
+        """What one statement may ask at once. SQLite knows no distribution: two ranges of an index are a scan to it."""
+        if self._dialect == "sqlite":
+            return [one for each in wanted for one in _alternatives(each)]
+        return [sa.or_(*wanted)] if wanted else []
+
     def _keys_of_table(self, wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
         where = self._source.call.where.expressions(self._calls)
         found = sa.select(self._calls.c[self._source.call.key]).where(wanted, *where)
@@ -64,6 +71,14 @@ class DueSearch:
 
     def _columns(self) -> dict[str, Any]:
         return {name: self._calls.c[self._source.found_by[name]] for name in self._by}
+
+
+def _alternatives(wanted: sa.ColumnElement[bool]) -> Iterator[sa.ColumnElement[bool]]:
+    if isinstance(wanted, sa.BooleanClauseList) and wanted.operator is operators.or_:
+        for one in wanted.clauses:
+            yield from _alternatives(one)
+    else:
+        yield wanted
 
 
 def _call_table(source: Source) -> sa.TableClause:

@@ -40,21 +40,20 @@ def read_rows(
     columns: Sequence[Column],
     most: int | None = None,
     lock: Lock = "none",
-    by_child: bool = False,
 ) -> list[pa.Table]:
     """The rows of a part that belong to the named calls. `columns`: the call's key, then those of the part.
 
-    `by_child`: see `PartStatements.rows_of`. Raises UnreadableCalls, and CallsTooLarge beyond `most` bytes.
+    Raises UnreadableCalls, and CallsTooLarge where they have more than `most` bytes.
     """
     dialect, locks = statements.dialect, lock != "none"
     with _unreadable_named(part):
         with suppress(NotAsCsv):
             if dialect != "sqlite":
                 written = copy_expression if dialect == "postgresql" else Column.expression
-                rows = statements.rows_of(part, keys, columns[1:], written, locks, by_child)
+                rows = statements.rows_of(part, keys, columns[1:], written, locks)
                 statement = _locked(statements, part, rows, lock)
                 return _at_most(most, read_as_csv(connection, statement, columns))
-        rows = statements.rows_of(part, keys, columns[1:], locks=locks, by_child=by_child)
+        rows = statements.rows_of(part, keys, columns[1:], locks=locks)
         statement = _locked(statements, part, rows, lock)
         return read_texts(connection, lambda: _at_most(most, _by_driver(connection, statement, columns)))
 

@@ -223,6 +223,7 @@ def test_the_bank_has_45211_calls_from_may_2008_to_november_2010(engine, shared)
     assert len(facts(engine, "call_id = :call", call="bank-45211")) == 1
 
 
+@pytest.mark.slow
 def test_a_bank_call_begins_and_ends_on_one_day_after_the_call_it_repeats(sqlite, shared):
     import_calls(sqlite, shared / "data" / "bank-full.csv")
     found = {call.id: call for call in rows(sqlite, demo_schema.calls)}

@@ -106,7 +106,7 @@ TRIGGER = "CREATE TRIGGER planted AFTER INSERT ON lifecycle.purges FOR EACH ROW 
 
 @pytest.mark.parametrize("looked_for", [True, False])
 def test_control_tables_that_somebody_made_before_us_with_a_trigger_are_refused(planter, monkeypatch, looked_for):
-    """It would act after the second look, with our rights. That it does where nobody looks shows that it is one."""
+    """It acts with our rights while the record is written. Where nobody looks for it, the count of deletions tells."""
     planter.run(f'GRANT CREATE ON DATABASE "{sa.make_url(planter.url).database}" TO planter')
     returns = DELETES.format(schema="lifecycle", name="planted()", returns="trigger", value="NULL")
     plant(planter, "CREATE SCHEMA lifecycle", TABLE, returns, TRIGGER)
@@ -119,5 +119,5 @@ def test_control_tables_that_somebody_made_before_us_with_a_trigger_are_refused(
         assert planter.rows("SELECT id FROM public.t ORDER BY 1") == [("1",), ("live",)]
         return
     monkeypatch.setattr("lifecycle.crm.crm.require_no_planted_code", lambda *_: None)
-    purge(crm, ["1"])
-    assert planter.rows("SELECT id FROM public.t") == []
+    assert "interfered" in purge(crm, ["1"]).set_aside["1"]
+    assert planter.rows("SELECT id FROM public.t ORDER BY 1") == [("1",), ("live",)]
