@@ -68,8 +68,11 @@ def _is_dead(process: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When a process started, in the kernel's ticks; blank: there is none. proc(5), field 22 of stat."""
+    """When a process started, in the kernel's ticks; blank: there is none, or a dead one that nobody took note of, as
+    in a container whose first process does not. proc(5), fields 3 and 22 of stat.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]
     except (OSError, IndexError):
         return ""

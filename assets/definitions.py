@@ -15,11 +15,13 @@ from assets.destruction import destroyed_batches, destruction, destruction_sched
 from assets.drill import archive_was_restored_lately, drill, drill_check, drill_schedules, restored_trial
 from assets.nightly import archived_calls, deletion_record, disposition_plan, purged_calls
 from assets.outside import ARCHIVE, LEDGER, RECORDS_IN_CRM
+from assets.pool_waits import mend_pool_waits
 from assets.resources import LifecycleResource
 from assets.schedules_in_force import retention_schedules
 from assets.statistics import call_statistics
 from assets.totals import night_totals, nightly_totals, totals_job
 
+mend_pool_waits()
 defs = dg.Definitions(
     assets=[
         RECORDS_IN_CRM,

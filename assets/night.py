@@ -1,5 +1,7 @@
 """A whole night in this process, through the same jobs that the daemon launches: what `lifecycle run` does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -77,8 +79,19 @@ def run_night(
         _seal_what_waits(night)
         if night.planned:
             _run(instance, "totals", {}, _QUIET, night.night)
-            export_finished(instance, LifecycleResource().open().store)
+            with _noted(night, "exporting the events of the runs, which the next night does"):
+                export_finished(instance, LifecycleResource().open().store)
     return night
+
+
+@contextmanager
+def _noted(night: NightResult, what: str) -> Iterator[None]:
+    """An error of what follows the night is one of its failures, and what the night did is still told."""
+    try:
+        yield
+    except LifecycleError as error:
+        if not night.failures:  # else it is most likely the same once more
+            night.failures.append((f"{what}: {type(error).__name__}: {error}", error.exit_code))
 
 
 def _run_all(
@@ -109,15 +122,12 @@ def _run_all(
 
 def _seal_what_waits(night: NightResult) -> None:
     """Seal what any run left committed and unsealed, whether or not an industry ran; say what waits still."""
-    try:
+    with _noted(night, "sealing what waits"):
         lifecycle = LifecycleResource().open()
         night.waiting = records_waiting(lifecycle)
         if night.waiting:
             seal_ledger(lifecycle)
             night.waiting = records_waiting(lifecycle)
-    except LifecycleError as error:
-        if not night.failures:  # else it is most likely the same once more
-            night.failures.append((f"sealing what waits: {type(error).__name__}: {error}", error.exit_code))
 
 
 def _run(

@@ -36,7 +36,8 @@ def call_statistics(context: dg.AssetExecutionContext, lifecycle: LifecycleResou
         opened = lifecycle.open()
         published = publish_statistics(opened)
         report = statistics_report(opened, StatisticsQuestion(industry=industry))
-    return dg.MaterializeResult(metadata={"calls_published": published, **statistics_metadata(report)})
+        metadata = {"calls_published": published, **statistics_metadata(report)}
+    return dg.MaterializeResult(metadata=metadata)
 
 
 def statistics_metadata(report: StatisticsReport) -> dict[str, Any]:

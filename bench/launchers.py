@@ -32,8 +32,8 @@ def served(kind: Callable[[], Server]) -> Iterator[Server]:
         server.remove()
 
 
-def many_industries(server: Postgres, folder: Path, count: int) -> World:
-    """A CRM with two due calls in each of many industries."""
+def many_industries(server: Postgres, folder: Path, count: int, calls: int = 2) -> World:
+    """A CRM with a few due calls in each of many industries."""
     url = server.new_database()
     demo_schema.create_schema(sa.create_engine(url))
     world = World(url, (folder / "store").as_uri(), folder / "policies").initialised()
@@ -42,7 +42,7 @@ def many_industries(server: Postgres, folder: Path, count: int) -> World:
     for number in range(count):
         world.schedule(SHOP.replace("industry: shop", f"industry: shop-{number}").replace("Retail", f"Retail {number}"))
         account = world.account(f"Retail {number}")
-        for call in "ab":
+        for call in range(calls):
             world.call(f"call-{number}-{call}", account, SHOP_DAY)
     world.flush()
     return world

@@ -31,6 +31,7 @@ from lifecycle.archive.store_trial import try_store_out
 from lifecycle.errors import FixityError, ObjectMissing, ObjectRefused, StoreError
 from lifecycle.private_files import open_lock_file
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _UNTIL_MENDED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR}
 
 
@@ -176,4 +177,5 @@ class FolderStore:
             if error.errno in _UNTIL_MENDED:
                 refused = ObjectRefused if doing in ("read", "delete") else StoreError
                 raise refused(f"{said} Mend that first; a rerun alone will not help.") from error
-            raise StoreError(f"{said} Mend it; a rerun is safe.") from error
+            mend = "Make room there" if error.errno in _FULL else "Mend it"
+            raise StoreError(f"{said} {mend}; a rerun is safe.") from error

@@ -15,11 +15,12 @@ from lifecycle.errors import DatabaseError, RowLocked, RowRefused
 
 
 class Refusal(Enum):
-    """Why a database refused. Only after LOCK and OUTAGE can running again help by itself."""
+    """Why a database refused. Only after LOCK and OUTAGE can running again help by itself; after FULL, given room."""
 
     ROW = "row"
     LOCK = "lock"
     OUTAGE = "outage"
+    FULL = "full"
     STATEMENT = "statement"
 
 
@@ -35,6 +36,11 @@ def refused(error: SQLAlchemyError) -> DatabaseError:
             return RowLocked(said)
         case Refusal.OUTAGE:
             return DatabaseError(f"the CRM database refused: {said}. A rerun is safe")
+        case Refusal.FULL:
+            return DatabaseError(
+                f"the CRM database has no room: {said}. Make room on the disk it writes to; what was not "
+                "committed is rolled back, and a rerun is safe"
+            )
         case Refusal.STATEMENT:
             return DatabaseError(f"the CRM database refused: {said}. Mend that first; a rerun alone will not help")
 
@@ -65,7 +71,7 @@ def names_a_reference(error: DBAPIError) -> bool:
 
 
 def kind_of_refusal(error: DBAPIError) -> Refusal:
-    """Which of the four it is."""
+    """Which of the five it is."""
     said = error.orig
     if error.connection_invalidated:
         return Refusal.OUTAGE
@@ -87,6 +93,7 @@ def _number(said: Any) -> int | None:
 
 
 _PG_LOCKS = {"55P03", "40001", "40P01", "57014"}  # 57014: a statement that took too long; fewer rows take less
+_PG_FULL = {"53100"}
 _PG_OUTAGES = {"08", "53", "57"}
 _PG_STATEMENTS = {"0A", "0B", "0L", "0P", "24", "25", "26", "28", "2B", "2D", "34", "3B", "3D", "3F", "42", "55", "58"}
 
@@ -96,13 +103,16 @@ def _of_postgresql(state: str, said: Any) -> Refusal:
         return Refusal.ROW  # a trigger's own RAISE, whatever code it borrowed
     if state in _PG_LOCKS:
         return Refusal.LOCK
+    if state in _PG_FULL:
+        return Refusal.FULL
     if state[:2] in _PG_OUTAGES:
         return Refusal.OUTAGE
     return Refusal.STATEMENT if state[:2] in _PG_STATEMENTS else Refusal.ROW
 
 
 _MYSQL_LOCKS = {1205, 1213, 3572, 1969, 3024}  # the last two: a statement that took too long
-_MYSQL_OUTAGES = {1021, 1030, 1037, 1038, 1040, 1041, 1053, 1080, 1114, 1152, 1153, 1158, 1159, 1160, 1161, 1180, 1203}
+_MYSQL_FULL = {1021, 1114}
+_MYSQL_OUTAGES = {1030, 1037, 1038, 1040, 1041, 1053, 1080, 1152, 1153, 1158, 1159, 1160, 1161, 1180, 1203}
 _MYSQL_OUTAGES |= {1226, 1317, 1412, 1927}
 _MYSQL_STATEMENTS = {1044, 1045, 1046, 1049, 1054, 1055, 1064, 1142, 1143, 1146, 1176, 1227, 1235, 1267, 1271, 1290}
 _MYSQL_STATEMENTS |= {1305, 1356, 1370, 1410, 1449, 1792, 1836}
@@ -112,13 +122,15 @@ _MYSQL_CLIENT = range(2000, 3000)  # what the client library says: no connection
 def _of_mysql(number: int) -> Refusal:
     if number in _MYSQL_LOCKS:
         return Refusal.LOCK
+    if number in _MYSQL_FULL:
+        return Refusal.FULL
     if number in _MYSQL_OUTAGES or number in _MYSQL_CLIENT or number == 0:
         return Refusal.OUTAGE
     return Refusal.STATEMENT if number in _MYSQL_STATEMENTS else Refusal.ROW
 
 
 _SQLITE_OUTAGES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM}
-_SQLITE_OUTAGES |= {sqlite3.SQLITE_FULL, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_SCHEMA}
+_SQLITE_OUTAGES |= {sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_SCHEMA}
 _SQLITE_STATEMENTS = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN}
 _SQLITE_STATEMENTS |= {sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISUSE}
 
@@ -128,6 +140,8 @@ def _of_sqlite(said: sqlite3.Error) -> Refusal:
     if code is None:  # the driver's own complaint, about a value that it was given or found
         return Refusal.ROW
     primary = code & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return Refusal.FULL
     if primary in _SQLITE_OUTAGES:
         return Refusal.OUTAGE
     missing = primary == sqlite3.SQLITE_ERROR and str(said).startswith(("no such ", "near "))

@@ -26,6 +26,10 @@ mutation Launch($params: ExecutionParams!) {
     ... on RunConfigValidationInvalid { errors { message } }
   }
 }"""
+_TERMINATE = """
+mutation Terminate($run: String!) {
+  terminateRun(runId: $run) { __typename ... on PythonError { message } ... on TerminateRunFailure { message } }
+}"""
 _SENSOR = """
 mutation Start($selector: SensorSelector!) {
   startSensor(sensorSelector: $selector) { __typename ... on PythonError { message } }
@@ -108,6 +112,11 @@ class DagsterDev:
         answer = self.ask(_LAUNCH, params=params)["launchRun"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return str(answer["run"]["runId"])
+
+    def terminate(self, run_id: str) -> None:
+        """Terminate a run, as a person does in the UI."""
+        answer = self.ask(_TERMINATE, run=run_id)["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
 
     def finished(self, run_id: str, seconds: float = 120) -> str:
         """Wait for a run to end; gives its status."""

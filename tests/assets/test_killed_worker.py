@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -62,6 +63,36 @@ def test_a_worker_killed_inside_a_pool_keeps_nobody_waiting(world: World, tmp_pa
         assert dagster.finished(waiting, 300) == "SUCCESS"
         again = launched(dagster, "bank" if DUE & world.live() >= {"id-bank-1"} else "shop")
         assert dagster.finished(again, 300) == "SUCCESS"
+    assert world.live().isdisjoint(DUE)
+    assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
+    assert audit_archive_and_ledger(world.lifecycle()).sound
+
+
+@pytest.mark.slow
+def test_terminate_in_the_ui_ends_a_run_and_a_queued_one_and_the_next_launch_goes_on(
+    world: World, tmp_path: Path
+) -> None:
+    slow_down(world, 2)
+    home, names = tmp_path / "home", ("CRM_URL", "STORE", "POLICIES", "SOURCE", "SIGNING_KEY")
+    settings = {f"LIFECYCLE_{name}": os.environ[f"LIFECYCLE_{name}"] for name in names}
+    with DagsterDev(home, settings, hurried) as dagster, dg.DagsterInstance.from_config(str(home)) as instance:
+        config = {"ops": {"disposition_plan": {"config": {"as_of": NIGHT.isoformat()}}}}
+        assert dagster.finished(dagster.launch("nightly", config), 300) == "SUCCESS"
+        storage = instance.event_log_storage
+        running = launched(dagster, "bank")
+        until(lambda: running in storage.get_concurrency_info("crm_delete").active_run_ids)
+        twice = launched(dagster, "bank")  # the same partition again: it waits in the queue
+        until(lambda: instance.get_run_by_id(twice).status is dg.DagsterRunStatus.QUEUED)
+        dagster.terminate(twice)
+        assert dagster.finished(twice) == "CANCELED"
+        told = time.monotonic()
+        dagster.terminate(running)
+        assert dagster.finished(running) == "CANCELED"
+        assert time.monotonic() - told < 60  # its statement of some seconds ends first; the daemon looks now and then
+        until(lambda: not storage.get_concurrency_info("crm_delete").active_run_ids)
+        world.execute("DROP TRIGGER slow")
+        runs = [launched(dagster, industry) for industry in ("bank", "bank", "shop")]
+        assert [dagster.finished(run, 300) for run in runs] == ["SUCCESS"] * 3
     assert world.live().isdisjoint(DUE)
     assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
     assert audit_archive_and_ledger(world.lifecycle()).sound

@@ -176,3 +176,23 @@ def _environment(world: World) -> dict[str, str]:
     names = {"CRM_URL": world.url, "STORE": world.store_url, "POLICIES": str(world.policies), "SOURCE": "demo"}
     names["SIGNING_KEY"] = str(world.given()["signing_key"])
     return {f"LIFECYCLE_{name}": value for name, value in names.items()}
+
+
+@pytest.mark.slow
+def test_two_nights_started_at_once_record_each_call_once_and_one_says_that_another_is_at_work(
+    world: World, tmp_path: Path
+) -> None:
+    slow_down(world, 0.1)
+    nights = [command(world, tmp_path / f"home-{n}", "run", "--as-of", NIGHT.isoformat(), "--json") for n in range(2)]
+    said = [night.communicate(timeout=300)[0] for night in nights]
+    assert {night.returncode for night in nights} <= {0, 1, 3}
+    for night, out in zip(nights, said, strict=True):
+        failures = [failure["message"] for failure in json.loads(out)["failures"]]
+        assert bool(failures) == (night.returncode == 3)
+        assert all("another run holds the lease" in failure for failure in failures)
+    assert 3 in {night.returncode for night in nights}
+    world.execute("DROP TRIGGER slow")
+    last = command(world, tmp_path / "home-0", "run", "--as-of", NIGHT.isoformat(), "--json")
+    assert json.loads(last.communicate(timeout=300)[0])["failures"] == []
+    assert world.live().isdisjoint(DUE)
+    assert sorted(record["call_id"] for record in world.records()) == sorted(DUE)
