@@ -79,21 +79,28 @@ def beside(template: Template, folder: Path, duty: float, alone: float) -> dict[
     FileKeys(key).make_epoch(CLOCK.year)
     plan_night(lifecycle, NIGHT, RUN)
     archive_night(lifecycle, open_industry_night(lifecycle, "bank", NIGHT), RUN)
-    work = open_industry_night(lifecycle, "bank", NIGHT)
     here, there = multiprocessing.Pipe(duplex=False)
     end = multiprocessing.Event()
     writer = multiprocessing.Process(target=write, args=(url, kept, end, there))
     writer.start()
+    try:
+        return _watched(engine, lifecycle, alone, end, here)
+    finally:
+        writer.terminate()
+        writer.join()
+        lifecycle.crm.database.engine.dispose()
+        template.drop(url)
+
+
+def _watched(engine: sa.Engine, lifecycle: Lifecycle, alone: float, end: Event, here: Any) -> dict[str, Any]:
+    work = open_industry_night(lifecycle, "bank", NIGHT)
     time.sleep(1 + alone)
-    began = time.monotonic()
+    waits, began = _row_lock_waits(engine), time.monotonic()
     done = purge_night(lifecycle, work, RUN)
-    ended = time.monotonic()
+    ended, waits = time.monotonic(), _row_lock_waits(engine) - waits
     time.sleep(alone)
     end.set()
     written: Written = here.recv()
-    writer.join()
-    lifecycle.crm.database.engine.dispose()
-    template.drop(url)
     first = written[0][0]
     quiet = [took for at, took, _ in written if first + 1 <= at < began - 0.1 or at > ended + 0.1]
     busy = [took for at, took, _ in written if began <= at <= ended]
@@ -104,9 +111,18 @@ def beside(template: Template, folder: Path, duty: float, alone: float) -> dict[
         "writes": len(busy),
         "problems": problems,
         "seconds": ended - began,
+        "lock waits": waits,
         "purged": done.calls,
         "set_aside": len(done.set_aside),
     }
+
+
+def _row_lock_waits(engine: sa.Engine) -> int:
+    """How often anybody waited for a row on MariaDB, since its start. PostgreSQL does not count it."""
+    if engine.dialect.name == "postgresql":
+        return 0
+    with engine.connect() as connection:
+        return int(connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_waits'").one()[1])
 
 
 def _p99(seconds: list[float]) -> float:
@@ -117,7 +133,8 @@ def _said(found: dict[str, Any]) -> str:
     quiet, busy, problems = 1000 * found["quiet"], 1000 * found["busy"], found["problems"]
     ratio = f"p99 alone {quiet:.1f} ms, beside the purge {busy:.1f} ms = {busy / quiet:.2f} times"
     work = f"{found['writes']} writes, {found['purged']} purged in {found['seconds']:.1f} s"
-    return f"{ratio} ({work}, {found['set_aside']} set aside); {len(problems)} failed {problems[:2]}"
+    aside = f"{found['set_aside']} set aside, {found['lock waits']} waits for a row"
+    return f"{ratio} ({work}, {aside}); {len(problems)} failed {problems[:2]}"
 
 
 def main() -> None:

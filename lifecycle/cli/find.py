@@ -9,7 +9,7 @@ import typer
 
 from lifecycle.cli.options import AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar, to_json_value
-from lifecycle.cli.search_options import question, takes_search
+from lifecycle.cli.search_options import question, short_numbers, takes_search
 from lifecycle.custody.find import STATES, CallState, Findings, FoundCall, find_calls
 
 PAGE, _TOLD = 50, 5
@@ -46,6 +46,8 @@ def find(
         out.writerows([_COLUMNS, *(_safe(_line(one)) for one in found.calls)])
     else:
         _tell(found, skip)
+        for sentence in short_numbers(search) if not found.total else ():
+            print_sentence(f"{sentence}.")
     there = any(one.state is not CallState.NEVER_SEEN for one in found.calls)
     raise typer.Exit(0 if there and not found.search.unread else 1)
 

@@ -13,6 +13,7 @@ import typer
 
 from lifecycle.cli.options import parse_day
 from lifecycle.custody.search_question import SearchQuestion
+from lifecycle.evidence.search_terms import LAST_DIGITS
 
 
 def _values(name: str, meta: str, text: str) -> Any:
@@ -75,6 +76,16 @@ def takes_search(last: str = "--to") -> Callable[[Callable[..., None]], Callable
         return run
 
     return with_options
+
+
+def short_numbers(search: Mapping[str, Any]) -> list[str]:
+    """Sentences on telephone numbers of so few digits that only a whole number is meant by them."""
+    return [
+        f"--phone {number}: of fewer than {LAST_DIGITS} digits only a number that has no more is meant; give its last "
+        f"{LAST_DIGITS}"
+        for number in search.get("phone", ())
+        if sum(letter.isdecimal() for letter in number) < LAST_DIGITS
+    ]
 
 
 def question(search: Mapping[str, Any], last: str = "--to") -> SearchQuestion:

@@ -8,6 +8,7 @@ shown by looking at that many, and where it cannot be shown all are counted.
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -16,9 +17,10 @@ from typing import Any
 
 from lifecycle.archive.batches import batch_name
 from lifecycle.crm.control.census_table import CountedCalls
-from lifecycle.crm.control.purge_counts import count_purged
+from lifecycle.crm.control.purge_counts import purged_since
 from lifecycle.crm.mapping.site_fit import facts_as_written
 from lifecycle.deployment.lifecycle import Lifecycle
+from lifecycle.errors import ProofError
 from lifecycle.policy.canonical import sha256_hex
 from lifecycle.policy.documents.schedule import Schedule
 
@@ -61,9 +63,10 @@ def live_calls(
     """
     last = lifecycle.crm.control.census.last() if kept else None
     if last is not None and _says_much(last):
-        known = LiveCalls(last.calls, _purged_since(lifecycle, last.counted_at), last.counted_at)
-        if _still_means(lifecycle, connection, last, known) and _explains(lifecycle, connection, known, met, due):
-            return known
+        with suppress(ProofError):  # a plan of before that somebody edited is named where it is asked for
+            known = LiveCalls(last.calls, _purged_since(lifecycle, last.counted_at), last.counted_at)
+            if _still_means(lifecycle, connection, last, known) and _explains(lifecycle, connection, known, met, due):
+                return known
     started = time.monotonic()
     calls = dict(_added_up(lifecycle.crm.facts.counts.by_industry(connection)))
     milliseconds = round((time.monotonic() - started) * 1000)
@@ -121,14 +124,16 @@ def _has_room(lifecycle: Lifecycle, connection: Any, known: LiveCalls, due: Due)
 
 def _purged_since(lifecycle: Lifecycle, at: datetime) -> dict[str, int]:
     """The calls that were purged after a moment, by industry, as purge rows say it: found by night and by batch."""
-    register, control = lifecycle.crm.control.register, lifecycle.crm.control
-    gone = Counter[str]()
-    for digest, keys in register.manifests_by_plan((at - _PURGED_LATE).date()).items():
-        with lifecycle.crm.database.reading() as connection:
-            purged = count_purged(control, connection, list(map(batch_name, keys)), since=at).purged
-        plan = register.plan(digest) if purged else None
-        if plan is not None:  # a call that lost a component is live
-            gone[plan.industry] += min(purged, plan.due)
+    control = lifecycle.crm.control
+    by_plan = control.register.manifests_by_plan((at - _PURGED_LATE).date())
+    plans = {batch_name(key): digest for digest, keys in by_plan.items() for key in keys}
+    with lifecycle.crm.database.reading() as connection:
+        by_batch = purged_since(control, connection, list(plans), at)
+    purged, gone = Counter[str](), Counter[str]()
+    for batch, calls in by_batch.items():
+        purged[plans[batch]] += calls
+    for plan in control.register.plans_named(list(purged)):
+        gone[plan.industry] += min(purged[plan.sha256], plan.due)  # a call that lost a component is live
     return dict(gone)
 
 

@@ -1,7 +1,7 @@
 """When a purge waits for others: a replica that is behind, a queue of sessions that wait for locks, the night's hours.
 
-Asked between transactions, when the purge holds nothing, and at most once a second. The share of the time in which a
-transaction may be open is the pace's (`slice_pace`).
+Asked between transactions, when the purge holds nothing, and at most once a second. How long it rests for the share of
+the time in which a transaction may be open is said by `slice_pace`.
 """
 
 import time
@@ -15,7 +15,7 @@ from lifecycle.night.night_window import is_window_open
 QUEUE = 10  # sessions; fewer come and go on any busy server
 LONGEST_WAIT = 1800.0
 EVERY = 1.0
-FOR_REPLICA, FOR_LOCKS = "a replica", "the lock queue"
+FOR_REPLICA, FOR_LOCKS, FOR_DUTY = "a replica", "the lock queue", "others' share of the time"
 
 
 @dataclass
@@ -38,14 +38,23 @@ class Pauses:
             reason = self._reason()
             if reason is None:
                 return True
-            if sum(self.waited.values()) >= LONGEST_WAIT:
+            if sum(self.waited.get(what, 0) for what in (FOR_REPLICA, FOR_LOCKS)) >= LONGEST_WAIT:
                 return False
             self.lifecycle.require_running()
-            before = self.stopwatch()
-            self.sleep(EVERY)
-            self.waited[reason] = self.waited.get(reason, 0) + self.stopwatch() - before
-            self.lifecycle.progress(f"seconds waited for {reason}", round(self.waited[reason]), 0)
+            self._wait(EVERY, reason)
         return False
+
+    def rest(self, seconds: float) -> None:
+        """Leave the database to others for so long; less where somebody wants this process to end."""
+        end = self.stopwatch() + seconds
+        while (left := end - self.stopwatch()) > 0 and not self.lifecycle.stop_requested():
+            self._wait(min(left, EVERY), FOR_DUTY)
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        before = self.stopwatch()
+        self.sleep(seconds)
+        self.waited[reason] = self.waited.get(reason, 0) + self.stopwatch() - before
+        self.lifecycle.progress(f"seconds waited for {reason}", round(self.waited[reason]), 0)
 
     def _reason(self) -> str | None:
         """For what to wait. What was fine a moment ago is not asked again."""

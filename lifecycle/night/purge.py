@@ -131,8 +131,9 @@ def purge_batch(
     keep = partial(_reasons_to_keep, lifecycle, batch, judged, law)
     note = partial(_purge_row, lifecycle, batch, run, decided_at, calls, judged)
     locked: dict[Any, str] = {}
-    waiting, pace = deque(groups), SlicePace(lifecycle.settings.duty)
-    while waiting and Pauses(lifecycle, result.waited).may_go_on():
+    pauses = Pauses(lifecycle, result.waited)
+    waiting, pace = deque(groups), SlicePace(lifecycle.settings.duty, sleep=pauses.rest)
+    while waiting and pauses.may_go_on():
         lifecycle.require_running()
         some = next_slice(waiting, min(pace.calls, SLICE_CALLS))
         with pace.slice(sum(map(len, some))):

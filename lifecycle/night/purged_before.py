@@ -49,6 +49,8 @@ class PurgeHistory:
 
     def of(self, calls: Collection[str]) -> dict[str, PurgedBefore]:
         """Of some calls those that were purged whole before, each with its last purge."""
+        if self._index is None and not self._beside:
+            return {}
         names = CallNames(self._source, calls, self._epochs)
         purged: dict[str, dict[str, Any]] = {}
         restored: dict[str, str] = {}

@@ -87,6 +87,12 @@ def test_drill_says_whether_it_passed(lifecycle: Run_, purged: Place) -> None:
     assert (failed.code, "FAILED" in failed.out) == (1, True)
 
 
+def test_a_url_that_is_none_is_said_by_the_name_of_its_option(lifecycle: Run_, purged: Place) -> None:
+    for command in (("restore", purged.purged()[0], "--dry-run"), ("drill",)):
+        said = lifecycle(*command, "--to", "nonsense")
+        assert (said.code, said.err.startswith("error: --to: expected one of postgresql+psycopg://")) == (2, True)
+
+
 def test_print_grants_is_for_servers(lifecycle: Run_, purged: Place) -> None:
     assert lifecycle("restore", "--print-grants").out == ""
     assert json.loads(lifecycle("find", "nowhere", "--json").out)["total"] == 1

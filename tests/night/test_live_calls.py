@@ -173,6 +173,14 @@ def test_a_count_that_nobody_can_read_is_made_anew(counted):
     assert (planned(world, DAY).counted_at, found.times) == (None, 1)
 
 
+def test_a_plan_that_somebody_edited_is_nothing_to_count_by(counted):
+    world, found = counted
+    world.execute(f"UPDATE calls SET ended_at = '{DUE}' WHERE id <= 3")
+    assert world.ran(NIGHT + DAY).calls == 3
+    world.execute("UPDATE lifecycle_plans SET body = '{}' WHERE night = '2026-12-01'")
+    assert (planned(world, 2 * DAY).live, found.times) == (LIVE - 3, 1)
+
+
 def test_a_small_crm_is_counted_every_night(counted, monkeypatch):
     world, found = counted
     monkeypatch.setattr(live_calls, "MANY_CALLS", LIVE + 1)

@@ -5,7 +5,7 @@ import pytest
 from lifecycle.crm.replicas import ReplicaLag, Replicas
 from lifecycle.errors import NightStopped
 from lifecycle.night import pauses
-from lifecycle.night.pauses import FOR_LOCKS, FOR_REPLICA, LONGEST_WAIT, Pauses
+from lifecycle.night.pauses import FOR_DUTY, FOR_LOCKS, FOR_REPLICA, LONGEST_WAIT, Pauses
 from tests.builders import DUE, account_for, run_night
 
 
@@ -84,6 +84,17 @@ def test_half_an_hour_in_all_is_enough(sqlite_world, behind):
     assert clock.now == LONGEST_WAIT
     assert not waits.may_go_on()
     assert clock.now == LONGEST_WAIT
+
+
+def test_a_rest_is_shown_and_ends_where_somebody_wants_the_process_to_end(sqlite_world, behind):
+    waits, clock, said = made(sqlite_world)
+    waits.rest(2.5)
+    assert (waits.waited, clock.now) == ({FOR_DUTY: 2.5}, 2.5)
+    assert said[0] == ("seconds waited for others' share of the time", 1, 0)
+    object.__setattr__(waits.lifecycle, "stop_requested", lambda: "SIGTERM" if clock.now > 4 else None)
+    waits.rest(60)
+    assert clock.now == 4.5
+    assert waits.may_go_on()
 
 
 def test_a_stop_ends_the_wait(sqlite_world, behind):

@@ -20,6 +20,7 @@ from lifecycle.policy.plan import Plan
 
 _LARGEST_PLAN = 2**24 - 1  # of a MySQL MEDIUMBLOB
 _LONGEST_ACTOR = 200
+_AT_ONCE = 500  # digests a statement
 _PLANS = (
     sa.Column("sha256", sa.String(64), primary_key=True),
     sa.Column("night", sa.String(10), nullable=False),
@@ -90,6 +91,14 @@ class Register:
         """The plan of a digest; None: no run of ours made it."""
         found = self._plans(sa.select(self.plans.c.sha256, self.plans.c.body).where(self.plans.c.sha256 == sha256))
         return found[0] if found else None
+
+    def plans_named(self, digests: Sequence[str]) -> list[Plan]:
+        """The plans of some digests."""
+        columns, found = self.plans.c, list[Plan]()
+        for first in range(0, len(digests), _AT_ONCE):
+            some = columns.sha256.in_(digests[first : first + _AT_ONCE])
+            found += self._plans(sa.select(columns.sha256, columns.body).where(some))
+        return found
 
     def nights(self, industry: str) -> list[date]:
         """The nights for which an industry has a plan, the newest last."""

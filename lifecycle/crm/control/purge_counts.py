@@ -18,14 +18,23 @@ class PurgeCount:
     waiting: int = 0
 
 
-def count_purged(
-    control: ControlTables, connection: sa.Connection, batches: list[str], since: datetime | None = None
-) -> PurgeCount:
-    """Count what was purged of some batches, by the index on them; `since` a moment, or ever."""
+def purged_since(
+    control: ControlTables, connection: sa.Connection, batches: list[str], since: datetime
+) -> dict[str, int]:
+    """How many calls were purged of some batches since a moment, by batch, by the index on them."""
+    of, found = control.table.c, dict[str, int]()
+    for some in value_chunks(connection.dialect.name, batches):
+        mine = sa.and_(column_in(connection.dialect.name, of.batch, some), of.purged_at >= since.isoformat())
+        rows = connection.execute(sa.select(of.batch, sa.func.sum(of.calls)).where(mine).group_by(of.batch))
+        found |= {batch: int(calls) for batch, calls in rows}
+    return found
+
+
+def count_purged(control: ControlTables, connection: sa.Connection, batches: list[str]) -> PurgeCount:
+    """Count what was purged of some batches, by the index on them."""
     of, dialect, purged, waiting = control.table.c, connection.dialect.name, 0, 0
     for some in value_chunks(dialect, batches):
         mine = column_in(dialect, of.batch, some)
-        mine = mine if since is None else sa.and_(mine, of.purged_at >= since.isoformat())
         open_rows = sa.case((of.sealed_at.is_(None), of.calls), else_=0)
         row: Any = connection.execute(sa.select(sa.func.sum(of.calls), sa.func.sum(open_rows)).where(mine)).one()
         purged, waiting = purged + int(row[0] or 0), waiting + int(row[1] or 0)

@@ -57,7 +57,11 @@ def _lines(connection: sa.Connection, copy: Any) -> Iterator[bytes]:
 
 def copy_expression(column: Column, table: sa.FromClause) -> sa.ColumnElement[Any]:
     """What to select so that its text is exact: bytes in hex, whatever the session says of them."""
-    expression = column.expression(table)
+    return written_for_copy(column, column.expression(table))
+
+
+def written_for_copy(column: Column, expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The same of a value that is selected otherwise."""
     if pa.types.is_binary(column.type):
         return sa.func.pg_catalog.encode(expression, sa.literal_column("'hex'")).label(column.name)
     return expression

@@ -32,11 +32,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FactColumn:
-    """One column. `computed`: not, for all we know, the bare column of a table: its kind tells nothing of its zone."""
+    """One column. `computed`: not, for all we know, the bare column of a table: its kind tells nothing of its zone.
+
+    `as_text`: the text that the server writes of a value, as it is selected, is that of the driver's value.
+    """
 
     name: str
     kind: Kind
     computed: bool
+    as_text: bool = False
 
 
 MOST_EXACT_SINGLE: sa.ColumnElement[Any] = sa.literal_column(str(2**24 - 1))
@@ -65,25 +69,33 @@ _POSTGRESQL = {
 }
 
 
+# Not yes and no, of which Python has other words; not decimals, some of which it writes with an exponent.
+_POSTGRESQL_AS_TEXT = {19, 20, 21, 23, 25, 1042, 1043, 2950}
+_MYSQL_WHOLE, _ZEROFILL = {1, 2, 3, 8, 9}, 64
+
+
 def fact_columns(connection: sa.Connection, text: str) -> list[FactColumn]:
     """The columns that a SELECT gives, in its order."""
     result = connection.execute(sa.text(_NO_ROW.format(text=text)))
     names, cursor, bare = list(result.keys()), result.cursor, text.replace("\\:", ":")
-    kinds, plain = [Kind.UNKNOWN] * len(names), [True] * len(names)
+    kinds, plain, as_text = [Kind.UNKNOWN] * len(names), [True] * len(names), [False] * len(names)
     if connection.dialect.name == "postgresql":
         raw = getattr(cursor, "pgresult")  # noqa: B009 - psycopg's own
         kinds = [_POSTGRESQL.get(raw.ftype(place), Kind.OTHER) for place in range(len(names))]
+        as_text = [_as_text_in_postgresql(raw.ftype(place), kind) for place, kind in enumerate(kinds)]
         origins = [(raw.ftable(place), raw.ftablecol(place)) for place in range(len(names))]
         result.close()
         plain = plain_in_postgresql(connection, origins)
     elif connection.dialect.name in ("mysql", "mariadb"):
-        kinds = [_mysql(field) for field in getattr(cursor, "_result").fields]  # noqa: B009
+        fields = getattr(cursor, "_result").fields  # noqa: B009
+        kinds, as_text = [_mysql(field) for field in fields], [_as_text_in_mysql(field) for field in fields]
         result.close()
         plain = plain_in_mysql(connection, bare)
     else:
         result.close()
         plain = [not clocked for clocked in clocked_in_sqlite(connection, bare, names).values()]
-    return [FactColumn(*column) for column in zip(names, kinds, (not one for one in plain), strict=True)]
+    computed = (not one for one in plain)
+    return [FactColumn(*column) for column in zip(names, kinds, computed, as_text, strict=True)]
 
 
 def readable(dialect: str, kind: Kind, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -111,6 +123,15 @@ def as_number(kind: Kind, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any
     if kind is Kind.BITS:
         return column.op("+")(sa.literal_column("0"))
     return sa.cast(column, sa.Numeric) if kind is Kind.MONEY else column
+
+
+def _as_text_in_postgresql(oid: int, kind: Kind) -> bool:
+    return oid in _POSTGRESQL_AS_TEXT or kind is Kind.OTHER  # which is selected as text
+
+
+def _as_text_in_mysql(field: Any) -> bool:
+    whole = field.type_code in _MYSQL_WHOLE and not field.flags & _ZEROFILL
+    return whole or _mysql(field) is Kind.TEXT
 
 
 def _mysql(field: Any) -> Kind:

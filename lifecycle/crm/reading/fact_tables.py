@@ -10,9 +10,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
-from lifecycle.crm.reading.fact_columns import FactColumn, Kind, readable
+from lifecycle.crm.reading.copy_reader import written_for_copy
+from lifecycle.crm.reading.csv_rows import NotAsCsv
+from lifecycle.crm.reading.fact_columns import TIMES, FactColumn, Kind, readable
 from lifecycle.crm.reading.fact_values import parse_flags, parse_texts, shortest_single, text_behind
-from lifecycle.crm.reading.time_forms import TimeForm
+from lifecycle.crm.reading.time_forms import TimeForm, served_type
 from lifecycle.policy.evaluation.phone_numbers import PHONE_FACT
 
 
@@ -31,10 +33,21 @@ class FactTables:
         self.place = list(columns).index("call_id")
         self.unnameable: set[str] = set()
         """The keys of rows that were met and left out, for nobody can name their calls: they stay in the CRM."""
+        served = [self._served(name) for name in columns]
+        self.served = [column for column in served if column is not None] if None not in served else None
+        """The columns that the server itself can write as CSV; None: it cannot write all of them exactly."""
 
     def select(self, query: Any) -> sa.Select[Any]:
         """Every fact of the facts query, as the driver can give it."""
         return sa.select(*(self._selected(query.c[name], name) for name in self._columns))
+
+    def select_served(self, query: Any) -> sa.Select[Any]:
+        """The same, for `read_as_csv`."""
+        statement = self.select(query)
+        if self._dialect != "postgresql":
+            return statement
+        chosen = zip(self.served or (), statement.selected_columns, strict=True)
+        return sa.select(*(written_for_copy(column, given) for column, given in chosen))
 
     def key_selected(self, keys: sa.Select[Any]) -> sa.Select[Any]:
         """A statement that gives keys, as the driver can give them."""
@@ -67,6 +80,40 @@ class FactTables:
                 waiting = waiting[cut:]
         if waiting:
             yield self.table(waiting)
+
+    def of_served(self, rows: Sequence[pa.Table]) -> pa.Table:
+        """What `read_as_csv` gave of `served`, as `table` makes it of the same rows. Raises NotAsCsv."""
+        none = pa.schema([(column.name, column.type) for column in self.served or ()]).empty_table()
+        found = pa.concat_tables([none, *rows])
+        if found["call_id"].null_count:
+            raise NotAsCsv("call_id")
+        try:
+            return pa.table({name: self._of_served(name, found[name].combine_chunks()) for name in found.column_names})
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            raise NotAsCsv(type(error).__name__) from error
+
+    def _of_served(self, name: str, values: pa.Array) -> pa.Array:
+        if name in self._forms and self._columns[name].kind in TIMES:
+            return self._forms[name].read_served(values)
+        if name in self._forms:
+            return self._forms[name].read(values.to_pylist())
+        if name != "call_id" and (name in self._flags or not pa.types.is_string(values.type)):
+            found = values.dictionary_encode()
+            return self.typed(name, found.dictionary.to_pylist()).take(found.indices)
+        return values
+
+    def _served(self, name: str) -> Column | None:
+        """How the CSV of a fact is read; None: its text is not that of the driver's value."""
+        column, form = self._columns[name], self._forms.get(name)
+        if name == "call_id":
+            return Column(name, self._key.type)
+        if column.kind in TIMES:
+            serves = form is None or form.serves(column.kind)
+            return Column(name, served_type(column.kind, self._dialect)) if serves else None
+        # A whole number is a time only where somebody says of what: its text alone could be a date.
+        plain = column.as_text and (form is None or form.unit is not None or column.kind is not Kind.NUMBER)
+        yes_or_no = name in self._flags and self._dialect == "postgresql" and column.kind is Kind.TEXT
+        return Column(name, pa.string()) if plain or yes_or_no else None
 
     def table(self, rows: Sequence[Any]) -> pa.Table:
         """The rows that have a name, with every fact."""

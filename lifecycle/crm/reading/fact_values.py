@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from lifecycle.crm.bound_values import is_utf8
 from lifecycle.policy.zone_arithmetic import moments_of
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -31,11 +32,16 @@ def parse_times(values: Sequence[Any], zone: str) -> pa.Array:
         found = pa.array(values)
         if not _whole_times(values, found.type):
             raise TypeError
-        if pa.types.is_timestamp(found.type) and found.type.tz is not None:
-            return found.cast(pa.timestamp("us", "UTC"))
-        return moments_of(found, zone)
+        return read_clocks(found, zone)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return moments_of(pa.array([_naive(value, zone) for value in values], pa.timestamp("us")), zone)
+
+
+def read_clocks(times: pa.Array, zone: str) -> pa.Array:
+    """Timestamps or ISO texts as moments in UTC; the naive ones are of the zone."""
+    if pa.types.is_timestamp(times.type) and times.type.tz is not None:
+        return times.cast(pa.timestamp("us", "UTC"))
+    return moments_of(times, zone)
 
 
 def _whole_times(values: Sequence[Any], kind: pa.DataType) -> bool:
@@ -67,7 +73,7 @@ def clean_text(value: Any) -> str | None:
     if isinstance(value, float) and abs(value) > MOST_EXACT:
         return None  # the database itself has kept it rounded
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    return None if any("\udc80" <= letter <= "\udcff" for letter in text) else text
+    return text if is_utf8(text) else None
 
 
 def text_behind(value: Any) -> Any:

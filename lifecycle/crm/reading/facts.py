@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from lifecycle.crm.bound_values import ValuesOrSelect, column_in, column_named_in, value_chunks
+from lifecycle.crm.bound_values import ValuesOrSelect, column_named_in
 from lifecycle.crm.control.request_table import ErasureRequest, RequestTable, keys_of, with_requests
 from lifecycle.crm.control.restored_table import RestoredTable, with_restores
 from lifecycle.crm.database import Database
@@ -20,6 +21,7 @@ from lifecycle.crm.reading.blank_industries import with_industries_of_others
 from lifecycle.crm.reading.call_counts import CallCounts
 from lifecycle.crm.reading.due_search import DueSearch
 from lifecycle.crm.reading.fact_columns import fact_columns
+from lifecycle.crm.reading.fact_reader import FactReader
 from lifecycle.crm.reading.fact_selection import Cutoffs, FactKinds, Narrowing
 from lifecycle.crm.reading.fact_tables import FactTables
 from lifecycle.crm.reading.links import Links, embeddable_sql
@@ -28,7 +30,8 @@ from lifecycle.crm.reading.time_forms import TimeForm, fact_form
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
 
-BATCH_ROWS = 50_000
+BATCH_ROWS = 50_000  # of a stream
+BATCH_KEYS = 20_000  # of a list
 FEW_CALLS = 100_000  # beyond it one statement over all facts is faster, and needs no memory for their keys
 _REQUESTED = 1000  # requested calls looked up a statement
 
@@ -67,6 +70,7 @@ class Facts:
         self.blank_beside = set[Any]()
         """The calls that were met with a row without an industry beside others, under which it was judged."""
         self._query = _text(source).columns(*(sa.column(name) for name in self.names)).subquery("f")
+        self.reader = FactReader(database.dialect, self._query, self.tables)
         self._scoped = ScopedCalls(database.dialect, source, key, self.columns, self.forms, self.links)
         self.counts = CallCounts(database.dialect, source, self._query)
         self._search = DueSearch(database, source, self._query, self.forms)
@@ -154,16 +158,14 @@ class Facts:
 
     def _of_keys(self, connection: sa.Connection, keys: Sequence[Any]) -> Iterator[pa.Table]:
         """A database may find a call by several spellings of its key: each is given once."""
-        waiting, given = list[Any](), set[Any]()
-        for some in value_chunks(self._database.dialect, keys):
-            rows = self._rows(connection, some, self._query.c.call_id)
-            waiting += [row for row in rows if row[self.tables.place] not in given]
-            given.update(row[self.tables.place] for row in rows)
-            if len(waiting) >= BATCH_ROWS:
-                yield self._complete(self.tables.table(waiting))
-                waiting = []
-        if waiting:
-            yield self._complete(self.tables.table(waiting))
+        given = list[pa.Array]()
+        for start in range(0, len(keys), BATCH_KEYS):
+            table = self._read(connection, keys[start : start + BATCH_KEYS], self._query.c.call_id)
+            for before in given:
+                table = table.filter(pc.invert(pc.is_in(table["call_id"], before)))
+            given.append(table["call_id"].combine_chunks().unique())
+            if table.num_rows:
+                yield table
 
     def _complete(self, facts: pa.Table) -> pa.Table:
         found, calls = with_industries_of_others(facts)
@@ -184,14 +186,8 @@ class Facts:
             facts = with_restores(facts, self._restored.of_calls(connection, named), self._key)
         return with_requests(facts, requests, self._key)
 
-    def _read(self, connection: sa.Connection, keys: Sequence[Any]) -> pa.Table:
-        chunks = value_chunks(self._database.dialect, keys)
-        return self._complete(self.tables.table([row for some in chunks for row in self._rows(connection, some)]))
-
-    def _rows(self, connection: sa.Connection, keys: Sequence[Any], *order: sa.ColumnElement[Any]) -> Sequence[Any]:
-        statement = self.tables.select(self._query).order_by(*order)
-        wanted = column_in(self._database.dialect, self._query.c.call_id, keys)
-        return connection.execute(statement.where(wanted)).fetchall()
+    def _read(self, connection: sa.Connection, keys: Sequence[Any], *order: sa.ColumnElement[Any]) -> pa.Table:
+        return self._complete(self.reader.read(connection, keys, *order))
 
     def sample(self, connection: sa.Connection, rows: int) -> tuple[dict[str, list[Any]], pa.Table]:
         """Some rows: the driver's values by fact, and the same read. Those that nobody can name are left out."""

@@ -17,9 +17,13 @@ from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import split_name
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.type_families import NUMBER, TEXT, UUID
-from lifecycle.crm.reading.fact_columns import Kind, fact_columns
+from lifecycle.crm.reading.copy_reader import written_for_copy
+from lifecycle.crm.reading.csv_reader import read_as_csv
+from lifecycle.crm.reading.csv_rows import NotAsCsv
+from lifecycle.crm.reading.fact_columns import FactColumn, Kind, fact_columns
 from lifecycle.crm.reading.fact_values import clean_text, text_behind
 from lifecycle.crm.reading.scope_sql import may_be_one_of
+from lifecycle.crm.session.sqlite_file import read_texts
 from lifecycle.errors import SourceError
 from lifecycle.policy.evaluation.phone_numbers import PHONE_FACT
 
@@ -45,6 +49,7 @@ class Links:
             for name, clause in texts.items()
         }
         self._queries = {name: _query(source, name, clause, self.columns[name]) for name, clause in texts.items()}
+        self._served = {name for name, given in self.columns.items() if _is_served(database.dialect, given[name])}
         for name, given in self.columns.items():
             _require_comparable(source, name, given["call_id"].kind, key)
         self.names = frozenset(self._queries)
@@ -74,25 +79,56 @@ class Links:
         return sa.select(query.c.call_id).where(sa.or_(sa.false(), *(text.like(pattern) for pattern in patterns)))
 
     def _lists(self, connection: sa.Connection, name: str, keys: Sequence[Any], calls: pa.Array) -> pa.Array:
-        found: list[Any] = []
-        for some in value_chunks(self._dialect, keys):
-            wanted = column_in(self._dialect, self._calls.c[self._key_name], some)
-            if self._grouped:  # no key of the call table leads PostgreSQL from the calls to their links
-                wanted = sa.and_(wanted, column_in(self._dialect, self._queries[name].c.call_id, some))
-            found += connection.execute(self._pairs(name).where(wanted)).fetchall()
-        pairs = {
-            "call_id": self._key.array([row[0] for row in found]),
-            name: pa.array([_text(name, r[1]) for r in found], pa.string()),
-        }
-        grouped = pa.table(pairs).group_by("call_id", use_threads=False).aggregate([(name, "list")])
+        wanted = [self._of_calls(name, some) for some in value_chunks(self._dialect, keys)]
+        pairs = self._read_served(connection, name, wanted)
+        if pairs is None:
+            pairs = self._read(connection, name, wanted)
+        grouped = pairs.group_by("call_id", use_threads=False).aggregate([(name, "list")])
         place = pc.index_in(calls, grouped["call_id"].combine_chunks())
         return pc.coalesce(grouped[f"{name}_list"].combine_chunks().take(place), pa.scalar([], LIST_TYPE))
+
+    def _of_calls(self, name: str, keys: Sequence[Any]) -> sa.Select[Any]:
+        wanted = column_in(self._dialect, self._calls.c[self._key_name], keys)
+        if self._grouped:  # no key of the call table leads PostgreSQL from the calls to their links
+            wanted = sa.and_(wanted, column_in(self._dialect, self._queries[name].c.call_id, keys))
+        return self._pairs(name).where(wanted)
+
+    def _read_served(self, connection: sa.Connection, name: str, wanted: Sequence[sa.Select[Any]]) -> pa.Table | None:
+        """The pairs of call and link as the server writes them; None where that is not the driver's text, each."""
+        if name not in self._served:
+            return None
+        columns = [Column("call_id", self._key.type), Column(name, pa.string())]
+        try:
+            statements = [self._written(one) if self._dialect == "postgresql" else one for one in wanted]
+            found = [table for one in statements for table in read_as_csv(connection, one, columns)]
+        except NotAsCsv:
+            self._served.discard(name)
+            return None
+        return pa.concat_tables([_no_pairs(columns), *found])
+
+    def _written(self, pairs: sa.Select[Any]) -> sa.Select[Any]:
+        key, link = pairs.selected_columns
+        return pairs.with_only_columns(written_for_copy(self._key, key), link)
+
+    def _read(self, connection: sa.Connection, name: str, wanted: Sequence[sa.Select[Any]]) -> pa.Table:
+        found = read_texts(connection, lambda: [row for one in wanted for row in connection.execute(one).fetchall()])
+        texts = pa.array([_text(name, row[1]) for row in found], pa.string())
+        return pa.table([self._key.array([row[0] for row in found]), texts], names=["call_id", name])
 
     def _pairs(self, name: str) -> sa.Select[Any]:
         query = self._queries[name]
         joined = self._calls.join(query, query.c.call_id == self._calls.c[self._key_name])
         pairs = sa.select(self._key.expression(self._calls), query.c[name]).select_from(joined)
         return pairs.distinct() if self._grouped else pairs
+
+
+def _is_served(dialect: str, column: FactColumn) -> bool:
+    """Whether the server's own text of a link is that of the driver's value. Odd types of PostgreSQL are not."""
+    return dialect != "sqlite" and column.as_text and column.kind in (Kind.TEXT, Kind.NUMBER)
+
+
+def _no_pairs(columns: Sequence[Column]) -> pa.Table:
+    return pa.schema([(column.name, column.type) for column in columns]).empty_table()
 
 
 def _query(source: Source, name: str, clause: sa.TextClause, given: Collection[str]) -> sa.Subquery:

@@ -10,11 +10,12 @@ from sqlalchemy.exc import DBAPIError
 
 from lifecycle.crm.mapping.columns import Column, UnreadableValue
 from lifecycle.crm.mapping.source import Part
-from lifecycle.crm.reading.copy_reader import copy_expression, read_by_copy
+from lifecycle.crm.reading.copy_reader import copy_expression
+from lifecycle.crm.reading.csv_reader import read_as_csv
 from lifecycle.crm.reading.csv_rows import NotAsCsv
-from lifecycle.crm.reading.encoded_reader import read_encoded
 from lifecycle.crm.reading.part_statements import PartStatements
 from lifecycle.crm.refusals import Refusal, kind_of_refusal
+from lifecycle.crm.session.sqlite_file import read_texts
 
 _FETCHED_ROWS = 20_000  # at most
 _LITTLE = 4 * 2**20  # of a fetch: below it the next one takes twice as many rows, above it half as many
@@ -48,15 +49,13 @@ def read_rows(
     with _unreadable_named(part):
         with suppress(NotAsCsv):
             if dialect != "sqlite":
-                written, reader = (
-                    (copy_expression, read_by_copy) if dialect == "postgresql" else (Column.expression, read_encoded)
-                )
+                written = copy_expression if dialect == "postgresql" else Column.expression
                 rows = statements.rows_of(part, keys, columns[1:], written, locks)
                 statement = _locked(statements, part, rows, lock)
-                return _at_most(most, reader(connection, statement, columns))
+                return _at_most(most, read_as_csv(connection, statement, columns))
         rows = statements.rows_of(part, keys, columns[1:], locks=locks)
         statement = _locked(statements, part, rows, lock)
-        return _at_most(most, _by_driver(connection, statement, columns))
+        return read_texts(connection, lambda: _at_most(most, _by_driver(connection, statement, columns)))
 
 
 def _locked(statements: PartStatements, part: Part, statement: sa.Select[Any], lock: Lock) -> sa.Select[Any]:

@@ -18,7 +18,7 @@ from lifecycle.crm.bound_values import plain_bind
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.mapping.time_facts import NO_OFFSET, TimeFact
 from lifecycle.crm.reading.fact_columns import TIMES, FactColumn, Kind
-from lifecycle.crm.reading.fact_values import parse_times
+from lifecycle.crm.reading.fact_values import parse_times, read_clocks
 from lifecycle.errors import SourceError
 from lifecycle.policy.clock import EARLIEST_TRIGGER
 
@@ -61,6 +61,16 @@ class TimeForm:
         known = {value: convert(self.format or self.unit or "", value) for value in set(values)}
         return parse_times([known[value] for value in values], self.zone)
 
+    def serves(self, kind: Kind) -> bool:
+        """Whether a column of a type of times can be read as the server writes it, without the driver."""
+        return self.plain and (self.whole_days or kind is not Kind.DATE)
+
+    def read_served(self, times: pa.Array) -> pa.Array:
+        """Values of `served_type` as `read` makes them of the driver's."""
+        if pa.types.is_date(times.type):
+            return times
+        return read_clocks(times, self.zone) if times.null_count < len(times) else times.cast(pa.date32())
+
     def before(self, column: sa.ColumnElement[Any], day: date) -> sa.ColumnElement[bool]:
         """At least the rows before a day of no zone in particular."""
         return column < self._written(day) if self.comparable else sa.true()
@@ -80,6 +90,13 @@ class TimeForm:
             seconds = (day - _EPOCH.date()) // timedelta(seconds=1)
             return sa.literal(seconds * (1 if self.unit == "epoch_seconds" else 1000), sa.BigInteger)
         return plain_bind(day.strftime(self.format.removesuffix("%z")) if self.format else day.isoformat())
+
+
+def served_type(kind: Kind, dialect: str) -> pa.DataType:
+    """What a column of times is to Arrow as the server writes it. PostgreSQL alone says a zone."""
+    if kind is Kind.DATE:
+        return pa.date32()
+    return pa.timestamp("us", "UTC") if kind is Kind.UTC and dialect == "postgresql" else pa.timestamp("us")
 
 
 def fact_form(source: Source, column: FactColumn, dialect: str) -> TimeForm:

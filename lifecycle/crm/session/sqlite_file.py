@@ -2,9 +2,11 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -12,10 +14,28 @@ from lifecycle.errors import DatabaseError, LeaseTaken
 from lifecycle.policy.evaluation.phone_numbers import digits_of
 from lifecycle.private_files import open_lock_file
 
+T = TypeVar("T")
+
 
 def _text(body: bytes) -> str:
     """SQLite's text. What is no UTF-8 cannot be encoded again, so its column is unreadable and its fact unknown."""
     return body.decode("utf-8", "surrogateescape")
+
+
+def read_texts(connection: sa.Connection, read: Callable[[], T]) -> T:
+    """What a reading gives. On SQLite texts are read as UTF-8, which is far quicker, and all anew where one is not."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        return read()
+    driver.text_factory = str
+    try:
+        return read()
+    except sa.exc.OperationalError as error:
+        if "decode to UTF-8" not in str(error.orig):
+            raise
+    finally:
+        driver.text_factory = _text
+    return read()
 
 
 def phone_digits_of(body: bytes | None) -> str | None:
