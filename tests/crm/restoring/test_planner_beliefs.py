@@ -26,7 +26,7 @@ def test_a_table_that_was_emptied_and_analysed_is_joined_by_sets(make, tmp_path,
 def test_mariadb_searches_its_index_for_each_of_five_thousand_keys_and_only_in_the_restore(make, tmp_path):
     """With the setting of elsewhere it makes a table of the list, and reads the calls from end to end beside it."""
     made = make("mariadb").run("CREATE TABLE t (id INTEGER PRIMARY KEY, word VARCHAR(20))")
-    made.run("INSERT INTO t SELECT seq, 'x' FROM seq_1_to_20000", "ANALYZE TABLE t")
+    made.run("INSERT INTO t SELECT seq, 'x' FROM seq_1_to_200000", "ANALYZE TABLE t")
     crm = made.crm()
     tables = archived(crm, [1], tmp_path)
     purge(crm, [1])
