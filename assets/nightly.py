@@ -207,8 +207,7 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         opened = lifecycle.open(context.log)
         require_agreeing_clocks(opened)
         work = open_industry_night(opened, *industry_night_of(context))
-        # one that has begun: a plan made under a clock ahead waits for its day
-        resolve_night(opened, work.plan.night)
+        resolve_night(opened, work.plan.night)  # one that has begun: a plan made under a clock ahead waits for its day
         result = purge_night(opened, work, run_of(context, opened))
     name_calls_to_watcher("purged_calls", set_aside=result.set_aside, sample=result.sample)
     pace = pace_metadata(result.calls, time.monotonic() - started)
