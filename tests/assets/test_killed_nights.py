@@ -1,6 +1,6 @@
 """Nights that are killed at random moments, one after the other, while calls are written and the store restarts.
 
-LIFECYCLE_TEST_NIGHTS: how many a database, LIFECYCLE_TEST_SECONDS: begun within; LIFECYCLE_TEST_SEED: which. Each is `lifecycle run`, in a process that has
+LIFECYCLE_TEST_NIGHTS: how many, LIFECYCLE_TEST_SECONDS: begun within; LIFECYCLE_TEST_SEED: which. Each is `lifecycle run`, in a process that has
 imported it already.
 """
 
