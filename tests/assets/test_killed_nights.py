@@ -1,7 +1,7 @@
 """Nights that are killed at random moments, one after the other, while calls are written and the store restarts.
 
-LIFECYCLE_TEST_NIGHTS: how many, LIFECYCLE_TEST_SECONDS: begun within; LIFECYCLE_TEST_SEED: which. Each is `lifecycle run`, in a process that has
-imported it already.
+LIFECYCLE_TEST_NIGHTS: how many; LIFECYCLE_TEST_SECONDS: begun within; LIFECYCLE_TEST_SEED: which. Each is
+`lifecycle run`, in a process that has imported it already.
 """
 
 import json
