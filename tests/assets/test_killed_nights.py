@@ -198,4 +198,4 @@ def test_nights_killed_at_random_moments_lose_nothing_and_the_next_go_on(new_wor
 
 def _is_due(call: dict[str, Any], night: date) -> bool:
     ended = date.fromisoformat(str(call["ended_at"])[:10])  # SQLite has it as text
-    return ended <= date(night.year - 1, night.month, night.day)
+    return ended < date(night.year - 1, night.month, night.day)  # it goes on the day after the year is over
