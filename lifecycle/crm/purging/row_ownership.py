@@ -61,6 +61,9 @@ def calls_to_keep(owners: Owners, going: Iterable[Any]) -> dict[Any, str]:
 
 def calls_together(tables: Mapping[str, pa.Table], rows: Rows, keys: Sequence[Any]) -> list[tuple[Any, ...]]:
     """The calls in groups: those that share a row are in one, for they go in one transaction or not at all."""
+    tables_open = [parts for _, parts in _open_tables(rows, rows) if not any(part.shared for part in parts)]
+    if not tables_open:
+        return [(key,) for key in keys]
     leader = {key: key for key in keys}
 
     def first(key: Any) -> Any:
@@ -69,10 +72,8 @@ def calls_together(tables: Mapping[str, pa.Table], rows: Rows, keys: Sequence[An
             key = leader[key]
         return key
 
-    for _, parts in _open_tables(rows, rows):
+    for parts in tables_open:
         met: dict[RowKey, Any] = {}
-        if any(part.shared for part in parts):
-            continue
         for call, row in _pairs(tables, parts, rows.row_key(parts[0])):
             if call in leader and first(met.setdefault(row, call)) != first(call):
                 leader[first(call)] = first(met[row])

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from lifecycle.crm.bound_values import array_literal
 from lifecycle.crm.control.snapshot_table import Snapshot
 from lifecycle.crm.mapping.source import Part
-from lifecycle.crm.reading.locking_plans import can_skip_locked
+from lifecycle.crm.reading.part_statements import can_skip_locked
 from lifecycle.crm.reading.row_tables import in_order, joined_tables
 from lifecycle.crm.reading.row_versions import is_newer
 from lifecycle.crm.reading.rows import Rows
@@ -37,19 +37,24 @@ class UnchangedRows:
 
     def __init__(self, rows: Rows, copy: ArchivedCopy) -> None:
         self._rows, self._copy = rows, copy
-        self._statements: dict[tuple[str, bool], sa.Select[Any]] = {}
+        self._own = {skip: self._locking(rows.parts[0], skip) for skip in (False, True)}
+        others = [self._locking(part, False) for part in rows.parts[1:]]
+        self._others = sa.union_all(*others) if others else None
 
     def lock(self, connection: sa.Connection, keys: Sequence[Any], skip: bool) -> dict[str, pa.Table]:
         """All rows of the named calls; nobody changes them before the transaction ends. `skip`: see `Rows.lock`."""
         skip = skip and can_skip_locked(connection)
         archived = rows_of_calls(self._copy.tables, pa.array(keys, self._rows.key.type))
-        own, changed, alike, listed = self._rows.parts[0], set[Any](), True, array_literal(keys)
-        for part in self._rows.parts:
-            count, written = connection.execute(self._locking(part, skip and part is own), {KEYS: listed}).one()
-            if part is own and count != len(keys):  # some are gone, or somebody else holds them
-                return self._rows.lock(connection, keys, skip)
-            changed.update(self._rows.key.array(written or ()).to_pylist())
-            alike = alike and not written and count == _rows_in(archived, part)
+        listed = {KEYS: array_literal(keys)}
+        own = connection.execute(self._own[skip], listed).one()
+        if own.rows != len(keys):  # some are gone, or somebody else holds them
+            return self._rows.lock(connection, keys, skip)
+        # In a statement of its own: it sees what was committed before the calls were locked, and nobody adds to those.
+        others = connection.execute(self._others, listed).all() if self._others is not None else ()
+        found = [own, *others]
+        changed = {key for one in found for key in self._rows.key.array(one.written or ()).to_pylist()}
+        parts = {part.name: part for part in self._rows.parts}
+        alike = not changed and all(one.rows == _rows_in(archived, parts[one.part]) for one in found)
         if alike:  # none is newer, so each was there before; and they are as many
             return self._with_every_part(archived)
         # A row that is missing here may be made up for by one that came there, through a newer row above it: so all
@@ -63,14 +68,13 @@ class UnchangedRows:
 
     def _locking(self, part: Part, skip: bool) -> sa.Select[Any]:
         """How many rows of a part there are, all locked, and the calls of those that may have been written since."""
-        if (part.name, skip) not in self._statements:
-            newer = is_newer(f"c{len(part.chain)}", self._copy.since).label(_NEWER)
-            rows = self._rows.statements.rows_of(part, sa.bindparam(KEYS), ()).add_columns(newer)
-            found = self._rows.statements.locking(part, rows, skip).subquery("found")
-            calls = sa.func.array_agg(found.c[CALL_ID].distinct()).filter(found.c[_NEWER])
-            chosen: list[Any] = [sa.func.count(), calls]
-            self._statements[part.name, skip] = sa.select(*chosen).select_from(found)
-        return self._statements[part.name, skip]
+        newer = is_newer(f"c{len(part.chain)}", self._copy.since).label(_NEWER)
+        rows = self._rows.statements.rows_of(part, sa.bindparam(KEYS), ()).add_columns(newer)
+        found = self._rows.statements.locking(part, rows, skip).subquery("found")
+        calls = sa.func.array_agg(found.c[CALL_ID].distinct()).filter(found.c[_NEWER])
+        named = sa.literal(part.name, sa.Text()).label("part")
+        chosen: list[Any] = [named, sa.func.count().label("rows"), calls.label("written")]
+        return sa.select(*chosen).select_from(found)
 
     def _counted_otherwise(
         self, connection: sa.Connection, part: Part, keys: Sequence[Any], archived: Mapping[str, pa.Table]

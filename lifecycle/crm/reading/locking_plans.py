@@ -53,12 +53,3 @@ def index_for(indexes: Indexes, match: Collection[str], given: Collection[str]) 
 def _useful(columns: Sequence[str], match: Collection[str], given: Collection[str]) -> int:
     known = next((n for n, column in enumerate(columns) if column not in {*match, *given}), len(columns))
     return known if set(columns[:known]) & set(match) else 0
-
-
-def can_skip_locked(connection: sa.Connection) -> bool:
-    """Whether the server knows SKIP LOCKED: MariaDB since 10.6, MySQL since 8.0.1. SQLite locks no rows."""
-    dialect = connection.dialect
-    if dialect.name == "sqlite":
-        return False
-    since = {"mariadb": (10, 6), "mysql": (10, 6) if getattr(dialect, "is_mariadb", False) else (8, 0, 1)}
-    return tuple(dialect.server_version_info or ()) >= since.get(dialect.name, ())

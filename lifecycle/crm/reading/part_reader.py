@@ -39,11 +39,10 @@ def read_rows(
     columns: Sequence[Column],
     most: int | None = None,
     lock: Lock = "none",
-    by_child: bool = False,
 ) -> list[pa.Table]:
     """The rows of a part that belong to the named calls. `columns`: the call's key, then those of the part.
 
-    `by_child`: see `PartStatements.rows_of`. Raises UnreadableCalls, and CallsTooLarge beyond `most` bytes.
+    Raises UnreadableCalls, and CallsTooLarge where they have more than `most` bytes.
     """
     dialect, locks = statements.dialect, lock != "none"
     with _unreadable_named(part):
@@ -52,10 +51,10 @@ def read_rows(
                 written, reader = (
                     (copy_expression, read_by_copy) if dialect == "postgresql" else (Column.expression, read_encoded)
                 )
-                rows = statements.rows_of(part, keys, columns[1:], written, locks, by_child)
+                rows = statements.rows_of(part, keys, columns[1:], written, locks)
                 statement = _locked(statements, part, rows, lock)
                 return _at_most(most, reader(connection, statement, columns))
-        rows = statements.rows_of(part, keys, columns[1:], locks=locks, by_child=by_child)
+        rows = statements.rows_of(part, keys, columns[1:], locks=locks)
         statement = _locked(statements, part, rows, lock)
         return _at_most(most, _by_driver(connection, statement, columns))
 

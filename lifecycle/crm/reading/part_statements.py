@@ -3,8 +3,7 @@
 Nothing is run here, and no row becomes anything.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 from lifecycle.crm.bound_values import column_in, plain_bind, value_chunks
 from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import MappedTable, call_table
-from lifecycle.crm.mapping.source import Child, Part, Source
+from lifecycle.crm.mapping.source import Part, Source
 from lifecycle.crm.reading.column_comparison import columns_equal
 from lifecycle.crm.reading.locking_plans import index_for, join_in_order
 from lifecycle.evidence.comparison import CALL_ID
@@ -43,16 +42,11 @@ class PartStatements:
         columns: Sequence[Column],
         written: Written = Column.expression,
         locks: bool = False,
-        by_child: bool = False,
     ) -> sa.Select[Any]:
         """The rows of a part that belong to the named calls, each with its call's key as CALL_ID.
 
-        `keys`: a parameter may stand for them as in `column_in`. `locks`: it is going to be `locking`. `by_child`: the
-        calls are there and locked, so they need not be looked up where a foreign key says that children name them; a
-        child may write its call's key in another spelling.
+        `keys`: a parameter may stand for them as in `column_in`. `locks`: it is going to be `locking`.
         """
-        if by_child and self._names_calls(part):
-            return self._rows_by_child(part, keys, columns, written)
         calls, below, joined = self.joined(part, keys, locks)
         wanted = column_in(self.dialect, calls.c[self._call_key], keys)
         chosen = [written(column, below) for column in columns]
@@ -60,32 +54,7 @@ class PartStatements:
         statement = statement.where(wanted, *self._calls_are.expressions(calls))
         if part.grouped:
             return statement.distinct()
-        return self._in_order(statement, self._steps(part, joined))
-
-    def _names_calls(self, part: Part) -> bool:
-        """Whether children have their call's key in a column, by a foreign key that refuses to let the call go without
-        them: what is not found by it, under another spelling perhaps, keeps its call."""
-        pairs = tuple(part.chain[0].match.items()) if part.chain else ()
-        if len(pairs) != 1 or self._legs is not None or part.grouped:
-            return False
-        child = self._tables[part.chain[0].table]
-        named = (self._call_table, frozenset(pairs)) in child.refusing
-        return named and child.columns[pairs[0][0]].type == self.key.type
-
-    def _rows_by_child(self, part: Part, keys: Any, columns: Sequence[Column], written: Written) -> sa.Select[Any]:
-        first, ((own, _),) = part.chain[0], part.chain[0].match.items()
-        place = self._tables[first.table]
-        top = place.table.alias("c1")
-        below, joined = self._joined_below(part.chain[1:], 2, place, top, top)
-        named = written(replace(self.key, name=own), top).label(CALL_ID)
-        statement = sa.select(named, *(written(column, below) for column in columns)).select_from(joined)
-        wanted = column_in(self.dialect, top.c[own], keys)
-        statement = statement.where(wanted, *first.where.expressions(top))
-        steps = self._steps_below(part.chain[1:], joined)
-        return self._in_order(statement, [*steps, (top, index_for(place.indexes, first.match, first.where.fixed))])
-
-    def _in_order(self, statement: sa.Select[Any], steps: Iterable[tuple[sa.FromClause, str | None]]) -> sa.Select[Any]:
-        return join_in_order(statement, steps) if self.dialect == "mysql" else statement
+        return join_in_order(statement, self._steps(part, joined)) if self.dialect == "mysql" else statement
 
     def chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Keys, as many at a time as one statement takes."""
@@ -93,18 +62,12 @@ class PartStatements:
 
     def _steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
         """The tables below the call's, each with the index that its rows are found by."""
-        chain = part.chain[1:] if self._begins_with_legs(part) else part.chain
-        yield from self._steps_below(chain, joined)
-        if self._begins_with_legs(part):  # nothing else says by which index the call's own rows are found
-            for _ in chain:
-                joined = joined.left
-            yield joined, index_for(self._tables[self._call_table].indexes, (self._call_key,), ())
-
-    def _steps_below(self, chain: Sequence[Child], joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
-        for child in reversed(chain):
+        for child in reversed(part.chain[1:] if self._begins_with_legs(part) else part.chain):
             indexes = self._tables[child.table].indexes if child.cast is None else {}
             yield joined.right, index_for(indexes, child.match, child.where.fixed)
             joined = joined.left
+        if self._begins_with_legs(part):  # nothing else says by which index the call's own rows are found
+            yield joined, index_for(self._tables[self._call_table].indexes, (self._call_key,), ())
 
     def locking(self, part: Part, statement: sa.Select[Any], skip: bool) -> sa.Select[Any]:
         """The statement with locks on the rows of the part."""
@@ -207,14 +170,8 @@ class PartStatements:
         below: sa.FromClause = self._tables[self._call_table].table.alias("c0")
         calls = joined = below = self._keys_once(keys, locks) if self._begins_with_keys(part, keys) else below
         place, begun = self._tables[self._call_table], int(self._begins_with_legs(part))
-        return calls, *self._joined_below(part.chain[begun:], 1 + begun, place, below, joined)
-
-    def _joined_below(
-        self, chain: Sequence[Child], depth: int, place: MappedTable, below: sa.FromClause, joined: sa.FromClause
-    ) -> tuple[sa.FromClause, sa.FromClause]:
-        """The table at the end of a way, and all of it joined. `depth`: of its first step; `place`: what is above."""
-        for number, child in enumerate(chain, depth):
-            above, below = below, self._tables[child.table].table.alias(f"c{number}")
+        for depth, child in enumerate(part.chain[begun:], 1 + begun):
+            above, below = below, self._tables[child.table].table.alias(f"c{depth}")
             mine, other = self._tables[child.table].columns, place.columns
             on = [
                 columns_equal(self.dialect, (below, mine[one]), (above, other[two])) for one, two in child.match.items()
@@ -222,7 +179,7 @@ class PartStatements:
             on += child.where.expressions(below)
             joined = joined.join(below, sa.and_(*on))
             place = self._tables[child.table]
-        return below, joined
+        return calls, below, joined
 
     def _begins_with_legs(self, part: Part) -> bool:
         first = part.chain[0] if part.chain else None
@@ -247,3 +204,12 @@ def _row_is_among(dialect: str, table: sa.FromClause, key: tuple[str, ...], rows
         named = sa.type_coerce(sa.tuple_(*(table.c[name] for name in key)), sa.types.NullType())
         return named.op("IN", is_comparison=True)(plain_bind(tuple(tuples)))
     return sa.or_(*(sa.and_(*(table.c[n] == plain_bind(v) for n, v in zip(key, row, strict=True))) for row in tuples))
+
+
+def can_skip_locked(connection: sa.Connection) -> bool:
+    """Whether the server knows SKIP LOCKED: MariaDB since 10.6, MySQL since 8.0.1. SQLite locks no rows."""
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        return False
+    since = {"mariadb": (10, 6), "mysql": (10, 6) if getattr(dialect, "is_mariadb", False) else (8, 0, 1)}
+    return tuple(dialect.server_version_info or ()) >= since.get(dialect.name, ())

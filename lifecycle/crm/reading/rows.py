@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from lifecycle.crm.bound_values import plain_bind
@@ -15,9 +14,8 @@ from lifecycle.crm.mapping.columns import Column
 from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.row_condition import Condition
 from lifecycle.crm.mapping.source import Child, Part, Source
-from lifecycle.crm.reading.locking_plans import can_skip_locked
 from lifecycle.crm.reading.part_reader import Lock, read_rows
-from lifecycle.crm.reading.part_statements import PartStatements
+from lifecycle.crm.reading.part_statements import PartStatements, can_skip_locked
 from lifecycle.crm.reading.row_tables import in_order, joined_tables, once
 from lifecycle.evidence.comparison import CALL_ID
 
@@ -69,14 +67,7 @@ class Rows:
         own = self._own(connection, keys, None, "skip" if skip and can_skip_locked(connection) else "wait")
         there = own[self.parts[0].name][CALL_ID].unique().to_pylist()
         others = [part for part in self.parts if part.name not in own]
-        return {**own, **{part.name: self._locked_children(connection, part, there) for part in others}}
-
-    def _locked_children(self, connection: sa.Connection, part: Part, there: Sequence[Any]) -> pa.Table:
-        """The rows of a part under calls that are locked; found by the calls where one names its call otherwise."""
-        found = self._read_part(connection, part, there, lock="wait", by_child=True)
-        if pc.all(pc.is_in(found[CALL_ID], pa.array(there, self.key.type))).as_py() is not False:
-            return found
-        return self._read_part(connection, part, there, lock="wait")
+        return {**own, **{part.name: self._read_part(connection, part, there, lock="wait") for part in others}}
 
     def _own(
         self, connection: sa.Connection, keys: Sequence[Any], most: int | None, lock: Lock = "none"
@@ -201,18 +192,12 @@ class Rows:
         return {name: columns for name, columns in found.items() if columns}
 
     def _read_part(
-        self,
-        connection: sa.Connection,
-        part: Part,
-        keys: Sequence[Any],
-        most: int | None = None,
-        lock: Lock = "none",
-        by_child: bool = False,
+        self, connection: sa.Connection, part: Part, keys: Sequence[Any], most: int | None = None, lock: Lock = "none"
     ) -> pa.Table:
         columns, read = self._columns(part), [self.empty(part)]
         for some in self.statements.chunks(keys):
             left = most - sum(table.nbytes for table in read) if most is not None else None
-            read += read_rows(connection, self.statements, part, some, columns, left, lock, by_child)
+            read += read_rows(connection, self.statements, part, some, columns, left, lock)
         key = self.row_key(part)
         twice = key and any(not self._tables[child.table].key for child in part.chain[:-1])
         found = in_order(joined_tables(read), key)
