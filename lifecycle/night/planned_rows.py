@@ -25,7 +25,7 @@ from lifecycle.night.night_window import is_window_open
 FIRST_READ, LARGEST_READ, GROWTH = 500, 20_000, 40  # calls, calls, times
 READ_BYTES = 16 * 2**20  # aimed at
 MOST_READ = 128 * 2**20  # of several calls; one alone may be larger
-_OF_MEMORY = {"batch": 4, "read": 16, "most read": 2}
+_OF_MEMORY = {"batch": 4, "read": 16, "most read": 4}
 """Held at once are a batch that is filled and one that is archived, each with what is made of it."""
 
 
