@@ -37,7 +37,7 @@ def build(folder: Path, batches: int, industry: str = "Retail", ended: datetime 
     world = World(url, (folder / "store").as_uri(), folder / "policies").initialised()
     account = world.account(industry)
     for number in range(batches * CALLS):
-        key = world.call(f"id-{number:07}", account, ended)
+        key = world.call(f"id-{number:07}", account, ended, phone=f"+44 20 79{number:06}")
         if number % 2 == 0:
             world.note(key)
     run_night(world.lifecycle())

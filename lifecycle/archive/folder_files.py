@@ -70,14 +70,15 @@ def _flush(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Every object's file below a folder; what vanishes meanwhile is no error, what cannot be read is."""
+def _files(folder: Path, begin: str = "") -> Iterator[Path]:
+    """Every object's file below a folder whose path in it begins so; nothing else is looked into, for a folder may have
+    many thousands. What vanishes meanwhile is no error, what cannot be read is."""
     try:
         entries = builtins.list(os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or not entry.name.startswith(begin):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _files(Path(entry.path))

@@ -98,10 +98,10 @@ class FolderStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
-        top = self._root / check_prefix(prefix).rpartition("/")[0]
+        above, _, begin = check_prefix(prefix).rpartition("/")
         with self._translated("list", prefix):
-            found = [(file.relative_to(self._root)).as_posix() for file in _files(self._inside(top, prefix))]
-        return iter(sorted(key for key in found if key.startswith(prefix)))
+            inside = self._inside(self._root / above, prefix)
+            return iter(sorted(file.relative_to(self._root).as_posix() for file in _files(inside, begin)))
 
     def versions(self, prefix: str) -> Iterator[StoredVersion]:
         """See ObjectStore. A file is its only version, whatever bytes it has by now."""

@@ -2,47 +2,19 @@
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from lifecycle.cli.options import AsJson, open_lifecycle, parse_day
+from lifecycle.cli.options import AsJson, open_lifecycle
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar, to_json_value
+from lifecycle.cli.search_options import question, short_numbers, takes_search
 from lifecycle.custody.find import STATES, CallState, Findings, FoundCall, find_calls
-from lifecycle.custody.search_question import SearchQuestion
 
 PAGE, _TOLD = 50, 5
 _COLUMNS = ("call", "state", "started", "industry", "direction", "account", "agent", "phone", "held", "where")
 _ODD = (CallState.RETURNED, CallState.VANISHED, CallState.MISSING, CallState.UNKNOWN)
-
-
-def _option(name: str, meta: str, text: str) -> Any:
-    return typer.Option(name, metavar=meta, show_default=False, help=text)
-
-
-Calls = Annotated[list[str] | None, typer.Argument(metavar="[CALL]…", show_default=False, help="Calls by their keys.")]
-Phones = Annotated[list[str] | None, _option("--phone", "NUMBER", "A telephone number, in any notation.")]
-Accounts = Annotated[list[str] | None, _option("--account", "ID", "Calls of an account.")]
-Contacts = Annotated[list[str] | None, _option("--contact", "ID", "Calls with a contact.")]
-Agents = Annotated[list[str] | None, _option("--agent", "ID", "Calls of an agent.")]
-Directions = Annotated[list[str] | None, _option("--direction", "WORD", "As the CRM writes it.")]
-Industries = Annotated[list[str] | None, _option("--industry", "NAME", "As the CRM writes it.")]
-Rules = Annotated[list[str] | None, _option("--rule", "ID", "Archived under a rule.")]
-Batches = Annotated[list[str] | None, _option("--batch", "NAME", "Archived in a batch.")]
-From = Annotated[
-    date | None, typer.Option("--from", parser=parse_day, metavar="DAY", show_default=False, help="On or after a day.")
-]
-To = Annotated[
-    date | None, typer.Option("--to", parser=parse_day, metavar="DAY", show_default=False, help="On or before a day.")
-]
-Until = Annotated[
-    date | None,
-    typer.Option("--until", parser=parse_day, metavar="DAY", show_default=False, help="On or before a day."),
-]
-Shortest = Annotated[int | None, _option("--shortest", "SECONDS", "Lasting so long at least.")]
-Longest = Annotated[int | None, _option("--longest", "SECONDS", "Lasting so long at most.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,20 +22,9 @@ def register(app: typer.Typer) -> None:
     app.command("find")(find)
 
 
+@takes_search()
 def find(
-    calls: Calls = None,
-    phone: Phones = None,
-    account: Accounts = None,
-    contact: Contacts = None,
-    agent: Agents = None,
-    direction: Directions = None,
-    industry: Industries = None,
-    rule: Rules = None,
-    batch: Batches = None,
-    first: From = None,
-    last: To = None,
-    shortest: Shortest = None,
-    longest: Longest = None,
+    search: Mapping[str, Any],
     page: Annotated[int, typer.Option("--page", min=1, help=f"Which {PAGE} calls to show.")] = 1,
     every: Annotated[bool, typer.Option("--all", help="All of them, not a page.")] = False,
     json_output: AsJson = False,
@@ -74,9 +35,7 @@ def find(
     Of several values of one option any may be true, of several options all. Its output is personal data. Exit 1 where
     nothing was found, or a part of the archive could not be read.
     """
-    asked = question(
-        calls, phone, account, contact, agent, direction, industry, rule, batch, first, last, shortest, longest
-    )
+    asked = question(search)
     skip, most = (0, None) if every or csv_output else ((page - 1) * PAGE, PAGE)
     with progress_bar(json_output or csv_output) as draw:
         found = find_calls(open_lifecycle(draw), asked, skip, most)
@@ -87,52 +46,10 @@ def find(
         out.writerows([_COLUMNS, *(_safe(_line(one)) for one in found.calls)])
     else:
         _tell(found, skip)
+        for sentence in short_numbers(search) if not found.total else ():
+            print_sentence(f"{sentence}.")
     there = any(one.state is not CallState.NEVER_SEEN for one in found.calls)
     raise typer.Exit(0 if there and not found.search.unread else 1)
-
-
-def question(
-    calls: Sequence[str] | None,
-    phones: Sequence[str] | None,
-    accounts: Sequence[str] | None,
-    contacts: Sequence[str] | None,
-    agents: Sequence[str] | None,
-    directions: Sequence[str] | None,
-    industries: Sequence[str] | None,
-    rules: Sequence[str] | None,
-    batches: Sequence[str] | None,
-    first: date | None = None,
-    last: date | None = None,
-    shortest: int | None = None,
-    longest: int | None = None,
-) -> SearchQuestion:
-    """What the options ask. Raises BadParameter where they ask nothing, or nothing can answer."""
-    facts = {
-        "account_id": accounts,
-        "contact_id": contacts,
-        "agent_id": agents,
-        "direction": directions,
-        "industry": industries,
-    }
-    for number in phones or ():
-        if not any(letter.isdecimal() for letter in number):
-            raise typer.BadParameter(f"--phone: expected a telephone number, found {number!r}")
-    if first and last and last < first:
-        raise typer.BadParameter(f"--from: expected a day up to {last}, found {first}")
-    asked = SearchQuestion(
-        calls=frozenset(calls or ()),
-        phones=frozenset(phones or ()),
-        facts={name: frozenset(values) for name, values in facts.items() if values},
-        first=first,
-        last=last,
-        shortest=shortest,
-        longest=longest,
-        rules=frozenset(rules or ()),
-        batches=frozenset(batches or ()),
-    )
-    if asked == SearchQuestion():
-        raise typer.BadParameter("expected a call, or an option that says which; found neither")
-    return asked
 
 
 def findings_as_json(found: Findings) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from lifecycle.cli.find import Batches, Calls
 from lifecycle.cli.options import REASON, AsJson, open_lifecycle, parse_day
 from lifecycle.cli.output import print_json, print_sentence, print_table, progress_bar
+from lifecycle.cli.search_options import Batches, Calls
 from lifecycle.custody.find import find_calls
 from lifecycle.custody.restore import RestoreResult, restore_calls
 from lifecycle.custody.restore_record import RestoreOrder
-from lifecycle.custody.restore_target import crm_target, other_target
+from lifecycle.custody.restore_target import RestoreTarget, crm_target, other_target
 from lifecycle.custody.search_question import SearchQuestion
 from lifecycle.deployment.first_settings import restore_grants_as_sql
 from lifecycle.deployment.lifecycle import Lifecycle
@@ -75,14 +75,14 @@ def restore(
         result = restore_calls(lifecycle, wanted, target, replace(order, dry_run=True))
     if not dry_run:
         if result.restored and not yes:
-            _tell(result, target.name, planned=True)
-            typer.confirm(f"Put {len(result.restored)} calls back into {target.name}?", abort=True)
+            _tell(result, target, planned=True)
+            typer.confirm(f"Put {_calls(len(result.restored))} back into {target.name}?", abort=True)
         with progress_bar(json_output) as draw:
             result = restore_calls(open_lifecycle(draw), wanted, target, order)
     if json_output:
         print_json(_plain(result))
     else:
-        _tell(result, target.name, planned=dry_run)
+        _tell(result, target, planned=dry_run)
     raise typer.Exit(1 if result.refused or result.files_left else 0)
 
 
@@ -110,14 +110,22 @@ def _plain(result: RestoreResult) -> dict[str, Any]:
     return {name: getattr(result, name) for name in result.__dataclass_fields__}
 
 
-def _tell(result: RestoreResult, where: str, planned: bool) -> None:
+def _calls(count: int) -> str:
+    return f"{count} call{'' if count == 1 else 's'}"
+
+
+def _tell(result: RestoreResult, target: RestoreTarget, planned: bool) -> None:
+    where, crm = target.name, target.is_crm
     for doubt in result.doubts:
         print_sentence(f"Note: {doubt}.", "yellow")
     what = "Would come back into" if planned else "Back in"
     if result.restored:
-        rows = [(call, until) for call, until in list(result.restored.items())[:_LISTED]]
-        print_table(f"{what} {where}", ("call", "left alone until"), rows)
-    print_sentence(f"{what} {where}: {len(result.restored)} calls{'' if planned else f', {result.files} files'}.")
+        rows = [(call, until) if crm else (call,) for call, until in list(result.restored.items())[:_LISTED]]
+        print_table(f"{what} {where}", ("call", "left alone until") if crm else ("call",), rows)
+    files = f", {result.files} file{'' if result.files == 1 else 's'}" if crm and not planned else ""
+    print_sentence(f"{what} {where}: {_calls(len(result.restored))}{files}.")
+    if result.restored and not crm:
+        print_sentence("Recordings stay in the archive: `lifecycle export --recordings` writes them out.")
     if result.before:
         print_sentence(f"There already, by an earlier restore: {len(result.before)}.")
     if result.links_left:

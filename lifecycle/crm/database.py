@@ -203,8 +203,8 @@ def _taken(name: str, holder: str = "") -> LeaseTaken:
     return LeaseTaken(f"another run holds the lease of {name}{by}. Let it end, then run again; nothing was done here")
 
 
-def open_database(url: str) -> Database:
-    """Make a database from its URL; nothing is connected yet. Raises SettingsError."""
+def open_database(url: str, setting: str = "LIFECYCLE_CRM_URL") -> Database:
+    """Make a database from its URL; nothing is connected yet. Raises SettingsError, naming where the URL stood."""
     try:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
@@ -212,13 +212,13 @@ def open_database(url: str) -> Database:
             raise NoSuchModuleError(parsed.drivername)
         if "@" in (parsed.host or ""):  # a part of the password, which every message that names the host would show
             raise SettingsError(
-                "LIFECYCLE_CRM_URL: expected one @, between password and host; found more. Write one inside the "
+                f"{setting}: expected one @, between password and host; found more. Write one inside the "
                 "password as %40 (and : as %3A, / as %2F)"
             )
         driver = _driver_of(parsed)
         if driver != DRIVERS[backend]:
             raise SettingsError(
-                f"LIFECYCLE_CRM_URL: expected the driver {backend}+{DRIVERS[backend]}, found {backend}+{driver}, which "
+                f"{setting}: expected the driver {backend}+{DRIVERS[backend]}, found {backend}+{driver}, which "
                 "is not known to give every value as it is. Name the other one"
             )
         arguments = connect_arguments("mysql" if backend == "mariadb" else backend)
@@ -226,7 +226,7 @@ def open_database(url: str) -> Database:
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         known = "; ".join(_URLS.values())
         problem = f"no driver ({error.name})" if isinstance(error, ImportError) else "no such URL"
-        raise SettingsError(f"LIFECYCLE_CRM_URL: expected one of {known}; found {problem}") from None
+        raise SettingsError(f"{setting}: expected one of {known}; found {problem}") from None
     return Database(engine)
 
 

@@ -85,10 +85,7 @@ class Replicas:
 
 def open_replicas(primary: Database, urls: Sequence[str]) -> Replicas:
     """The replicas of a database, those at some URLs among them. Raises SettingsError; nothing is connected yet."""
-    try:
-        named = [open_database(url) for url in urls]
-    except SettingsError as error:
-        raise SettingsError(str(error).replace("LIFECYCLE_CRM_URL", "LIFECYCLE_REPLICAS")) from None
+    named = [open_database(url, "LIFECYCLE_REPLICAS") for url in urls]
     for database in named:
         if database.dialect != primary.dialect or primary.dialect == "sqlite":
             raise SettingsError(f"LIFECYCLE_REPLICAS: expected {primary.dialect} replicas, found {database.dialect}")

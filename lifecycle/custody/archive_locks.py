@@ -3,10 +3,13 @@
 A lock is never shortened: the store would refuse, and a shorter schedule lets nothing go before its recorded day.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import islice
 
 from lifecycle.archive.batches import batch_folder
+from lifecycle.archive.object_store import StoredObject
 from lifecycle.crm.control.lock_register import LegalHold
 from lifecycle.custody.archived_batches import archived_batches, proved_manifest
 from lifecycle.custody.judged_batch import JudgedBatch, archived_facts, judge_batch
@@ -61,18 +64,22 @@ def renew_locks(lifecycle: Lifecycle, as_of: date) -> LockReport:
 def _mirror_hold(lifecycle: Lifecycle, judged: JudgedBatch, result: LockReport) -> None:
     wanted = any(reason.startswith(_HELD) for reason in judged.kept.values())
     known = lifecycle.crm.control.locks.of_batch(judged.location.batch).legal_hold
-    if known is LegalHold.NONE and _is_held(lifecycle, judged.manifest):
+    if known is LegalHold.NONE and _is_held(lifecycle, judged, every_object=wanted):
         result.problems[judged.location.manifest_key] = _NOT_OURS
     elif known is not (LegalHold.WHOLE if wanted else LegalHold.NONE):
         set_legal_hold(lifecycle, judged.location.manifest_key, judged.manifest, wanted)
         (result.held if wanted else result.lifted).append(judged.location.batch)
 
 
-def _is_held(lifecycle: Lifecycle, manifest: Manifest) -> bool:
-    """Whether the store holds a batch; of ours all objects are held, so one is asked for."""
-    first = manifest.stored[0]
-    kept = lifecycle.store.locks.retention(first.key, first.version_id)
-    return kept is not None and kept.legal_hold
+def _is_held(lifecycle: Lifecycle, judged: JudgedBatch, every_object: bool) -> bool:
+    """Whether the store holds a batch by somebody else's hold. The first object is asked for; before we set ours,
+    every one: a flag that was there already would be lifted with it."""
+    stored: Iterable[StoredObject] = objects_of_batch(lifecycle.store, judged.location.manifest_key, judged.manifest)
+    for one in stored if every_object else islice(stored, 1):
+        kept = lifecycle.store.locks.retention(one.key, one.version_id)
+        if kept is not None and kept.legal_hold:
+            return True
+    return False
 
 
 def set_legal_hold(lifecycle: Lifecycle, manifest_key: str, manifest: Manifest, held: bool) -> None:

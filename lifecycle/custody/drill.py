@@ -56,7 +56,7 @@ def drill_archive(lifecycle: Lifecycle, batches: int = BATCHES, to: str | None =
         url = to or _scratch_url(lifecycle, Path(folder))
         for number, key in enumerate(chosen):
             lifecycle.progress("batches drilled", number, len(chosen))
-            target = other_target(lifecycle, url, fresh=True)
+            target = other_target(lifecycle, url, fresh=True, setting="--to" if to else "LIFECYCLE_DRILL_URL")
             _drill_batch(lifecycle, target, key, result)
             target.database.engine.dispose()
     fields = {"batches": result.batches, "calls": result.calls, "rows": result.rows, "files": result.files}

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from lifecycle.archive.batches import batch_name
+from lifecycle.authority.destroy_approval import destroy_plans_of_last_night, open_destroy_reasons
 from lifecycle.custody.call_history import call_history
 from lifecycle.custody.copy_location import CopyLocation, copy_locations
 from lifecycle.custody.judged_batch import JudgedBatch, archived_facts, judge_batch
 from lifecycle.custody.registered_copies import BatchLocation, batch_location
 from lifecycle.deployment.lifecycle import Lifecycle
-from lifecycle.errors import ObjectMissing, ProofError
+from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.comparison import CALL_ID
 from lifecycle.evidence.deletion import call_id_text
 from lifecycle.policy.documents.hold import Holds
@@ -74,8 +75,9 @@ def _copy(lifecycle: Lifecycle, one: CopyLocation, call_id: str, holds: Holds, a
     except (ProofError, ObjectMissing) as error:
         return _Copy((f"{_left(one)}; its archived copy cannot be read: {error}",), None, needs_person=True)
     kept, day = judged.kept.get(row), judged.days[row]
+    waits = _waits_for(lifecycle, judged, row) if kept is None else None
     if kept is None:
-        said = f"{_left(one)}; its archived copy goes with the next destruction"
+        said = f"{_left(one)}; its archived copy goes with the next destruction{f', once {waits}' if waits else ''}"
     elif kept.startswith(_BY_ITSELF) and day is not None:
         said = f"{_left(one)}; its archived copy goes by itself on {day}"
     else:
@@ -84,7 +86,25 @@ def _copy(lifecycle: Lifecycle, one: CopyLocation, call_id: str, holds: Holds, a
     if not facts.num_rows:
         return _Copy((said,), None, needs_person=True)
     answer = answer_erasure_request(facts, lifecycle.policies.schedules, holds, as_of)
-    return _Copy((said, *answer.reasons), day, answer.needs_person)
+    return _Copy((said, *answer.reasons), None if waits else day, answer.needs_person or waits is not None)
+
+
+def _waits_for(lifecycle: Lifecycle, judged: JudgedBatch, row: int) -> str | None:
+    """What has to come before a copy may go whose day has come; None: nothing that a person does."""
+    try:
+        plans = destroy_plans_of_last_night(lifecycle)
+    except FixityError:
+        return "somebody has seen to the register of destruction: a plan on it is not ours"
+    for plan in plans:
+        mine = (one for one in plan.batches if one.batch == judged.location.batch)
+        if any(start <= row < end for one in mine for start, end in one.rows):
+            open_reasons = open_destroy_reasons(lifecycle, plan)
+            return f"a person lets plan {plan.sha256[:8]} go ({'; '.join(open_reasons)})" if open_reasons else None
+    schedule = lifecycle.policies.schedules.by_industry.get(judged.manifest.industry)
+    rule = judged.calls["_rule_id"][row].as_py()
+    if any(one.id == rule and one.review == "required" for one in (schedule.rules if schedule else ())):
+        return f"somebody approves its plan, for {rule} asks for a review"
+    return None
 
 
 def _row(judged: JudgedBatch, call_id: str) -> int:

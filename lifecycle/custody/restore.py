@@ -5,6 +5,7 @@ nothing back twice, and finishes what was left.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,9 +19,10 @@ from lifecycle.custody.call_history import call_history
 from lifecycle.custody.purged_once import purged_once
 from lifecycle.custody.registered_copies import copy_lease
 from lifecycle.custody.restore_record import (
+    RestoreNotes,
     RestoreOrder,
     note_elsewhere,
-    note_restores,
+    restore_notes,
     restored_until,
 )
 from lifecycle.custody.restore_sources import CallCopies, CopiedRows, choose_copies, read_copies
@@ -147,18 +149,25 @@ def _write(
         result.restored |= {by_key[key]: until[by_key[key]] for key in keys}
         return
 
-    def note(connection: Any, going: Sequence[Any]) -> None:
-        if target.is_crm:
-            note_restores(lifecycle, connection, order, [copies[by_key[key]] for key in going], files)
+    def notes(going: Sequence[Any]) -> RestoreNotes:
+        return restore_notes(lifecycle, order, [copies[by_key[key]] for key in going], files)
 
     writer = target.transaction(component)
-    for start in range(0, len(keys), AT_ONCE):
-        lifecycle.require_running()
-        done = writer.restore(keys[start : start + AT_ONCE], copied.tables, note)
-        result.restored |= {by_key[key]: until[by_key[key]] for key in done.restored}
-        result.refused |= {by_key[key]: [why] for key, why in done.refused.items()}
-        result.links_left += done.links_left
-        lifecycle.progress("restored", len(result.restored), len(keys))
+    with ThreadPoolExecutor(1) as beside:
+        for start in range(0, len(keys), AT_ONCE):
+            lifecycle.require_running()
+            some = keys[start : start + AT_ONCE]
+            made = beside.submit(notes, some) if target.is_crm else None  # while the database inserts
+
+            def note(connection: Any, going: Sequence[Any], made: Any = made, some: Sequence[Any] = some) -> None:
+                if made is not None:
+                    (made.result() if going == some else notes(going)).insert(lifecycle, connection)
+
+            done = writer.restore(some, copied.tables, note)
+            result.restored |= {by_key[key]: until[by_key[key]] for key in done.restored}
+            result.refused |= {by_key[key]: [why] for key, why in done.refused.items()}
+            result.links_left += done.links_left
+            lifecycle.progress("restored", len(result.restored), len(keys))
 
 
 def _conflicts(

@@ -20,7 +20,7 @@ from lifecycle.custody.restore_sources import CallCopies
 from lifecycle.custody.restored_files import packed_files
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.evidence.canonical_columns import json_text
-from lifecycle.evidence.leaf import many_leaves
+from lifecycle.evidence.leaf import commitments, many_leaves
 from lifecycle.evidence.manifest import ArchivedFile
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.restores_on_record import RESTORED, restored_leaf_id
@@ -47,15 +47,28 @@ def restored_until(lifecycle: Lifecycle, order: RestoreOrder, calls: Sequence[Ca
     return [wanted if (day := one.copy.destroy_on) is None else min(wanted, day) for one in calls]
 
 
-def note_restores(
+@dataclass(frozen=True, slots=True)
+class RestoreNotes:
+    """What a transaction puts on record: rows of the control table `restored`, and notes of leaves."""
+
+    rows: pa.Table
+    leaves: pa.Table
+
+    def insert(self, lifecycle: Lifecycle, connection: Any) -> None:
+        """Put them into the transaction that puts the calls back."""
+        control, dialect = lifecycle.crm.control, lifecycle.crm.database.dialect
+        insert_rows(connection, dialect, control.restored.table, self.rows)
+        insert_rows(connection, dialect, control.places.leaves, self.leaves)
+
+
+def restore_notes(
     lifecycle: Lifecycle,
-    connection: Any,
     order: RestoreOrder,
     calls: Sequence[CallCopies],
     files: Mapping[str, Sequence[ArchivedFile]],
-) -> None:
-    """Put rows and leaves into the transaction that puts the calls back. `files`: by call, those that follow."""
-    control, dialect, now = lifecycle.crm.control, lifecycle.crm.database.dialect, lifecycle.now().isoformat()
+) -> RestoreNotes:
+    """What is to be on record of these calls. `files`: by call, those that follow. Asks no database."""
+    now = lifecycle.now().isoformat()
     days = [day.isoformat() for day in restored_until(lifecycle, order, calls)]
     notes, ids = _notes(_leaves(lifecycle, order, calls, days))
     rows = [
@@ -63,9 +76,8 @@ def note_restores(
         for place, one, day in zip(ids, calls, days, strict=True)
         for name, copy, packed in _copies(place, one, files)
     ]
-    insert_rows(connection, dialect, control.restored.table, _table(RESTORED_COLUMNS, rows))
     leaves = [(name, now, body) for name, body in notes.items()]
-    insert_rows(connection, dialect, control.places.leaves, _table(("id", "noted_at", "body"), leaves))
+    return RestoreNotes(_table(RESTORED_COLUMNS, rows), _table(("id", "noted_at", "body"), leaves))
 
 
 def _leaves(
@@ -74,8 +86,9 @@ def _leaves(
     source, epoch = lifecycle.crm.source.source, lifecycle.keys.epoch()
     said = {"by": order.by[:LONGEST_REASON], "reason": order.reason[:LONGEST_REASON]}
     common = {**said, "source": source, "epoch": epoch.id, "noted_at": lifecycle.now().isoformat()}
+    ids = [one.call_id for one in calls]
     own = {
-        "call": [f'"{epoch.commitment(source, one.call_id)}"' for one in calls],
+        "call": [f'"{name}"' for name in commitments(source, ids, epoch.salts(source, ids))],
         "batch": _as_json([one.copy.batch for one in calls]),
         "manifest_key": _as_json([one.copy.manifest_key for one in calls]),
         "row": [str(one.copy.row) for one in calls],

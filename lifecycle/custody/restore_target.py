@@ -54,7 +54,7 @@ def crm_target(lifecycle: Lifecycle) -> RestoreTarget:
     """The CRM itself, under LIFECYCLE_RESTORE_URL where that is set. Raises SettingsError where that is another."""
     crm, given = lifecycle.crm, lifecycle.settings.restore_url
     url = (given or lifecycle.settings.crm_url).get_secret_value()
-    database = _opened(url, crm.source)
+    database = _opened(url, crm.source, "LIFECYCLE_RESTORE_URL" if given else "LIFECYCLE_CRM_URL")
     crm.control.require()
     if given and not is_same_place(crm.control, database):
         raise SettingsError(
@@ -65,18 +65,18 @@ def crm_target(lifecycle: Lifecycle) -> RestoreTarget:
     return RestoreTarget(database, crm.source, dict(crm.tables), references, True, "the CRM")
 
 
-def other_target(lifecycle: Lifecycle, url: str, fresh: bool = False) -> RestoreTarget:
+def other_target(lifecycle: Lifecycle, url: str, fresh: bool = False, setting: str = "--to") -> RestoreTarget:
     """A database beside the CRM: one that has the mapped tables, or an empty one, in which they are made.
 
     `fresh`: only a scratch database of ours, its tables made anew. Raises SettingsError.
     """
     crm = lifecycle.crm
-    path = _sqlite_path(url)
+    path = _sqlite_path(url, setting)
     if path is not None:
         path.touch()
-    database = _opened(url, crm.source)
+    database = _opened(url, crm.source, setting)
     if is_same_place(crm.control, database):
-        raise SettingsError("--to: expected a database beside the CRM, found the CRM itself. Nothing was done")
+        raise SettingsError(f"{setting}: expected a database beside the CRM, found the CRM itself. Nothing was done")
     if fresh or not _has_tables(database, crm.source):
         make_scratch_tables(crm.database, crm.tables, database)
     tables = read_schema(database, crm.source)
@@ -84,8 +84,8 @@ def other_target(lifecycle: Lifecycle, url: str, fresh: bool = False) -> Restore
     return RestoreTarget(database, crm.source, tables, references, False, database.engine.url.database or "")
 
 
-def _opened(url: str, source: Source) -> Database:
-    database = open_database(url)
+def _opened(url: str, source: Source, setting: str) -> Database:
+    database = open_database(url, setting)
     tables = [part.table for part in source.parts()]
     database.look_in(SearchPath(source.schemas, qualified_tables(source.schemas, tables)))
     return database
@@ -99,8 +99,8 @@ def _has_tables(database: Database, source: Source) -> bool:
     return True
 
 
-def _sqlite_path(url: str) -> Path | None:
+def _sqlite_path(url: str, setting: str) -> Path | None:
     """The file of an SQLite database, which is made where it is not there."""
-    parsed = open_database(url)
+    parsed = open_database(url, setting)
     name = parsed.engine.url.database
     return Path(name) if parsed.dialect == "sqlite" and name and name != ":memory:" else None

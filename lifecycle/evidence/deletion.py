@@ -195,7 +195,9 @@ class CallNames:
     def __init__(self, source: str, call_ids: Collection[str], epochs: Iterable[EpochKey]) -> None:
         self._plain = frozenset(call_ids)
         self._source = source
-        self.commitments = {epoch.commitment(source, one): one for epoch in epochs for one in self._plain}
+        ids = list(self._plain)
+        names = (commitments(source, ids, epoch.salts(source, ids)) for epoch in epochs)
+        self.commitments = {name: one for some in names for name, one in zip(some, ids, strict=True)}
 
     def of(self, record: Mapping[str, Any]) -> str | None:
         """Which of the calls a record names; None: none of them, as far as the keys tell."""

@@ -16,7 +16,8 @@ from lifecycle.evidence.leaf import EpochKey
 
 TERM_BYTES = 4
 _DOMAIN = b"\x00find\x00"  # no source name begins so: no salt is such a digest
-_LAST, _COUNTRY = 7, 3  # digits; a country code has at most so many
+LAST_DIGITS = 7  # by which numbers meet
+_COUNTRY = 3  # a country code has at most so many
 _PLAIN = re.compile(r"\s*(\+|00)?([0-9 ()./-]*)")
 _NO_DIGITS = str.maketrans("", "", " ()./-")
 _EXTENSION = re.compile(r"(?:;ext=|\s*(?:ext\.?|extn\.?|x|#|,+|;+)\s*)\d{1,8}\s*$", re.IGNORECASE)
@@ -37,8 +38,8 @@ def phone_keys(text: str) -> frozenset[str]:
     plain = _PLAIN.fullmatch(text)
     digits = plain[2].translate(_NO_DIGITS).lstrip("0") if plain else ""
     if plain and digits and (plain[1] is None or _ends_its_national_number(digits)):
-        return frozenset((digits[-_LAST:],))
-    return frozenset(digits[-_LAST:] for digits in (_digits(_bare(text)), _parsed(text)[1]) if digits)
+        return frozenset((digits[-LAST_DIGITS:],))
+    return frozenset(digits[-LAST_DIGITS:] for digits in (_digits(_bare(text)), _parsed(text)[1]) if digits)
 
 
 def _ends_its_national_number(digits: str) -> bool:
@@ -53,7 +54,7 @@ def _ends_its_national_number(digits: str) -> bool:
     if found and found.lastindex is not None:
         return False  # it may be written anew
     rest = national[found.end() :] if found else national
-    return country > 0 and bool(rest[: 1 - _LAST].strip("0"))
+    return country > 0 and bool(rest[: 1 - LAST_DIGITS].strip("0"))
 
 
 @cache
@@ -80,7 +81,7 @@ def same_phone(asked: str, found: str) -> bool:
     if one == other:
         return True
     short, long = sorted((one, other), key=len)
-    return len(short) >= _LAST and long.endswith(short)
+    return len(short) >= LAST_DIGITS and long.endswith(short)
 
 
 def _bare(text: str) -> str:

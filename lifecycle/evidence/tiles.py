@@ -31,12 +31,12 @@ def width_at(size: int, level: int, index: int) -> int:
 
 def encode_bundle(leaves: Iterable[bytes]) -> bytes:
     """Leaves as an entry bundle. Raises LedgerError for a leaf over 65,535 bytes."""
-    body = bytearray()
+    parts = list[bytes]()
     for leaf in leaves:
         if len(leaf) > LONGEST_LEAF:
             raise LedgerError(f"a leaf has {len(leaf)} bytes, expected at most {LONGEST_LEAF}. Nothing was written")
-        body += len(leaf).to_bytes(2, "big") + leaf
-    return bytes(body)
+        parts += (len(leaf).to_bytes(2, "big"), leaf)
+    return b"".join(parts)
 
 
 def decode_bundle(path: str, body: bytes, count: int) -> list[bytes]:

@@ -10,7 +10,7 @@ key where what they name must not be found by guessing.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lifecycle.archive.object_store import ObjectStore
@@ -23,7 +23,8 @@ _DIGEST, _NUMBER = 8, 4  # bytes of a digest, and of a number within its range
 _ENTRY = _DIGEST + _NUMBER
 
 Entry = tuple[bytes, int]
-Read = Callable[[int, int], Iterator[Entry]]
+Read = Callable[[int, int], Iterable[Entry]]
+_NOTHING: Mapping[int, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,18 @@ class DigestIndex:
     def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store, self._prefix = store, prefix
 
-    def extend(self, size: int, read: Read) -> int:
+    def extend(self, size: int, read: Read, packed: Mapping[int, bytes] = _NOTHING) -> int:
         """Write what is missing for the numbers below `size`; `read(start, end)` gives their digests. Safe to repeat.
 
+        `packed`: ranges of 1,024 that need not be read, by number, as `packed_range` gives them.
         Gives how many ranges were made.
         """
         made = 0
         for level in range(_LEVELS):
             last = size // Span(level, 0).width
             for number in range(self._first_missing(level, last), last):
-                self._make(Span(level, number), read)
+                span, known = Span(level, number), packed.get(number) if not level else None
+                self._put(span, self._bodies(span, read) if known is None else [("", known)])
                 made += 1
         return made
 
@@ -121,8 +124,8 @@ class DigestIndex:
                     except ObjectMissing:
                         continue
 
-    def _make(self, span: Span, read: Read) -> None:
-        for part, body in self._bodies(span, read):
+    def _put(self, span: Span, bodies: Iterable[tuple[str, bytes]]) -> None:
+        for part, body in bodies:
             key = self._key(span, part)
             try:
                 self._store.put_once(key, body)
@@ -132,24 +135,26 @@ class DigestIndex:
     def _bodies(self, span: Span, read: Read) -> Iterator[tuple[str, bytes]]:
         """The objects of a range, by the hex digits their digests begin with. Memory: sixteen objects of it."""
         if not span.level:
-            yield "", _pack((digest, number - span.start) for digest, number in read(span.start, span.end))
+            yield "", packed_range(span.start, read(span.start, span.end))
             return
         for number in range(_FAN ** (span.level - 1)):
             part = f"{number:0{span.level - 1}x}" if span.level > 1 else ""
-            merged = [entry for child in span.below() for entry in self._moved(span, child, part, read)]
+            merged = sorted(entry for child in span.below() for entry in self._moved(span, child, part, read))
+            cuts = [bisect_left(merged, _least(f"{part}{digit:x}")) for digit in range(_FAN)] + [len(merged)]
             for digit in range(_FAN):
-                mine = f"{part}{digit:x}"
-                yield mine, _pack(entry for entry in merged if entry[0].hex().startswith(mine))
+                yield f"{part}{digit:x}", b"".join(merged[cuts[digit] : cuts[digit + 1]])
 
-    def _moved(self, span: Span, child: Span, part: str, read: Read) -> Iterator[Entry]:
+    def _moved(self, span: Span, child: Span, part: str, read: Read) -> Iterator[bytes]:
         """A part of a range below, with its numbers as the range above counts them."""
         try:
-            entries = _unpack(self._store.get(self._key(child, part)))
+            body = self._store.get(self._key(child, part))
+            _require_whole(body)
         except (ObjectMissing, FixityError):
-            given = ((digest[:_DIGEST], number - child.start) for digest, number in read(child.start, child.end))
-            entries = [entry for entry in given if entry[0].hex().startswith(part)]
+            whole = _cut(packed_range(child.start, read(child.start, child.end)))
+            body = b"".join(one for one in whole if one.hex().startswith(part))
         offset = child.start - span.start
-        yield from ((digest, number + offset) for digest, number in entries)
+        for one in _cut(body):
+            yield one[:_DIGEST] + (int.from_bytes(one[_DIGEST:], "big") + offset).to_bytes(_NUMBER, "big")
 
     def _first_missing(self, level: int, last: int) -> int:
         """Whoever died left the newest ranges unmade, never one before others."""
@@ -166,13 +171,25 @@ class DigestIndex:
         return f"{self._prefix}{span.level}/{span.number:010}/{part or 'all'}"
 
 
-def _pack(entries: Iterable[Entry]) -> bytes:
-    cut = sorted((digest[:_DIGEST], number) for digest, number in entries)
-    return b"".join(digest + number.to_bytes(_NUMBER, "big") for digest, number in cut)
+def packed_range(start: int, entries: Iterable[Entry]) -> bytes:
+    """The object of a range of 1,024 numbers from `start` on: sorted digests, cut, each with its number in it."""
+    return b"".join(sorted(digest[:_DIGEST] + (number - start).to_bytes(_NUMBER, "big") for digest, number in entries))
+
+
+def _least(part: str) -> bytes:
+    """What no entry is below whose digest begins with these hex digits, and every entry before them is."""
+    return bytes.fromhex(f"{part:0<{2 * _DIGEST}}")
+
+
+def _cut(body: bytes) -> Iterator[bytes]:
+    return (body[at : at + _ENTRY] for at in range(0, len(body), _ENTRY))
+
+
+def _require_whole(body: bytes) -> None:
+    if len(body) % _ENTRY:
+        raise FixityError(f"an index object has {len(body)} bytes, expected entries of {_ENTRY}")
 
 
 def _unpack(body: bytes) -> list[Entry]:
-    if len(body) % _ENTRY:
-        raise FixityError(f"an index object has {len(body)} bytes, expected entries of {_ENTRY}")
-    cuts = range(0, len(body), _ENTRY)
-    return [(body[at : at + _DIGEST], int.from_bytes(body[at + _DIGEST : at + _ENTRY], "big")) for at in cuts]
+    _require_whole(body)
+    return [(one[:_DIGEST], int.from_bytes(one[_DIGEST:], "big")) for one in _cut(body)]

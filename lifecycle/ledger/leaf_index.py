@@ -12,12 +12,16 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lifecycle.ledger.digest_index import RANGE, DigestIndex, Entry, Span, complete_spans
+from lifecycle.ledger.digest_index import RANGE, DigestIndex, Entry, Span, complete_spans, packed_range
 from lifecycle.ledger.log import LeafReader, Log, PublishedCheckpoint
 
 INDEX = "index/leaves/"
 _AT_ONCE = 16  # a store far away answers slowly, one object after the other
 _COMMITMENT = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# How a record of a purged call begins, whose keys are sorted: what is before its call is no more than this.
+_PURGED = re.compile(
+    rb'\{"actor":"(?:[^"\\]|\\.)*","archived_at":"[^"\\]*","batch":"([^"\\]*)","call":"([0-9a-f]{64})","component":'
+)
 
 
 def batch_term(batch: str) -> bytes:
@@ -37,9 +41,12 @@ class LeafIndex:
         self._log, self._size = log, published.size
         self._index = DigestIndex(log.store, INDEX)
 
-    def extend(self) -> int:
-        """Index the leaves that no complete range has yet. Gives how many ranges were made."""
-        return self._index.extend(self._size, self._entries)
+    def extend(self, just_logged: "LoggedTerms | None" = None) -> int:
+        """Index the leaves that no complete range has yet. Gives how many ranges were made.
+
+        `just_logged`: what need not be read back.
+        """
+        return self._index.extend(self._size, self._entries, just_logged.packed if just_logged else {})
 
     def damage(self) -> dict[str, str]:
         """The objects of the index that do not say what the leaves say."""
@@ -107,11 +114,47 @@ class LeafIndex:
 
     def _entries(self, start: int, end: int) -> Iterator[Entry]:
         """The terms of some leaves."""
-        batch = None
+        terms = RunOfTerms()
         for index, body in enumerate(self._log.leaves(start, end, self._size), start):
-            leaf = _parsed(body)
-            yield from ((term, index) for term in _terms(leaf, batch))
-            batch = leaf.get("batch")
+            yield from ((term, index) for term in terms.of(body))
+
+
+class LoggedTerms:
+    """What leaves are found by, noted while they are logged one after the other; a few bytes a leaf.
+
+    `packed`: the complete ranges of the index among them, by number.
+    """
+
+    def __init__(self) -> None:
+        self.packed = dict[int, bytes]()
+        self._first, self._entries, self._terms = -1, list[Entry](), RunOfTerms()
+
+    def add(self, index: int, body: bytes) -> None:
+        """Note the terms of the leaf with this number, which is behind the one before."""
+        if index % RANGE == 0:
+            self._first, self._entries, self._terms = index, [], RunOfTerms()
+        if self._first < 0:
+            return  # the range began before: it is read
+        self._entries += [(term, index) for term in self._terms.of(body)]
+        if index % RANGE == RANGE - 1:
+            self.packed[index // RANGE] = packed_range(self._first, self._entries)
+
+
+class RunOfTerms:
+    """The terms of leaves that follow each other."""
+
+    def __init__(self) -> None:
+        self._batch: Any = None
+
+    def of(self, body: bytes) -> list[bytes]:
+        """Those of the next leaf. Of a run of leaves of one batch only the first is found by the batch."""
+        purged = _PURGED.match(body)
+        if purged and purged[1].decode() == self._batch:
+            return [bytes.fromhex(purged[2].decode())]
+        leaf = _parsed(body)
+        terms = _terms(leaf, self._batch)
+        self._batch = leaf.get("batch")
+        return terms
 
 
 def _terms(leaf: dict[str, Any], batch_before: Any) -> list[bytes]:

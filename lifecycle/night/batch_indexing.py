@@ -4,7 +4,7 @@ Derived, and safe to repeat. Made from the proved rows of the archive alone, so 
 looks after the batches of the last days; once a week the whole archive is listed, for what was lost, or merged.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import ObjectMissing, ProofError
 from lifecycle.evidence.archived_facts import facts_of
 from lifecycle.evidence.comparison import CALL_ID
-from lifecycle.evidence.deletion import call_id_text
+from lifecycle.evidence.deletion import call_id_texts
 from lifecycle.evidence.leaf import EpochKey
 from lifecycle.evidence.search_terms import phone_keys, search_terms
 from lifecycle.policy.canonical import sha256_hex
@@ -27,16 +27,18 @@ RECENT = timedelta(days=8)
 _SUNDAY = 6
 
 
-def index_batches(lifecycle: Lifecycle) -> int:
+def index_batches(lifecycle: Lifecycle, made_before: Sequence[BatchIndex] = ()) -> int:
     """Index the committed batches of the last days that no epoch's index covers; on Sundays those of all days.
 
-    Gives how many; a damaged batch is left out.
+    `made_before`: indexes that are only to be put. Gives how many batches; a damaged one is left out.
     """
+    for index in made_before:
+        put_batch_index(lifecycle.store, index)
     epochs = [epoch.id for epoch in lifecycle.keys.epochs()]
     if not epochs:
         return 0  # a search reads the batches
-    made = 0
-    for key in _unindexed(lifecycle, epochs):
+    made, known = len(made_before), {index.manifest_key for index in made_before}
+    for key in _unindexed(lifecycle, epochs, known):
         try:
             manifest, body = read_manifest(lifecycle.store, key)
             calls = read_calls(lifecycle.store, manifest)
@@ -47,7 +49,7 @@ def index_batches(lifecycle: Lifecycle) -> int:
     return made
 
 
-def _unindexed(lifecycle: Lifecycle, epochs: Sequence[str]) -> Iterator[str]:
+def _unindexed(lifecycle: Lifecycle, epochs: Sequence[str], known: Collection[str]) -> Iterator[str]:
     """The manifests of batches without an index; of some that are registered there may be none."""
     store, now = lifecycle.store, lifecycle.now()
     if now.weekday() == _SUNDAY:
@@ -57,14 +59,20 @@ def _unindexed(lifecycle: Lifecycle, epochs: Sequence[str]) -> Iterator[str]:
                 yield key
         return
     for registered in lifecycle.crm.control.register.manifests_since(now - RECENT):
-        if not any(any(True for _ in store.list(batch_index_key(epoch, registered.key))) for epoch in epochs):
+        if registered.key not in known and not is_indexed(lifecycle, registered.key, epochs):
             yield registered.key
+
+
+def is_indexed(lifecycle: Lifecycle, manifest_key: str, epochs: Iterable[str]) -> bool:
+    """Whether a batch has an index under one of the epochs."""
+    keys = (batch_index_key(epoch, manifest_key) for epoch in epochs)
+    return any(any(True for _ in lifecycle.store.list(key)) for key in keys)
 
 
 def index_of_calls(epoch: EpochKey, manifest_key: str, manifest_sha256: str, calls: pa.Table) -> BatchIndex:
     """The index of a batch, given its calls with their facts."""
     facts = facts_of(calls)
-    names = {call_id_text(key) for key in calls[CALL_ID].to_pylist()}
+    names = set(call_id_texts(calls[CALL_ID]))
     terms = {CALL: packed_terms(search_terms(epoch, CALL, names))}
     every = set(facts["call_id"].to_pylist()) == set(calls[CALL_ID].to_pylist())
     for name in facts.column_names if every else ():

@@ -7,19 +7,17 @@ Recovery is the normal path: every sealing begins with what an earlier one may h
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
-from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE, PURGE, LedgerPlace
+from lifecycle.crm.control.ledger_queue import PURGE, LedgerPlace
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LedgerError
-from lifecycle.evidence.deletion import PurgeRow
-from lifecycle.evidence.leaf import make_leaf
-from lifecycle.ledger.leaf_index import LeafIndex
-from lifecycle.ledger.legacy_records import put_entries
+from lifecycle.ledger.leaf_index import LeafIndex, LoggedTerms
 from lifecycle.ledger.log import CHECKPOINT, Appending, Log, PublishedCheckpoint
 from lifecycle.night.batch_indexing import index_batches
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.ledger_events import queue_policy_events
-from lifecycle.night.seal_check import SealCheck
+from lifecycle.night.waiting_leaves import Offered, WaitingLeaves
 
 LEDGER_LEASE = "ledger"
 GENESIS = "genesis:"
@@ -56,11 +54,13 @@ def seal_ledger(lifecycle: Lifecycle) -> SealResult:
         queue_policy_events(lifecycle)
         log = lifecycle.log()
         published, result.unknown = recover_ledger(lifecycle, log)
-        while places := _places(lifecycle, published.size if published else 0, result.refused):
-            published = _append(lifecycle, log, published, places, result)
+        waiting, terms = WaitingLeaves(lifecycle), LoggedTerms()
+        while places := _places(lifecycle, waiting, published.size if published else 0, result.refused):
+            published = _append(lifecycle, log, published, waiting.of(places), len(places), terms, result)
+            lifecycle.crm.control.places.sealed(published.size, published.note, places, lifecycle.now())
         if published:
-            LeafIndex(log, published).extend()
-            index_batches(lifecycle)
+            LeafIndex(log, published).extend(terms)
+            index_batches(lifecycle, waiting.indexes)
             result.size, result.root = published.size, published.checkpoint.root.hex()
             result.checkpoint = published.note.decode()
     return result
@@ -127,17 +127,16 @@ def _numbered(log: Log, start: int, end: int) -> Iterator[tuple[bytes, int]]:
 
 
 def _logged_already(
-    lifecycle: Lifecycle, offered: Iterable[tuple[str, str]], logged: dict[bytes, int]
+    lifecycle: Lifecycle, offered: Sequence[Offered], logged: dict[bytes, int]
 ) -> Iterator[LedgerPlace]:
     """What the database offers to the log, and is in it."""
-    for kind, name in offered:
-        leaves = leaves_waiting(lifecycle, kind, name)
+    for (kind, name), leaves in zip(offered, WaitingLeaves(lifecycle).read_again(offered), strict=True):
         first = logged.get(hashlib.sha256(leaves[0]).digest()) if leaves else None
         if first is not None:
             yield LedgerPlace(first, len(leaves), kind, name)
 
 
-def _places(lifecycle: Lifecycle, size: int, refused: dict[str, str]) -> list[LedgerPlace]:
+def _places(lifecycle: Lifecycle, leaves: WaitingLeaves, size: int, refused: dict[str, str]) -> list[LedgerPlace]:
     """What to log next: places that were given and not logged; else new ones for everything that waits.
 
     Adds to `refused` what must not be signed. Where that was given a place, all places that are not logged are given
@@ -147,72 +146,36 @@ def _places(lifecycle: Lifecycle, size: int, refused: dict[str, str]) -> list[Le
     with lifecycle.crm.database.reading() as connection:
         given, waiting = control.from_on(connection, size), control.waiting(connection)
     offered = [(place.kind, place.id) for place in given]
-    if given and not _refused(lifecycle, offered, refused):
+    counts = leaves.counts(offered, refused)
+    if given and len(counts) == len(given):
         return given
     new = [(kind, name) for _, kind, name in sorted(waiting, key=lambda one: one[2] != GENESIS) if name not in refused]
-    _refused(lifecycle, new, refused)
-    places, end = [], size
-    for kind, name in [*offered, *new]:
-        if name not in refused:
-            count = len(leaves_waiting(lifecycle, kind, name))
-            places.append(LedgerPlace(end, count, kind, name))
-            end += count
+    counts |= leaves.counts(new, refused)
+    ends = list(accumulate(counts.values(), initial=size))
+    places = [LedgerPlace(ends[n], count, *one) for n, (one, count) in enumerate(counts.items())]
     control.give(places, instead_of=given)
     return places
 
 
-def _refused(lifecycle: Lifecycle, offered: Sequence[tuple[str, str]], refused: dict[str, str]) -> bool:
-    """Add to `refused` what of this must not be signed, and why; gives whether there is any."""
-    check, before = SealCheck(lifecycle), len(refused)
-    for kind, name in offered:
-        problem = check.problem_of(kind, name)
-        refused.update({name: problem} if problem else {})
-    return len(refused) > before
-
-
 def _append(
-    lifecycle: Lifecycle, log: Log, after: PublishedCheckpoint | None, places: Sequence[LedgerPlace], result: SealResult
+    lifecycle: Lifecycle,
+    log: Log,
+    after: PublishedCheckpoint | None,
+    places: Iterable[tuple[LedgerPlace, list[bytes]]],
+    many: int,
+    terms: LoggedTerms,
+    result: SealResult,
 ) -> PublishedCheckpoint:
     appending = Appending(log, after)
-    for done, place in enumerate(places, 1):
-        for body in leaves_waiting(lifecycle, place.kind, place.id):
+    for done, (place, leaves) in enumerate(places, 1):
+        for body in leaves:
             index = appending.append(body)
-            result.leaves += 1
-            result.records += place.kind == PURGE
+            terms.add(index, body)
         if index + 1 != place.end:
             raise LedgerError(f"{place.id}: its leaves end at {index}, expected {place.end - 1}. Nothing was signed")
-        lifecycle.progress("sealed", done, len(places))
-    published = appending.publish(lifecycle.keys.signers(log.origin))
-    lifecycle.crm.control.places.sealed(published.size, published.note, places, lifecycle.now())
-    result.places += [f"{place.first}-{place.end - 1}" for place in places if place.kind == PURGE]
-    return published
-
-
-def leaves_waiting(lifecycle: Lifecycle, kind: str, name: str) -> list[bytes]:
-    """The leaves of a purge row, a destroyed batch or a note, as they were fixed when it was committed.
-
-    Raises LedgerError: it is gone.
-    """
-    control = lifecycle.crm.control
-    if kind == DESTRUCTION:
-        gone = control.destructions.of_batch(name)
-        if gone is not None and gone.entries:
-            return gone.entries.splitlines()
-    with lifecycle.crm.database.reading() as connection:
-        notes = list(control.places.noted(connection, [name]).values()) if kind == NOTE else []
-        rows = control.by_ids(connection, [name]) if kind == PURGE else []
-    if not notes and not rows:
-        raise LedgerError(f"{kind} {name}: it has a place in the ledger, and its row in the CRM is gone. Restore it")
-    return notes[0].splitlines() if notes else leaves_of_purge(lifecycle, rows[0])
-
-
-def leaves_of_purge(lifecycle: Lifecycle, row: PurgeRow) -> list[bytes]:
-    """A leaf a call. Records from before the ledger name calls plainly: one leaf pins the object they lie in."""
-    if not row.before_the_ledger:
-        return row.entries.splitlines()
-    stored = put_entries(lifecycle.store, row)
-    if row.sealed_key is None:
-        lifecycle.crm.control.mark_sealed(row.id, stored.key, lifecycle.now())
-    pinned = {"key": stored.key, "sha256": row.entries_sha256}
-    fields = {"batch": row.batch, "calls": row.calls, "night": row.night, "object": pinned, "purge": row.id}
-    return [make_leaf("imported", fields)]
+        result.leaves += len(leaves)
+        if place.kind == PURGE:
+            result.records += len(leaves)
+            result.places.append(f"{place.first}-{place.end - 1}")
+        lifecycle.progress("sealed", done, many)
+    return appending.publish(lifecycle.keys.signers(log.origin))

@@ -3,11 +3,12 @@
 Reads only; what is done with what contradicts is `seal`'s.
 """
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
+from lifecycle.archive.batch_index import BatchIndex
 from lifecycle.archive.batches import read_calls, read_manifest
 from lifecycle.authority.registered_destruction import require_registered_by_us
-from lifecycle.crm.control.ledger_queue import DESTRUCTION, NOTE, PURGE
+from lifecycle.crm.control.destruction_register import Destruction
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import FixityError, ObjectMissing, ProofError
 from lifecycle.evidence.deletion import PurgeRow
@@ -22,6 +23,7 @@ from lifecycle.evidence.record_check import (
     read_purge_records,
     row_contradictions,
 )
+from lifecycle.night.batch_indexing import index_of_calls, is_indexed
 from lifecycle.policy.canonical import sha256_hex
 
 _NAMED = 3  # contradictions in one reason
@@ -30,57 +32,50 @@ _NEVER_NOTED = ("purged", "imported", DESTROYED, MOVED)  # these come from rows 
 
 
 class SealCheck:
-    """Compares purge rows with their batches; rows of one batch that follow each other read it once."""
+    """Compares purge rows with their batches; rows of one batch that follow each other read it once.
+
+    `indexes`: of the batches that were read and have none, for they are in memory here.
+    """
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
         self._epochs = epochs_by_id(lifecycle)
-        self._batch = lru_cache(maxsize=1)(partial(recorded_batch, lifecycle))
+        self._batch = lru_cache(maxsize=1)(self._indexed_batch)
+        self.indexes: list[BatchIndex] = []
 
-    def problem_of(self, kind: str, name: str) -> str | None:
-        """Why what waits must not be signed. None: nothing."""
-        asked = {PURGE: self.problem, DESTRUCTION: self.destruction_problem, NOTE: self.note_problem}
-        return asked[kind](name)
+    def problem_of(self, name: str, found: PurgeRow | Destruction | bytes) -> str | None:
+        """Why a purge row, a destroyed batch or a note must not be signed; `name` is its id. None: nothing."""
+        if isinstance(found, PurgeRow):
+            return self._purge_problem(found)
+        return note_problem(name, found) if isinstance(found, bytes) else self._destruction_problem(found)
 
-    def problem(self, row_id: str) -> str | None:
-        """Why a purge row must not be signed: what contradicts its batch, or why that cannot be said. None: nothing."""
-        control = self._lifecycle.crm.control
+    def _purge_problem(self, row: PurgeRow) -> str | None:
+        """What contradicts its batch, or why that cannot be said."""
         try:
-            with self._lifecycle.crm.database.reading() as connection:
-                rows = control.by_ids(connection, [row_id])
-            found = [reason for row in rows if not row.before_the_ledger for reason in self._contradictions(row)]
+            found = [] if row.before_the_ledger else self._contradictions(row)
         except (ProofError, ObjectMissing) as error:
             return str(error)
         return "; ".join(found[:_NAMED]) or None
 
-    def destruction_problem(self, batch: str) -> str | None:
-        """Why the leaves of a destroyed batch must not be signed: they are not what is registered. None: nothing."""
+    def _destruction_problem(self, gone: Destruction) -> str | None:
+        """That its leaves are not what is registered."""
         try:
-            gone = self._lifecycle.crm.control.destructions.of_batch(batch)
-            if gone is not None:
-                require_registered_by_us(self._lifecycle, gone)
-            leaves = [read_leaf(f"batch {batch}", body) for body in (gone.entries or b"").splitlines()] if gone else []
+            require_registered_by_us(self._lifecycle, gone)
+            leaves = [read_leaf(f"batch {gone.batch}", body) for body in (gone.entries or b"").splitlines()]
         except FixityError as error:
             return str(error)
         named = [(leaf["kind"], leaf.get("batch"), leaf.get("call")) for leaf in leaves]
-        wanted = [(kind, batch, copy[3]) for kind, name in _OF_COPIES for copy in gone.details[name]] if gone else []
+        wanted = [(kind, gone.batch, copy[3]) for kind, name in _OF_COPIES for copy in gone.details[name]]
         if not named or named != wanted:
-            return f"batch {batch}: its leaves do not name the copies that are registered to go"
+            return f"batch {gone.batch}: its leaves do not name the copies that are registered to go"
         return None
 
-    def note_problem(self, name: str) -> str | None:
-        """Why a note must not be signed: it is no leaf of the kind that its id says, as it was noted. None: nothing."""
-        with self._lifecycle.crm.database.reading() as connection:
-            bodies = self._lifecycle.crm.control.places.noted(connection, [name])
-        for body in bodies.values():
-            try:
-                kinds = {leaf["kind"] for leaf in read_leaves(f"note {name}", body)}
-            except FixityError as error:
-                return str(error)
-            for kind in sorted(kinds) or ("no leaf",):
-                if kind in _NEVER_NOTED or not name.startswith(f"{kind}:"):
-                    return f"note {name}: expected a leaf of the kind that its id says, found {kind!r}"
-        return None
+    def _indexed_batch(self, manifest_key: str) -> RecordedBatch:
+        batch = recorded_batch(self._lifecycle, manifest_key)
+        if self._epochs and not is_indexed(self._lifecycle, manifest_key, self._epochs):
+            epoch = self._lifecycle.keys.epoch()
+            self.indexes.append(index_of_calls(epoch, manifest_key, batch.manifest_sha256, batch.calls))
+        return batch
 
     def _contradictions(self, row: PurgeRow) -> list[str]:
         batch = self._batch(row.manifest_key)
@@ -93,6 +88,18 @@ class SealCheck:
         found += [f"record {n}: {why}" for n, one in enumerate(records) for why in batch_contradictions(one, batch)]
         found += [f"record {n}: {reason}" for n, reason in row_contradictions(records, batch, self._epochs)]
         return found
+
+
+def note_problem(name: str, body: bytes) -> str | None:
+    """Why a note must not be signed: it is no leaf of the kind that its id says, as it was noted. None: nothing."""
+    try:
+        kinds = {leaf["kind"] for leaf in read_leaves(f"note {name}", body)}
+    except FixityError as error:
+        return str(error)
+    for kind in sorted(kinds) or ("no leaf",):
+        if kind in _NEVER_NOTED or not name.startswith(f"{kind}:"):
+            return f"note {name}: expected a leaf of the kind that its id says, found {kind!r}"
+    return None
 
 
 def recorded_batch(lifecycle: Lifecycle, manifest_key: str) -> RecordedBatch:

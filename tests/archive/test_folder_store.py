@@ -157,3 +157,14 @@ def test_an_object_gone_is_missing_in_every_version(store):
     store.delete("a", stored.version_id)
     with pytest.raises(ObjectMissing):
         store.get("a", stored.version_id)
+
+
+def test_a_list_looks_into_no_folder_that_cannot_have_what_is_asked_for(store, monkeypatch):
+    for key in ("a/b", "a/bc", "a/bd/e", "a/c/d", "b/a"):
+        store.put_once(key, b"one")
+    looked, scandir = list[str](), os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: looked.append(Path(folder).name) or scandir(folder))
+    assert list(store.list("a/b")) == ["a/b", "a/bc", "a/bd/e"]
+    assert looked == ["a", "bd"]
+    assert list(store.list("a/")) == ["a/b", "a/bc", "a/bd/e", "a/c/d"]
+    assert list(store.list("")) == ["a/b", "a/bc", "a/bd/e", "a/c/d", "b/a"]

@@ -5,6 +5,12 @@ import io
 import json
 from pathlib import Path
 
+import click
+from typer.main import get_command
+
+from lifecycle.cli.main import app
+from lifecycle.cli.search_options import question
+from lifecycle.custody.search_question import SearchQuestion
 from tests.cli.conftest import Place, Run_
 
 
@@ -81,6 +87,26 @@ def test_drill_says_whether_it_passed(lifecycle: Run_, purged: Place) -> None:
     assert (failed.code, "FAILED" in failed.out) == (1, True)
 
 
+def test_a_url_that_is_none_is_said_by_the_name_of_its_option(lifecycle: Run_, purged: Place) -> None:
+    for command in (("restore", purged.purged()[0], "--dry-run"), ("drill",)):
+        said = lifecycle(*command, "--to", "nonsense")
+        assert (said.code, said.err.startswith("error: --to: expected one of postgresql+psycopg://")) == (2, True)
+
+
 def test_print_grants_is_for_servers(lifecycle: Run_, purged: Place) -> None:
     assert lifecycle("restore", "--print-grants").out == ""
     assert json.loads(lifecycle("find", "nowhere", "--json").out)["total"] == 1
+
+
+def test_find_and_export_take_the_same_options_but_for_the_spelling_of_the_last_day():
+    every = get_command(app)
+    assert isinstance(every, click.Group)
+    commands = [every.get_command(click.Context(every), name) for name in ("find", "export")]
+    find, export = ({o for p in one.params if p.name.startswith("search_") for o in p.opts} for one in commands if one)
+    assert find - export == {"--to"}
+    assert export - find == {"--until"}
+    assert len(find & export) == 12
+
+
+def test_a_longest_of_no_seconds_is_a_question_of_its_own():
+    assert question({"longest": 0}) == SearchQuestion(longest=0)

@@ -102,6 +102,21 @@ def test_holds_are_mirrored_and_lifted_and_a_hold_of_somebody_else_is_left(locke
     assert ("GOVERNANCE", "2028-03-02", "ON") in locks(client, bucket)
 
 
+def test_where_somebody_else_holds_any_object_of_a_batch_ours_is_not_set_and_theirs_never_lifted(locked):
+    world, client, bucket = locked
+    night(world)
+    for item in versions(client, bucket)[1:]:  # not the first, by which ours is known
+        where = {"Bucket": bucket, "Key": item["Key"], "VersionId": item["VersionId"]}
+        client.put_object_legal_hold(**where, LegalHold={"Status": "ON"})
+    world.hold("[{call_ids: [id-1]}]")
+    found = renew_locks(opened(world), date(2026, 11, 20))
+    (why,) = found.problems.values()
+    assert (found.held, why.startswith("is under a legal hold of the store that is not on our register")) == ([], True)
+    world.release()
+    assert renew_locks(opened(world), date(2026, 11, 20)).lifted == []
+    assert {kept[2] for kept in locks(client, bucket)} == {"ON", "OFF"}
+
+
 def test_a_lock_is_lengthened_where_the_day_moves_later_and_never_shortened(locked):
     world, client, bucket = locked
     night(world)

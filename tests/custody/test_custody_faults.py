@@ -26,7 +26,7 @@ from lifecycle.errors import DatabaseError, StoreError
 from lifecycle.night.drill_gate import newest_drill
 from lifecycle.night.seal import seal_ledger
 from tests.builders import BANK_DAY, World, account_for, run_night
-from tests.custody.test_restore import world_restore_url
+from tests.custody.test_restore import scratch_url, world_restore_url
 
 ORDER = RestoreOrder("clerk", "trial")
 CALLS = ("id-a", "id-b", "id-c")
@@ -75,9 +75,15 @@ def purged(sqlite_world) -> tuple[World, dict, dict]:
     ],
     ids=lambda given: "-".join(given),
 )
-def purged_anywhere(request, new_world) -> tuple[World, dict, dict]:
-    """On each server too, with a store that is a bucket: restored under the role that people are told to make."""
-    return three_purged(new_world(*request.param))
+def anywhere(request, new_world) -> World:
+    """On each server too, with a store that is a bucket."""
+    return new_world(*request.param)
+
+
+@pytest.fixture
+def purged_anywhere(anywhere) -> tuple[World, dict, dict]:
+    """Restored under the role that people are told to make."""
+    return three_purged(anywhere)
 
 
 def opened(world: World) -> Lifecycle:
@@ -142,22 +148,24 @@ def test_a_file_that_was_not_put_or_whose_answer_was_lost(purged_anywhere, done,
 
 
 @pytest.mark.parametrize("done", [False, True])
-def test_an_index_that_was_not_put_or_whose_answer_was_lost(sqlite_world, done):
-    start = sqlite_world.furnish().dump()
-    run_night(sqlite_world.lifecycle(), sealing=False)
-    lifecycle = sqlite_world.lifecycle()
+def test_an_index_that_was_not_put_or_whose_answer_was_lost(anywhere, done):
+    start = anywhere.furnish().dump()
+    run_night(anywhere.lifecycle(), sealing=False)
+    lifecycle = anywhere.lifecycle()
     lifecycle.__dict__["store"] = FaultyStore(lifecycle.store, BATCH_INDEXES, done)
     with pytest.raises(StoreError):
         seal_ledger(lifecycle)
-    seal_ledger(sqlite_world.lifecycle())
-    store = sqlite_world.lifecycle().store
+    seal_ledger(anywhere.lifecycle())
+    store = anywhere.lifecycle().store
     assert len(list(store.list(BATCH_INDEXES))) == len(list(manifest_keys(store)))
-    account_for(sqlite_world, start)
+    account_for(anywhere, start)
 
 
 @pytest.mark.parametrize("done", [False, True])
-def test_an_export_whose_leaf_was_not_noted_or_is_not_known_to_be_leaves_no_file(purged, monkeypatch, tmp_path, done):
-    world, _, _ = purged
+def test_an_export_whose_leaf_was_not_noted_or_is_not_known_to_be_leaves_no_file(
+    purged_anywhere, monkeypatch, tmp_path, done
+):
+    world, _, _ = purged_anywhere
     plain = Database.writing
 
     @contextmanager
@@ -180,13 +188,14 @@ def test_an_export_whose_leaf_was_not_noted_or_is_not_known_to_be_leaves_no_file
 
 
 @pytest.mark.parametrize("done", [False, True])
-def test_a_drill_whose_leaf_was_not_noted_counts_as_none(purged, monkeypatch, done):
-    world, _, _ = purged
+def test_a_drill_whose_leaf_was_not_noted_counts_as_none(purged_anywhere, monkeypatch, tmp_path, request, done):
+    world, _, _ = purged_anywhere
+    scratch = scratch_url(request, world, tmp_path)
     plain = Database.writing
 
     @contextmanager
     def writing(self, *given):
-        ours = "drill" not in str(self.engine.url.database)
+        ours = self.engine.url.database == world.engine.url.database
         with plain(self, *given) as connection:
             yield connection
             if ours and not done:
@@ -196,7 +205,7 @@ def test_a_drill_whose_leaf_was_not_noted_counts_as_none(purged, monkeypatch, do
 
     monkeypatch.setattr(Database, "writing", writing)
     with pytest.raises(DatabaseError):
-        drill_archive(world.lifecycle(), 1)
+        drill_archive(world.lifecycle(), 1, scratch)
     monkeypatch.setattr(Database, "writing", plain)
     assert (newest_drill(world.lifecycle()) is not None) is done
 
@@ -226,7 +235,7 @@ restore_calls(lifecycle, sys.argv[3:], crm_target(lifecycle), RestoreOrder("cler
 POINTS = [
     ("lifecycle.custody.restore", "read_copies", False),
     ("lifecycle.crm.restoring.restore_transaction", "insert_rows", True),
-    ("lifecycle.custody.restore", "note_restores", True),
+    ("lifecycle.custody.restore_record", "insert_rows", True),
     ("lifecycle.custody.restore", "put_files_that_wait", False),
     ("lifecycle.custody.restored_files", "_put", True),
 ]

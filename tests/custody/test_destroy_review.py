@@ -11,6 +11,7 @@ from lifecycle.authority.approval import draft_approval, store_approval
 from lifecycle.authority.approval_subject import find_approval_subject
 from lifecycle.custody import destroy as destroy_module
 from lifecycle.custody.destroy import DestroyResult, destroy_copies, survey_destruction
+from lifecycle.custody.requested_copies import answer_for_copies
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.errors import ApprovalRefused, InputError, NightError, PolicyChanged
 from lifecycle.ledger.keys import FileKeys
@@ -262,3 +263,15 @@ def test_an_earlier_nights_brake_can_be_let_go_later(world):
     destroy(world)
     digest = digest_of(world)
     assert destroy(world, days=1, accepted=[digest]).done.copies == 5
+
+
+def test_a_person_who_asked_is_told_that_the_copy_waits_for_a_review(world, keys):
+    answer = answer_for_copies(opened(world), "id-1", DAY)
+    assert answer is not None
+    said = answer.reasons[0].partition("archived copy ")[2]
+    assert said.startswith("goes with the next destruction, once a person lets plan ")
+    assert said.endswith(f" go ({WAITS})")
+    assert (answer.copy_goes_on, answer.needs_person) == (None, True)
+    world.execute("DELETE FROM lifecycle_destroy_plans")  # nobody planned yet
+    said = answer_for_copies(opened(world), "id-1", DAY).reasons[0].partition("archived copy ")[2]
+    assert said == ("goes with the next destruction, once somebody approves its plan, for BANK-ORDER asks for a review")

@@ -20,10 +20,8 @@ NIGHTS = (date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 22))
 CALLS = frozenset(f"id-{n}-{part}" for n in range(3) for part in "ab")
 
 
-@pytest.fixture(scope="module")
-def nights(new_world) -> World:
+def three_nights(world: World) -> World:
     """Three nights of two calls each, whose copies go in one month: three batches."""
-    world = new_world("sqlite")
     account = world.account("Banking")
     for number, day in enumerate(DAYS):
         for part in "ab":
@@ -33,6 +31,11 @@ def nights(new_world) -> World:
         world.flush()
         assert run_night(world.lifecycle(), night=NIGHTS[number]).calls == 2
     return world
+
+
+@pytest.fixture(scope="module")
+def nights(new_world) -> World:
+    return three_nights(new_world("sqlite"))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from hypothesis import strategies as st
 
 from lifecycle.archive.folder_store import FolderStore
 from lifecycle.errors import StoreError
+from lifecycle.evidence.deletion import deletion_records
 from lifecycle.evidence.leaf import make_leaf
 from lifecycle.ledger.digest_index import RANGE, complete_spans
-from lifecycle.ledger.leaf_index import INDEX, LeafIndex
+from lifecycle.ledger.leaf_index import INDEX, LeafIndex, LoggedTerms, RunOfTerms, batch_term
+from lifecycle.ledger.log import Log
+from tests.evidence.test_deletion import EPOCH, MANIFEST, PURGE, REGIMES, calls
 from tests.ledger.conftest import Grown, opened
 
 LEAVES = 16 * RANGE + 1100  # one range of the second level, one of the first, and a rest
@@ -105,6 +109,49 @@ def test_it_is_the_same_bytes_however_it_grew(long, tmp_path):
     assert index(again).extend() == 18
     assert objects(again) == objects(long)
     assert index(long).extend() == 0
+
+
+@pytest.mark.parametrize("first", [0, 900, 5 * RANGE])
+def test_leaves_noted_while_they_are_logged_make_the_same_bytes_and_are_not_read(long, tmp_path, monkeypatch, first):
+    again, terms = opened(tmp_path / "again"), LoggedTerms()
+    again.append(record(number) for number in range(LEAVES))
+    for number in range(first, LEAVES):
+        terms.add(number, record(number))
+    monkeypatch.setattr(Log, "leaves", reading_below(first // RANGE * RANGE + (RANGE if first % RANGE else 0)))
+    assert index(again).extend(terms) == 18
+    assert objects(again) == objects(long)
+
+
+def reading_below(most: int):
+    """Reads leaves of a log, and none from a number on."""
+    leaves = Log.leaves
+
+    def read(log, start, end, size):
+        assert end <= most
+        return leaves(log, start, end, size)
+
+    return read
+
+
+@given(st.lists(st.sampled_from(["b-1", "b-2", 'b"3']), min_size=1, max_size=6), st.text(max_size=9))
+def test_records_that_a_purge_wrote_are_found_by_what_they_say(batches, actor):
+    """Their beginning is read without reading the rest."""
+    bodies = [purged_record(batch, actor, number) for number, batch in enumerate(batches)]
+    bodies.insert(2, make_leaf("census", {"batch": "b-1", "call": "none"}))
+    terms, before = RunOfTerms(), None
+    for body in bodies:
+        leaf = json.loads(body)
+        expected = [bytes.fromhex(leaf["call"])] if leaf["kind"] == "purged" else []
+        expected += [batch_term(leaf["batch"])] if leaf["batch"] != before else []
+        assert terms.of(body) == expected
+        before = leaf["batch"]
+
+
+def purged_record(batch: str, actor: str, number: int) -> bytes:
+    """A deletion record, as a purge writes it."""
+    manifest = MANIFEST.model_copy(update={"batch": batch})
+    rows = calls(f"c-{number}")
+    return deletion_records(manifest, replace(PURGE, actor=actor), rows, REGIMES, EPOCH, {}).rstrip(b"\n")
 
 
 @pytest.mark.parametrize("level", ["0", "1"])

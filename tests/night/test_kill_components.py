@@ -31,7 +31,7 @@ def killed_at_every_write(make: Callable[[], World], going: Gone, when: str) -> 
     return ended
 
 
-FILE, PURGED, REMOVED, MARKED = 5, 10, 11, 12
+FILE, PURGED, REMOVED, MARKED = 6, 11, 12, 13
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,10 @@ from lifecycle.crm.control.census_table import CensusTable
 from lifecycle.crm.control.destroy_plan_register import DestroyPlanRegister
 from lifecycle.crm.control.destruction_register import DestructionRegister
 from lifecycle.crm.control.hold_register import SeenHolds
-from lifecycle.crm.control.inflation import inflate
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.crm.control.lock_register import LockRegister
 from lifecycle.crm.control.plan_register import Register
-from lifecycle.crm.control.purge_columns import PURGE_COLUMNS
+from lifecycle.crm.control.purge_columns import PURGE_COLUMNS, purge_row_or_error, read_purge_row
 from lifecycle.crm.control.request_table import RequestTable
 from lifecycle.crm.control.restored_table import RestoredTable
 from lifecycle.crm.control.snapshot_table import SnapshotTable
@@ -31,7 +30,6 @@ from lifecycle.crm.control.table_version import TableVersion
 from lifecycle.crm.database import Database, translated_errors
 from lifecycle.errors import FixityError, SourceError
 from lifecycle.evidence.deletion import PurgeRow
-from lifecycle.policy.canonical import sha256_hex
 
 _ESCAPED = 2  # a driver that writes bytes into its statement doubles some; one of three quarters was refused
 _FAST = 1  # zlib: records are a tenth of their size at any level, and 1 takes a third of the time
@@ -208,6 +206,17 @@ class ControlTables:
         """Purge rows by id."""
         return self._rows(connection, self.table.c.id.in_(ids))
 
+    def each_by_id(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, PurgeRow | FixityError]:
+        """Purge rows by id; of one that is not as it was inserted, why it says nothing."""
+        found = connection.execute(self.table.select().where(self.table.c.id.in_(ids))).mappings()
+        return {row["id"]: purge_row_or_error(row) for row in found}
+
+    def calls_of(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
+        """How many calls purge rows say they have, by id."""
+        columns = self.table.c
+        found = connection.execute(sa.select(columns.id, columns.calls).where(columns.id.in_(ids)))
+        return {row.id: row.calls for row in found}
+
     def mark_sealed(self, row_id: str, key: str, at: datetime) -> None:
         """Note where records from before the ledger lie in the store."""
         with self._database.writing() as connection:
@@ -227,24 +236,9 @@ class ControlTables:
 
     def _rows(self, connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[PurgeRow]:
         found = connection.execute(self.table.select().where(wanted).order_by(self.table.c.id)).mappings()
-        return [_purge_row(row) for row in found]
+        return [read_purge_row(row) for row in found]
 
 
 def packed_entries(row: PurgeRow) -> bytes:
     """The records of a purge row as the table keeps them."""
     return zlib.compress(row.entries, _FAST)
-
-
-def _purge_row(row: sa.RowMapping) -> PurgeRow:
-    """A row as it was inserted. Raises FixityError where its records are not the ones it was inserted with."""
-    fields = {name: value for name, value in row.items() if name in PurgeRow.__dataclass_fields__}
-    try:
-        entries: bytes | None = inflate(row["entries"])
-    except zlib.error:
-        entries = None
-    if entries is None or sha256_hex(entries) != row["entries_sha256"]:
-        raise FixityError(
-            f"purge {row['id']}: its records in the CRM are not the {row['calls']} it was committed with. "
-            "Nothing was done on their strength; restore the row from a backup of the database"
-        )
-    return PurgeRow(**{**fields, "entries": entries})

@@ -121,6 +121,12 @@ class DestructionRegister:
         """What is registered of a batch; None: nothing."""
         return next(iter(self._rows(self.table.c.batch == batch)), None)
 
+    def of_batches(self, batches: Sequence[str]) -> dict[str, Destruction | FixityError]:
+        """What is registered of some batches; of a row that no run of ours wrote, why it says nothing."""
+        with self._database.reading() as connection:
+            rows = connection.execute(self.table.select().where(self.table.c.batch.in_(batches))).mappings().all()
+        return {row["batch"]: _destruction_or_error(row) for row in rows}
+
     def unfinished(self) -> list[Destruction]:
         """The batches that are registered, and not gone yet."""
         return self._rows(self.table.c.destroyed_at.is_(None))
@@ -163,6 +169,13 @@ class DestructionRegister:
 def _packed(details: Mapping[str, Any]) -> bytes:
     body = canonical_json(details)
     return zlib.compress(canonical_json([sha256_hex(body), body.decode()]))
+
+
+def _destruction_or_error(row: sa.RowMapping) -> Destruction | FixityError:
+    try:
+        return _destruction(row)
+    except FixityError as error:
+        return error
 
 
 def _destruction(row: sa.RowMapping) -> Destruction:

@@ -18,7 +18,14 @@ from lifecycle.crm.purging.row_failures import ROW_FAILURES, reason_to_set_aside
 from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.restoring.planner_beliefs import join_by_sets
 from lifecycle.crm.restoring.references import Reference, own_parents
-from lifecycle.crm.restoring.restored_rows import are_distinct, as_live, in_row_order, parents_first, without_known
+from lifecycle.crm.restoring.restored_rows import (
+    are_distinct,
+    as_live,
+    in_key_order,
+    in_row_order,
+    parents_first,
+    without_known,
+)
 from lifecycle.crm.restoring.row_writer import insert_rows, set_where_empty, taking_values_as_they_are
 from lifecycle.evidence.comparison import CALL_ID, find_differences, of_one_width, rows_of_calls
 
@@ -111,7 +118,7 @@ class RestoreTransaction:
             if part.shared or len(parts) > 1 or not are_distinct(live, table.key):
                 there = self._there(connection, part, live) if part.shared else ()
                 live = without_known(live, table.key, known, there)
-            live = parents_first(live, self._own_parents.get(name, {}))
+            live = parents_first(in_key_order(live, table.key), self._own_parents.get(name, {}))
             insert_rows(connection, self._database.dialect, table.table, live)
             inserted += live.num_rows
         return inserted

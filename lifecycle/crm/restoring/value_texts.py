@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 _COPY_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 _SQL_ESCAPES = (("\\", "\\\\"), ("'", "\\'"))
 _HOUR, _MINUTE = 3_600_000_000, 60_000_000
-PIECE_BYTES = 4 * 2**20
+PIECE_BYTES = 2**20  # the server works at one while the next is made
 
 
 def copy_lines(rows: pa.Table) -> Iterator[bytes]:
