@@ -16,7 +16,7 @@ from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.row_failures import ROW_FAILURES, reason_to_set_aside
 from lifecycle.crm.reading.rows import Rows
-from lifecycle.crm.restoring.planner_beliefs import join_by_sets
+from lifecycle.crm.restoring.planner_beliefs import join_by_sets, long_lists
 from lifecycle.crm.restoring.references import Reference, own_parents, tied_calls
 from lifecycle.crm.restoring.restored_rows import (
     are_distinct,
@@ -107,7 +107,7 @@ class RestoreTransaction:
     def _transaction(self, keys: Sequence[Any], archived: Mapping[str, pa.Table], note: Note) -> RestoredSlice:
         mine = rows_of_calls(archived, pa.array(keys, self._rows.key.type))
         done, dialect = RestoredSlice(list(keys)), self._database.dialect
-        with self._database.writing() as connection:
+        with self._database.writing() as connection, long_lists(connection):
             if self._component is None and (live := self._rows.live_as_named(connection, keys)):
                 raise RestoredOtherwise(dict.fromkeys(live, "taken: a call with its id is in the CRM"))
             with taking_values_as_they_are(connection, dialect):
