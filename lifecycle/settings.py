@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     alert_link: str | None = None
     policies_link: str | None = None
     heartbeat: Path | None = None
+    memory: Annotated[int, Field(ge=64)] = 256
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
     replicas: SecretStr | None = None
     replica_lag: Annotated[float, Field(gt=0)] = 10.0

@@ -8,10 +8,9 @@ from functools import partial
 import pyarrow as pa
 
 from lifecycle.archive.object_store import ObjectStore, StoredObject
-from lifecycle.archive.parquet import fetch_table, put_table
+from lifecycle.archive.parquet import fetch_table, is_stored_as_written, put_table
 from lifecycle.archive.recording_files import FILES
 from lifecycle.errors import CompletenessError, FixityError
-from lifecycle.evidence.comparison import find_differences
 from lifecycle.evidence.manifest import ArchivedObject, Manifest
 
 MANIFEST = "manifest.json"
@@ -42,7 +41,7 @@ def put_batch(store: ObjectStore, folder: str, tables: Mapping[str, pa.Table]) -
 
 def _put_part(store: ObjectStore, folder: str, name: str, table: pa.Table) -> ArchivedObject:
     stored = put_table(store, f"{folder}{name}.parquet", table)
-    if find_differences({name: table}, {name: fetch_table(store, stored)}):
+    if not is_stored_as_written(store, stored, table):
         raise FixityError(f"{stored.key}: what was read back is not what was written. Nothing was purged")
     return _archived(name, stored, table)
 

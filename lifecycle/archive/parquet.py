@@ -4,6 +4,8 @@ zstd, an explicit schema, a checksum on every page: without it a flipped bit was
 """
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pyarrow.parquet as pq
 
 from lifecycle.archive.object_store import ObjectStore, StoredObject
 from lifecycle.errors import FixityError
+from lifecycle.evidence.comparison import find_differences
 from lifecycle.evidence.leaf import EpochKey
 from lifecycle.evidence.sealed_calls import open_calls
 from lifecycle.policy.canonical import sha256_hex
@@ -54,6 +57,29 @@ def fetch_table(store: ObjectStore, wanted: StoredObject) -> pa.Table:
         return _read(wanted.key, path)
 
 
+def is_stored_as_written(store: ObjectStore, wanted: StoredObject, table: pa.Table) -> bool:
+    """Read one object back whole, by version, and compare its bytes with the promise and its rows with a table.
+
+    A row group at a time: what is read is not held beside what was written. Raises FixityError naming the key.
+    """
+    with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
+        path = Path(folder) / "object.parquet"
+        found = store.fetch(wanted.key, wanted.version_id, path, at_most=wanted.bytes)
+        _require_promised(wanted, found.bytes, found.sha256)
+        return not any(find_differences({"": one}, {"": other}) for one, other in _row_groups(wanted.key, path, table))
+
+
+def _row_groups(key: str, path: Path, table: pa.Table) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Each row group of a file beside the rows of the table that should be there, and the rest of the table."""
+    place = 0
+    with _parquet_named(key), _open(path) as file:
+        for number in range(file.num_row_groups):
+            group = file.read_row_group(number)
+            yield table.slice(place, group.num_rows), group
+            place += group.num_rows
+        yield table.slice(place), file.schema_arrow.empty_table()
+
+
 def fetch_sealed_table(store: ObjectStore, wanted: StoredObject, epoch: EpochKey) -> pa.Table:
     """The same of an object that was sealed under an epoch. In memory: nothing of it lies open on a disk."""
     sealed = fetch_promised(store, wanted)
@@ -81,9 +107,18 @@ def _require_promised(wanted: StoredObject, size: int, sha256: str) -> None:
 
 
 def _read(key: str, source: Path | pa.BufferReader) -> pa.Table:
+    with _parquet_named(key), _open(source) as file:
+        return file.read()
+
+
+def _open(source: Path | pa.BufferReader) -> pq.ParquetFile:
+    """Not read_table: it loads all of Arrow's datasets, which takes longer than any batch."""
+    return pq.ParquetFile(source, page_checksum_verification=True, memory_map=False)
+
+
+@contextmanager
+def _parquet_named(key: str) -> Iterator[None]:
     try:
-        # Not read_table: it loads all of Arrow's datasets, which takes longer than any batch.
-        with pq.ParquetFile(source, page_checksum_verification=True, memory_map=False) as file:
-            return file.read()
+        yield
     except (pa.ArrowException, OSError) as error:
         raise FixityError(f"{key}: the bytes are the promised ones and no Parquet: {error}") from error

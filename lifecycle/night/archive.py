@@ -6,7 +6,7 @@ Each attempt writes into a folder of its own, so nothing can be overwritten; wha
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -17,38 +17,24 @@ import pyarrow.compute as pc
 from lifecycle.archive.batches import MANIFEST, batch_place, commit_manifest, put_batch, read_calls
 from lifecycle.archive.plans import read_planned_calls
 from lifecycle.crm.control.plan_register import RegisteredManifest
-from lifecycle.crm.control.snapshot_table import Snapshot
 from lifecycle.crm.reading.file_columns import hosts_named_by_rows
-from lifecycle.crm.reading.part_reader import CallsTooLarge, UnreadableCalls
 from lifecycle.deployment.lifecycle import Lifecycle, Run
-from lifecycle.evidence.archived_facts import with_facts
 from lifecycle.evidence.comparison import CALL_ID
-from lifecycle.evidence.deletion import DECIDING, call_id_text
+from lifecycle.evidence.deletion import call_id_text
 from lifecycle.evidence.manifest import ArchivedFile, ArchivedObject, Manifest
-from lifecycle.night.destroy_batches import (
-    DestroyGroup,
-    Tables,
-    fill_batches,
-    group_by_destroy_month,
-    same,
-    without_calls,
-)
+from lifecycle.night.destroy_batches import DestroyGroup, group_by_destroy_month, same, without_calls
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
-from lifecycle.night.night_window import is_window_open
+from lifecycle.night.planned_rows import FilledBatch, Unread, add_set_aside, read_batches
 from lifecycle.night.purged_before import PurgeHistory
 from lifecycle.night.read_moments import note_snapshot
 from lifecycle.night.recording_files import copy_recording_files
 from lifecycle.policy.canonical import sha256_hex
 
-FIRST_READ, LARGEST_READ = 500, 20_000  # calls
-READ_BYTES = 16 * 2**20  # aimed at
-MOST_READ = 128 * 2**20  # of several calls; one alone may be larger
-
 
 @dataclass
-class ArchiveResult:
+class ArchiveResult(Unread):
     """What the archive holds of a night after the step: its manifests, and the calls that could not be copied, and why.
 
     `calls` are whole ones; `components` counts the calls of which one component was archived, by its name.
@@ -62,8 +48,6 @@ class ArchiveResult:
     files: int = 0
     bytes: int = 0
     elsewhere: Counter[str] = field(default_factory=Counter)
-    set_aside: dict[Any, str] = field(default_factory=dict)
-    left: int = 0
 
 
 def archive_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> ArchiveResult:
@@ -78,12 +62,10 @@ def archive_night(lifecycle: Lifecycle, work: IndustryNight, run: Run) -> Archiv
             planned = planned.filter(pc.invert(done))
         total = _done(result) + planned.num_rows
         planned = _without_returned(lifecycle, planned, result.set_aside)
-        for group in group_by_destroy_month(planned, work.plan.night):
-            lifecycle.crm.refresh()
-            since = lifecycle.crm.snapshot(group.component)
-            for found in fill_batches(read_planned(lifecycle, group, result)):
+        with closing(read_batches(lifecycle, group_by_destroy_month(planned, work.plan.night), result)) as batches:
+            for found in batches:
                 lifecycle.require_running()
-                written = _archive_batch(lifecycle, work, run, group, found, since, result)
+                written = _archive_batch(lifecycle, work, run, found, result)
                 if written:
                     _count(result, *written)
                 lifecycle.progress(f"archived {work.industry}", _done(result), total)
@@ -121,16 +103,15 @@ def _archive_batch(
     lifecycle: Lifecycle,
     work: IndustryNight,
     run: Run,
-    group: DestroyGroup,
-    found: Tables,
-    since: Snapshot | None,
+    found: FilledBatch,
     result: ArchiveResult,
 ) -> tuple[str, Manifest] | None:
+    group = found.group
     batch = f"{work.plan.night}-{uuid4().hex[:12]}"
     folder = batch_place(work.industry, work.plan.night, group.destroy_on, batch)
-    copied = copy_recording_files(lifecycle, folder, found, group.component)
+    copied = copy_recording_files(lifecycle, folder, found.tables, group.component)
     add_set_aside(result.set_aside, copied.set_aside, group.component)
-    tables = without_calls(found, CALL_ID, copied.set_aside)
+    tables = without_calls(found.tables, CALL_ID, copied.set_aside)
     if not tables["calls"].num_rows:
         return None
     elsewhere = hosts_named_by_rows(tables, lifecycle.crm.source)
@@ -138,7 +119,7 @@ def _archive_batch(
     objects, files = put_batch(lifecycle.store, folder, tables), tuple(copied.files.values())
     manifest = _manifest(lifecycle, work, run, batch, objects, files, group)
     key = f"{folder}{MANIFEST}"
-    note_snapshot(lifecycle, batch, since)
+    note_snapshot(lifecycle, batch, found.since)
     ours = RegisteredManifest(key, sha256_hex(manifest.to_bytes()))
     lifecycle.crm.control.register.add_manifest(ours, work.plan, run.id, lifecycle.now())
     if elsewhere:  # before the batch is committed: a run that dies in between would leave one without its word
@@ -173,65 +154,3 @@ def _manifest(
         component=group.component,
         files=files,
     )
-
-
-def add_set_aside(aside: dict[Any, str], found: Mapping[Any, str], component: str | None) -> None:
-    """Add calls set aside; of one call several components may be."""
-    for key, reason in found.items():
-        said = reason if component is None else f"{component}: {reason}"
-        aside[key] = f"{aside[key]}; {said}" if key in aside else said
-
-
-def read_planned(lifecycle: Lifecycle, group: DestroyGroup, result: ArchiveResult) -> Iterator[Tables]:
-    """Every row of the planned calls, some calls at a time, each time under one snapshot.
-
-    Adds to the result the calls that are gone, unreadable, ambiguous or empty, and why; and how many are left when the
-    night's window closes. How many calls are read at once follows from how large those before them were.
-    """
-    planned, keys, number = group.planned, group.planned["call_id"].to_pylist(), FIRST_READ
-    while keys and is_window_open(lifecycle):
-        if lifecycle.stop_requested():
-            lifecycle.require_running()
-        some, keys = keys[:number], keys[number:]
-        for tables in _read_whole(lifecycle, some, group.component, result.set_aside):
-            read = tables["calls"].num_rows
-            if read:
-                size = sum(table.nbytes for table in tables.values())
-                number = max(1, min(LARGEST_READ, 4 * number, number * READ_BYTES // max(size, 1)))
-                yield _with_facts(lifecycle, _with_decision(tables, planned))
-    result.left += len(keys)
-
-
-def _read_whole(
-    lifecycle: Lifecycle, keys: list[Any], component: str | None, aside: dict[Any, str]
-) -> Iterator[Tables]:
-    """The rows of some calls; halved where they are too large to be read at once, or one cannot be read."""
-    try:
-        tables, why = lifecycle.crm.read_whole(keys, component, MOST_READ)
-    except (UnreadableCalls, CallsTooLarge) as error:
-        if len(keys) == 1:
-            add_set_aside(aside, {keys[0]: f"unreadable: {error}"}, component)
-            return
-        half = len(keys) // 2
-        yield from _read_whole(lifecycle, keys[:half], component, aside)
-        yield from _read_whole(lifecycle, keys[half:], component, aside)
-        return
-    add_set_aside(aside, why, component)
-    strangers = set(tables["calls"][CALL_ID].to_pylist()) - set(keys)
-    yield without_calls(tables, CALL_ID, why.keys() | strangers)
-
-
-def _with_decision(tables: Tables, planned: pa.Table) -> Tables:
-    """The calls with what was decided about each."""
-    found = tables["calls"][CALL_ID].combine_chunks()
-    decided = planned.take(pc.index_in(found, planned["call_id"].combine_chunks()))
-    for name in DECIDING:
-        tables["calls"] = tables["calls"].append_column(name, decided[name.removeprefix("_")])
-    return tables
-
-
-def _with_facts(lifecycle: Lifecycle, tables: Tables) -> Tables:
-    """The calls with their facts of this moment, every link among them: holds and laws to come ask for them."""
-    with lifecycle.crm.database.reading() as connection:
-        facts = lifecycle.crm.facts.of(connection, tables["calls"][CALL_ID].to_pylist())
-    return {**tables, "calls": with_facts(tables["calls"], facts)}

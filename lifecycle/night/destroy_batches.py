@@ -54,11 +54,14 @@ def _days_of(component: str | None, planned: pa.Table) -> Iterator[DestroyGroup]
         yield DestroyGroup(component, day, hurried.filter(same(hurried["destroy_on"], day)))
 
 
-def fill_batches(parts: Iterable[Tables]) -> Iterator[Tables]:
-    """Calls, some at a time as they are read, as batches of at most BATCH_CALLS calls and about BATCH_BYTES bytes."""
+def fill_batches(parts: Iterable[Tables], most: int = BATCH_BYTES) -> Iterator[Tables]:
+    """Calls, some at a time as they are read, as batches of at most BATCH_CALLS calls and about BATCH_BYTES bytes.
+
+    `most`: about how many bytes, where there is memory for fewer.
+    """
     waiting: list[Tables] = []
     for part in parts:
-        full = _calls([*waiting, part]) > BATCH_CALLS or _bytes([*waiting, part]) > BATCH_BYTES
+        full = _calls([*waiting, part]) > BATCH_CALLS or _bytes([*waiting, part]) > min(BATCH_BYTES, most)
         if waiting and full:
             yield _joined(waiting)
             waiting = []

@@ -29,7 +29,6 @@ from lifecycle.evidence.deletion import (
     recorded_rows,
 )
 from lifecycle.evidence.manifest import ArchivedFile
-from lifecycle.night.archive import add_set_aside
 from lifecycle.night.archive_locks import lock_batch
 from lifecycle.night.changed_decisions import LawOfTheMoment, changed_decisions
 from lifecycle.night.drill_gate import require_recent_drill
@@ -37,6 +36,7 @@ from lifecycle.night.industry_night import IndustryNight, batches_of_night
 from lifecycle.night.ledger_events import queue_set_aside_events
 from lifecycle.night.night_window import is_window_open
 from lifecycle.night.pauses import Pauses
+from lifecycle.night.planned_rows import add_set_aside
 from lifecycle.night.purged_before import PurgeHistory
 from lifecycle.night.read_moments import archived_copy, rows_alone
 from lifecycle.night.recording_files import files_not_archived, remove_recording_files

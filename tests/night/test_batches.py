@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lifecycle.crm.crm import Crm
 from lifecycle.crm.reading import row_tables
+from lifecycle.errors import DatabaseError
 from lifecycle.night import destroy_batches
 from lifecycle.night.destroy_batches import group_by_destroy_month
 from lifecycle.night.verify import verify_batch
-from tests.builders import CLOCK, committed
+from tests.builders import CLOCK, committed, run_night
 from tests.night.cases import DUE, NIGHT, TIME, Case
 
 DAYS = st.dates(date(2024, 1, 1), date(2030, 12, 31))
@@ -132,8 +134,8 @@ def test_a_maximum_of_the_law_keeps_a_call_out_of_a_batch_that_lasts_longer(new_
 
 def test_batches_are_bounded_by_calls(new_case, monkeypatch):
     monkeypatch.setattr(destroy_batches, "BATCH_CALLS", 30)
-    monkeypatch.setattr("lifecycle.night.archive.FIRST_READ", 10)
-    monkeypatch.setattr("lifecycle.night.archive.LARGEST_READ", 10)
+    monkeypatch.setattr("lifecycle.night.planned_rows.FIRST_READ", 10)
+    monkeypatch.setattr("lifecycle.night.planned_rows.LARGEST_READ", 10)
     case = new_case("sqlite").calls(**{f"c{n}": DUE for n in range(100)}).mapped()
     assert case.night().calls == 100
     assert sorted(manifest.calls for manifest, _ in committed(case.lifecycle().store)) == [10, 30, 30, 30]
@@ -157,8 +159,8 @@ def with_text(case: Case, calls: int, size: int = BIG) -> Case:
 
 def test_batches_are_bounded_by_bytes(case, monkeypatch):
     monkeypatch.setattr(destroy_batches, "BATCH_BYTES", 10 * BIG)
-    monkeypatch.setattr("lifecycle.night.archive.READ_BYTES", 2 * BIG)
-    monkeypatch.setattr("lifecycle.night.archive.MOST_READ", 5 * BIG)
+    monkeypatch.setattr("lifecycle.night.planned_rows.READ_BYTES", 2 * BIG)
+    monkeypatch.setattr("lifecycle.night.planned_rows.MOST_READ", 5 * BIG)
     with_text(case, 60)
     night = case.night()
     assert (night.calls, night.set_aside, case.ids(), case.ids("notes")) == (60, {}, [], [])
@@ -168,9 +170,42 @@ def test_batches_are_bounded_by_bytes(case, monkeypatch):
     assert sorted(len(body) for _, tables in batches for body in tables["notes"]["body"].to_pylist()) == [BIG] * 60
 
 
+def test_batches_are_bounded_by_the_memory_that_is_set(new_case):
+    case, size = with_text(new_case("sqlite"), 24, 2**20), 24 * 2**20
+    lifecycle = case.lifecycle(memory=64)
+    assert run_night(lifecycle, night=NIGHT).calls == 24
+    batches = list(committed(lifecycle.store))
+    assert max(sum(table.nbytes for table in tables.values()) for _, tables in batches) <= 64 * 2**20 // 4
+    assert sum(tables["notes"].nbytes for _, tables in batches) >= size
+    assert len(batches) >= 2
+
+
+def test_an_error_of_the_reader_ends_the_archive_and_a_rerun_goes_on(new_case, monkeypatch):
+    monkeypatch.setattr(destroy_batches, "BATCH_CALLS", 10)
+    monkeypatch.setattr("lifecycle.night.planned_rows.FIRST_READ", 10)
+    monkeypatch.setattr("lifecycle.night.planned_rows.LARGEST_READ", 10)
+    case = new_case("sqlite").calls(**{f"c{n}": DUE for n in range(40)}).mapped()
+    read, asked = Crm.read_whole, list[int]()
+
+    def failing(crm, keys, *others):
+        asked.append(len(keys))
+        if len(asked) == 3:
+            raise DatabaseError("gone away")
+        return read(crm, keys, *others)
+
+    monkeypatch.setattr(Crm, "read_whole", failing)
+    with pytest.raises(DatabaseError, match="gone away"):
+        case.night()
+    assert len(case.ids()) == 40
+    assert [manifest.calls for manifest, _ in committed(case.lifecycle().store)] in ([10], [10, 10])
+    monkeypatch.setattr(Crm, "read_whole", read)
+    assert case.night().calls == 40
+    assert sorted(manifest.calls for manifest, _ in committed(case.lifecycle().store)) == [10, 10, 10, 10]
+
+
 def test_one_call_larger_than_any_batch_is_a_batch_of_its_own(new_case, monkeypatch):
     monkeypatch.setattr(destroy_batches, "BATCH_BYTES", BIG)
-    monkeypatch.setattr("lifecycle.night.archive.MOST_READ", BIG)
+    monkeypatch.setattr("lifecycle.night.planned_rows.MOST_READ", BIG)
     case = with_text(new_case("postgresql"), 3, 3 * BIG)
     night = case.night()
     assert (night.calls, night.set_aside, len(night.purged)) == (3, {}, 1)

@@ -30,8 +30,7 @@ from lifecycle.crm.reading.time_forms import TimeForm, fact_form
 from lifecycle.errors import InputError, SourceError
 from lifecycle.evidence.deletion import call_id_text
 
-BATCH_ROWS = 50_000  # of a stream
-BATCH_KEYS = 20_000  # of a list
+BATCH_ROWS = 20_000  # of a stream; of a list, calls
 FEW_CALLS = 100_000  # beyond it one statement over all facts is faster, and needs no memory for their keys
 _REQUESTED = 1000  # requested calls looked up a statement
 
@@ -159,8 +158,8 @@ class Facts:
     def _of_keys(self, connection: sa.Connection, keys: Sequence[Any]) -> Iterator[pa.Table]:
         """A database may find a call by several spellings of its key: each is given once."""
         given = list[pa.Array]()
-        for start in range(0, len(keys), BATCH_KEYS):
-            table = self._read(connection, keys[start : start + BATCH_KEYS], self._query.c.call_id)
+        for start in range(0, len(keys), BATCH_ROWS):
+            table = self._read(connection, keys[start : start + BATCH_ROWS], self._query.c.call_id)
             for before in given:
                 table = table.filter(pc.invert(pc.is_in(table["call_id"], before)))
             given.append(table["call_id"].combine_chunks().unique())
