@@ -142,6 +142,28 @@ def test_copies_that_stay_are_locked_and_held_where_they_were_moved_to(locked):
     assert (destroy_under_lock(world, client, bucket).done.copies, versions(client, bucket)) == (1, [])
 
 
+def test_a_destruction_lifts_our_hold_and_leaves_that_of_others_on_versions_of_theirs(locked):
+    world, client, bucket = locked
+    night(world)
+    world.hold("[{call_ids: [id-1]}]")
+    assert len(renew_locks(opened(world), date(2026, 11, 20)).held) == 1
+    keys = sorted(item["Key"] for item in versions(client, bucket))
+    theirs = set()
+    for key in (keys[0], next(key for key in keys if key.endswith("/manifest.json"))):
+        first = client.head_object(Bucket=bucket, Key=key)["VersionId"]
+        where = {"Bucket": bucket, "Key": key}
+        version = client.put_object(**where, Body=b"of somebody else")["VersionId"]
+        client.put_object_legal_hold(**where, VersionId=version, LegalHold={"Status": "ON"})
+        client.copy_object(**where, CopySource={**where, "VersionId": first})  # ours is the newest again
+        theirs.add((key, version))
+    world.release()
+    done = destroy_under_lock(world, client, bucket)
+    held = {(item["Key"], item["VersionId"]) for item in versions(client, bucket)}
+    assert (done.done.copies, done.needs_person, held) == (0, True, theirs)
+    assert set(done.done.left.values()) == {"under a legal hold of the store"}
+    assert {kept[2] for kept in locks(client, bucket)} == {"ON"}
+
+
 def versions(client: Any, bucket: str) -> list[Any]:
     return client.list_object_versions(Bucket=bucket, Prefix="store/archive/").get("Versions", [])
 
