@@ -85,6 +85,7 @@ def disposition_plan(
     context: dg.AssetExecutionContext, config: NightConfig, lifecycle: LifecycleResource
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:  # type: ignore[type-arg]
     """What may go tonight, industry by industry: every call's disposition, the plan, and whether its brake tripped."""
+    started = time.monotonic()
     with dagster_failures(context):
         opened = lifecycle.open(context.log)
         run, odd = run_of(context, opened), odd_clocks(opened)
@@ -102,9 +103,10 @@ def disposition_plan(
         waiting = waiting_plans(opened, plans)
         going = runnable_industries(plans, waiting)
     context.instance.add_dynamic_partitions(str(industries.name), list(plans))
+    pace = pace_metadata(sum(plan.due for plan in plans.values()), time.monotonic() - started)
     name_calls_to_watcher("disposition_plan", left_out=dict(survey.left_out))
     yield dg.MaterializeResult(
-        metadata=report.plan_metadata(survey, plans, waiting, going, run.id),
+        metadata={**report.plan_metadata(survey, plans, waiting, going, run.id), **pace},
         check_results=_plan_checks(survey, plans, waiting),
     )
 
@@ -205,14 +207,13 @@ def purged_calls(context: dg.AssetExecutionContext, lifecycle: LifecycleResource
         opened = lifecycle.open(context.log)
         require_agreeing_clocks(opened)
         work = open_industry_night(opened, *industry_night_of(context))
-        # one that has begun: a plan made under a clock ahead waits for its day
-        resolve_night(opened, work.plan.night)
+        resolve_night(opened, work.plan.night)  # one that has begun: a plan made under a clock ahead waits for its day
         result = purge_night(opened, work, run_of(context, opened))
-        stayed = {**result.set_aside, **result.files_left}
     name_calls_to_watcher("purged_calls", set_aside=result.set_aside, sample=result.sample)
     pace = pace_metadata(result.calls, time.monotonic() - started)
     return dg.MaterializeResult(
-        metadata={**report.purge_metadata(work, result), **pace}, check_results=[_aside(stayed)]
+        metadata={**report.purge_metadata(work, result), **pace},
+        check_results=[_aside({**result.set_aside, **result.files_left})],
     )
 
 

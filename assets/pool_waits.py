@@ -14,6 +14,7 @@ from dagster._core.execution.plan.instance_concurrency_context import InstanceCo
 from assets.dead_runs import close_dead_runs
 
 _LOG = logging.getLogger(__name__)
+AS_DAGSTER_HAS_IT = InstanceConcurrencyContext.interval_to_next_pending_claim_check
 LONGEST = 2.0  # seconds between two looks; Dagster's grow to 15
 
 

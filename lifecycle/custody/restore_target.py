@@ -8,6 +8,7 @@ from lifecycle.crm.mapping.live_schema import MappedTable, read_schema
 from lifecycle.crm.mapping.source import Source
 from lifecycle.crm.reading.rows import Rows
 from lifecycle.crm.restoring.insert_triggers import insert_triggers
+from lifecycle.crm.restoring.planner_beliefs import KEYS_OF_LONG_LISTS
 from lifecycle.crm.restoring.references import Reference, foreign_references
 from lifecycle.crm.restoring.restore_conflicts import RestoreConflicts
 from lifecycle.crm.restoring.restore_transaction import RestoreTransaction
@@ -36,7 +37,9 @@ class RestoreTarget:
 
     def transaction(self, component: str | None) -> RestoreTransaction:
         """Who writes."""
-        return RestoreTransaction(self.database, self.rows_of(component), self.tables, self.references, component)
+        dialect = self.database.dialect
+        rows = Rows(self.source, self.tables, dialect, component, KEYS_OF_LONG_LISTS.get(dialect))
+        return RestoreTransaction(self.database, rows, self.tables, self.references, component)
 
     def conflicts(self, component: str | None) -> RestoreConflicts:
         """Who asks before: one for all batches, for what it has asked about columns."""

@@ -21,6 +21,7 @@ _FAN = 16
 _LEVELS = 6  # 1024 * 16**5: a thousand million numbers
 _DIGEST, _NUMBER = 8, 4  # bytes of a digest, and of a number within its range
 _ENTRY = _DIGEST + _NUMBER
+_LOOKS = 8  # entries that are gone through in the time of one search among them
 
 Entry = tuple[bytes, int]
 Read = Callable[[int, int], Iterable[Entry]]
@@ -102,6 +103,10 @@ class DigestIndex:
                 entries = _unpack(self._store.get(self._key(span, part)))
             except (ObjectMissing, FixityError):
                 return None
+            if len(some) * _LOOKS > len(entries):
+                many = frozenset(some)
+                found += [span.start + number for digest, number in entries if digest in many]
+                continue
             for wanted in some:
                 at = bisect_left(entries, (wanted, 0))
                 while at < len(entries) and entries[at][0] == wanted:

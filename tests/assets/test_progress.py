@@ -53,7 +53,7 @@ def test_each_step_of_a_night_says_how_long_it_took_and_logs_as_itself(
 ) -> None:
     monkeypatch.setattr("assets.progress.EVERY_SECONDS", 0.0)
     assert sum(done["purged"] for done in night(instance).done) == len(DUE)
-    for asset in ("archived_calls", "purged_calls", "deletion_record"):
+    for asset in ("disposition_plan", "archived_calls", "purged_calls", "deletion_record"):
         event = instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None
         assert event.asset_materialization is not None

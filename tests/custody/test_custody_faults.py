@@ -233,7 +233,7 @@ lifecycle = world.lifecycle()
 restore_calls(lifecycle, sys.argv[3:], crm_target(lifecycle), RestoreOrder("clerk", "trial"))
 """
 POINTS = [
-    ("lifecycle.custody.restore", "read_copies", False),
+    ("lifecycle.custody.prepared_batches", "read_copies", False),
     ("lifecycle.crm.restoring.restore_transaction", "insert_rows", True),
     ("lifecycle.custody.restore_record", "insert_rows", True),
     ("lifecycle.custody.restore", "put_files_that_wait", False),

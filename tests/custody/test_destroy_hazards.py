@@ -71,7 +71,9 @@ def test_a_call_that_is_restored_between_plan_and_removal_keeps_its_copy(bank, m
             lifecycle = bank.lifecycle()
             with monkeypatch.context() as patch:  # the restore waits for the lease: here it came just before it
                 patch.setattr(
-                    "lifecycle.custody.restore.copy_lease", lambda batch: f"another than {batch}", raising=False
+                    "lifecycle.custody.prepared_batches.copy_lease",
+                    lambda batch: f"another than {batch}",
+                    raising=False,
                 )
                 back = restore_calls(lifecycle, ["id-3"], crm_target(lifecycle), RestoreOrder("clerk", "court"))
             assert back.refused == {}

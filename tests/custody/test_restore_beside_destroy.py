@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.custody import batch_destruction, restore
+from lifecycle.custody import batch_destruction, prepared_batches
 from lifecycle.custody.restore import RestoreResult, restore_calls
 from lifecycle.custody.restore_record import RestoreOrder
 from lifecycle.custody.restore_target import crm_target
@@ -32,13 +32,13 @@ def archive(sqlite_world, monkeypatch) -> tuple[World, dict]:
 
 def test_a_destroy_leaves_a_batch_that_is_being_restored(archive, monkeypatch):
     world, before = archive
-    plain, destroyed = restore.read_copies, []
+    plain, destroyed = prepared_batches.read_copies, []
 
     def read_copies(*given):
         destroyed.append(destroy(world).done)
         return plain(*given)
 
-    monkeypatch.setattr(restore, "read_copies", read_copies)
+    monkeypatch.setattr(prepared_batches, "read_copies", read_copies)
     done = restored(world)
     assert (done.refused, set(done.restored), world.dump()) == ({}, CALLS, before)
     (second,) = destroyed

@@ -25,7 +25,10 @@ Written = Callable[[Column, sa.FromClause], sa.ColumnElement[Any]]
 class PartStatements:
     """The statements over the parts of one mapping on one database schema."""
 
-    def __init__(self, source: Source, tables: Mapping[str, MappedTable], dialect: str) -> None:
+    def __init__(
+        self, source: Source, tables: Mapping[str, MappedTable], dialect: str, keys_a_statement: int | None = None
+    ) -> None:
+        self._keys_a_statement = keys_a_statement
         self._call_table, self._call_key, self._calls_are = source.call.table, source.call.key, source.call.where
         self._tables, self.dialect, self._calls = tables, dialect, call_table(source, tables)
         self._legs = source.call.legs if source.call.group_by else None
@@ -58,7 +61,10 @@ class PartStatements:
 
     def chunks(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Keys, as many at a time as one statement takes."""
-        return value_chunks(self.dialect, keys)
+        most = self._keys_a_statement
+        if most is None:
+            return value_chunks(self.dialect, keys)
+        return (keys[start : start + most] for start in range(0, len(keys), most))
 
     def _steps(self, part: Part, joined: Any) -> Iterator[tuple[sa.FromClause, str | None]]:
         """The tables below the call's, each with the index that its rows are found by."""

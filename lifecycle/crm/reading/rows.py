@@ -28,10 +28,15 @@ class Rows:
     """The rows behind calls, or behind one component of them, for one mapping on one database schema."""
 
     def __init__(
-        self, source: Source, tables: Mapping[str, MappedTable], dialect: str, component: str | None = None
+        self,
+        source: Source,
+        tables: Mapping[str, MappedTable],
+        dialect: str,
+        component: str | None = None,
+        keys_a_statement: int | None = None,
     ) -> None:
         self.parts = source.parts(component)
-        self.statements = PartStatements(source, tables, dialect)
+        self.statements = PartStatements(source, tables, dialect, keys_a_statement)
         self._call_table, self._call_key = source.call.table, source.call.key
         self._tables, self._dialect, self._legs = tables, dialect, source.legs
         owned = (part for part in self.parts if part.chain and part.chain[-1].unless_named_by)

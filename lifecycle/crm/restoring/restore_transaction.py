@@ -16,8 +16,8 @@ from lifecycle.crm.mapping.live_schema import MappedTable
 from lifecycle.crm.mapping.source import Part
 from lifecycle.crm.purging.row_failures import ROW_FAILURES, reason_to_set_aside
 from lifecycle.crm.reading.rows import Rows
-from lifecycle.crm.restoring.planner_beliefs import join_by_sets
-from lifecycle.crm.restoring.references import Reference, own_parents
+from lifecycle.crm.restoring.planner_beliefs import join_by_sets, long_lists
+from lifecycle.crm.restoring.references import Reference, own_parents, tied_calls
 from lifecycle.crm.restoring.restored_rows import (
     are_distinct,
     as_live,
@@ -61,7 +61,25 @@ class RestoreTransaction:
         component: str | None = None,
     ) -> None:
         self._database, self._rows, self._tables, self._component = database, rows, tables, component
-        self._own_parents = own_parents(references)
+        self._own_parents, self._references = own_parents(references), references
+
+    def tied_calls(self, archived: Mapping[str, pa.Table]) -> set[Any] | None:
+        """The calls that may need rows of others among these, or the others theirs: they are put back in one
+        transaction after the other, the rest in two at a time. None: all of them. SQLite takes one writer."""
+        parts = [part for part in self._rows.parts if part.name in archived and archived[part.name].num_rows]
+        if self._database.dialect == "sqlite" or any(part.shared for part in parts):
+            return None
+        rows, linked = dict[str, list[pa.Table]](), set[Any]()
+        for part in (part for part in parts if not part.detach):
+            rows.setdefault(part.table, []).append(archived[part.name])
+        for part in (part for part in parts if part.detach):
+            links, key = archived[part.name], self._rows.key.name
+            if part.table in rows and (part.table != self._rows.parts[0].table or key not in links.column_names):
+                return None
+            own = links[key].to_pylist() if part.table in rows else ()  # the call whose row has the link
+            linked |= {*links[CALL_ID].to_pylist(), *own}
+        tied = tied_calls(self._references, rows)
+        return None if tied is None else tied | linked
 
     def restore(self, keys: Sequence[Any], archived: Mapping[str, pa.Table], note: Note) -> RestoredSlice:
         """Put the named calls back. Where one makes the transaction fail, the others are tried without it.
@@ -89,7 +107,7 @@ class RestoreTransaction:
     def _transaction(self, keys: Sequence[Any], archived: Mapping[str, pa.Table], note: Note) -> RestoredSlice:
         mine = rows_of_calls(archived, pa.array(keys, self._rows.key.type))
         done, dialect = RestoredSlice(list(keys)), self._database.dialect
-        with self._database.writing() as connection:
+        with self._database.writing() as connection, long_lists(connection):
             if self._component is None and (live := self._rows.live_as_named(connection, keys)):
                 raise RestoredOtherwise(dict.fromkeys(live, "taken: a call with its id is in the CRM"))
             with taking_values_as_they_are(connection, dialect):
