@@ -160,7 +160,7 @@ def test_a_destruction_lifts_our_hold_and_leaves_that_of_others_on_versions_of_t
     done = destroy_under_lock(world, client, bucket)
     held = {(item["Key"], item["VersionId"]) for item in versions(client, bucket)}
     assert (done.done.copies, done.needs_person, held) == (0, True, theirs)
-    assert set(done.done.left.values()) == {"under a legal hold of the store"}
+    assert all(why.endswith("under a legal hold of the store") for why in done.done.left.values())
     assert {kept[2] for kept in locks(client, bucket)} == {"ON"}
 
 
