@@ -4,10 +4,13 @@ The archive is the one of `bench/verify.py`: one night of calls in batches of 20
 of batches is destroyed in a process of its own: what a batch costs, and the memory, must not grow with their number.
 Then the same with one call of every tenth batch under a hold, so that the others of its batch go and it is moved.
 
-    python -m bench.destroy [BATCHES…] [--whole]      # default: 250 1000; --whole: without the second
+    python -m bench.destroy [BATCHES…] [--whole | --s3]   # default: 250 1000; --whole: without the second
+
+`--s3`: in a bucket with versions of SeaweedFS, started here, and without the second.
 """
 
 import multiprocessing
+import os
 import resource
 import shutil
 import sys
@@ -19,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.verify import CALLS, build, opened
+from lifecycle.archive.s3_store import S3Store
 from lifecycle.custody.destroy import destroy_copies
 from lifecycle.deployment.lifecycle import Lifecycle, Run
 from lifecycle.night.seal import seal_ledger
-from tests.builders import BANK_DAY
+from tests.builders import BANK_DAY, CLOCK
+from tests.servers import S3
 
 DAY = date(2040, 1, 1)
 COUNTED = ("put_once", "swap", "get", "fetch", "list", "versions", "delete")
@@ -45,11 +50,17 @@ def highest_memory() -> float:
     return int(line.split()[1]) / 1024
 
 
-def destroy(folder: Path, said: Any) -> None:
+def follow_the_clock() -> None:
+    """The store's clock says what the calls' clock does, in each process."""
+    S3Store.now = lambda _: CLOCK  # type: ignore[method-assign]
+
+
+def destroy(folder: Path, place: str | None, said: Any) -> None:
     """Destroy everything; says what it took."""
     import sqlalchemy as sa
 
-    lifecycle = opened(folder)
+    follow_the_clock()
+    lifecycle = opened(folder, place)
     lifecycle = Lifecycle(lifecycle.settings.model_copy(update={"destroy": True}), lifecycle.now)
     store, statements = CountedStore(lifecycle.store), Counter[str]()
     lifecycle.__dict__["store"] = store
@@ -79,10 +90,10 @@ def destroy(folder: Path, said: Any) -> None:
     )
 
 
-def measured(folder: Path) -> dict[str, Any]:
+def measured(folder: Path, place: str | None = None) -> dict[str, Any]:
     processes = multiprocessing.get_context("spawn")
     said: Any = processes.Queue()
-    process = processes.Process(target=destroy, args=(folder, said))
+    process = processes.Process(target=destroy, args=(folder, place, said))
     process.start()
     found: dict[str, Any] = said.get()
     process.join()
@@ -105,8 +116,25 @@ def hold_one_call_of_every_tenth_batch(folder: Path, batches: int) -> None:
     (folder / "policies" / "holds" / "h.yaml").write_text(text)
 
 
+def measure_in_a_bucket(numbers: list[int]) -> None:
+    server = S3()
+    try:
+        os.environ.update(server.environment())
+        follow_the_clock()
+        for number in numbers:
+            with tempfile.TemporaryDirectory() as here:
+                place = f"s3://{server.bucket}/{server.new_prefix()}"
+                build(Path(here), number, "Banking", BANK_DAY, place)
+                show(measured(Path(here), place))
+    finally:
+        server.remove()
+
+
 def main() -> None:
     numbers = [int(given) for given in sys.argv[1:] if given.isdigit()] or [250, 1000]
+    if "--s3" in sys.argv:
+        measure_in_a_bucket(numbers)
+        return
     for number in numbers:
         with tempfile.TemporaryDirectory() as here:
             whole, held = Path(here) / "whole", Path(here) / "held"

@@ -23,8 +23,10 @@ from tests.builders import SHOP_DAY, World, run_night
 BATCHES, CALLS, TIMES = 1_000, 20, 5
 
 
-def build(folder: Path, batches: int, industry: str = "Retail", ended: datetime = SHOP_DAY) -> None:
-    """A world after one night with so many batches."""
+def build(
+    folder: Path, batches: int, industry: str = "Retail", ended: datetime = SHOP_DAY, store: str | None = None
+) -> None:
+    """A world after one night with so many batches, in a store in its folder or in another."""
     import sqlalchemy as sa
 
     from lifecycle.crm.sample import demo_schema
@@ -34,7 +36,7 @@ def build(folder: Path, batches: int, industry: str = "Retail", ended: datetime 
     engine = sa.create_engine(url)
     demo_schema.create_schema(engine)
     engine.dispose()
-    world = World(url, (folder / "store").as_uri(), folder / "policies").initialised()
+    world = world_in(folder, store).initialised()
     account = world.account(industry)
     for number in range(batches * CALLS):
         key = world.call(f"id-{number:07}", account, ended, phone=f"+44 20 79{number:06}")
@@ -43,8 +45,13 @@ def build(folder: Path, batches: int, industry: str = "Retail", ended: datetime 
     run_night(world.lifecycle())
 
 
-def opened(folder: Path) -> Any:
-    return World(f"sqlite:///{folder / 'crm.db'}", (folder / "store").as_uri(), folder / "policies").lifecycle()
+def world_in(folder: Path, store: str | None) -> World:
+    place, endpoint = store or (folder / "store").as_uri(), os.environ.get("LIFECYCLE_S3_ENDPOINT")
+    return World(f"sqlite:///{folder / 'crm.db'}", place, folder / "policies", endpoint)
+
+
+def opened(folder: Path, store: str | None = None) -> Any:
+    return world_in(folder, store).lifecycle()
 
 
 def audit_everything(folder: Path) -> int:

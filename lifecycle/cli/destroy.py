@@ -109,12 +109,13 @@ def merge(run: DoMerge = False, json_output: AsJson = False) -> None:
 
 
 def _tell(lifecycle: Lifecycle, result: DestroyResult, run: bool) -> None:
-    survey = result.survey
+    survey, last = result.survey, resolve_night(lifecycle, None)
     _tell_plans(survey)
     for industry, reasons in result.waiting.items():
         for reason in reasons:
             print_sentence(f"{industry} waits for a person. {reason}", style="yellow")
-        for line in destroy_release_commands(survey.plans[industry], reasons, registered=run):
+        commands = destroy_release_commands(survey.plans[industry], reasons, registered=run)
+        for line in commands if survey.as_of <= last else ():
             print_sentence(line, style="yellow")
     if run:
         done = result.done
@@ -125,6 +126,10 @@ def _tell(lifecycle: Lifecycle, result: DestroyResult, run: bool) -> None:
             print_sentence(f"{done.moved} copies that stay were moved to batches of their own.")
         _list("There still", done.left)
         _list("Stays, though it was planned", done.set_aside)
+    elif survey.as_of > last:
+        print_sentence(
+            f"Nothing was changed. {survey.as_of} has not begun: its plans are made, and let go, from then on."
+        )
     elif survey.plans:
         on = lifecycle.settings.destroy
         print_sentence("Nothing was changed. To destroy these: lifecycle destroy --run" if on else

@@ -3,13 +3,16 @@
 A lock is never shortened: the store would refuse, and a shorter schedule lets nothing go before its recorded day.
 """
 
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
+from pathlib import Path
 
 from lifecycle.archive.batches import batch_folder
-from lifecycle.archive.object_store import StoredObject
+from lifecycle.archive.object_store import ObjectStore, StoredObject, StoredVersion
+from lifecycle.crm.control.destruction_register import Destruction
 from lifecycle.crm.control.lock_register import LegalHold
 from lifecycle.custody.archived_batches import archived_batches, proved_manifest
 from lifecycle.custody.judged_batch import JudgedBatch, archived_facts, judge_batch
@@ -92,15 +95,26 @@ def set_legal_hold(lifecycle: Lifecycle, manifest_key: str, manifest: Manifest, 
     locks.note(replace(known, legal_hold=LegalHold.WHOLE if held else LegalHold.NONE), lifecycle.now())
 
 
-def lift_own_hold(lifecycle: Lifecycle, batch: str, manifest_key: str) -> None:
-    """Before a batch is removed of which no copy is held any more: lift the hold that we put there."""
-    locks = lifecycle.crm.control.locks
-    known = locks.of_batch(batch)
+def lift_own_hold(lifecycle: Lifecycle, row: Destruction) -> None:
+    """Before a batch is removed of which no copy is held any more: lift the hold that we put on its versions.
+
+    What lies there besides was never held by us; a hold on it is somebody else's, and stays.
+    """
+    locks, ours = lifecycle.crm.control.locks, {(key, version) for key, version in row.details["objects"]}
+    known = locks.of_batch(row.batch)
     if known.legal_hold is not LegalHold.NONE:
-        for version in lifecycle.store.versions(batch_folder(manifest_key)):
-            if not version.marker:
+        for version in lifecycle.store.versions(batch_folder(row.manifest_key)):
+            named = (version.key, version.version_id) in ours
+            if not version.marker and (named or _is_its_manifest(lifecycle.store, version, row)):
                 lifecycle.store.locks.hold(version.key, version.version_id, False)
         locks.note(replace(known, legal_hold=LegalHold.NONE), lifecycle.now())
+
+
+def _is_its_manifest(store: ObjectStore, version: StoredVersion, row: Destruction) -> bool:
+    if version.key != row.manifest_key:
+        return False
+    with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
+        return store.fetch(version.key, version.version_id, Path(folder) / "manifest").sha256 == row.manifest_sha256
 
 
 def secure_moved_copies(lifecycle: Lifecycle, at: BatchLocation, held: bool) -> None:

@@ -185,7 +185,7 @@ def finish_removal(lifecycle: Lifecycle, row: Destruction, result: Destroyed) ->
     queue_event_leaves(lifecycle, "destruction", {f"{row.batch}:{row.begun_at}": told})
     objects = [(key, version) for key, version in details["objects"]]
     indexes = [batch_index_key(epoch.id, row.manifest_key) for epoch in lifecycle.keys.epochs()]
-    lift_own_hold(lifecycle, row.batch, row.manifest_key)
+    lift_own_hold(lifecycle, row)
     removed = remove_batch(lifecycle.store, row.manifest_key, objects, indexes)
     result.versions += removed.versions
     if removed.left:

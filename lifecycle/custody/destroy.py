@@ -106,7 +106,8 @@ def _register(lifecycle: Lifecycle, survey: DestroySurvey, digests: Collection[s
         if digest not in known:
             found = ", ".join(known) or "none"
             what = f"--accept-plan {digest}: no plan of this night or of those before"
-            raise NightError(f"{what}; found {found}. Nothing was destroyed")
+            why = "A plan is another one once a hold, a schedule or a copy changed: look again with `lifecycle destroy`"
+            raise NightError(f"{what}; found {found}. Nothing was destroyed. {why}")
     registered = {plan.sha256: register_destroy_plan(lifecycle, plan, run) for plan in survey.plans.values()}
     events = {plan.sha256: plan_event(plan, run) for plan in survey.plans.values()}
     queue_event_leaves(lifecycle, "destroy_plan", events)

@@ -85,6 +85,7 @@ def _drill_batch(lifecycle: Lifecycle, target: RestoreTarget, key: str, result: 
     except (ProofError, ObjectMissing) as error:
         result.failed[key] = str(error)
         return
+    result.failed |= _lost_values(target, manifest, tables)
     try:
         _compare(target, manifest, tables, result)
     except DatabaseError as error:
@@ -95,6 +96,21 @@ def _drill_batch(lifecycle: Lifecycle, target: RestoreTarget, key: str, result: 
             result.files += 1
         except (ProofError, ObjectMissing) as error:
             result.failed[file.key] = str(error)
+
+
+def _lost_values(target: RestoreTarget, manifest: Manifest, tables: Mapping[str, pa.Table]) -> dict[str, str]:
+    """Columns that the CRM has no more, of which rows have a value: a restore refuses their calls."""
+    found, rows = dict[str, str](), target.rows_of(manifest.component)
+    for part in (part for part in rows.parts if not part.detach and part.name in tables):
+        live = target.tables[part.table].columns
+        for name in tables[part.name].column_names:
+            values = len(tables[part.name]) - tables[part.name][name].null_count
+            if name != CALL_ID and name not in live and values:
+                found[f"{part.table}.{name} of {manifest.batch}"] = (
+                    f"expected a column for {values} archived values, found none: it was dropped since, and a restore "
+                    "refuses their calls. Add it again before one is needed"
+                )
+    return found
 
 
 def _compare(target: RestoreTarget, manifest: Manifest, tables: Mapping[str, pa.Table], result: DrillResult) -> None:

@@ -23,8 +23,11 @@ def test_without_run_it_shows_the_plan_and_changes_nothing(purged: Place, lifecy
     assert 0 < going <= sum(found["copies"].values())
     assert {len(plan["digest"]) for plan in found["plans"].values()} == {64}
     told = lifecycle("destroy", "--as-of", FAR)
-    assert f"lifecycle destroy --as-of {FAR} --run --accept-plan" in told.out
-    assert "Nothing was changed. Destroying is off: LIFECYCLE_DESTROY=true switches it on." in told.out
+    assert "--accept-plan" not in told.out  # a night to come has no plan that anybody could let go
+    assert f"Nothing was changed. {FAR} has not begun: its plans are made, and let go, from then on." in told.out
+    tonight = lifecycle("destroy").out
+    assert "To let its brake go: lifecycle destroy --as-of" in tonight
+    assert "Nothing was changed. Destroying is off: LIFECYCLE_DESTROY=true switches it on." in tonight
     assert objects(purged) == before
 
 
@@ -38,7 +41,8 @@ def test_run_asks_for_the_switch_for_a_night_that_has_begun_and_for_the_brake_to
     braked = lifecycle("destroy", "--run", "--json").json
     plan = braked["plans"]["retail"]  # the sample's night purged calls whose copies had come to their day, too
     assert (braked["destroyed"]["copies"], plan["waits_for"]) == (0, braked["waiting"]["retail"])
-    assert lifecycle("destroy", "--run", "--accept-plan", "0" * 64).code == 2
+    other = lifecycle("destroy", "--run", "--accept-plan", "0" * 64)
+    assert (other.code, "once a hold, a schedule or a copy changed" in other.err) == (2, True)
     done = lifecycle("destroy", "--run", "--accept-plan", plan["digest"], "--json").json
     assert (done["destroyed"]["copies"], done["destroyed"]["left"]) == (plan["going"], {})
     gone = {batch["manifest_key"].removesuffix("manifest.json") for batch in plan["batches"]}

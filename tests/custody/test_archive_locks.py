@@ -142,6 +142,28 @@ def test_copies_that_stay_are_locked_and_held_where_they_were_moved_to(locked):
     assert (destroy_under_lock(world, client, bucket).done.copies, versions(client, bucket)) == (1, [])
 
 
+def test_a_destruction_lifts_our_hold_and_leaves_that_of_others_on_versions_of_theirs(locked):
+    world, client, bucket = locked
+    night(world)
+    world.hold("[{call_ids: [id-1]}]")
+    assert len(renew_locks(opened(world), date(2026, 11, 20)).held) == 1
+    keys = sorted(item["Key"] for item in versions(client, bucket))
+    theirs = set()
+    for key in (keys[0], next(key for key in keys if key.endswith("/manifest.json"))):
+        ours = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        where = {"Bucket": bucket, "Key": key}
+        version = client.put_object(**where, Body=b"of somebody else")["VersionId"]
+        client.put_object_legal_hold(**where, VersionId=version, LegalHold={"Status": "ON"})
+        client.put_object(**where, Body=ours)  # the newest is as it was
+        theirs.add((key, version))
+    world.release()
+    done = destroy_under_lock(world, client, bucket)
+    held = {(item["Key"], item["VersionId"]) for item in versions(client, bucket)}
+    assert (done.done.copies, done.needs_person, held) == (0, True, theirs)
+    assert all(why.endswith("under a legal hold of the store") for why in done.done.left.values())
+    assert {kept[2] for kept in locks(client, bucket)} == {"ON"}
+
+
 def versions(client: Any, bucket: str) -> list[Any]:
     return client.list_object_versions(Bucket=bucket, Prefix="store/archive/").get("Versions", [])
 

@@ -71,6 +71,16 @@ def test_a_rotten_batch_fails_the_drill_and_the_record_says_so(sqlite_world):
     assert newest.passed is False
 
 
+def test_a_column_that_was_dropped_since_fails_the_drill_where_it_had_a_value(sqlite_world):
+    run_night(sqlite_world.furnish().lifecycle())
+    with sqlite_world.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE notes DROP COLUMN body")
+    result = drill_archive(sqlite_world.lifecycle(), 100)
+    assert not result.passed
+    assert {name.partition(" of ")[0] for name in result.failed} == {"notes.body"}
+    assert all(why.startswith("expected a column for ") for why in result.failed.values())
+
+
 def test_an_empty_archive_is_no_drill(sqlite_world):
     with pytest.raises(InputError, match="no batch yet"):
         drill_archive(sqlite_world.lifecycle())
