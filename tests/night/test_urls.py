@@ -56,7 +56,16 @@ def test_a_plan_names_the_columns_where_anything_is_due(world, capsys):
 
 
 def test_a_run_says_how_many_lie_where(capsys):
-    done = {"industry": "Retail", "archived": 1, "batches": 1, "purged": 1, "components": {}, "records": 1, "left": 0}
+    done = {
+        "industry": "Retail",
+        "archived": 1,
+        "batches": 1,
+        "purged": 1,
+        "components": {},
+        "records": 1,
+        "left": 0,
+        "waited": {},
+    }
     done |= {"calls_set_aside": 0, "set_aside": {}, "files_left": {}, "files_elsewhere": {"api.example.com": 2}}
     tell_night(NightResult(done=[done]))
     said = " ".join(capsys.readouterr().out.split())

@@ -13,7 +13,7 @@ from lifecycle.archive.folder_store import FolderStore
 from lifecycle.crm.control.ledger_queue import LedgerQueue
 from lifecycle.deployment.lifecycle import Lifecycle
 from lifecycle.errors import LedgerError
-from lifecycle.night import archive, destroy_batches, waiting_leaves
+from lifecycle.night import destroy_batches, planned_rows, waiting_leaves
 from lifecycle.night.event_leaves import queue_event_leaves
 from lifecycle.night.seal import seal_ledger
 from tests.builders import CLOCK, NIGHT, SHOP_DAY, World, run_night
@@ -96,8 +96,8 @@ def history(world: World, batches: int, monkeypatch: pytest.MonkeyPatch) -> Coun
     """What sealing a night of two calls asks, a month after a night of so many batches."""
     with monkeypatch.context() as patched:
         patched.setattr(destroy_batches, "BATCH_CALLS", 1)
-        patched.setattr(archive, "FIRST_READ", 1)
-        patched.setattr(archive, "LARGEST_READ", 1)
+        patched.setattr(planned_rows, "FIRST_READ", 1)
+        patched.setattr(planned_rows, "LARGEST_READ", 1)
         account = world.account("Retail")
         for number in range(batches):
             world.call(f"old-{number:04}", account, SHOP_DAY)

@@ -15,6 +15,7 @@ from lifecycle.crm.bound_values import column_in, value_chunks
 from lifecycle.crm.reading.csv_reader import read_as_csv
 from lifecycle.crm.reading.csv_rows import NotAsCsv
 from lifecycle.crm.reading.fact_tables import FactTables
+from lifecycle.crm.reading.locking_plans import is_planned_for_few_keys
 from lifecycle.crm.session.sqlite_file import read_texts
 
 
@@ -28,7 +29,7 @@ class FactReader:
     def read(self, connection: sa.Connection, keys: Sequence[Any], *order: sa.ColumnElement[Any]) -> pa.Table:
         """The facts of some calls. A call that the database finds by two spellings of its key is given once."""
         wanted = [column_in(self._dialect, self._query.c.call_id, some) for some in value_chunks(self._dialect, keys)]
-        if self.as_csv:
+        if self.as_csv and not is_planned_for_few_keys(connection):
             statement = self._tables.select_served(self._query).order_by(*order)
             try:
                 return self._by_server(connection, [statement.where(each) for each in wanted])

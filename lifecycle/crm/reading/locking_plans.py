@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 Indexes = Mapping[str, Sequence[str]]
+_FEW_KEYS = "planned for few keys"
 
 
 @contextmanager
@@ -18,7 +19,8 @@ def plans_for_few_keys(connection: sa.Connection) -> Iterator[None]:
     """PostgreSQL plans every statement of this transaction once, as for ten keys, however many there are: along the
     indexes, where there are some. Results are the same. Elsewhere nothing happens.
 
-    `plan_cache_mode` is about prepared statements, so each is one from its first use.
+    `plan_cache_mode` is about prepared statements, so each is one from its first use. COPY never is one: who could read
+    by it asks `is_planned_for_few_keys`.
     """
     if connection.dialect.name != "postgresql":
         yield
@@ -27,9 +29,16 @@ def plans_for_few_keys(connection: sa.Connection) -> Iterator[None]:
     before, driver.prepare_threshold = driver.prepare_threshold, 0
     try:
         connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        connection.info[_FEW_KEYS] = True
         yield
     finally:
+        connection.info.pop(_FEW_KEYS, None)
         driver.prepare_threshold = before
+
+
+def is_planned_for_few_keys(connection: sa.Connection) -> bool:
+    """Whether the statements of this transaction are, and prepared ones are faster than COPY."""
+    return _FEW_KEYS in connection.info
 
 
 def join_in_order(statement: sa.Select[Any], steps: Iterable[tuple[sa.FromClause, str | None]]) -> sa.Select[Any]:

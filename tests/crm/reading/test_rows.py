@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from lifecycle.archive.folder_store import FolderStore
 from lifecycle.archive.parquet import fetch_table, put_table
-from lifecycle.crm.purging.purge_transaction import PurgeTransaction
+from lifecycle.crm.purging.row_deletion import RowDeletion
 from lifecycle.crm.reading.part_reader import UnreadableCalls
 from lifecycle.errors import DatabaseError
 from lifecycle.evidence.comparison import find_differences
@@ -385,7 +385,7 @@ def test_a_purge_never_deletes_more_than_it_read(made, monkeypatch):
     made.run("CREATE TABLE t (id INTEGER PRIMARY KEY)", "CREATE TABLE c (id INTEGER PRIMARY KEY, t_id INTEGER)")
     made.run("INSERT INTO t VALUES (1)", "INSERT INTO c VALUES (1, 1)")
     crm = made.crm(children="[{table: c, match: {t_id: id}}]")
-    monkeypatch.setattr(PurgeTransaction, "_remove", lambda *_: 0)
+    monkeypatch.setattr(RowDeletion, "_remove", lambda *_: 0)
     done = purge(crm, [1])
     assert done.set_aside == {1: "interfered: c: a row was added while the call was being deleted"}
     assert made.rows("SELECT id FROM t") == [(1,)]
