@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 LOCK_SECONDS = 0.2  # aimed at
 LONGEST_SECONDS = 2.0
-FEWEST, FEW, MOST = 100, 900, 20_000
-_FIRST = 900  # as many keys as one statement of MariaDB takes (`bound_values.value_chunks`)
+FEWEST, MOST = 100, 20_000
+FEW = 900  # as many keys as one statement of MariaDB takes (`bound_values.value_chunks`); the first slice too
 _GROWTH = 3
 
 
@@ -28,7 +28,7 @@ class SlicePace:
         stopwatch: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.calls = _FIRST
+        self.calls = FEW
         self._duty, self._stopwatch, self._sleep = duty, stopwatch, sleep
 
     @contextmanager
@@ -39,7 +39,7 @@ class SlicePace:
         seconds = self._stopwatch() - started
         wanted = int(calls * LOCK_SECONDS / seconds) if seconds > 0 else MOST
         fewest = FEWEST if seconds > LONGEST_SECONDS else FEW
-        self.calls = max(fewest, min(MOST, wanted, max(calls, _FIRST) * _GROWTH))
+        self.calls = max(fewest, min(MOST, wanted, max(calls, FEW) * _GROWTH))
         pause = seconds * (1 / self._duty - 1)
         if pause > 0:
             self._sleep(pause)

@@ -17,13 +17,17 @@ from tests.custody.test_destroy_s3 import below
 STEP = 6  # every write is tried in a folder; here the kinds of them
 
 
+@pytest.fixture(autouse=True)
+def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(S3Store, "now", lambda _: CLOCK)
+    monkeypatch.setattr(Database, "now", lambda _: CLOCK)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("database", "when", "first"), [("postgresql", "after", 2), ("mariadb", "before", 5)])
 def test_a_write_that_fails_is_made_good_by_the_next_run(
-    new_world: Any, s3_server: Any, monkeypatch: pytest.MonkeyPatch, database: str, when: str, first: int
+    new_world: Any, s3_server: Any, database: str, when: str, first: int
 ) -> None:
-    monkeypatch.setattr(S3Store, "now", lambda _: CLOCK)
-    monkeypatch.setattr(Database, "now", lambda _: CLOCK)
     at, ended = first, False
     while not ended:
         world: World = archived(new_world(database, "s3"))
@@ -37,10 +41,8 @@ def test_a_write_that_fails_is_made_good_by_the_next_run(
 @pytest.mark.slow
 @pytest.mark.parametrize(("database", "when", "first"), [("postgresql", "before", 2), ("mariadb", "after", 4)])
 def test_a_write_of_a_merge_that_fails_loses_no_copy_and_is_made_good_by_the_next(
-    new_world: Any, s3_server: Any, monkeypatch: pytest.MonkeyPatch, database: str, when: str, first: int
+    new_world: Any, s3_server: Any, database: str, when: str, first: int
 ) -> None:
-    monkeypatch.setattr(S3Store, "now", lambda _: CLOCK)
-    monkeypatch.setattr(Database, "now", lambda _: CLOCK)
     at, ended = first, False
     while not ended:
         world = merges.three_nights(new_world(database, "s3"))
